@@ -1,0 +1,1 @@
+"""headstart: from a folder of pictures to a classifier you can trust."""

@@ -1,0 +1,1 @@
+"""A model outside the process that trained it."""

@@ -1,0 +1,77 @@
+"""Every error headstart raises on purpose, in one tree.
+
+HeadstartError
+├── UserInputError            what the user gave cannot be used (exit code 2)
+│   ├── DataError             pictures, folders, labels, tables
+│   ├── OptionError           options and their values
+│   ├── ModelError            a model directory that is damaged or of another kind
+│   └── WeightsError          pretrained weights that are missing or do not fit
+├── MissingPackageError       an optional package is not installed (exit code 2)
+└── UnreadablePictureError    one picture that cannot be decoded; callers list it and go on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class HeadstartError(Exception):
+    """Base of every error headstart raises on purpose."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with an input: what was expected, what was found, what to do about it."""
+
+    expected: str
+    found: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"expected: {self.expected}\n   found: {self.found}\n   to do: {self.todo}"
+
+
+class UserInputError(HeadstartError):
+    """What the user gave cannot be used. Holds **all** the problems found, never only the first."""
+
+    def __init__(self, what: str, problems: Sequence[Problem]) -> None:
+        self.what = what
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{what}: {count} problem{'s' if count != 1 else ''}"
+        super().__init__("\n".join([head, *(str(problem) for problem in self.problems)]))
+
+
+class DataError(UserInputError):
+    """Pictures, folders, labels or tables that cannot be used as they are."""
+
+
+class OptionError(UserInputError):
+    """An option, or a combination of options, that has no meaning."""
+
+
+class ModelError(UserInputError):
+    """A model directory that is damaged, incomplete, or written by something else."""
+
+
+class WeightsError(UserInputError):
+    """Pretrained weights that are missing, unreachable, or do not fit the network."""
+
+
+class MissingPackageError(HeadstartError):
+    """An optional package is not installed; the message gives the exact command."""
+
+    def __init__(self, package: str, purpose: str, command: str) -> None:
+        self.package = package
+        super().__init__(f"{purpose} needs the package {package}, which is not installed.\n   to do: {command}")
+
+
+class UnreadablePictureError(HeadstartError):
+    """One picture cannot be decoded. ``reason`` is a short plain sentence without the path."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)

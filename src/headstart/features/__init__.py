@@ -1,0 +1,1 @@
+"""Pictures × backbone → arrays, computed once and kept."""

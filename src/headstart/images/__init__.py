@@ -1,0 +1,1 @@
+"""Pictures on disk become labelled, split, decoded arrays."""
