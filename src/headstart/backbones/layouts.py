@@ -1,0 +1,158 @@
+"""Weights files into networks: read safely, named by timm's layout or torchvision's, every misfit reported."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from headstart.errors import Problem, WeightsError
+
+Tensors = dict[str, Tensor]
+
+
+def read(path: Path) -> Tensors:
+    """The named tensors of a ``.safetensors`` file or of a torch checkpoint, which is never unpickled freely.
+
+    Checkpoints may wrap them (``state_dict``, ``model``, …) and prefix their names (``module.``, …).
+
+    Raises:
+        WeightsError: damaged, unsafe, or no tensors inside.
+    """
+    content: object
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content = load_file(path)
+        else:
+            with warnings.catch_warnings():  # of torch, about storages of old checkpoints
+                warnings.simplefilter("ignore")
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # parsers of foreign files raise whatever they like
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        problem = Problem(
+            expected="a file of tensors only: .safetensors, or .pth/.pt holding a plain state dict",
+            found=f"a file that is damaged, or that would run code when loaded: {reason}",
+            todo="fetch it again, or save it again with torch.save(model.state_dict(), ...)",
+        )
+        raise WeightsError(f"weights {path}", [problem]) from error
+    tensors = _unwrap(content)
+    if not tensors:
+        problem = Problem(
+            expected="tensors by name, at the top or under state_dict, model_state_dict or model",
+            found=f"a {type(content).__name__} without any",
+            todo="save the network's state_dict()",
+        )
+        raise WeightsError(f"weights {path}", [problem])
+    return tensors
+
+
+def load(model: nn.Module, tensors: Tensors, *, what: str) -> None:
+    """Copy ``tensors`` into a timm ``model``, all of it but the classifier, which is copied if its size fits.
+
+    Raises:
+        WeightsError: about ``what``; lists every tensor that is missing, unexpected or of another shape.
+    """
+    expected = model.state_dict()
+    classifier = _classifier(model)
+    given = _to_timm_layout(model, tensors)
+    problems = _misfits(expected, given, classifier)
+    if problems:
+        ordered = _by_order(expected, tensors, classifier)
+        if ordered is None:
+            raise WeightsError(what, problems)
+        given = ordered
+    shapes = {name: value.shape for name, value in expected.items()}
+    model.load_state_dict({n: v for n, v in given.items() if shapes.get(n) == v.shape}, strict=False)
+
+
+def _unwrap(content: object) -> Tensors:
+    if not isinstance(content, Mapping):
+        return {}
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content.get(key), Mapping):
+            return _unwrap(content[key])
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    for prefix in ("_orig_mod.", "module.", "model."):
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
+
+
+def _to_timm_layout(model: nn.Module, tensors: Tensors) -> Tensors:
+    """Rename and reshape with the filter timm itself applies to checkpoints of this family, if it has one.
+
+    Covers torchvision's VGG; its ResNets carry timm's names already.
+    """
+    family = sys.modules[type(model).__module__]
+    found = getattr(family, "checkpoint_filter_fn", None) or getattr(family, "_filter_fn", None)
+    if found is None:
+        return tensors
+    function = cast("Callable[..., Tensors]", found)
+    arguments: tuple[Any, ...] = (dict(tensors), model)[: len(inspect.signature(function).parameters)]
+    try:
+        return dict(function(*arguments))
+    except Exception:  # not a layout the filter knows: the comparison will name what is wrong
+        return tensors
+
+
+def _classifier(model: nn.Module) -> tuple[str, ...]:
+    """Prefixes of the names of the classifier's tensors."""
+    names = cast("Any", model).pretrained_cfg.get("classifier") or ()
+    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+
+
+def _is_counter(name: str) -> bool:
+    """Batch norm counts its batches; nothing computed depends on it, and old files leave it out."""
+    return name.endswith("num_batches_tracked")
+
+
+def _misfits(expected: Tensors, given: Tensors, classifier: tuple[str, ...]) -> list[Problem]:
+    def matters(name: str) -> bool:
+        return not name.startswith(classifier) and not _is_counter(name)
+
+    both = [name for name in expected if name in given and matters(name)]
+    kinds = {
+        "missing": [name for name in expected if name not in given and matters(name)],
+        "that the network does not have": [name for name in given if name not in expected and matters(name)],
+        "of another shape": [
+            f"{name} {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}"
+            for name in both
+            if given[name].shape != expected[name].shape
+        ],
+    }
+    return [
+        Problem(
+            expected="every tensor of the network, by timm's or torchvision's name",
+            found=f"{len(names)} {kind}: {', '.join(names)}",
+            todo="give the weights of this very architecture, or choose the backbone they belong to",
+        )
+        for kind, names in kinds.items()
+        if names
+    ]
+
+
+def _by_order(expected: Tensors, tensors: Tensors, classifier: tuple[str, ...]) -> Tensors | None:
+    """Match tensors one by one in the order they were registered; None unless every kind and shape agrees.
+
+    The same layers under other names: the bundled lite files, torchvision's MobileNetV2 and EfficientNets.
+    """
+    wanted = [name for name in expected if not name.startswith(classifier) and not _is_counter(name)]
+    wanted_last = [name for name in expected if name.startswith(classifier)]
+    found = [name for name in tensors if not _is_counter(name)]
+    body, last = found[: len(wanted)], found[len(wanted) :]
+    if len(body) != len(wanted) or len(last) not in (0, 2):  # 2: weight and bias of a classifier
+        return None
+    pairs = list(zip(wanted, body, strict=True))
+    for name, other in pairs:
+        same_kind = name.rpartition(".")[2] == other.rpartition(".")[2]
+        if not same_kind or expected[name].shape != tensors[other].shape:
+            return None
+    return {name: tensors[other] for name, other in [*pairs, *zip(wanted_last, last, strict=False)]}

@@ -1,0 +1,318 @@
+"""Pretrained networks as torch modules: built, frozen, cut, counted. The only module that knows timm."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import timm
+import torch
+from timm.layers import get_notrace_functions, get_notrace_modules
+from timm.models import get_pretrained_cfg, is_model, list_pretrained
+from torch import Tensor, fx, nn
+
+from headstart.backbones import layouts
+from headstart.backbones.catalog import Backbone, Hub, unknown
+from headstart.backbones.weights import Weights
+from headstart.errors import OptionError, Problem
+
+
+def record(name: str) -> Backbone:
+    """The record of any network timm knows, from what timm publishes about it.
+
+    Raises:
+        OptionError: timm does not know ``name``; the message offers close names.
+    """
+    cfg = get_pretrained_cfg(name) if is_model(name) else None
+    if cfg is None:
+        raise unknown(name, list_pretrained())
+    architecture = f"{cfg.architecture}.{cfg.tag}" if cfg.tag else cfg.architecture
+    with torch.device("meta"):
+        parameters = count_parameters(timm.create_model(cfg.architecture)).total
+    source = Hub(repo_id=cfg.hf_hub_id, file=cfg.hf_hub_filename or Hub.file) if cfg.hf_hub_id else None
+    return Backbone(
+        name=architecture,
+        architecture=architecture,
+        licence=cfg.license or "unknown",
+        parameters=parameters,
+        input_size=cfg.input_size[-1],
+        crop_pct=cfg.crop_pct,
+        interpolation=cfg.interpolation,
+        mean=cfg.mean,
+        std=cfg.std,
+        top1=None,
+        source=source,
+    )
+
+
+def build(backbone: Backbone, weights: Weights, *, size: int | None = None, num_classes: int = 0) -> nn.Module:
+    """The network of ``backbone`` in evaluation mode, with ``weights`` loaded, in float32 on the CPU.
+
+    Normalised float32 (n, 3, s, s) → pooled features (n, num_features), or logits (n, num_classes).
+
+    Args:
+        backbone: what to build.
+        weights: from `headstart.backbones.weights.locate`.
+        size: side in pixels of its pictures, for networks that must know (transformers); the backbone's
+            own if not given.
+        num_classes: 0 for no classifier. One of another size than the file's starts afresh, seeded by the
+            hash of the weights.
+
+    Raises:
+        WeightsError: the file cannot be read safely, or its tensors do not fit.
+    """
+    options: dict[str, Any] = {"num_classes": num_classes}
+    cfg = get_pretrained_cfg(backbone.architecture)
+    if cfg is not None and cfg.fixed_input_size:
+        options["img_size"] = size or backbone.input_size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(weights.sha256[:8], 16))
+        model = cast("nn.Module", timm.create_model(backbone.architecture, pretrained=False, **options))
+    if weights.path is not None:
+        layouts.load(model, layouts.read(weights.path), what=f"weights {weights.path} for the backbone {backbone.name}")
+    return model.eval()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterCount:
+    """How big a network is, and how much of it learns."""
+
+    total: int
+    """Numbers in parameters."""
+    trainable: int
+    """Those that gradients reach."""
+    tensors: int
+    """Named tensors: parameters, and running means and variances of batch norms."""
+    batch_norm_statistics: int
+    """Numbers in running means and variances: no gradient changes them, but training mode would."""
+
+
+def count_parameters(module: nn.Module) -> ParameterCount:
+    """Count what ``module`` holds."""
+    parameters = list(module.parameters())
+    running = [value for name, value in module.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    return ParameterCount(
+        total=sum(value.numel() for value in parameters),
+        trainable=sum(value.numel() for value in parameters if value.requires_grad),
+        tensors=len(parameters) + len(running),
+        batch_norm_statistics=sum(value.numel() for value in running),
+    )
+
+
+# ---------------------------------------------------------------- frozen: pictures in, features out
+
+
+class Normalise(nn.Module):
+    """uint8 (n, s, s, 3) in [0, 255] → float32 (n, 3, s, s), less the backbone's mean, over its std."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Normalise a batch of decoded pictures."""
+        return (pictures.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+
+
+class FrozenNetwork(nn.Module):
+    """Pictures in, two rows of features each out, in one forward pass.
+
+    uint8 (n, s, s, 3) → ``last`` (n, num_features), what the network's own classifier would see, and
+    ``depths`` (n, D): of each stage with a reduction of 4 or more, and then of the final map, in network
+    order, the mean, the maximum and the standard deviation of every channel over all positions. Whoever changes
+    what they mean raises `headstart.backbones.runtime.OUTPUTS_VERSION`.
+    """
+
+    def __init__(self, backbone: Backbone, model: nn.Module, *, size: int) -> None:
+        super().__init__()
+        self.normalise = Normalise(backbone)
+        self.model = cast("Any", model.eval().requires_grad_(False))
+        self._indices = _depth_indices(self.model)
+        probe = torch.randint(0, 256, (1, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+        with torch.inference_mode():
+            final, stages = self._maps(self.normalise(probe))
+            # The last stage of a ResNet is its final map: once is enough.
+            self._with_final = not (stages and torch.equal(stages[-1], _positions(self.model, final)))
+            last, depths = self(probe)
+        self.widths = {"last": int(last.shape[1]), "depths": int(depths.shape[1])}
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """``(last, depths)`` of a batch of decoded pictures."""
+        final, maps = self._maps(self.normalise(pictures))
+        if self._with_final:
+            maps.append(_positions(self.model, final))
+        depths = torch.cat([statistic for positions in maps for statistic in _statistics(positions)], dim=1)
+        return self.model.forward_head(final, pre_logits=True), depths
+
+    def _maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The final map as timm hands it on, and the stages' as (n, channels, positions)."""
+        if not self._indices:
+            return self.model.forward_features(x), []
+        final, stages = self.model.forward_intermediates(x, indices=self._indices)
+        return final, [stage.flatten(2) for stage in stages]
+
+
+def _positions(model: Any, final: Tensor) -> Tensor:
+    """The final map as (n, channels, positions), whichever way the architecture lays it out."""
+    if final.ndim == 3:  # tokens (n, prefix + positions, channels); class and register tokens are no positions
+        return final[:, getattr(model, "num_prefix_tokens", 0) :].transpose(1, 2)
+    return final.flatten(1, 2).transpose(1, 2) if _channels_last(model) else final.flatten(2)
+
+
+def _channels_last(model: Any) -> bool:
+    return str(getattr(model, "output_fmt", "NCHW")) == "NHWC"
+
+
+def _statistics(positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, maximum and standard deviation over the last axis of (n, channels, positions).
+
+    The mean is subtracted before squaring: E[x²] − E[x]² would cancel in low precision.
+    """
+    positions = positions.float()  # on a GPU maps may come in bf16
+    mean = positions.mean(2)
+    variance = (positions - mean.unsqueeze(2)).square().mean(2)
+    return mean, positions.amax(2), (variance + 1e-12).sqrt()
+
+
+def _depth_indices(model: Any) -> list[int]:
+    """Which of timm's stages are read: reduction ≥ 4; of a transformer's equal blocks four, evenly spaced."""
+    if not hasattr(model, "forward_intermediates"):
+        return []
+    reductions = [stage["reduction"] for stage in model.feature_info]
+    wanted = [index for index, reduction in enumerate(reductions) if reduction >= 4]
+    if len(wanted) > 4 and len(set(reductions)) == 1:
+        return [wanted[math.ceil(len(wanted) * quarter / 4) - 1] for quarter in (1, 2, 3, 4)]
+    return wanted
+
+
+# ---------------------------------------------------------------- cut: what is frozen, what is trained
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a network that `cut` can begin the suffix with, and the map that comes out of it."""
+
+    name: str
+    channels: int
+    reduction: int
+    """Pixels of the picture per position of the map, along one side."""
+
+
+def stages(model: nn.Module) -> tuple[Stage, ...]:
+    """The parts of ``model`` in the order they run, from the stem to the last map before pooling.
+
+    A container is opened where timm's own list of features reaches into it (``blocks`` of an EfficientNet,
+    not ``layer1`` of a ResNet); parts without weights, or that only normalise, are passed over.
+    """
+    info = cast("Any", model).feature_info
+    parts: dict[str, nn.Module] = {}
+    for name, child in model.named_children():
+        opened = any(stage["module"].startswith(f"{name}.") for stage in info)
+        parts |= {f"{name}.{key}": part for key, part in child.named_children()} if opened else {name: child}
+    size = _picture_size(model)
+    found: list[Stage] = []
+
+    def note(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            if output.ndim == 4 and output.shape[2] > 1:
+                _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), pictures being square
+                reduction = 2 ** round(math.log2(size / rows))
+                found.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
+            elif output.ndim == 3:  # tokens
+                found.append(Stage(name=name, channels=output.shape[2], reduction=info[-1]["reduction"]))
+
+        return hook
+
+    handles = [
+        part.register_forward_hook(note(name))
+        for name, part in parts.items()
+        if any(True for _ in part.parameters()) and "norm" not in type(part).__name__.lower()
+    ]
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, size, size))
+    for handle in handles:
+        handle.remove()
+    return tuple(found)
+
+
+def _picture_size(model: Any) -> int:
+    """Side in pixels of the pictures ``model`` was built for."""
+    fixed = getattr(getattr(model, "patch_embed", None), "img_size", None)
+    return int((fixed or model.pretrained_cfg["input_size"])[-1])
+
+
+def cut(model: nn.Module, at: str) -> tuple[nn.Module, nn.Module]:
+    """Split ``model`` just before its module ``at``, such that ``suffix(prefix(x)) == model(x)``.
+
+    Both parts hold the model's own modules under their own names: training the suffix trains the model.
+    The model is traced and its list of operations split in two, so any module will do as long as a single
+    map crosses the cut; inside a residual block two do.
+
+    Args:
+        model: from `build`.
+        at: name of a module, such as ``blocks.5`` or ``layer4.0``; the suffix begins with it.
+
+    Raises:
+        OptionError: no such module runs, or more than one map crosses; names modules that will do.
+    """
+    nodes, result = _trace(model)
+    first = next((i for i, node in enumerate(nodes) if at in node.meta.get("nn_module_stack", {})), None)
+    crossing = [] if first is None else _crossing(nodes[:first], nodes[first:])
+    if first is None or len(crossing) != 1:
+        problem = Problem(
+            expected="a module before which a single map crosses, so that all before it is computed once",
+            found=f"{len(crossing)} maps before {at!r}" if crossing else f"no module {at!r} that runs",
+            todo=f"choose one of {', '.join(stage.name for stage in stages(model))}",
+        )
+        raise OptionError("cut", [problem])
+    prefix = _part(model, nodes[:first], begin=None, end=crossing[0])
+    return prefix, _part(model, nodes[first:], begin=crossing[0], end=result)
+
+
+class _Tracer(fx.Tracer):
+    """torch.fx's tracer, which takes whole the modules timm declares untraceable."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, tuple(get_notrace_modules())) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _trace(model: nn.Module) -> tuple[list[fx.Node], fx.Node]:
+    """The operations of ``model`` on a batch, in order, and the one whose value it returns."""
+    _, *optional = inspect.signature(model.forward).parameters.values()
+    tracer = _Tracer(autowrap_functions=tuple(get_notrace_functions()))
+    with warnings.catch_warnings():  # of the tracer, about the arguments it is told to take as constants
+        warnings.simplefilter("ignore")
+        graph = tracer.trace(model, concrete_args={parameter.name: parameter.default for parameter in optional})
+    _, *constants = (node for node in graph.nodes if node.op == "placeholder")
+    checks = set(constants)  # the tracer also inserts assertions that the constants keep their values
+    kept: list[fx.Node] = []
+    for node in graph.nodes:
+        if checks.intersection([node, *node.all_input_nodes]):
+            checks.add(node)
+        elif node.op != "output":
+            kept.append(node)
+    return kept, graph.output_node().args[0]  # type: ignore[return-value]
+
+
+def _crossing(before: Sequence[fx.Node], after: Sequence[fx.Node]) -> list[fx.Node]:
+    """Values computed before that are used after."""
+    used = {value for node in after for value in node.all_input_nodes}
+    return [node for node in before if node in used]
+
+
+def _part(model: nn.Module, nodes: Sequence[fx.Node], *, begin: fx.Node | None, end: fx.Node) -> nn.Module:
+    """A module that runs ``nodes``, given the value of ``begin`` (None: they begin with the input themselves)."""
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {} if begin is None else {begin: graph.placeholder("x")}
+    for node in nodes:
+        copies[node] = graph.node_copy(node, copies.__getitem__)
+    graph.output(copies[end])
+    return fx.GraphModule(model, graph).eval()

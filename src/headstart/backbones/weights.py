@@ -1,0 +1,147 @@
+"""Where the tensors of a backbone are, and their hash. Loads no torch: reading them is `network.build`'s part."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from headstart.backbones.catalog import Backbone, Bundled, Hub, bundled
+from headstart.errors import MissingPackageError, OptionError, Problem, WeightsError
+
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Located weights. The hash is what caches and saved models know them by."""
+
+    path: Path | None
+    """None for random weights."""
+    sha256: str
+    """Of the file; of random weights, of the seed and the architecture."""
+    origin: Literal["bundled", "hub", "file", "random"]
+
+
+def locate(
+    backbone: Backbone, *, file: Path | None = None, random: bool = False, offline: bool | None = None
+) -> Weights:
+    """Find the weights of ``backbone``: the user's file, or else its published ones.
+
+    Args:
+        backbone: whose weights.
+        file: a ``.safetensors`` file or a torch checkpoint to use instead of the published ones.
+        random: untrained weights, the same every time; never chosen unless asked for.
+        offline: never touch the network; the hub's own switch, ``HF_HUB_OFFLINE``, if not given.
+
+    Raises:
+        MissingPackageError: bundled weights whose package is not installed.
+        WeightsError: no such file, a bundled file that is not the published one, or weights that are neither
+            in the hub's local cache nor to be had from the network.
+        OptionError: ``file`` and ``random`` together.
+    """
+    if random:
+        if file is not None:
+            problem = Problem(expected="one source of weights", found=f"random and {file}", todo="drop one of the two")
+            raise OptionError("weights", [problem])
+        name = f"random weights, seed 0, {backbone.architecture}"
+        return Weights(path=None, sha256=hashlib.sha256(name.encode()).hexdigest(), origin="random")
+    if file is not None:
+        _check_file(file)
+        return Weights(path=file, sha256=sha256(file), origin="file")
+    if isinstance(backbone.source, Bundled):
+        return _from_package(backbone, backbone.source)
+    if isinstance(backbone.source, Hub):
+        path = _from_hub(backbone, backbone.source, offline=offline)
+        return Weights(path=path, sha256=sha256(path), origin="hub")
+    problem = Problem(
+        expected="published weights", found="none for this network", todo="give a weights file, or ask for random"
+    )
+    raise WeightsError(f"weights of {backbone.name}", [problem])
+
+
+def installed() -> list[str]:
+    """Names of the backbones that work right now with no network: their packages are installed."""
+    return [
+        backbone.name
+        for backbone in bundled()
+        if isinstance(backbone.source, Bundled) and importlib.util.find_spec(backbone.source.package) is not None
+    ]
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _check_file(file: Path) -> None:
+    if not file.is_file():
+        found, todo = "no such file", "check the path"
+    elif file.suffix not in SUFFIXES:
+        found, todo = f"the suffix {file.suffix!r}", "save it as .safetensors, or as .pth with torch.save"
+    else:
+        return
+    expected = f"a weights file: {', '.join(SUFFIXES)}"
+    raise WeightsError(f"weights {file}", [Problem(expected=expected, found=found, todo=todo)])
+
+
+def _from_package(backbone: Backbone, source: Bundled) -> Weights:
+    spec = importlib.util.find_spec(source.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingPackageError(source.package, f"the backbone {backbone.name}", source.install)
+    path = Path(spec.submodule_search_locations[0]) / source.file
+    found = sha256(path) if path.is_file() else "no such file"
+    if found != source.sha256:
+        problem = Problem(
+            expected=f"{path} with sha256 {source.sha256}",
+            found=found,
+            todo=f"install the package again: {source.install} --force-reinstall",
+        )
+        raise WeightsError(f"weights of {backbone.name}", [problem])
+    return Weights(path=path, sha256=found, origin="bundled")
+
+
+def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
+    """The file in the hub's local cache, which is filled from the network where it may be.
+
+    What is cached is used as it is, without asking the network whether there is something newer.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+
+    cached = try_to_load_from_cache(source.repo_id, source.file)
+    if isinstance(cached, str):
+        return Path(cached)
+    if offline or (offline is None and constants.HF_HUB_OFFLINE):
+        found = "it is not in the cache, and the network is switched off"
+    else:
+        try:
+            return Path(hf_hub_download(source.repo_id, source.file, etag_timeout=5))
+        except Exception as error:  # of the hub's client, of its HTTP library, of the disk
+            found = f"it is not in the cache, and fetching it failed ({_cause(error)})"
+    folder = f"models--{source.repo_id.replace('/', '--')}"
+    problem = Problem(
+        expected=f"{source.file} of {source.repo_id} in the hub's local cache {constants.HF_HUB_CACHE}",
+        found=found,
+        todo=(
+            f"on a machine with a network run `headstart backbones fetch {backbone.name}` "
+            f"(or `hf download {source.repo_id} {source.file}`) and copy the folder {folder} "
+            f"of its cache into {constants.HF_HUB_CACHE}; or give a weights file; "
+            f"or use a backbone that works right now: {', '.join(installed()) or 'none is installed'}"
+        ),
+    )
+    raise WeightsError(f"weights of {backbone.name}", [problem])
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the innermost cause: the hub's client wraps what went wrong several times."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__ or error
+    return f"{type(error).__name__}: {error}".splitlines()[0]

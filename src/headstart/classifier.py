@@ -1,0 +1,290 @@
+"""ImageClassifier: the main path, from a folder of pictures to a model and an honest number. Read this first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from headstart.backbones import catalog
+from headstart.backbones.runtime import prepare
+from headstart.backbones.weights import locate
+from headstart.deploy.artifact import Model
+from headstart.errors import DataError, OptionError, Problem
+from headstart.evaluation.metrics import Evaluation, evaluate
+from headstart.features.extract import Progress, Space
+from headstart.features.store import cache_folder, open_store
+from headstart.features.table import FeatureTable
+from headstart.images.audit import Audit, audit
+from headstart.images.folder import ImageSet, from_paths, scan
+from headstart.images.transforms import Geometry
+from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
+
+PathLike = str | Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """An evaluation together with what it was computed from."""
+
+    evaluation: Evaluation
+    index: NDArray[np.int64]
+    """(n,) positions in the image set."""
+    proba: NDArray[np.float64]
+    """(n, k) probabilities; the mean over repeats where there were several."""
+
+
+class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A picture classifier by transfer learning; a scikit-learn estimator whose samples are files.
+
+    Args:
+        backbone: a name from ``headstart backbones list``, or any timm name with its tag.
+        weights: a ``.pth`` or ``.safetensors`` file instead of the backbone's own weights, or ``"random"``.
+        sizes: input sizes in pixels that may be tried, multiples of 32; by default the backbone's own, and 384.
+        budget: seconds after which nothing dearer is begun; by default no decision depends on the clock.
+        class_weight: ``"balanced"`` lets every class count the same in the loss.
+        device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
+        precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
+        random_state: seed of folds, samples and resampling.
+        cache: folder of the feature store; by default the platform's cache folder.
+
+    Attributes:
+        classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
+        model_: the deployable :class:`headstart.deploy.artifact.Model`.
+        choice_: the head that was chosen, and every candidate that was looked at.
+        audit_: what was noticed about the pictures.
+        images_: the pictures used, and those left out with the reason.
+        timings_: seconds by stage.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "efficientnet_lite0",
+        *,
+        weights: str | Path | None = None,
+        sizes: Sequence[int] | None = None,
+        budget: float | None = None,
+        class_weight: str | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        random_state: int = 0,
+        cache: PathLike | None = None,
+    ) -> None:
+        self.backbone = backbone
+        self.weights = weights
+        self.sizes = sizes
+        self.budget = budget
+        self.class_weight = class_weight
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.cache = cache
+
+    def fit(
+        self,
+        X: PathLike | Sequence[PathLike],
+        y: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+        progress: Progress | None = None,
+    ) -> ImageClassifier:
+        """Learn from a folder or table of pictures (``y`` left out), or from paths (n,) and labels (n,).
+
+        ``groups`` (n,) names what must not be torn apart: pictures of one patient, one burst. Raises DataError with
+        every problem of the input at once.
+        """
+        began = time.monotonic()
+        deadline = None if self.budget is None else began + self.budget
+        options = self._options()
+
+        # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────
+        images, self.classes_ = _images(X, y, groups)
+        self.timings_ = {"reading the folder": time.monotonic() - began}
+
+        with self._table(images, progress) as table:
+            # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────
+            failed = table.fill(options.sizes[0])
+            table.images = self.images_ = images.without({images.paths[i]: why for i, why in failed.items()})
+            self.audit_: Audit = audit(self.images_)
+            self.timings_["features"] = table.seconds
+
+            # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
+            start = time.monotonic()
+            self.choice_: Choice = choose(table, self._train, options, deadline=deadline)
+            self.timings_["choosing the head"] = time.monotonic() - start
+            space = table.space(self.choice_.candidate.size)
+
+        self.model_ = Model(
+            classes=self.images_.classes,
+            space=space,
+            output=self.choice_.candidate.output,
+            head=self.choice_.head,
+            backbone=self._backbone_facts,
+            training=self._training_facts(),
+            notes=space.runtime.notes,
+        )
+        return self
+
+    @property
+    def evaluation_(self) -> Evaluation:
+        """What can be claimed: measured on the test split, else on the validation split, else out of fold.
+
+        Out of fold, the whole procedure with all its choices is repeated inside every outer fold.
+        """
+        return self.measure()[0].evaluation
+
+    def measure(self, progress: Progress | None = None) -> tuple[Measured, ...]:
+        """All evaluations there are, the one to be quoted first. Computed at the first call."""
+        check_is_fitted(self, "choice_")
+        if not hasattr(self, "_measured"):
+            start = time.monotonic()
+            with self._table(self.images_, progress) as table:
+                held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
+                parts = [self._on_split(table, split) for split in held_out] or [self._out_of_fold(table)]
+            self._measured: tuple[Measured, ...] = tuple(parts)
+            self.timings_["evaluation"] = time.monotonic() - start
+        return self._measured
+
+    def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, k), a row per path. Raises DataError naming every unreadable picture."""
+        check_is_fitted(self, "model_")
+        predictions = self.model_.predict([Path(path) for path in X])
+        if problems := [
+            Problem(expected="a picture", found=f"{p.path}: {p.reason}", todo="leave it out or replace it")
+            for p in predictions
+            if p.proba is None
+        ]:
+            raise DataError("pictures that cannot be read", problems)
+        return np.array([p.proba for p in predictions]).reshape(len(predictions), len(self.classes_))
+
+    def predict(self, X: Sequence[PathLike]) -> NDArray[Any]:
+        """The most probable label of each path: (n,)."""
+        return np.asarray(self.classes_)[self.predict_proba(X).argmax(axis=1)]
+
+    def save(self, folder: PathLike) -> None:
+        """Write the model directory (JSON and safetensors, self-contained)."""
+        check_is_fitted(self, "model_")
+        self.model_.save(Path(folder))
+
+    @classmethod
+    def load(cls, folder: PathLike) -> ImageClassifier:
+        """Open a model directory for prediction; raises ModelError unless it still gives the same answers."""
+        classifier = cls()
+        classifier.model_ = Model.load(Path(folder))
+        classifier.classes_ = np.array(classifier.model_.classes)
+        return classifier
+
+    # ── the parts of the path ───────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _train(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.images_.split == "train")
+
+    def _options(self) -> ProbeOptions:
+        record = catalog.get(self.backbone)
+        sizes = tuple(self.sizes) if self.sizes else tuple(sorted({record.input_size, 384}))
+        problems = []
+        for size in sizes:
+            if size <= 0 or size % 32:
+                todo = f"use {max(32, round(size / 32) * 32)}"
+                problems.append(Problem(expected="sizes that are multiples of 32", found=str(size), todo=todo))
+        if self.class_weight not in (None, "balanced"):
+            found = repr(self.class_weight)
+            problems.append(Problem(expected='class_weight None or "balanced"', found=found, todo="use one of them"))
+        if self.budget is not None and not self.budget > 0:
+            found = str(self.budget)
+            problems.append(Problem(expected="a budget above 0 seconds", found=found, todo="leave it out, or raise it"))
+        if problems:
+            raise OptionError("options of ImageClassifier", problems)
+        return ProbeOptions(
+            sizes=tuple(sorted(sizes)), seed=self.random_state, balanced=self.class_weight == "balanced"
+        )
+
+    @contextmanager
+    def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
+        record = catalog.get(self.backbone)
+        random = self.weights == "random"
+        file = None if random or self.weights is None else Path(self.weights)
+        weights = locate(record, file=file, random=random)
+        cache = Path(self.cache) if self.cache else cache_folder()
+        self._backbone_facts = {
+            "name": record.name,
+            "architecture": record.architecture,
+            "licence": record.licence if weights.origin in ("bundled", "hub") else "that of the weights given",
+            "weights": weights.origin,
+            "sha256": weights.sha256,
+        }
+
+        def space_at(size: int) -> Space:
+            runtime = prepare(record, weights, size=size, cache=cache, device=self.device, precision=self.precision)
+            geometry = Geometry(size=size, crop_pct=record.crop_pct, interpolation=record.interpolation)
+            return Space(runtime=runtime, geometry=geometry)
+
+        with open_store(cache) as store:
+            yield FeatureTable(images, space_at, store, progress=progress)
+
+    def _training_facts(self) -> Mapping[str, Any]:
+        counts = np.bincount(self.images_.y[self._train], minlength=len(self.images_.classes))
+        return {
+            "pictures": int(counts.sum()),
+            "class_counts": dict(zip(self.images_.classes, counts.tolist(), strict=True)),
+            "fingerprint": self.images_.fingerprint(),
+            "random_state": self.random_state,
+            "head": str(self.choice_.candidate),
+            "strength": self.choice_.strength,
+        }
+
+    def _on_split(self, table: FeatureTable, split: str) -> Measured:
+        index = np.flatnonzero(self.images_.split == split)
+        X = table.rows(self.choice_.candidate.size, self.choice_.candidate.output, index)
+        name = {"test": "the test split", "val": "the validation split"}[split]
+        return self._measure(self.choice_.head.predict_proba(X)[None], index, measured_on=name)
+
+    def _out_of_fold(self, table: FeatureTable) -> Measured:
+        options = self._options()
+        within = tuple(size for size in options.sizes if size not in self.choice_.beyond_budget)
+        repeats = repeats_for(len(self._train))
+        proba = nested_proba(table, self._train, replace(options, sizes=within), repeats=repeats)
+        name = f"{options.n_splits}-fold nested cross-validation"
+        return self._measure(proba, self._train, measured_on=f"{name}, {repeats} times" if repeats > 1 else name)
+
+    def _measure(self, proba: NDArray[np.float64], index: NDArray[np.int64], *, measured_on: str) -> Measured:
+        y = self.images_.y
+        evaluation = evaluate(
+            proba,
+            y[index],
+            self.images_.classes,
+            measured_on=measured_on,
+            majority=int(np.bincount(y[self._train]).argmax()),
+            groups=self.images_.groups[index],
+            seed=self.random_state,
+        )
+        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0))
+
+
+def _images(
+    X: PathLike | Sequence[PathLike], y: ArrayLike | None, groups: ArrayLike | None
+) -> tuple[ImageSet, NDArray[Any]]:
+    """The pictures, and the labels in the order of their class numbers."""
+    if y is None:
+        if not isinstance(X, (str, Path)):
+            problem = Problem(
+                expected="a folder or a table alone, or paths together with labels",
+                found=f"{len(X)} paths and no labels",
+                todo="call fit(paths, labels)",
+            )
+            raise DataError("nothing to learn from", [problem])
+        images = scan(Path(X))
+        return images, np.array(images.classes)
+    images = from_paths([Path(p) for p in np.asarray(X).tolist()], y, groups)
+    labels = np.unique(np.asarray(y))
+    order = np.argsort([str(label) for label in labels.tolist()], kind="stable")
+    return images, labels[order]

@@ -1,0 +1,172 @@
+"""An estimate and its 95 % interval, for samples in which some pictures belong together.
+
+Resampling is the usual way to an interval, and close to a perfect score it is the wrong one: with no
+mistake in the sample every resample is perfect too, and the interval has no width. In simulated sets of 50
+to 150 pictures with 98 % right, the percentile bootstrap of balanced accuracy covered the truth in 61–76 %
+of sets, BCa in 58–90 %. So instead:
+
+1. The *influence* of each picture on the metric (its infinitesimal jackknife value, Efron 1982) is summed
+   within each group of pictures that belong together. The squares of those sums add up to the variance of
+   the metric.
+2. A metric between 0 and 1 with value v and variance s² is as certain as a plain share of n' = v(1 − v) /
+   s² pictures, so its interval is Wilson's with n' (Korn & Graubard, "Confidence intervals for proportions
+   with small expected number of positive counts estimated from survey data", 1998). Accuracy on independent
+   pictures gets exactly Wilson's own interval.
+
+In the same simulation this covers 94–97 % for accuracy, balanced accuracy and macro-F1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric with its 95 % interval. ``n`` pictures carry it; ``method`` says how the interval was made.
+
+    A metric that has no meaning on its sample has nan for value, low and high, and ``method`` says why.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n={self.n})"
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a value at all."""
+        return not math.isnan(self.value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; nan becomes None."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        plain = {name: None if math.isnan(number) else number for name, number in numbers.items()}
+        return {**plain, "n": self.n, "method": self.method}
+
+
+def undefined(reason: str, *, n: int = 0) -> Estimate:
+    """A metric that has no meaning on its sample, and why."""
+    return Estimate(math.nan, math.nan, math.nan, n, f"undefined: {reason}")
+
+
+def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's score interval (1927) for ``successes`` out of ``n``, fractions allowed; (0, 1) for n = 0."""
+    if n <= 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, z2n = successes / n, z * z / n
+    centre = share + z2n / 2
+    half = z * math.sqrt(max(share * (1 - share), 0.0) / n + z2n / (4 * n))
+    return max(0.0, (centre - half) / (1 + z2n)), min(1.0, (centre + half) / (1 + z2n))
+
+
+class Size(NamedTuple):
+    """How much a part of the sample holds: pictures, and independent groups of them."""
+
+    pictures: float
+    groups: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """Which pictures of a sample are independent: ``codes`` (n,) gives each its group, 0 to ``count`` − 1."""
+
+    codes: NDArray[np.intp]
+    count: int
+
+    @classmethod
+    def of(cls, n: int, groups: ArrayLike | None = None) -> Units:
+        """``groups`` (n,) of any sortable labels; without it every picture stands alone."""
+        if groups is None:
+            return cls(codes=np.arange(n), count=n)
+        names, codes = np.unique(np.asarray(groups), return_inverse=True)
+        return cls(codes=codes, count=len(names))
+
+    @property
+    def alone(self) -> bool:
+        """Whether every picture is its own group."""
+        return self.count == len(self.codes)
+
+    def size(self, mask: NDArray[np.bool_]) -> Size:
+        """Size of the part that ``mask`` (n,) selects; of a mask (repeats, n), the mean over repeats."""
+        rows = np.atleast_2d(mask)
+        pictures = float(rows.sum() / len(rows))
+        if self.alone:
+            return Size(pictures, pictures)
+        return Size(pictures, float(np.mean([len(np.unique(self.codes[row])) for row in rows])))
+
+    def variance(self, influence: NDArray[np.float64]) -> float:
+        """Variance of a metric from the influence (n,) of each picture on it."""
+        sums = np.bincount(self.codes, weights=influence, minlength=self.count)
+        # Independent pictures: no n/(n−1), so that a plain share gets exactly Wilson's interval.
+        correction = 1.0 if self.alone else self.count / max(self.count - 1, 1)
+        return correction * float(sums @ sums)
+
+    def share(
+        self,
+        value: float,
+        influence: NDArray[np.float64],
+        parts: Sequence[Size],
+        *,
+        n: int,
+        binomial: bool = True,
+    ) -> Estimate:
+        """Interval of a metric in [0, 1], the plain mean over ``parts``: for balanced accuracy, the classes.
+
+        ``binomial``: no part varies less than a plain share of its pictures does, so a smaller variance,
+        seen where a class happens to hold no mistake, is not believed. Only the area under the ROC curve can.
+        """
+        spread, variance = value * (1 - value), self.variance(influence)
+        by_pictures, by_groups = (
+            len(parts) ** 2 / sum(1 / size for size in sizes) for sizes in zip(*parts, strict=True)
+        )
+        if spread <= 0 or variance <= 0:
+            effective = by_groups
+        elif self.alone:
+            effective = min(spread / variance, by_pictures if binomial else math.inf)
+        else:
+            # How far mistakes cluster shows only in the groups that hold one. While those are few, a group
+            # counts as one picture: harmonic mean with weights of the mistaken groups to expect, and 1.
+            mistaken = by_groups * min(value, 1 - value)
+            seen = min(spread / variance, by_pictures)
+            effective = min(seen, (mistaken + 1) / (mistaken / seen + 1 / by_groups))
+        if not self.alone:  # few groups know their own variance badly: Student's t in place of z
+            effective *= (_t_quantile(math.inf) / _t_quantile(self.count - 1)) ** 2
+        low, high = wilson(value * effective, effective)
+        return Estimate(value, low, high, n, self._named("Wilson", effective, n))
+
+    def mean(self, values: NDArray[np.float64]) -> Estimate:
+        """Interval of the mean of ``values`` (n,) > 0, symmetric on the log scale, so never negative."""
+        n, value = len(values), float(values.mean())
+        error = math.sqrt(self.variance((values - value) / n))
+        factor = math.exp(min(_t_quantile(self.count - 1) * error / value, 700.0)) if value > 0 else 1.0
+        return Estimate(value, value / factor, value * factor, n, self._named("log-scale t", n, n))
+
+    def _named(self, method: str, effective: float, n: int) -> str:
+        if not math.isclose(effective, n, rel_tol=1e-6):
+            method += f", effective n {effective:.0f}"
+        return method if self.alone else f"{method}, {self.count} groups"
+
+
+def _t_quantile(freedom: float) -> float:
+    """Upper 2.5 % point of Student's t; of the normal for infinite degrees of freedom."""
+    upper = (1 + LEVEL) / 2
+    if math.isinf(freedom):
+        return NormalDist().inv_cdf(upper)
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(freedom, 1), upper))

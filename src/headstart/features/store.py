@@ -1,0 +1,233 @@
+"""A content-addressed store of feature rows on disk, shared by every run on the machine.
+
+One SQLite file holds one row per (space, picture): the space names everything that changes the value except the
+picture (weights, runtime and precision, geometry, view, output), the picture is the SHA-256 of its bytes. Rows are
+written in transactions, so a process killed at any instant leaves the rows that were committed and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import OptionError, Problem
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS features (
+    space INTEGER NOT NULL, picture BLOB NOT NULL, value BLOB NOT NULL, used INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS by_picture ON features (space, picture);
+CREATE INDEX IF NOT EXISTS by_use ON features (used);
+"""
+DEFAULT_LIMIT_GB = 4.0
+_CHUNK = 500  # pictures looked up in one statement; SQLite takes at most 999 parameters in older builds
+
+
+def cache_folder() -> Path:
+    """Where graphs and features are kept: ``$HEADSTART_CACHE``, else the platform's cache folder."""
+    if named := os.environ.get("HEADSTART_CACHE"):
+        return Path(named).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path("~/Library/Caches")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return base.expanduser() / "headstart"
+
+
+def size_limit() -> int:
+    """The most bytes of features to keep: ``$HEADSTART_CACHE_GB`` gigabytes, 4 unless set."""
+    text = os.environ.get("HEADSTART_CACHE_GB", str(DEFAULT_LIMIT_GB))
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = -1.0
+    if not gigabytes > 0:
+        problem = Problem(
+            expected="a number of gigabytes above 0",
+            found=repr(text),
+            todo="set HEADSTART_CACHE_GB to, say, 4",
+        )
+        raise OptionError("HEADSTART_CACHE_GB", [problem])
+    return int(gigabytes * 1e9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSummary:
+    """What a store holds: rows, bytes of features and the file's size on disk in bytes."""
+
+    path: Path
+    rows: int
+    value_bytes: int
+    file_bytes: int
+    limit_bytes: int
+
+
+class FeatureStore:
+    """Feature rows by space and picture. Safe to share between processes; use it from one thread."""
+
+    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
+        self.path = folder / "features.sqlite"
+        self.limit = size_limit() if limit is None else limit
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = self._open()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # locked, read-only, disk full: not ours to mend
+                raise
+            self.path.replace(self.path.with_suffix(f".damaged-{time.time_ns()}"))
+            self._db = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=60.0)
+        try:
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.executescript(SCHEMA)
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+
+    def close(self) -> None:
+        """Close the file. The store cannot be used afterwards."""
+        self._db.close()
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def known(self, space: str, pictures: Iterable[str]) -> set[str]:
+        """Those of ``pictures`` (hex digests) that have a row in ``space``."""
+        found: set[str] = set()
+        for digests, marks in _chunks(pictures):
+            rows = self._db.execute(
+                f"SELECT picture FROM features WHERE space = ? AND picture IN ({marks})",
+                [self._id(space), *digests],
+            )
+            found.update(picture.hex() for (picture,) in rows)
+        return found
+
+    def read(self, space: str, pictures: Sequence[str], width: int) -> NDArray[np.float32]:
+        """The rows of ``pictures`` in order: (n, width) float32. A missing picture is a KeyError."""
+        position: dict[str, list[int]] = {}
+        for i, picture in enumerate(pictures):
+            position.setdefault(picture, []).append(i)
+        X = np.empty((len(pictures), width), np.float32)
+        missing = set(position)
+        today = _today()
+        for digests, marks in _chunks(position):
+            where = f"space = ? AND picture IN ({marks})"
+            parameters = [self._id(space), *digests]
+            stale = False
+            for picture, value, used in self._db.execute(
+                f"SELECT picture, value, used FROM features WHERE {where}", parameters
+            ):
+                X[position[picture.hex()]] = np.frombuffer(value, np.float32)
+                missing.discard(picture.hex())
+                stale |= used < today
+            if stale:
+                with self._db:
+                    self._db.execute(f"UPDATE features SET used = ? WHERE {where}", [today, *parameters])
+        if missing:
+            raise KeyError(f"{len(missing)} pictures have no row in space {space!r}")
+        return X
+
+    def write(self, rows: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> None:
+        """Keep rows, given as ``{space: {picture: (d,) float32}}``, all in one transaction."""
+        today = _today()
+        with self._db:
+            for space, values in rows.items():
+                self._db.execute("INSERT OR IGNORE INTO spaces (key) VALUES (?)", [space])
+                number = self._id(space)
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
+                    [
+                        (
+                            number,
+                            bytes.fromhex(picture),
+                            np.ascontiguousarray(value, np.float32).tobytes(),
+                            today,
+                        )
+                        for picture, value in values.items()
+                    ],
+                )
+
+    def _id(self, space: str) -> int:
+        """The number of a space; 0, which no space has, where it is not known yet."""
+        row = self._db.execute("SELECT id FROM spaces WHERE key = ?", [space]).fetchone()
+        return int(row[0]) if row else 0
+
+    def trim(self) -> int:
+        """Drop the rows least recently used until the limit is kept; returns the bytes given up."""
+        total = self._value_bytes()
+        freed = 0
+        while total - freed > self.limit:
+            with self._db:
+                oldest = self._db.execute(
+                    "SELECT rowid, length(value) FROM features ORDER BY used, rowid LIMIT 1000"
+                ).fetchall()
+                self._db.executemany("DELETE FROM features WHERE rowid = ?", [(rowid,) for rowid, _ in oldest])
+            freed += sum(length for _, length in oldest)
+        if freed:
+            self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        return freed
+
+    def clear(self) -> int:
+        """Drop every row; returns the bytes given up."""
+        freed = self._value_bytes()
+        with self._db:
+            self._db.execute("DELETE FROM features")
+        self._db.execute("VACUUM")
+        return freed
+
+    def summary(self) -> StoreSummary:
+        """What the store holds now."""
+        (rows,) = self._db.execute("SELECT count(*) FROM features").fetchone()
+        files = [self.path, self.path.with_name(self.path.name + "-wal")]
+        return StoreSummary(
+            path=self.path,
+            rows=rows,
+            value_bytes=self._value_bytes(),
+            file_bytes=sum(file.stat().st_size for file in files if file.exists()),
+            limit_bytes=self.limit,
+        )
+
+    def _value_bytes(self) -> int:
+        (total,) = self._db.execute("SELECT coalesce(sum(length(value)), 0) FROM features").fetchone()
+        return int(total)
+
+
+@contextmanager
+def open_store(folder: Path | None = None) -> Iterator[FeatureStore]:
+    """The shared store, trimmed to its limit when done."""
+    with FeatureStore(folder or cache_folder()) as store:
+        try:
+            yield store
+        finally:
+            store.trim()
+
+
+def _chunks(pictures: Iterable[str]) -> Iterator[tuple[list[bytes], str]]:
+    digests = [bytes.fromhex(picture) for picture in pictures]
+    for start in range(0, len(digests), _CHUNK):
+        part = digests[start : start + _CHUNK]
+        yield part, ",".join("?" * len(part))
+
+
+def _today() -> int:
+    return int(time.time() // 86_400)

@@ -1,0 +1,93 @@
+"""The rows of one image set, fetched when they are asked for.
+
+Whoever chooses a model asks for (size, output, pictures) and gets an array; what is not in the store yet is computed
+on the way. So a candidate that is never looked at costs nothing, and one that was looked at before costs a read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.features.extract import Progress, Silent, Space, extract_to_store
+from headstart.features.store import FeatureStore
+from headstart.images.folder import ImageSet
+from headstart.images.transforms import View
+
+
+class FeatureTable:
+    """Rows of ``images`` at any input size.
+
+    ``space_at(size)`` prepares the network for an input size; it is called once for each size that is used.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        space_at: Callable[[int], Space],
+        store: FeatureStore,
+        *,
+        progress: Progress | None = None,
+    ) -> None:
+        self.images = images
+        self.store = store
+        self.progress = progress or Silent()
+        self.seconds = 0.0
+        self._space_at = space_at
+        self._spaces: dict[int, Space] = {}
+        self._rate: tuple[float, int] | None = None  # pictures per second, measured at this size
+
+    def space(self, size: int) -> Space:
+        """The space of an input size."""
+        if size not in self._spaces:
+            self._spaces[size] = self._space_at(size)
+        return self._spaces[size]
+
+    def fill(
+        self, size: int, index: NDArray[np.int64] | None = None, views: Sequence[View] = (View.CENTRE,)
+    ) -> dict[int, str]:
+        """Compute what is missing; returns ``{index of a picture: why it cannot be read}``."""
+        wanted = np.arange(len(self.images)) if index is None else index
+        start, space = time.monotonic(), self.space(size)
+        before = self.store.known(space.key(views[0], "last"), [self.images.digests[i] for i in wanted])
+        began = time.monotonic()
+        failed = extract_to_store(
+            [self.images.paths[i] for i in wanted],
+            [self.images.digests[i] for i in wanted],
+            space,
+            self.store,
+            views=views,
+            progress=self.progress,
+        )
+        computed = len({self.images.digests[i] for i in wanted} - before) * len(views)
+        if computed >= space.runtime.batch:
+            self._rate = computed / (time.monotonic() - began), size
+        self.seconds += time.monotonic() - start
+        return {int(wanted[i]): reason for i, reason in failed.items()}
+
+    def rows(
+        self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)
+    ) -> NDArray[np.float32]:
+        """The rows of the pictures ``index``, one block of them after the other for each view: (views · n, d)."""
+        if failed := self.fill(size, index, views):
+            i, reason = next(iter(failed.items()))
+            raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
+        space = self.space(size)
+        digests = [self.images.digests[i] for i in index]
+        width = space.runtime.widths[output]
+        return np.concatenate([self.store.read(space.key(view, output), digests, width) for view in views])
+
+    def estimate(self, size: int, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)) -> float:
+        """Seconds that :meth:`rows` would take to compute what is missing, from the rate seen so far; 0 if unknown.
+
+        The cost of a convolutional network grows with the number of pixels.
+        """
+        if self._rate is None:
+            return 0.0
+        rate, measured_at = self._rate
+        wanted = {self.images.digests[i] for i in index}
+        known = len(self.store.known(self.space(size).key(views[0], "last"), wanted)) if size in self._spaces else 0
+        return (len(wanted) - known) * len(views) / rate * (size / measured_at) ** 2

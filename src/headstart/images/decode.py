@@ -1,0 +1,306 @@
+"""One picture file becomes RGB pixels. The only module that knows Pillow.
+
+Content decides what a file is, never its name. Colour profiles are ignored, in training and in serving alike.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from headstart.errors import UnreadablePictureError
+
+MAX_PIXELS = 178_956_970
+"""Largest picture that is decoded, in pixels, as in Pillow: beyond it a small file may be a bomb."""
+
+DECODER = f"pillow{PIL.__version__}"
+"""Who turns bytes into pixels: part of the key of everything computed from pixels."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom of a window, in pixels; fractions count."""
+
+INTERPOLATIONS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# What is read, in the order it is tried. A closed list, because Pillow knows formats that start other
+# programs (EPS runs Ghostscript) or accept almost any bytes (TGA).
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "PPM")
+
+# EXIF tag 0x0112: what must be done to the stored picture to see it upright.
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a picture says of itself: Pillow's names of format and mode; pixels as stored, EXIF not yet applied."""
+
+    format: str
+    width: int
+    height: int
+    mode: str
+
+
+def read_header(source: Path | bytes) -> Header:
+    """Recognise a picture by its content, without decoding it.
+
+    Raises:
+        UnreadablePictureError: the file cannot be opened, is no picture, or is larger than ``MAX_PIXELS``.
+    """
+    with _opened(source) as image:
+        return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+
+
+class Picture:
+    """A decoded picture, upright RGB, still in Pillow's memory: cutting pieces from it copies only the pieces."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+        self.width, self.height = image.size
+
+    @classmethod
+    def read(cls, source: Path | bytes, *, at_least: int | None = None) -> Picture:
+        """Decode the first frame, on white where it is transparent. Safe to call from many threads.
+
+        With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
+        side keeps at least that many pixels (or all it has).
+
+        Raises:
+            UnreadablePictureError: with the reason in plain words.
+        """
+        with _opened(source) as image:
+            try:
+                if at_least is not None:
+                    image.draft("RGB", (at_least, at_least))
+                image.load()
+                return cls(_upright(_rgb(image), image))
+            except Exception as error:
+                # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
+                raise UnreadablePictureError(_damaged(error)) from error
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The whole picture, ``(h, w, 3)``."""
+        return np.array(self._image)
+
+    def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> NDArray[np.uint8]:
+        """The window ``box`` resized to ``size``, as in ``resample``."""
+        return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
+
+
+def decode(source: Path | bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
+    """Decode a picture as ``Picture.read`` does: ``(h, w, 3)`` RGB."""
+    return Picture.read(source, at_least=at_least).pixels()
+
+
+def resample(
+    image: NDArray[np.uint8],
+    *,
+    size: tuple[int, int],
+    box: Box | None = None,
+    interpolation: str = "bicubic",
+) -> NDArray[np.uint8]:
+    """Resize the window ``box`` of a picture to ``size`` (width, height).
+
+    The filter widens with the reduction, so small pictures of large ones show no aliasing.
+
+    Args:
+        image: ``(h, w, 3)``.
+        size: of the result, in pixels.
+        box: within the picture; None means all of it.
+        interpolation: ``bilinear``, ``bicubic`` or ``lanczos``.
+    """
+    return Picture(Image.fromarray(image)).resampled(size, box, interpolation)
+
+
+def encode(image: NDArray[np.uint8], *, format: str = "JPEG", quality: int = 90) -> bytes:
+    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG."""
+    _readable_formats()
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format=format, quality=quality)
+    return stream.getvalue()
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[Image.Image]:
+    """Open and recognise a picture, without decoding it."""
+    _silence()
+    with _stream(source) as stream:
+        yield _identified(stream)
+
+
+@contextmanager
+def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
+    if isinstance(source, bytes):
+        if not source:
+            raise UnreadablePictureError("empty file")
+        yield io.BytesIO(source)
+        return
+    try:
+        _check_file(source.stat())
+        stream = source.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise UnreadablePictureError(_cannot_open(error)) from error
+    with stream:
+        yield stream
+
+
+def _check_file(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise UnreadablePictureError("is a directory")
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+        raise UnreadablePictureError("not a regular file")
+    if status.st_size == 0:
+        raise UnreadablePictureError("empty file")
+
+
+def _cannot_open(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "not found"
+    if isinstance(error, PermissionError):
+        return "permission denied"
+    return f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+
+
+def _identified(stream: IO[bytes]) -> Image.Image:
+    try:
+        image = Image.open(stream, formats=_readable_formats())
+    except Image.DecompressionBombError:
+        raise UnreadablePictureError(_too_large(_declared_size(stream))) from None
+    except UnidentifiedImageError:
+        raise UnreadablePictureError(_unidentified(stream)) from None
+    except Exception as error:
+        raise UnreadablePictureError(_damaged(error)) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadablePictureError(_too_large(f"{image.width}×{image.height}"))
+    return image
+
+
+def _too_large(size: str) -> str:
+    return f"too large: {size} pixels; at most {MAX_PIXELS}"
+
+
+def _damaged(error: Exception) -> str:
+    return f"truncated or damaged: {error or type(error).__name__}"
+
+
+def _accepting(stream: IO[bytes]) -> Iterator[str]:
+    """Names of the formats that begin like this file."""
+    stream.seek(0)
+    prefix = stream.read(16)
+    for name in _readable_formats():
+        _, accept = Image.OPEN[name]
+        if accept is not None and accept(prefix) is True:
+            yield name
+
+
+def _declared_size(stream: IO[bytes]) -> str:
+    """Width × height of a picture that Pillow refuses to open because of them."""
+    for name in _accepting(stream):
+        with suppress(Exception):  # formats that share their first bytes: only one of them reads on
+            stream.seek(0)
+            factory, _ = Image.OPEN[name]
+            return "{}×{}".format(*factory(stream, "").size)
+    return f"over {MAX_PIXELS}"
+
+
+def _unidentified(stream: IO[bytes]) -> str:
+    stream.seek(4)
+    is_heic = stream.read(8) in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")
+    if is_heic and "HEIF" not in _readable_formats():
+        return "a HEIC picture, which needs the package pillow-heif: pip install 'headstart[heif]'"
+    for name in _accepting(stream):
+        return f"truncated or damaged: begins like {name}, but its header cannot be read"
+    return "not a picture"
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Bring any of Pillow's modes to RGB, eight bits a channel."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_eight_bits(np.asarray(image), image.mode)).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        canvas = Image.new("RGB", image.size, "white")
+        canvas.paste(image, mask=image.getchannel("A"))
+        return canvas
+    return image.convert("RGB")
+
+
+def _eight_bits(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
+    """Scale grey levels of 16 or 32 bits, ``(h, w)``, to 0–255.
+
+    ``I;16`` has a white by definition, 65535. Modes ``I`` and ``F`` have none: it is the smallest usual one (1 in
+    floating point, 255, 65535) that no pixel exceeds. Where there is none, or pixels are negative, the picture's
+    own range is stretched. What is no finite number counts as 0.
+    """
+    levels = np.nan_to_num(values.astype(np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = 0.0, 65535.0
+    if not mode.startswith("I;16"):
+        darkest, brightest = float(levels.min()), float(levels.max())
+        whites = [white for white in (1.0, 255.0, 65535.0) if brightest <= white and (white > 1 or mode == "F")]
+        low, high = (0.0, whites[0]) if whites and darkest >= 0 else (darkest, brightest)
+    scale = 255.0 / (high - low) if high > low else 0.0
+    scaled: NDArray[np.uint8] = np.rint((levels - low) * scale).astype(np.uint8)
+    return scaled
+
+
+def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # a damaged EXIF block says nothing about orientation, and any kind of exception may say so
+        turn = None
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+@cache
+def _readable_formats() -> tuple[str, ...]:
+    """Load the plugins for ``_FORMATS`` once; HEIF only if pillow-heif is installed."""
+    from PIL import AvifImagePlugin, Jpeg2KImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+
+    Image.preinit()  # BMP, GIF, JPEG, PNG, PPM
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        pass
+    else:
+        register_heif_opener()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+_SILENCE = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\."), 0)
+
+
+def _silence() -> None:
+    """Ignore what Pillow's own modules warn of, from the first picture on: damage is reported by name instead.
+
+    ``warnings.catch_warnings`` swaps a global at every entry and exit, which decoding threads would do to each other.
+    One filter stays; it is only put back in front if the program has since changed its filters.
+    """
+    if warnings.filters[:1] != [_SILENCE]:
+        warnings.filterwarnings("ignore", module=_SILENCE[3].pattern)

@@ -1,0 +1,345 @@
+"""Pictures on disk, found and labelled: every file is either in the set or left out with a reason."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.images.decode import read_header
+from headstart.images.names import class_name, display, some
+from headstart.images.table import SPLITS, Entry, read_table
+from headstart.images.walk import LeftOut, children, files_below, identity, is_junk
+
+__all__ = ["MIN_PER_CLASS", "ImageSet", "LeftOut", "display", "find_pictures", "from_paths", "scan"]
+
+MIN_PER_CLASS = 4
+"""Distinct training pictures (or groups) of each class: two outer folds of two inner folds each, which is the least
+that nested cross-validation needs to have one of every class on every side."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ImageSet:
+    """Labelled pictures; ``n`` is how many, row ``i`` of every field speaks of ``paths[i]``."""
+
+    root: Path | None
+    """The folder that was scanned, or the table's folder; None for pictures given one by one."""
+    classes: tuple[str, ...]
+    """Names in plain string order."""
+    paths: tuple[Path, ...]
+    y: NDArray[np.int64]
+    """``(n,)`` positions in ``classes``."""
+    split: NDArray[np.str_]
+    """``(n,)`` of "train", "val", "test"."""
+    groups: NDArray[np.int64]
+    """``(n,)``: pictures of one group, which byte-identical ones always share, never cross a fold."""
+    digests: tuple[str, ...]
+    """SHA-256 of each file's bytes, in hexadecimal."""
+    left_out: tuple[LeftOut, ...] = ()
+    layout: str
+    """"class folders", "split folders", "table" or "arrays"."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def subset(self, index: NDArray[Any]) -> ImageSet:
+        """The pictures at ``index``, positions or a mask ``(n,)``, in that order."""
+        rows = np.arange(len(self))[index]
+        return replace(
+            self,
+            paths=tuple(self.paths[row] for row in rows),
+            y=self.y[rows],
+            split=self.split[rows],
+            groups=self.groups[rows],
+            digests=tuple(self.digests[row] for row in rows),
+        )
+
+    def without(self, failures: Mapping[Path, str]) -> ImageSet:
+        """Leave out pictures that turned out unreadable, by path with the reason; the others keep their order.
+
+        Raises:
+            DataError: too few pictures of a class are left.
+        """
+        if not failures:
+            return self
+        kept = self.subset(np.array([path not in failures for path in self.paths], dtype=bool))
+        dropped = tuple(LeftOut(path, failures[path]) for path in self.paths if path in failures)
+        left = replace(kept, left_out=self.left_out + dropped)
+        _require_enough(left, {split: set(self.classes) for split in ("train", *np.unique(self.split))})
+        return left
+
+    def fingerprint(self) -> str:
+        """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
+        lines = [
+            "\0".join((self._name(path), digest, self.classes[label], split))
+            for path, digest, label, split in zip(self.paths, self.digests, self.y, self.split, strict=True)
+        ]
+        order = sorted(range(len(self)), key=lines.__getitem__)
+        number: dict[int, int] = {}  # groups renumbered in that order, so that only who is together counts
+        for row in order:
+            group = number.setdefault(int(self.groups[row]), len(number))
+            lines[row] += f"\0{group}"
+        return hashlib.sha256("\n".join(lines[row] for row in order).encode("utf-8", "backslashreplace")).hexdigest()
+
+    def _name(self, path: Path) -> str:
+        inside = self.root is not None and path.is_relative_to(self.root)
+        name = path.relative_to(self.root).as_posix() if inside and self.root else path.name
+        return unicodedata.normalize("NFC", name)
+
+
+def scan(source: Path) -> ImageSet:
+    """Find the labelled pictures of a folder or a CSV, recognise each by its content and hash it.
+
+    Folders: ``source/<class>/…`` or ``source/{train,val,test}/<class>/…``. CSV: ``path,label[,group][,split]``.
+    Hidden files and what operating systems leave behind are passed over; every other file that is no picture is
+    listed in ``left_out``. Nothing is ever written.
+
+    Raises:
+        DataError: with everything that keeps the pictures from being used.
+    """
+    if source.is_dir():
+        try:
+            entries, left_out, declared, layout = _from_folders(source)
+        except OSError as error:
+            found = f"{display(error.filename)}: {error.strerror}"
+            problem = Problem(expected="folders that can be listed", found=found, todo="change their permissions")
+            raise DataError(f"pictures {display(source)}", [problem]) from error
+        root = source
+    elif source.is_file():
+        entries, left_out, layout = read_table(source), [], "table"
+        declared = {"train": set[str]()}
+        for entry in entries:
+            declared.setdefault(entry.split, set()).add(entry.label)
+        root = source.parent
+    else:
+        problem = Problem(
+            expected="a folder of pictures, or a CSV table of them",
+            found=f"nothing at {display(source)}",
+            todo="check the spelling; a relative path begins in the folder you are in",
+        )
+        raise DataError(f"pictures {display(source)}", [problem])
+    return _assembled(entries, left_out, declared, root=root, layout=layout)
+
+
+def from_paths(
+    paths: Sequence[str | Path],
+    labels: Sequence[Any],
+    groups: Sequence[Hashable | None] | None = None,
+) -> ImageSet:
+    """Label pictures given one by one; all are for training. The classes are the sorted ``str(label)``.
+
+    Raises:
+        DataError: with everything that keeps the pictures from being used.
+    """
+    groups = [None] * len(paths) if groups is None else groups
+    if not len(paths) == len(labels) == len(groups):
+        found = f"{len(paths)} paths, {len(labels)} labels, {len(groups)} groups"
+        problem = Problem(expected="one label, and one group if any, for each path", found=found, todo="align them")
+        raise DataError("paths and labels", [problem])
+    missing = [display(path) for path in paths if not os.path.exists(path)]  # noqa: PTH110, a NUL is survived
+    if missing:
+        problem = Problem(expected="every file exists", found=f"not found: {some(missing)}", todo="correct the paths")
+        raise DataError("paths and labels", [problem])
+    entries = [
+        Entry(path=Path(path), label=str(label), group=group)
+        for path, label, group in zip(paths, labels, groups, strict=True)
+    ]
+    declared = {"train": {entry.label for entry in entries}}
+    return _assembled(entries, [], declared, root=None, layout="arrays")
+
+
+def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
+    """Files to predict, in the order given: files as they are, folders with all below them, glob patterns.
+
+    Nothing is judged here: a file that is missing or no picture is kept, for the caller to report.
+    """
+    found: list[Path] = []
+    for item in (os.fspath(item) for item in inputs):
+        if os.path.lexists(item) or not glob.has_magic(item):
+            found += _expanded(Path(item))
+        else:
+            matches = [Path(match) for match in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207, may be absolute
+            below = [file for match in matches if not is_junk(match.name) for file in _expanded(match)]
+            found += dict.fromkeys(below) or [Path(item)]
+    return found
+
+
+def _expanded(path: Path) -> list[Path]:
+    if not os.path.isdir(path):  # noqa: PTH112, an impossible name is no folder
+        return [path]
+    files, unreadable = files_below(path)
+    return files + [left.path for left in unreadable]
+
+
+def _from_folders(root: Path) -> tuple[list[Entry], list[LeftOut], dict[str, set[str]], str]:
+    """Entries, what is left out, the class folders of each split (also the empty ones), and the layout."""
+    folders, files = children(root)
+    split_folders = _split_folders(root, folders)
+    layout = "split folders" if split_folders else "class folders"
+    outside = [child for child in folders + files if child not in split_folders.values()] if split_folders else []
+    left_out = [LeftOut(child, f"beside the folders {', '.join(split_folders)}, so in no split") for child in outside]
+    entries: list[Entry] = []
+    declared: dict[str, set[str]] = {}
+    for split, folder in (split_folders or {"train": root}).items():
+        class_folders, beside = children(folder)
+        declared[split] = {class_name(class_folder.name) for class_folder in class_folders}
+        left_out += [LeftOut(file, "beside the class folders, so without a label") for file in beside]
+        for class_folder in class_folders:
+            below, unreadable = files_below(class_folder, frozenset({identity(root), identity(folder)}))
+            left_out += unreadable
+            entries += [Entry(path=path, label=class_name(class_folder.name), split=split) for path in below]
+    return entries, left_out, declared, layout
+
+
+def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
+    """The folder of each split, or nothing if the folders are classes.
+
+    A folder ``train`` beside ``car`` and ``bus`` may be a class: splits are meant only if it holds folders itself.
+    """
+    named = [(SPLITS[folder.name.lower()], folder) for folder in folders if folder.name.lower() in SPLITS]
+    found = some([display(folder.name) for _, folder in named])
+    if any(split == "train" and children(folder)[0] for split, folder in named):
+        if len(dict(named)) == len(named):
+            return {split: dict(named)[split] for split in ("train", "val", "test") if split in dict(named)}
+        problem = Problem(
+            expected="one folder for each split",
+            found=found,
+            todo="merge or rename the folders that mean the same split",
+        )
+    elif named and len(named) == len(folders):
+        problem = Problem(
+            expected="a folder train with one folder of pictures for each class",
+            found=f"only {found}, and no class folder in train",
+            todo="sort the pictures into train/<class>/",
+        )
+    else:
+        return {}
+    raise DataError(f"pictures {display(root)}", [problem])
+
+
+# ── from entries to a set ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _inspected(path: Path) -> tuple[str, str]:
+    """SHA-256 of a picture's bytes, or the reason why it is none."""
+    digest = hashlib.sha256()
+    try:
+        read_header(path)
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except UnreadablePictureError as error:
+        return "", error.reason
+    except OSError as error:
+        return "", f"cannot be read: {error.strerror}"
+    return digest.hexdigest(), ""
+
+
+def _assembled(
+    entries: Sequence[Entry],
+    left_out: Sequence[LeftOut],
+    declared: Mapping[str, set[str]],
+    *,
+    root: Path | None,
+    layout: str,
+) -> ImageSet:
+    with ThreadPoolExecutor(max_workers=min(8, max(2, os.cpu_count() or 2))) as pool:
+        inspected = list(pool.map(_inspected, [entry.path for entry in entries]))
+    kept = [(entry, digest) for entry, (digest, reason) in zip(entries, inspected, strict=True) if not reason]
+    refused = [LeftOut(e.path, reason) for e, (_, reason) in zip(entries, inspected, strict=True) if reason]
+    classes = tuple(sorted(set().union(*declared.values())))
+    position = {name: index for index, name in enumerate(classes)}
+    digests = tuple(digest for _, digest in kept)
+    images = ImageSet(
+        root=root,
+        classes=classes,
+        paths=tuple(entry.path for entry, _ in kept),
+        y=np.array([position[entry.label] for entry, _ in kept], dtype=np.int64),
+        split=np.array([entry.split for entry, _ in kept], dtype="U5"),
+        groups=_merged(digests, [entry.group for entry, _ in kept]),
+        digests=digests,
+        left_out=(*left_out, *refused),
+        layout=layout,
+    )
+    _require_enough(images, declared)
+    return images
+
+
+def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:
+    """Number the groups from 0: rows that share a key in any column are one group, and so are their groups."""
+    parent = list(range(len(columns[0])))
+
+    def leader(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = row = parent[parent[row]]
+        return row
+
+    for column in columns:
+        first: dict[Hashable, int] = {}
+        for row, key in enumerate(column):
+            if key is not None:
+                low, high = sorted((leader(first.setdefault(key, row)), leader(row)))
+                parent[high] = low
+    leaders = [leader(row) for row in range(len(parent))]
+    return np.unique(leaders, return_inverse=True)[1].astype(np.int64)
+
+
+def _require_enough(images: ImageSet, declared: Mapping[str, set[str]]) -> None:
+    """Raise one DataError with everything that training on these pictures would stumble over.
+
+    ``declared`` holds the classes of each split that folders or rows name, even where no picture was usable.
+    """
+    problems = list(_problems(images, declared))
+    if problems:
+        where = "paths and labels" if images.root is None else f"pictures {display(images.root)}"
+        raise DataError(where, problems)
+
+
+def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:
+    train = sorted(declared["train"])
+    if len(train) < 2:
+        yield Problem(
+            expected="at least two classes to train on, a folder (or label) for each",
+            found=f"only {train[0]!r}" if train else f"no class, and {len(images.left_out)} files that are in none",
+            todo="sort the pictures into one folder for each class, or give a CSV path,label",
+        )
+    names = np.array(images.classes, dtype=object)[images.y]
+    usable = Counter(zip(images.split.tolist(), names.tolist(), strict=True))
+    in_train = images.split == "train"
+    distinct = Counter(label for label, _ in set(zip(names[in_train], images.groups[in_train], strict=True)))
+    few = [f"{label!r} has {distinct[label]}" for label in train if distinct[label] < MIN_PER_CLASS]
+    if few:
+        yield Problem(
+            expected=f"at least {MIN_PER_CLASS} distinct readable pictures (or groups) of each class to train on",
+            found=some(few),
+            todo="add pictures of these classes, or remove the classes",
+        )
+    for split in ("val", "test"):
+        if split not in declared:
+            continue
+        here = {label for label in images.classes if usable[split, label]}
+        if not here:
+            yield Problem(
+                expected=f"pictures in every split, in the same classes as train ({some(train)})",
+                found=f"{split} has no readable picture in a class",
+                todo=f"fill {split}, or remove it",
+            )
+            continue
+        for what, labels in (("missing from", set(train) - here), ("extra in", declared[split] - set(train))):
+            if labels:
+                yield Problem(
+                    expected=f"the same classes in {split} as in train ({some(train)})",
+                    found=f"{what} {split}: {some([repr(label) for label in sorted(labels)])}",
+                    todo=f"correct the names in {split}, add what is missing, or remove {split}",
+                )

@@ -1,0 +1,25 @@
+"""Names of files and classes, as people read them."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def display(path: str | Path) -> str:
+    r"""Text for people: always printable and encodable; bytes that are no UTF-8 and control characters as ``\…``."""
+    text = os.fspath(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def class_name(text: str) -> str:
+    """One spelling for names that look the same: NFC, printable."""
+    return display(unicodedata.normalize("NFC", text))
+
+
+def some(items: Sequence[str], limit: int = 10) -> str:
+    """The first few of ``items``, then how many more there are."""
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")

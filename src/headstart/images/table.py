@@ -1,0 +1,101 @@
+"""A CSV of pictures, ``path,label[,group][,split]``, becomes entries; every bad row is reported with its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from headstart.errors import DataError, Problem
+from headstart.images.names import class_name, display, some
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names of splits as people write them, in lower case, and ours for each."""
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+_TODO = {
+    "every row has as many cells as the header": "put names that contain the delimiter between double quotes",
+    "every row has a path": "fill in the path, or delete the row",
+    "every row has a label": "fill in the label, or delete the row",
+    "every split is one of train, val, test": "correct the name, or leave the column out",
+    "every file exists": "correct the path; it is relative to the folder of the table",
+    "every file is named once": "delete the repeated row",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One picture that somebody labelled."""
+
+    path: Path
+    label: str
+    split: str = "train"
+    group: Hashable | None = None
+
+
+def read_table(source: Path) -> list[Entry]:
+    """Read a CSV with a header; columns beyond the four known are ignored.
+
+    Paths are relative to the table's folder. Comma, semicolon and tab delimit; BOM, CRLF and UTF-16 are understood.
+
+    Raises:
+        DataError: no columns ``path`` and ``label``, or bad rows: all of them, with their line numbers.
+    """
+    header, rows = _parsed(source)
+    faults: dict[str, list[str]] = defaultdict(list)
+    seen: dict[str, int] = {}
+    entries = []
+    for line, cells in rows:
+        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+        name, label, split = cell.get("path", ""), class_name(cell.get("label", "")), cell.get("split", "train")
+        path = source.parent / name
+        first = seen.setdefault(os.path.normpath(path), line)
+        checks = {
+            "every row has as many cells as the header": (len(cells) <= len(header), f"{len(cells)} cells"),
+            "every row has a path": (bool(name), "no path"),
+            "every row has a label": (bool(label), "no label"),
+            "every split is one of train, val, test": (split.lower() in SPLITS, repr(split)),
+            "every file exists": (not name or os.path.exists(path), display(name)),  # noqa: PTH110, a NUL is survived
+            "every file is named once": (not name or first == line, f"{display(name)} as in line {first}"),
+        }
+        bad = [rule for rule, (holds, _) in checks.items() if not holds]
+        for rule in bad:
+            faults[rule].append(f"line {line}: {checks[rule][1]}")
+        if not bad:
+            group = cell.get("group") or None
+            entries.append(Entry(path=path, label=label, split=SPLITS[split.lower()], group=group))
+    if faults:
+        problems = [
+            Problem(expected=rule, found=some(faults[rule]), todo=_TODO[rule]) for rule in _TODO if rule in faults
+        ]
+        raise DataError(f"table {display(source)}", problems)
+    return entries
+
+
+def _parsed(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Header in lower case, and the rows that are not blank with the line each ends on."""
+    raw = source.read_bytes()
+    # Names that are no UTF-8 come through unchanged, as they do from the file system.
+    encoding = "utf-16" if raw.startswith(_UTF16_MARKS) else "utf-8-sig"
+    text = raw.decode(encoding, "surrogateescape" if encoding == "utf-8-sig" else "replace")
+    for delimiter in ",;\t":
+        try:
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+            rows = [(reader.line_num, cells) for cells in reader if any(text.strip() for text in cells)]
+        except csv.Error:
+            continue
+        header = [text.strip().lower() for text in rows[0][1]] if rows else []
+        if {"path", "label"} <= set(header):
+            return header, iter(rows[1:])
+    first = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
+    problem = Problem(
+        expected="a first line that names the columns path,label[,group][,split]",
+        found=first,
+        todo="add the header line, or give a folder with one folder of pictures for each class",
+    )
+    raise DataError(f"table {display(source)}", [problem])

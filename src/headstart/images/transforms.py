@@ -1,0 +1,164 @@
+"""The one way from a file to network input, in training and in serving.
+
+Pixels stay uint8 here: each network normalises inside its own graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import OptionError, Problem
+from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Picture
+
+ALGORITHM = 1
+"""Raised whenever the code below, or in decode, gives other pixels than before."""
+
+_SQUASH_CROP = 0.875  # side of a corner window, as a share of a squashed picture
+_CROP_AREA = (0.35, 1.0)  # share of the picture's area in an augmented crop
+_CROP_RATIO = (3 / 4, 4 / 3)  # its width over its height
+
+
+class View(str, Enum):
+    """One way of looking at a picture."""
+
+    CENTRE = "centre"
+    FLIP = "flip"
+    TOP_LEFT = "top_left"
+    TOP_RIGHT = "top_right"
+    BOTTOM_LEFT = "bottom_left"
+    BOTTOM_RIGHT = "bottom_right"
+
+
+FEW_SHOT_VIEWS = tuple(View)
+"""All six: more features of each picture where there are few pictures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How a picture of any size becomes ``size × size``."""
+
+    size: int
+    """Side of the result, in pixels."""
+
+    mode: Literal["crop", "squash"] = "crop"
+    """``crop`` resizes the shorter side to ``size / crop_pct`` and keeps the centre; ``squash`` keeps everything
+    and gives up the proportions."""
+
+    crop_pct: float = 0.875
+    """Share of the shorter side that ``crop`` keeps, in (0, 1]."""
+
+    interpolation: str = "bicubic"
+    """``bilinear``, ``bicubic`` or ``lanczos``; all filter before they reduce."""
+
+    def __post_init__(self) -> None:
+        expected = {
+            "size": ("at least 1", self.size >= 1),
+            "mode": ("crop or squash", self.mode in ("crop", "squash")),
+            "crop_pct": ("more than 0, at most 1", 0 < self.crop_pct <= 1),
+            "interpolation": (" or ".join(INTERPOLATIONS), self.interpolation in INTERPOLATIONS),
+        }
+        problems = [
+            Problem(expected=f"{name}: {want}", found=repr(getattr(self, name)), todo=f"change {name}")
+            for name, (want, holds) in expected.items()
+            if not holds
+        ]
+        if problems:
+            raise OptionError("geometry of pictures", problems)
+
+    @property
+    def resized(self) -> int:
+        """Shorter side of the whole picture at the scale of the result, in pixels."""
+        return self.size if self.mode == "squash" else max(self.size, round(self.size / self.crop_pct))
+
+    def key(self) -> str:
+        """Everything that decides the pixels, as a short text fit for a file name."""
+        kept = f"crop{self.crop_pct:.6g}" if self.mode == "crop" else "squash"
+        return f"v{ALGORITHM}-{DECODER}-{self.size}-{kept}-{self.interpolation}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, options: Mapping[str, Any]) -> Geometry:
+        """The inverse of ``to_dict``."""
+        return cls(**options)
+
+
+def load(source: Path | bytes, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> NDArray[np.uint8]:
+    """Decode a picture once and look at it in each of ``views``: ``(len(views), size, size, 3)`` RGB.
+
+    A view's pixels do not depend on which other views are asked for.
+
+    Raises:
+        UnreadablePictureError: with the reason in plain words.
+    """
+    picture = Picture.read(source, at_least=geometry.resized)
+    out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
+    for row, view in zip(out, views, strict=True):
+        row[:] = _cut(picture, window(view, geometry, picture.width, picture.height), geometry)
+        if view is View.FLIP:
+            row[:] = row[:, ::-1].copy()
+    return out
+
+
+def augmented(source: Path | bytes, geometry: Geometry, seed: int) -> NDArray[np.uint8]:
+    """Take a random resized crop, mirrored in half of the cases: ``(size, size, 3)`` RGB. Same seed, same pixels.
+
+    The crop is torchvision's ``RandomResizedCrop`` (Szegedy et al. 2015, "Going deeper with convolutions"), with
+    35–100 % of the area and sides of 3:4 to 4:3.
+
+    Raises:
+        UnreadablePictureError: with the reason in plain words.
+    """
+    rng = np.random.default_rng(seed)
+    # The smallest crop's shorter side is √(0.35 · 3/4) of a square's: decode enough pixels to fill the result.
+    smallest = math.sqrt(_CROP_AREA[0] * _CROP_RATIO[0])
+    picture = Picture.read(source, at_least=math.ceil(geometry.size / smallest))
+    cut = _cut(picture, _random_box(rng, picture.width, picture.height), geometry)
+    return cut[:, ::-1].copy() if rng.random() < 0.5 else cut
+
+
+def window(view: View, geometry: Geometry, width: int, height: int) -> Box:
+    """The part of a ``width × height`` picture that ``view`` shows."""
+    if geometry.mode == "squash":
+        share = 1.0 if view in (View.CENTRE, View.FLIP) else _SQUASH_CROP
+        shown_width, shown_height = share * width, share * height
+    else:
+        shown_width = shown_height = min(width, height) * geometry.size / geometry.resized
+    across, down = {
+        View.TOP_LEFT: (0.0, 0.0),
+        View.TOP_RIGHT: (1.0, 0.0),
+        View.BOTTOM_LEFT: (0.0, 1.0),
+        View.BOTTOM_RIGHT: (1.0, 1.0),
+    }.get(view, (0.5, 0.5))
+    left, top = across * (width - shown_width), down * (height - shown_height)
+    return left, top, min(left + shown_width, width), min(top + shown_height, height)
+
+
+def _cut(picture: Picture, box: Box, geometry: Geometry) -> NDArray[np.uint8]:
+    return picture.resampled((geometry.size, geometry.size), box, geometry.interpolation)
+
+
+def _random_box(rng: np.random.Generator, width: int, height: int) -> Box:
+    low, high = np.log(_CROP_RATIO)
+    for _ in range(10):
+        area = width * height * rng.uniform(*_CROP_AREA)
+        ratio = math.exp(rng.uniform(low, high))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            return left, top, left + w, top + h
+    # A picture too long for any such crop: the largest centred one whose proportions are allowed.
+    w, h = min(width, round(height * _CROP_RATIO[1])), min(height, round(width / _CROP_RATIO[0]))
+    w, h = max(w, 1), max(h, 1)
+    left, top = (width - w) // 2, (height - h) // 2
+    return left, top, left + w, top + h

@@ -1,0 +1,174 @@
+"""One self-contained HTML page: the answer first, then everything it rests on."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart.evaluation.metrics import Evaluation
+from headstart.report import figures
+
+THIN = "\u202f"  # narrow space that does not break, between a number and %
+
+METRICS = (
+    ("accuracy", "Accuracy", "share of pictures that were right"),
+    ("balanced_accuracy", "Balanced accuracy", "mean recall, every class counting the same"),
+    ("macro_f1", "Macro F1", "precision and recall in one number, every class counting the same"),
+    ("roc_auc", "ROC AUC", "how often a picture of a class scores above one of another"),
+    ("floor", "Majority floor", "accuracy of always giving the most frequent class"),
+    ("log_loss", "Log-loss", "nats; 0 is certain and right, less is better"),
+    ("ece", "Calibration error", "mean gap between how sure and how often right, less is better"),
+)
+NOT_A_SHARE = ("log_loss", "ece")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """A small picture, as the bytes of a JPEG file, and the words under it."""
+
+    jpeg: bytes
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A picture the classifier got wrong; ``probability`` (0 to 1) is what it gave the wrong class."""
+
+    thumbnail: Thumbnail
+    truth: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateRow:
+    """One head that was tried, out of fold. ``screened``: dropped after a quick look, not fully measured."""
+
+    name: str
+    log_loss: float
+    standard_error: float
+    accuracy: float
+    n: int
+    chosen: bool = False
+    screened: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContent:
+    """What the page shows. All text is shown as it is: markup in a class or file name stays text."""
+
+    title: str
+    evaluation: Evaluation
+    """The honest figure: measured on a test split or out of fold. It is shown first."""
+    other_evaluations: tuple[Evaluation, ...] = ()
+    """Shown beside it, for instance the validation split."""
+    audit_lines: tuple[str, ...] = ()
+    """What checking the folder found, a sentence each."""
+    notes: tuple[str, ...] = ()
+    """What the reader must know before using the number, a sentence each."""
+    class_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Split → class → number of pictures."""
+    samples: tuple[Thumbnail, ...] = ()
+    augmented: tuple[Thumbnail, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    """Most confident first."""
+    candidates: tuple[CandidateRow, ...] = ()
+    choice_reason: str = ""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Path and reason of every picture that was not used."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """Options, versions and fingerprints: label → value."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Stage → seconds."""
+    command: str = ""
+    """What to type to make this again."""
+
+
+def write_report(path: Path, content: ReportContent) -> None:
+    """Write the page to ``path``, whole or not at all. The same content gives the same bytes."""
+    html = render(content).encode()
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(html)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def render(content: ReportContent) -> str:
+    """The page as HTML."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def presentable(value: Any) -> Any:  # the last thing done to every expression before it is escaped
+        return figures.printable(value) if type(value) is str else value
+
+    pages = Environment(
+        loader=PackageLoader("headstart", "report"),
+        autoescape=True,
+        finalize=presentable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters.update(percent=percent, data=_data_uri, strip=lambda one: Markup(figures.interval_strip(one)))
+    drawn = {name: Markup(svg) for name, svg in _figures(content).items()}
+    return pages.get_template("template.html.j2").render(
+        page=content,
+        evaluation=content.evaluation,
+        figures=drawn,
+        answer=_answer(content.evaluation),
+        metrics=METRICS,
+        not_a_share=NOT_A_SHARE,
+    )
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """0.917 as “91.7 %”, the space narrow and not breaking."""
+    return f"{100 * value:.{decimals}f}{THIN}%"
+
+
+def _answer(evaluation: Evaluation) -> str:
+    """The result in plain sentences."""
+    accuracy, floor = evaluation.accuracy, evaluation.floor
+    right = accuracy.value * evaluation.n
+    whole = abs(right - round(right)) < 1e-6
+    majority = evaluation.classes[evaluation.majority]
+    between = f"between {percent(accuracy.low)} and {percent(accuracy.high)}"
+    sentences = [
+        f"Of {evaluation.n:,} pictures judged by a model that had never seen them, "
+        + (f"{right:,.0f} were right." if whole else f"{right:,.1f} were right on average."),
+        f"On new pictures like these expect {between}.",
+        f"Always answering “{majority}” would be right for {percent(floor.value)}.",
+    ]
+    if accuracy.low <= floor.value:
+        sentences.append("The interval reaches down to that: this does not show that anything was learned.")
+    return " ".join(sentences)
+
+
+def _figures(content: ReportContent) -> dict[str, str]:
+    evaluation = content.evaluation
+    accuracy, floor = evaluation.accuracy, evaluation.floor
+    drawn = {
+        "interval": figures.interval_bar(
+            accuracy,
+            f"{percent(accuracy.low)} to {percent(accuracy.high)}",
+            floor,
+            f"always “{figures.short(evaluation.classes[evaluation.majority], 20)}” {percent(floor.value)}",
+        ),
+        "confusion": figures.confusion(evaluation.confusion, evaluation.classes),
+        "reliability": figures.reliability(evaluation.reliability),
+    }
+    if content.class_counts:
+        drawn["class_counts"] = figures.class_counts(content.class_counts)
+    if content.candidates:
+        drawn["candidates"] = figures.candidates(content.candidates)
+    return drawn
+
+
+def _data_uri(thumbnail: Thumbnail) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(thumbnail.jpeg).decode()

@@ -1,0 +1,301 @@
+"""A run directory: the model, what it can claim, how it was made, and the page that shows it.
+
+::
+
+    model/          the deployable model
+    metrics.json    every metric with its interval and what it was measured on
+    run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
+    report.html     the same for people
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.classifier import ImageClassifier, Measured
+from headstart.deploy.artifact import Model, versions, write_json
+from headstart.errors import DataError, OptionError, Problem
+from headstart.evaluation.metrics import Evaluation, evaluate
+from headstart.features.extract import Progress
+from headstart.images.decode import decode, encode, resample
+from headstart.images.folder import ImageSet, display, scan
+from headstart.images.transforms import Geometry, augmented
+from headstart.report.page import CandidateRow, Mistake, ReportContent, Thumbnail, write_report
+
+THUMBNAIL_PX = 200
+MOST_MISTAKES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What :func:`train` wrote, and the figures people ask for first."""
+
+    folder: Path
+    evaluation: Evaluation
+    lines: tuple[str, ...]
+    """What was noticed about the pictures, in words."""
+    choice_reason: str
+    left_out: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "run": str(self.folder),
+            **self.evaluation.to_dict(),
+            "notes": list(self.lines),
+            "choice": self.choice_reason,
+            "left_out": self.left_out,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def train(
+    source: Path, folder: Path, classifier: ImageClassifier, *, title: str = "", progress: Progress | None = None
+) -> Run:
+    """Fit ``classifier`` on a folder or table of pictures and write the run directory ``folder``.
+
+    Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
+    """
+    began = time.monotonic()
+    _check_destination(source, folder)
+    classifier.fit(source, progress=progress)
+    measured = classifier.measure(progress)
+    images = classifier.images_
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.html").unlink(missing_ok=True)
+    start = time.monotonic()
+    classifier.save(folder / "model")
+    classifier.timings_["saving the model"] = time.monotonic() - start
+    command = _command(source, folder, classifier)
+    write_json(folder / "metrics.json", _metrics(measured))
+    write_json(folder / "run.json", _record(classifier, command))
+    write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
+    return Run(
+        folder=folder,
+        evaluation=measured[0].evaluation,
+        lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
+        choice_reason=classifier.choice_.reason,
+        left_out=len(images.left_out),
+        seconds=time.monotonic() - began,
+    )
+
+
+def evaluate_model(model: Model, source: Path, *, progress: Progress | None = None) -> tuple[Evaluation, list[str]]:
+    """Evaluate a model on labelled pictures it was not trained on; also the names and reasons of those left out.
+
+    Classes are matched by name. Raises DataError for a class the model does not know.
+    """
+    images = scan(source, for_training=False)
+    if unknown := [name for name in images.classes if name not in model.classes]:
+        known = ", ".join(model.classes)
+        problems = [
+            Problem(expected=f"classes of the model: {known}", found=name, todo="rename or leave out this folder")
+            for name in unknown
+        ]
+        raise DataError(f"{source} does not fit the model", problems)
+    to_model = np.array([model.classes.index(name) for name in images.classes])
+    predictions = model.predict(images.paths, progress=progress)
+    read = [i for i, prediction in enumerate(predictions) if prediction.proba is not None]
+    left_out = [f"{display(p.path)}: {p.reason}" for p in predictions if p.proba is None]
+    left_out += [f"{display(out.path)}: {out.reason}" for out in images.left_out]
+    if not read:
+        problem = Problem(
+            expected="pictures", found="none that can be read", todo="see the reasons: " + "; ".join(left_out)
+        )
+        raise DataError(f"{source} cannot be evaluated", [problem])
+    counts = model.training["class_counts"]
+    evaluation = evaluate(
+        np.array([predictions[i].proba for i in read]),
+        to_model[images.y[read]],
+        model.classes,
+        measured_on=f"{len(read)} pictures of {source.name}",
+        majority=int(np.argmax([counts[name] for name in model.classes])),
+        groups=images.groups[read],
+        seed=0,
+    )
+    return evaluation, left_out
+
+
+def _check_destination(source: Path, folder: Path) -> None:
+    problems = []
+    inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
+    if inside:
+        todo = "choose a folder elsewhere with -o: the pictures are only ever read"
+        problems.append(Problem(expected="a run folder outside the pictures", found=str(folder), todo=todo))
+    if folder.exists() and not folder.is_dir():
+        problems.append(Problem(expected="a folder", found=f"{folder} is a file", todo="choose another name with -o"))
+    elif folder.is_dir() and any(folder.iterdir()) and not inside:
+        ours = {"run.json", "model", "metrics.json", "report.html"}
+        if not ours & {entry.name for entry in folder.iterdir()}:
+            todo = "choose another name with -o: what is there would be mixed with the run"
+            problems.append(Problem(expected="a new folder, or one of an earlier run", found=str(folder), todo=todo))
+    if problems:
+        raise OptionError("where to write the run", problems)
+
+
+def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
+    """The command that repeats the run; options at their default are left out."""
+    words = ["headstart", "train", display(source), "-o", display(folder)]
+    defaults = ImageClassifier().get_params()
+    for name, value in classifier.get_params().items():
+        if value == defaults[name]:
+            continue
+        option = {"random_state": "seed", "sizes": "size"}.get(name, name.replace("_", "-"))
+        values = value if name == "sizes" else [value]
+        for one in values:
+            words += [f"--{option}", str(one)]
+    return shlex.join(words)
+
+
+def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
+    first, *others = (part.evaluation.to_dict() for part in measured)
+    return {**first, "others": others}
+
+
+def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
+    choice = classifier.choice_
+    return {
+        "command": command,
+        "options": {
+            k: v if v is None or isinstance(v, (int, float, str, list)) else str(v)
+            for k, v in classifier.get_params().items()
+        },
+        "versions": versions(),
+        "data": {**classifier.model_.training, "left_out": len(classifier.images_.left_out)},
+        "backbone": dict(classifier.model_.backbone),
+        "runtime": classifier.model_.space.runtime.name,
+        "choice": {
+            "reason": choice.reason,
+            "candidate": str(choice.candidate),
+            "strength": choice.strength,
+            "temperature": choice.head.temperature,
+            "board": [
+                {
+                    "candidate": str(score.candidate),
+                    "log_loss": score.log_loss,
+                    "standard_error": score.standard_error,
+                    "accuracy": score.accuracy,
+                    "n": len(score.losses),
+                    "screened": score.screened,
+                }
+                for score in choice.board
+            ],
+        },
+        "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
+    }
+
+
+def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measured], command: str) -> ReportContent:
+    images, choice, model = classifier.images_, classifier.choice_, classifier.model_
+    geometry = model.space.geometry
+    nine = _one_of_each(images, 9)
+    runtime = model.space.runtime
+    made = {
+        "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
+        "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
+        "Calibration": f"temperature {choice.head.temperature:.3f}, fitted on out-of-fold logits",
+        "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
+        "Pictures": f"{len(images)}, fingerprint {images.fingerprint()[:16]}",
+        "Seed": str(classifier.random_state),
+        "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+    }
+    return ReportContent(
+        title=title,
+        evaluation=measured[0].evaluation,
+        other_evaluations=tuple(part.evaluation for part in measured[1:]),
+        audit_lines=tuple(classifier.audit_.lines()),
+        notes=model.notes,
+        class_counts=_class_counts(images),
+        samples=tuple(_thumbnail(images, i) for i in nine),
+        augmented=_augmented(images, nine[0], geometry),
+        mistakes=_mistakes(images, measured[0]),
+        candidates=tuple(
+            CandidateRow(
+                name=str(score.candidate),
+                log_loss=score.log_loss,
+                standard_error=score.standard_error,
+                accuracy=score.accuracy,
+                n=len(score.losses),
+                chosen=score.candidate == choice.candidate and not score.screened,
+                screened=score.screened,
+            )
+            for score in choice.board
+        ),
+        choice_reason=choice.reason,
+        left_out=tuple((display(out.path), out.reason) for out in images.left_out),
+        made=made,
+        timings=classifier.timings_,
+        command=command,
+    )
+
+
+def _class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
+    counts = {}
+    for split in ("train", "val", "test"):
+        if (here := images.split == split).any():
+            numbers = np.bincount(images.y[here], minlength=len(images.classes)).tolist()
+            counts[split] = dict(zip(images.classes, numbers, strict=True))
+    return counts
+
+
+def _one_of_each(images: ImageSet, count: int) -> list[int]:
+    """The first pictures of each class in turn, until there are ``count``."""
+    train = np.flatnonzero(images.split == "train")
+    rank = np.empty(len(train), int)
+    for label in range(len(images.classes)):
+        members = images.y[train] == label
+        rank[members] = np.arange(members.sum())
+    order = np.lexsort((images.y[train], rank))
+    return [int(i) for i in train[order[:count]]]
+
+
+def _thumbnail(images: ImageSet, i: int) -> Thumbnail:
+    return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=images.classes[images.y[i]])
+
+
+def _small_jpeg(path: Path) -> bytes:
+    """The middle square of a picture."""
+    picture = decode(path, at_least=THUMBNAIL_PX)
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    return _jpeg(picture, (left, top, left + side, top + side))
+
+
+def _jpeg(picture: NDArray[np.uint8], box: tuple[float, float, float, float] | None = None) -> bytes:
+    small = resample(picture, size=(THUMBNAIL_PX, THUMBNAIL_PX), box=box, interpolation="bicubic")
+    return encode(small, format="JPEG", quality=80)
+
+
+def _augmented(images: ImageSet, i: int, geometry: Geometry) -> tuple[Thumbnail, ...]:
+    views = [augmented(images.paths[i], geometry, seed) for seed in range(9)]
+    return tuple(Thumbnail(jpeg=_jpeg(view), caption=images.classes[images.y[i]]) for view in views)
+
+
+def _mistakes(images: ImageSet, measured: Measured) -> tuple[Mistake, ...]:
+    """The wrong answers that were given with most confidence."""
+    y: NDArray[np.int64] = images.y[measured.index]
+    predicted = measured.proba.argmax(axis=1)
+    confidence = measured.proba.max(axis=1)
+    wrong = np.flatnonzero(predicted != y)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
+    return tuple(
+        Mistake(
+            thumbnail=Thumbnail(
+                jpeg=_small_jpeg(images.paths[measured.index[i]]), caption=display(images.paths[measured.index[i]])
+            ),
+            truth=images.classes[y[i]],
+            predicted=images.classes[predicted[i]],
+            probability=float(confidence[i]),
+        )
+        for i in worst
+    )

@@ -1,0 +1,32 @@
+"""What the tests share: one cache with the converted network, and one folder of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pictures import write_folder
+
+from headstart.classifier import ImageClassifier
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cache folder of the whole test session; commands started by a test inherit it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADSTART_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 pictures in two classes, layout root/<class>/. Read only."""
+    return write_folder(tmp_path_factory.mktemp("photos"), {"rings": 20, "stripes": 20})
+
+
+@pytest.fixture(scope="session")
+def fitted(photos: Path) -> ImageClassifier:
+    """A classifier of ``photos`` at one input size."""
+    return ImageClassifier(sizes=[224]).fit(photos)

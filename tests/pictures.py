@@ -1,0 +1,45 @@
+"""Pictures made for the tests: three kinds of pattern that a pretrained network tells apart with ease."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.images.decode import encode
+
+
+def draw(kind: str, seed: int, *, side: int = 96) -> NDArray[np.uint8]:
+    """One picture (side, side, 3): ``rings``, ``stripes`` or ``blobs`` in random colours, with noise."""
+    rng = np.random.default_rng([seed, sum(kind.encode())])
+    y, x = np.mgrid[0:side, 0:side].astype(np.float64)
+    cx, cy, period, phase = (
+        rng.uniform(0.3, 0.7) * side,
+        rng.uniform(0.3, 0.7) * side,
+        rng.uniform(8, 16),
+        rng.uniform(0, 6),
+    )
+    if kind == "rings":
+        pattern = np.sin(np.hypot(x - cx, y - cy) * 2 * np.pi / period + phase)
+    elif kind == "stripes":
+        angle = rng.uniform(0, np.pi)
+        pattern = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period + phase)
+    else:
+        pattern = np.sin(x * 2 * np.pi / period) * np.sin(y * 2 * np.pi / period)
+    dark, light = rng.uniform(0, 120, 3), rng.uniform(130, 255, 3)
+    picture = dark + (light - dark) * (pattern[..., None] + 1) / 2 + rng.normal(0, 18, (side, side, 3))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def write_folder(
+    root: Path, counts: dict[str, int], *, first_seed: int = 0, format: str = "JPEG", side: int = 96
+) -> Path:
+    """``root/<class>/<number>.<format>`` for each class and count; returns root."""
+    for kind, count in counts.items():
+        folder = root / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            data = encode(draw(kind, first_seed + number, side=side), format=format)
+            (folder / f"{number:03d}.{format.lower()}").write_bytes(data)
+    return root

@@ -1,0 +1,339 @@
+import io
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from headstart.errors import DataError
+from headstart.images.folder import MIN_PER_CLASS, ImageSet, display, find_pictures, from_paths, scan
+
+
+def picture(path: Path, number: int, format: str = "PNG") -> Path:
+    """A small picture of its own colour: another number, other bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = (number % 256, number // 256 % 256, 7)
+    stream = io.BytesIO()
+    Image.new("RGB", (5, 4), colour).save(stream, format)
+    path.write_bytes(stream.getvalue())
+    return path
+
+
+def classes_in(folder: Path, names: str, count: int = MIN_PER_CLASS, start: int = 0) -> Path:
+    for place, name in enumerate(names.split()):
+        for number in range(count):
+            picture(folder / name / f"{number}.png", start + 100 * place + number)
+    return folder
+
+
+def error_of(action, *arguments) -> str:
+    with pytest.raises(DataError) as caught:
+        action(*arguments)
+    return str(caught.value)
+
+
+def names(images: ImageSet) -> list[str]:
+    assert images.root is not None
+    return [path.relative_to(images.root).as_posix() for path in images.paths]
+
+
+def reasons(images: ImageSet) -> dict[str, str]:
+    assert images.root is not None
+    return {left.path.relative_to(images.root).as_posix(): left.reason for left in images.left_out}
+
+
+def test_class_folders(tmp_path: Path) -> None:
+    classes_in(tmp_path, "dog cat Bird 10 9")
+    picture(tmp_path / "cat" / "winter" / "deep" / "9.png", 5000)
+    images = scan(tmp_path)
+    assert images.classes == ("10", "9", "Bird", "cat", "dog"), "plain string order"
+    assert images.layout == "class folders"
+    assert len(images) == 21
+    assert "cat/winter/deep/9.png" in names(images)
+    for name, label in zip(names(images), images.y, strict=True):
+        assert images.classes[label] == name.split("/")[0]
+    assert set(images.split) == {"train"}
+    assert images.y.dtype == images.groups.dtype == np.int64
+    assert len(set(images.groups.tolist())) == 21
+    assert images.left_out == ()
+
+
+@pytest.mark.parametrize("validation", ["val", "valid", "VALIDATION"])
+def test_split_folders(tmp_path: Path, validation: str) -> None:
+    classes_in(tmp_path / "Train", "a b")
+    classes_in(tmp_path / validation, "a b", count=1, start=1000)
+    classes_in(tmp_path / "test", "a b", count=2, start=2000)
+    classes_in(tmp_path / "old", "a", count=1)
+    (tmp_path / "README.md").write_text("hello")
+    images = scan(tmp_path)
+    assert images.layout == "split folders"
+    assert images.classes == ("a", "b")
+    counts = {split: int((images.split == split).sum()) for split in ("train", "val", "test")}
+    assert counts == {"train": 8, "val": 2, "test": 4}
+    assert reasons(images) == dict.fromkeys(("old", "README.md"), "beside the folders train, val, test, so in no split")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    images = scan(classes_in(tmp_path, "train car bus"))
+    assert images.classes == ("bus", "car", "train")
+    assert images.layout == "class folders"
+
+
+def test_split_folders_without_classes_are_not_taken_for_classes(tmp_path: Path) -> None:
+    classes_in(tmp_path, "train test")
+    text = error_of(scan, tmp_path)
+    assert "found: only test, train, and no class folder in train" in text
+    assert "to do: sort the pictures into train/<class>/" in text
+
+
+def test_two_folders_for_one_split(tmp_path: Path) -> None:
+    for name in ("train", "val", "valid"):
+        classes_in(tmp_path / name, "a b")
+    assert "found: train, val, valid\n" in error_of(scan, tmp_path)
+
+
+def test_junk_is_passed_over_and_the_rest_is_listed(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b")
+    for junk in (".DS_Store", "a/.DS_Store", "a/Thumbs.db", "b/desktop.ini", "a/._0.png"):
+        (tmp_path / junk).write_bytes(b"junk")
+    for junk in (".ipynb_checkpoints", "__MACOSX", "__pycache__", "a/.ipynb_checkpoints", "a/__MACOSX"):
+        picture(tmp_path / junk / "0.png", 999)
+    picture(tmp_path / "a" / "9.txt", 50, "JPEG")
+    picture(tmp_path / "a" / "no extension", 51, "GIF")
+    picture(tmp_path / "b" / "x.jpg?width=640", 52, "WEBP")
+    picture(tmp_path / "b" / "UPPER.JPG", 53, "BMP")
+    (tmp_path / "a" / "empty.png").touch()
+    (tmp_path / "a" / "notes.jpg").write_text("no picture")
+    (tmp_path / "labels.csv").write_text("x")
+    images = scan(tmp_path)
+    assert images.classes == ("a", "b")
+    assert len(images) == 12
+    assert reasons(images) == {
+        "labels.csv": "beside the class folders, so without a label",
+        "a/empty.png": "empty file",
+        "a/notes.jpg": "not a picture",
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_are_followed_and_circles_survived(tmp_path: Path) -> None:
+    elsewhere = picture(tmp_path / "elsewhere" / "far.png", 4000).parent
+    root = classes_in(tmp_path / "root", "a b")
+    (root / "a" / "up").symlink_to(root)
+    (root / "a" / "self").symlink_to(root / "a")
+    (root / "a" / "knot").symlink_to(root / "a" / "knot")
+    (root / "a" / "gone.png").symlink_to(root / "nowhere.png")
+    (root / "b" / "out").symlink_to(elsewhere)
+    (root / "b" / "one.png").symlink_to(picture(tmp_path / "one.png", 4001))
+    images = scan(root)
+    assert [name for name in names(images) if name.startswith("a/")] == [f"a/{n}.png" for n in range(4)]
+    assert {"b/out/far.png", "b/one.png"} < set(names(images))
+    assert len(images) == 10
+    assert reasons(images)["a/gone.png"] == "not found"
+    assert reasons(images)["a/knot"].startswith("cannot be opened")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="their file systems hold only Unicode names")
+def test_strange_names(tmp_path: Path) -> None:
+    classes_in(tmp_path, "蜜蜂 ants")
+    raw = os.fsdecode(b"caf\xe9 \n.png")
+    picture(tmp_path / "蜜蜂" / raw, 300)
+    picture(tmp_path / "蜜蜂" / "two words.png", 301)
+    for number in range(4):
+        picture(tmp_path / os.fsdecode(b"gr\xfcn") / f"{number}.png", 400 + number)
+        picture(tmp_path / "cafe\u0301" / f"{number}.png", 500 + number)
+    images = scan(tmp_path)
+    assert images.classes == ("ants", "café", "gr\\udcfcn", "蜜蜂")
+    assert tmp_path / "蜜蜂" / raw in images.paths
+    assert display(raw) == "caf\\udce9 \\n.png"
+    assert all(display(path).isprintable() and display(path).encode() for path in images.paths)
+    assert len(images.fingerprint()) == 64
+
+
+def test_byte_identical_pictures_share_a_group(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b", count=5)
+    shutil.copy(tmp_path / "a" / "0.png", tmp_path / "a" / "copy.png")
+    shutil.copy(tmp_path / "a" / "0.png", tmp_path / "b" / "copy.png")
+    images = scan(tmp_path)
+    group = dict(zip(names(images), images.groups.tolist(), strict=True))
+    assert group["a/0.png"] == group["a/copy.png"] == group["b/copy.png"]
+    assert len(set(group.values())) == 10
+    assert len(images) == 12, "conflicting copies are kept; the audit names them"
+
+
+def test_unusable_folders_name_what_is_wrong(tmp_path: Path) -> None:
+    assert "found: nothing at" in error_of(scan, tmp_path / "gone")
+    flat = tmp_path / "flat"
+    for number in range(3):
+        picture(flat / f"{number}.png", number)
+    assert "found: no class, and 3 files that are in none" in error_of(scan, flat)
+    text = error_of(scan, classes_in(tmp_path / "one", "only"))
+    assert "expected: at least two classes to train on" in text
+    assert "found: only 'only'" in text
+
+
+def test_too_few_distinct_pictures_of_a_class(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b c")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "b" / "0.png").write_bytes((tmp_path / "b" / "1.png").read_bytes())
+    (tmp_path / "c" / "0.png").write_text("no picture")
+    (tmp_path / "c" / "1.png").unlink()
+    text = error_of(scan, tmp_path)
+    assert text.endswith(
+        "1 problem\n"
+        "expected: at least 4 distinct readable pictures (or groups) of each class to train on\n"
+        "   found: 'b' has 3, 'c' has 2, 'empty' has 0\n"
+        "   to do: add pictures of these classes, or remove the classes"
+    )
+
+
+def test_all_problems_of_splits_at_once(tmp_path: Path) -> None:
+    classes_in(tmp_path / "train", "a b c", count=4)
+    shutil.rmtree(tmp_path / "train" / "c")
+    classes_in(tmp_path / "train", "c", count=1, start=700)
+    classes_in(tmp_path / "val", "a d", count=1, start=1000)
+    (tmp_path / "val" / "b").mkdir()
+    (tmp_path / "test").mkdir()
+    text = error_of(scan, tmp_path)
+    assert "4 problems" in text
+    assert "'c' has 1" in text
+    assert "missing from val: 'b', 'c'" in text
+    assert "extra in val: 'd'" in text
+    assert "expected: the same classes in val as in train (a, b, c)" in text
+    assert "found: test has no readable picture in a class" in text
+
+
+def test_scan_writes_nothing(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b")
+    before = {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]}
+    scan(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in [tmp_path, *tmp_path.rglob("*")]} == before
+
+
+def test_table(tmp_path: Path) -> None:
+    classes_in(tmp_path / "files", "x y", count=6)
+    rows = [f"files/{name}/{n}.png,{name},patient{n // 2}" for name in "yx" for n in range(6)]
+    table = tmp_path / "table.csv"
+    table.write_text("path,label,group\n" + "\n".join(rows))
+    assert "'x' has 3, 'y' has 3" in error_of(scan, table), "groups are counted, not pictures"
+    table.write_text("path,label,group\n" + "\n".join(row.replace("patient2", "") for row in rows))
+    images = scan(table)
+    assert images.layout == "table"
+    assert images.root == tmp_path
+    assert images.classes == ("x", "y")
+    assert names(images)[:2] == ["files/y/0.png", "files/y/1.png"], "in the order of the rows"
+    # two pictures of patient 0 in each class are one group; those without a group are alone
+    assert images.groups.tolist() == [0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 4, 5]
+
+
+def test_copies_join_groups_of_a_table(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b", count=6)
+    shutil.copy(tmp_path / "a" / "0.png", tmp_path / "a" / "2.png")
+    rows = [
+        f"{name}/{n}.png,{name},{'burst' if (name, n) in {('a', 2), ('a', 3)} else ''}"
+        for name in "ab"
+        for n in range(6)
+    ]
+    (tmp_path / "t.csv").write_text("path,label,group\n" + "\n".join(rows))
+    images = scan(tmp_path / "t.csv")
+    assert images.groups.tolist() == [0, 1, 0, 0, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_table_with_splits(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b", count=5)
+    rows = [f"{name}/{n}.png,{name},{'Valid' if n == 4 else 'train'}" for name in "ab" for n in range(5)]
+    (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(rows))
+    images = scan(tmp_path / "t.csv")
+    assert images.split.tolist() == (["train"] * 4 + ["val"]) * 2
+    (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(row.replace("train", "test") for row in rows))
+    text = error_of(scan, tmp_path / "t.csv")
+    assert "expected: at least two classes to train on" in text
+
+
+def test_subset_and_without(tmp_path: Path) -> None:
+    images = scan(classes_in(tmp_path, "a b", count=6))
+    part = images.subset(np.array([7, 0]))
+    assert names(part) == ["b/1.png", "a/0.png"]
+    assert part.y.tolist() == [1, 0]
+    assert part.digests == (images.digests[7], images.digests[0])
+    assert names(images.subset(images.y == 1)) == [f"b/{n}.png" for n in range(6)]
+    assert len(images.subset(np.array([], dtype=np.intp))) == 0
+    left = images.without({images.paths[1]: "truncated or damaged: x"})
+    assert names(left) == [name for name in names(images) if name != "a/1.png"]
+    assert reasons(left) == {"a/1.png": "truncated or damaged: x"}
+    assert images.without({}) is images
+    text = error_of(images.without, dict.fromkeys(images.paths[:3], "damaged"))
+    assert "found: 'a' has 3" in text
+
+
+def test_fingerprint_knows_content_label_split_group_but_not_place(tmp_path: Path) -> None:
+    first = scan(classes_in(tmp_path / "one", "a b"))
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    assert scan(tmp_path / "two").fingerprint() == first.fingerprint()
+    assert first.subset(np.arange(8)[::-1]).fingerprint() == first.fingerprint(), "order does not matter"
+    picture(tmp_path / "two" / "a" / "0.png", 77)
+    other = scan(tmp_path / "two").fingerprint()
+    (tmp_path / "two" / "b").rename(tmp_path / "two" / "c")
+    renamed = scan(tmp_path / "two").fingerprint()
+    fewer = first.subset(np.arange(7)).fingerprint()
+    changed = [
+        ImageSet(**{**vars(first), "split": np.array(["test"] * 8)}).fingerprint(),
+        ImageSet(**{**vars(first), "groups": np.zeros(8, np.int64)}).fingerprint(),
+    ]
+    assert len({first.fingerprint(), other, renamed, fewer, *changed}) == 6
+
+
+def test_from_paths(tmp_path: Path) -> None:
+    root = classes_in(tmp_path, "a b", count=5)
+    (root / "a" / "0.png").write_text("no picture")
+    paths = sorted(str(path) for path in root.rglob("*.png"))
+    images = from_paths(paths, [1] * 5 + [0] * 5, groups=[None] * 8 + ["same"] * 2)
+    assert images.layout == "arrays"
+    assert images.root is None
+    assert images.classes == ("0", "1")
+    assert images.y.tolist() == [1] * 4 + [0] * 5
+    assert images.groups.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 7]
+    assert [left.reason for left in images.left_out] == ["not a picture"]
+    assert len(images.fingerprint()) == 64
+    assert "found: 10 paths, 9 labels, 10 groups" in error_of(from_paths, paths, [1] * 9)
+    text = error_of(from_paths, [*paths, "gone.png"], [1] * 5 + [0] * 6)
+    assert "found: not found: gone.png" in text
+
+
+def test_find_pictures_keeps_order_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = picture(tmp_path / "in" / "b" / "2.png", 1).parent.parent
+    picture(folder / "a.png", 2)
+    picture(folder / ".hidden.png", 3)
+    (folder / "notes.txt").write_text("kept: the caller says that it is no picture")
+    (folder / "Thumbs.db").touch()
+    picture(tmp_path / "odd[1].png", 4)
+    inside = [Path("in/a.png"), Path("in/b/2.png"), Path("in/notes.txt")]
+    assert find_pictures(["in"]) == inside
+    assert find_pictures(["gone.png", tmp_path / "odd[1].png", "in", "gone.png"]) == [
+        Path("gone.png"),
+        tmp_path / "odd[1].png",
+        *inside,
+        Path("gone.png"),
+    ]
+    assert find_pictures(["odd[1].png", "in/*.png", "in/.hidden.png"]) == [
+        Path("odd[1].png"),
+        Path("in/a.png"),
+        Path("in/.hidden.png"),
+    ]
+    assert sorted(find_pictures(["in/**"])) == inside
+    assert find_pictures([str(tmp_path / "in" / "**" / "*.png")]) == [folder / "a.png", folder / "b" / "2.png"]
+    assert find_pictures(["none*.png"]) == [Path("none*.png")]
+    assert find_pictures(["nul\0", "x" * 5000]) == [Path("nul\0"), Path("x" * 5000)]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+def test_folders_that_may_not_be_listed_are_named(tmp_path: Path) -> None:
+    classes_in(tmp_path, "a b")
+    locked = tmp_path / "a" / "locked"
+    locked.mkdir(mode=0)
+    assert reasons(scan(tmp_path)) == {"a/locked": "folder cannot be listed: Permission denied"}
+    assert locked in find_pictures([tmp_path])
