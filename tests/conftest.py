@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pictures import write_folder
 
 from headstart.classifier import ImageClassifier
+from pictures import write_folder
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import write_folder
-from tiny import TinyRuntime
 
 from headstart.features.extract import Space, extract, extract_to_store
 from headstart.features.store import FeatureStore
 from headstart.images.transforms import Geometry, View
+from pictures import write_folder
+from tiny import TinyRuntime
 
 
 def space(batch: int = 4) -> Space:

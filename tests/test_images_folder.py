@@ -165,7 +165,7 @@ def test_byte_identical_pictures_share_a_group(tmp_path: Path) -> None:
 
 
 def test_unusable_folders_name_what_is_wrong(tmp_path: Path) -> None:
-    assert "found: nothing at" in error_of(scan, tmp_path / "gone")
+    assert f"found: {tmp_path / 'gone'}: not found" in error_of(scan, tmp_path / "gone")
     flat = tmp_path / "flat"
     for number in range(3):
         picture(flat / f"{number}.png", number)

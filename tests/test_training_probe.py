@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import write_folder
-from tiny import tiny_table
 
 from headstart.features.store import FeatureStore
 from headstart.features.table import FeatureTable
@@ -16,6 +14,8 @@ from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
 from headstart.training.probe import ProbeOptions, choose, nested_proba, repeats_for
+from pictures import write_folder
+from tiny import tiny_table
 
 
 @pytest.fixture(scope="module")

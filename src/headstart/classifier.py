@@ -48,7 +48,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         backbone: a name from ``headstart backbones list``, or any timm name with its tag.
         weights: a ``.pth`` or ``.safetensors`` file instead of the backbone's own weights, or ``"random"``.
-        sizes: input sizes in pixels that may be tried, multiples of 32; by default the backbone's own, and 384.
+        sizes: input sizes in pixels that may be tried; by default the backbone's own, and one 12/7 as large.
         budget: seconds after which nothing dearer is begun; by default no decision depends on the clock.
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
@@ -167,7 +167,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Sequence[PathLike]) -> NDArray[Any]:
         """The most probable label of each path: (n,)."""
-        return np.asarray(self.classes_)[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        return np.asarray(np.asarray(self.classes_)[proba.argmax(axis=1)])
 
     def save(self, folder: PathLike) -> None:
         """Write the model directory (JSON and safetensors, self-contained)."""
@@ -189,13 +190,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.flatnonzero(self.images_.split == "train")
 
     def _options(self) -> ProbeOptions:
-        record = catalog.get(self.backbone)
-        sizes = tuple(self.sizes) if self.sizes else tuple(sorted({record.input_size, 384}))
+        sizes = tuple(sorted(self.sizes)) if self.sizes else default_sizes(catalog.get(self.backbone).input_size)
         problems = []
-        for size in sizes:
-            if size <= 0 or size % 32:
-                todo = f"use {max(32, round(size / 32) * 32)}"
-                problems.append(Problem(expected="sizes that are multiples of 32", found=str(size), todo=todo))
+        if sizes[0] < 32:
+            problems.append(Problem(expected="sizes of 32 pixels or more", found=str(sizes[0]), todo="raise it"))
         if self.class_weight not in (None, "balanced"):
             found = repr(self.class_weight)
             problems.append(Problem(expected='class_weight None or "balanced"', found=found, todo="use one of them"))
@@ -204,9 +202,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             problems.append(Problem(expected="a budget above 0 seconds", found=found, todo="leave it out, or raise it"))
         if problems:
             raise OptionError("options of ImageClassifier", problems)
-        return ProbeOptions(
-            sizes=tuple(sorted(sizes)), seed=self.random_state, balanced=self.class_weight == "balanced"
-        )
+        return ProbeOptions(sizes=sizes, seed=self.random_state, balanced=self.class_weight == "balanced")
 
     @contextmanager
     def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
@@ -270,21 +266,29 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0))
 
 
+def default_sizes(input_size: int) -> tuple[int, ...]:
+    """The backbone's own input size and, unless that is large already, one about 12/7 as large: 224 and 384."""
+    larger = round(input_size * 12 / 7 / 32) * 32
+    return (input_size,) if input_size > 288 else (input_size, larger)
+
+
 def _images(
     X: PathLike | Sequence[PathLike], y: ArrayLike | None, groups: ArrayLike | None
 ) -> tuple[ImageSet, NDArray[Any]]:
     """The pictures, and the labels in the order of their class numbers."""
-    if y is None:
-        if not isinstance(X, (str, Path)):
-            problem = Problem(
-                expected="a folder or a table alone, or paths together with labels",
-                found=f"{len(X)} paths and no labels",
-                todo="call fit(paths, labels)",
-            )
-            raise DataError("nothing to learn from", [problem])
+    alone = isinstance(X, (str, Path))
+    if alone != (y is None):
+        problem = Problem(
+            expected="a folder or a table alone, or paths together with labels",
+            found="one path and labels" if alone else f"{len(X)} paths and no labels",
+            todo="call fit(folder)" if alone else "call fit(paths, labels)",
+        )
+        raise DataError("nothing to learn from", [problem])
+    if isinstance(X, (str, Path)):
         images = scan(Path(X))
         return images, np.array(images.classes)
-    images = from_paths([Path(p) for p in np.asarray(X).tolist()], y, groups)
+    together = None if groups is None else np.asarray(groups).tolist()
+    images = from_paths([Path(path) for path in X], np.asarray(y).tolist(), together)
     labels = np.unique(np.asarray(y))
     order = np.argsort([str(label) for label in labels.tolist()], kind="stable")
     return images, labels[order]

@@ -92,9 +92,12 @@ def train(
 def evaluate_model(model: Model, source: Path, *, progress: Progress | None = None) -> tuple[Evaluation, list[str]]:
     """Evaluate a model on labelled pictures it was not trained on; also the names and reasons of those left out.
 
-    Classes are matched by name. Raises DataError for a class the model does not know.
+    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Raises
+    DataError for a class the model does not know.
     """
     images = scan(source, for_training=False)
+    split = next((name for name in ("test", "val") if (images.split == name).any()), "train")
+    images = images.subset(images.split == split)
     if unknown := [name for name in images.classes if name not in model.classes]:
         known = ", ".join(model.classes)
         problems = [

@@ -27,7 +27,10 @@ def record(name: str) -> Backbone:
     Raises:
         OptionError: timm does not know ``name``; the message offers close names.
     """
-    cfg = get_pretrained_cfg(name) if is_model(name) else None
+    try:
+        cfg = get_pretrained_cfg(name) if is_model(name) else None
+    except RuntimeError:  # a known architecture with a tag it does not have
+        cfg = None
     if cfg is None:
         raise unknown(name, list_pretrained())
     architecture = f"{cfg.architecture}.{cfg.tag}" if cfg.tag else cfg.architecture

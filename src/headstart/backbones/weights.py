@@ -114,7 +114,7 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
     What is cached is used as it is, without asking the network whether there is something newer.
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     cached = try_to_load_from_cache(source.repo_id, source.file)
     if isinstance(cached, str):
@@ -123,7 +123,9 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
         found = "it is not in the cache, and the network is switched off"
     else:
         try:
-            return Path(hf_hub_download(source.repo_id, source.file, etag_timeout=5))
+            # One request first, because the download itself repeats a refused one for 20 seconds and more.
+            get_session().head(hf_hub_url(source.repo_id, source.file), timeout=5)
+            return Path(hf_hub_download(source.repo_id, source.file))
         except Exception as error:  # of the hub's client, of its HTTP library, of the disk
             found = f"it is not in the cache, and fetching it failed ({_cause(error)})"
     folder = f"models--{source.repo_id.replace('/', '--')}"

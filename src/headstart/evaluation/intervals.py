@@ -71,7 +71,8 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, flo
     share, z2n = successes / n, z * z / n
     centre = share + z2n / 2
     half = z * math.sqrt(max(share * (1 - share), 0.0) / n + z2n / (4 * n))
-    return max(0.0, (centre - half) / (1 + z2n)), min(1.0, (centre + half) / (1 + z2n))
+    low, high = (centre - half) / (1 + z2n), (centre + half) / (1 + z2n)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # rounding must not push the share itself out
 
 
 class Size(NamedTuple):

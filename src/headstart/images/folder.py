@@ -98,38 +98,39 @@ class ImageSet:
         return unicodedata.normalize("NFC", name)
 
 
-def scan(source: Path) -> ImageSet:
+def scan(source: Path, *, for_training: bool = True) -> ImageSet:
     """Find the labelled pictures of a folder or a CSV, recognise each by its content and hash it.
 
     Folders: ``source/<class>/…`` or ``source/{train,val,test}/<class>/…``. CSV: ``path,label[,group][,split]``.
     Hidden files and what operating systems leave behind are passed over; every other file that is no picture is
-    listed in ``left_out``. Nothing is ever written.
+    listed in ``left_out``. Nothing is ever written. What a classifier is only to be measured on may hold few
+    pictures, or lack a class: ``for_training=False``.
 
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
-    if source.is_dir():
-        try:
+    try:
+        if source.is_dir():
             entries, left_out, declared, layout = _from_folders(source)
-        except OSError as error:
-            found = f"{display(error.filename)}: {error.strerror}"
-            problem = Problem(expected="folders that can be listed", found=found, todo="change their permissions")
-            raise DataError(f"pictures {display(source)}", [problem]) from error
-        root = source
-    elif source.is_file():
-        entries, left_out, layout = read_table(source), [], "table"
-        declared = {"train": set[str]()}
-        for entry in entries:
-            declared.setdefault(entry.split, set()).add(entry.label)
-        root = source.parent
-    else:
+        elif source.is_file():
+            entries, left_out, layout = read_table(source), [], "table"
+            declared = {"train": set()}
+            for entry in entries:
+                declared.setdefault(entry.split, set()).add(entry.label)
+        else:
+            raise FileNotFoundError(0, "not found", source)
+    except OSError as error:
         problem = Problem(
-            expected="a folder of pictures, or a CSV table of them",
-            found=f"nothing at {display(source)}",
-            todo="check the spelling; a relative path begins in the folder you are in",
+            expected="a folder of pictures, or a CSV table of them, that can be read",
+            found=f"{display(error.filename)}: {error.strerror}",
+            todo="check the spelling, from which folder a relative path begins, and the permissions",
         )
-        raise DataError(f"pictures {display(source)}", [problem])
-    return _assembled(entries, left_out, declared, root=root, layout=layout)
+        raise DataError(f"pictures {display(source)}", [problem]) from error
+    root = source if source.is_dir() else source.parent
+    images = _assembled(entries, left_out, declared, root=root, layout=layout)
+    if for_training:
+        _require_enough(images, declared)
+    return images
 
 
 def from_paths(
@@ -156,7 +157,9 @@ def from_paths(
         for path, label, group in zip(paths, labels, groups, strict=True)
     ]
     declared = {"train": {entry.label for entry in entries}}
-    return _assembled(entries, [], declared, root=None, layout="arrays")
+    images = _assembled(entries, [], declared, root=None, layout="arrays")
+    _require_enough(images, declared)
+    return images
 
 
 def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
@@ -261,7 +264,7 @@ def _assembled(
     classes = tuple(sorted(set().union(*declared.values())))
     position = {name: index for index, name in enumerate(classes)}
     digests = tuple(digest for _, digest in kept)
-    images = ImageSet(
+    return ImageSet(
         root=root,
         classes=classes,
         paths=tuple(entry.path for entry, _ in kept),
@@ -272,8 +275,6 @@ def _assembled(
         left_out=(*left_out, *refused),
         layout=layout,
     )
-    _require_enough(images, declared)
-    return images
 
 
 def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:

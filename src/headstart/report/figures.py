@@ -140,18 +140,22 @@ def _svg(figure: Figure, name: str, label: str) -> str:
     raw = io.StringIO()
     figure.savefig(raw, format="svg", transparent=True, metadata={"Date": None})
     body = raw.getvalue()
-    body = body[body.index("<g id=") :]
-    body = re.sub(r' id="(?![mp][0-9a-f]{10}")[^"]*"', "", body).replace("xlink:href", "href")
-    body = re.sub(r"font-family: [^;\"]*", "font-family: var(--sans)", body)
-    body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
-    body = re.sub(r"\s*\n\s*", " ", body)
-    for colour, variable in VARIABLES.items():
-        body = body.replace(colour, f"var({variable})")
+    body = re.sub(r"<[^>]*>", lambda tag: _themed(tag[0]), body[body.index("<g id=") :])
     width, height = figure.get_size_inches() * 72
     return (
         f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}" style="width: {width * SCALE:g}px" role="img" '
         f'aria-label="{escape(printable(label))}">{body.rstrip()}'
     )
+
+
+def _themed(tag: str) -> str:
+    """One tag of matplotlib's SVG in the page's terms; the text between tags is the user's and stays as it is."""
+    tag = re.sub(r' id="(?![mp][0-9a-f]{10}")[^"]*"', "", tag).replace("xlink:href", "href")
+    tag = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", tag)
+    tag = re.sub(r' transform="rotate\(-0 [^"]*"', "", tag)
+    for colour, variable in VARIABLES.items():
+        tag = tag.replace(colour, f"var({variable})")
+    return re.sub(r"\s+", " ", tag)
 
 
 @_page_style()
@@ -173,7 +177,7 @@ def class_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
         canvas.text(
             x, 12, short(f"{split} {sum(of_class.values()):,}", int(panel / CHARACTER)), color=MUTED, va="center"
         )
-        widths = [max(of_class.get(name, 0) * scale, 1) for name in classes]
+        widths = [max(count * scale, 1) if (count := of_class.get(name, 0)) else 0 for name in classes]
         canvas.barh(middles, widths, height=row * 0.56, left=x, color=ACCENT)
         for name, y, width in zip(classes, middles, widths, strict=True):
             canvas.text(x + width + 6, y, f"{of_class.get(name, 0):,}", va="center", color=MUTED)
@@ -258,9 +262,12 @@ def _cell(
     (x, y), colour = corner, ACCENT if right else INK
     strength = 0.1 + 0.8 * share if right else 0.06 + 0.6 * share**0.7
     canvas.add_patch(Rectangle((x + 1, y + 1), side - 2, side - 2, color=colour, alpha=strength, linewidth=0))
-    shown = _count(count) if side > 30 else f"{count:.0f}" if count >= 0.5 else "·"
+    if side < 30 and count < 0.5:
+        return  # too small a share of a picture for so small a square
     middle, text_colour = (x + side / 2, y + side / 2), PAPER if strength > 0.5 else INK
-    canvas.text(*middle, shown, size=size, color=text_colour, ha="center", va="center")
+    canvas.text(
+        *middle, _count(count) if side > 30 else f"{count:.0f}", size=size, color=text_colour, ha="center", va="center"
+    )
 
 
 def _count(value: float) -> str:

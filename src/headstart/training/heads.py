@@ -107,4 +107,4 @@ def shrunk_lda(
 def _class_means(axes: Axes, y: NDArray[np.int64], row: NDArray[np.bool_], num_classes: int) -> NDArray[np.float64]:
     onehot = np.zeros((num_classes, int(row.sum())))
     onehot[y[row], np.arange(onehot.shape[1])] = 1.0
-    return (onehot @ axes.Z[row]) / np.maximum(onehot.sum(axis=1, keepdims=True), 1.0)
+    return np.asarray((onehot @ axes.Z[row]) / np.maximum(onehot.sum(axis=1, keepdims=True), 1.0))

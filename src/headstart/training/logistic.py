@@ -97,9 +97,9 @@ def fit_path(
     V = np.zeros((folds, r + 1, k))  # the last row is the intercept
 
     def curvature(C: float) -> NDArray[np.float64]:
-        bound = 0.5 * C * cost.max() * np.append(axes.squares, float(n))
+        bound: NDArray[np.float64] = 0.5 * C * cost.max() * np.append(axes.squares, float(n))
         bound[:-1] += 1.0
-        return np.sqrt(bound)[:, None]
+        return np.asarray(np.sqrt(bound)[:, None])
 
     previous = np.ones((r + 1, 1))
     for C in Cs:

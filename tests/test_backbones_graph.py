@@ -1,0 +1,226 @@
+"""A network as a graph on disk: whole or absent, checked, silent, and running in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from headstart.backbones import catalog, eager, graph, parity, weights
+from headstart.errors import ModelError
+
+NAME = "test_vit.r160_in1k"  # tokens, so `last` is a slice of memory, which once was saved wrongly
+IDENTITY = {"network": NAME, "size": 160}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A converted network. Read only."""
+    backbone = catalog.get(NAME)
+    frozen = eager.freeze(backbone, weights.locate(backbone, random=True), size=160)
+    made = tmp_path_factory.mktemp("graphs") / "vit"
+    graph.convert(frozen, IDENTITY, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def runtime(folder: Path) -> graph.OpenVinoRuntime:
+    compiled, notes = graph.compile_graph(folder, batch=4, precision="f32")
+    assert compiled is not None
+    assert notes == ()
+    return compiled
+
+
+def copied(runtime: graph.OpenVinoRuntime, folder: Path) -> Path:
+    runtime.save(folder)
+    return folder
+
+
+def test_a_graph_proves_itself_on_its_reference(runtime: graph.OpenVinoRuntime) -> None:
+    assert runtime.parity > 0.99999
+    assert runtime.widths == {"last": 64, "depths": 960}
+    assert (runtime.name, runtime.size, runtime.batch) == ("openvino f32", 160, 4)
+
+
+def test_converting_twice_keeps_the_first_and_leaves_nothing_behind(folder: Path) -> None:
+    backbone = catalog.get(NAME)
+    before = (folder / "graph.json").read_bytes()
+    left = folder.parent / ".unfinished-killed"
+    left.mkdir(exist_ok=True)
+    os.utime(left, (time.time() - 7200,) * 2)
+    graph.convert(eager.freeze(backbone, weights.locate(backbone, random=True), size=160), IDENTITY, folder)
+    assert (folder / "graph.json").read_bytes() == before
+    assert [path.name for path in folder.parent.iterdir()] == ["vit"]
+
+
+def test_every_damaged_file_is_named(runtime: graph.OpenVinoRuntime, tmp_path: Path) -> None:
+    broken = copied(runtime, tmp_path)
+    (broken / "graph.xml").unlink()
+    content = bytearray((broken / "graph.bin").read_bytes())
+    content[len(content) // 2] ^= 1
+    (broken / "graph.bin").write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        graph.describe(broken)
+    assert [problem.expected.split()[0] for problem in caught.value.problems] == ["graph.xml", "graph.bin"]
+    assert caught.value.problems[0].found == "no such file"
+
+
+@pytest.mark.parametrize(("content", "found"), [("{", "JSONDecodeError"), ("{}", "KeyError"), ("[1]", "TypeError")])
+def test_an_unreadable_description_is_refused(tmp_path: Path, content: str, found: str) -> None:
+    (tmp_path / "graph.json").write_text(content)
+    with pytest.raises(ModelError, match=found):
+        graph.describe(tmp_path)
+
+
+def test_another_format_is_refused(runtime: graph.OpenVinoRuntime, tmp_path: Path) -> None:
+    newer = copied(runtime, tmp_path)
+    description = json.loads((newer / "graph.json").read_text())
+    (newer / "graph.json").write_text(json.dumps({**description, "format": 99}))
+    with pytest.raises(ModelError, match="found: format 99"):
+        graph.describe(newer)
+
+
+def test_a_measured_parity_is_remembered_only_where_asked(runtime: graph.OpenVinoRuntime, tmp_path: Path) -> None:
+    kept = copied(runtime, tmp_path)
+    before = (kept / "graph.json").read_bytes()
+    graph.compile_graph(kept, batch=1, precision="f32")
+    assert (kept / "graph.json").read_bytes() == before
+    graph.compile_graph(kept, batch=1, precision="f32", remember=True)
+    assert json.loads((kept / "graph.json").read_text())["parity"] == {runtime.parity_key: pytest.approx(1.0, abs=1e-5)}
+
+
+def test_an_asked_for_bf16_is_used_or_explained(folder: Path) -> None:
+    compiled, notes = graph.compile_graph(folder, batch=4, precision="bf16")
+    assert compiled is not None
+    if compiled.name == "openvino bf16":
+        assert notes == ()
+        assert compiled.parity >= parity.THRESHOLD
+    else:
+        assert "bf16" in notes[0]
+
+
+# ---------------------------------------------------------------- running
+
+
+def rows_of(runtime: graph.OpenVinoRuntime, pictures: NDArray[np.uint8], lengths: list[int]) -> NDArray[np.float32]:
+    ends = np.cumsum(lengths)
+    batches = [pictures[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+    found = list(runtime.run(iter(batches)))
+    assert [len(part["depths"]) for part in found] == lengths
+    return np.concatenate([np.hstack([part["last"], part["depths"]]) for part in found])
+
+
+def test_order_is_kept_whatever_the_batches(runtime: graph.OpenVinoRuntime) -> None:
+    pictures = parity.pictures(160)
+    whole = rows_of(runtime, pictures, [4, 4])
+    assert np.array_equal(rows_of(runtime, pictures, [1, 3, 2, 1, 1]), whole)
+    assert np.array_equal(rows_of(runtime, pictures[::-1].copy(), [3, 4, 1])[::-1], whole)
+
+
+def test_batches_are_pulled_as_they_are_needed(runtime: graph.OpenVinoRuntime) -> None:
+    pulled = []
+
+    def endless() -> Iterator[NDArray[np.uint8]]:
+        while True:
+            pulled.append(1)
+            yield parity.pictures(160)[:4]
+
+    rows = runtime.run(endless())
+    assert pulled == []
+    for taken in range(1, 6):
+        next(rows)
+        assert len(pulled) <= taken + runtime._in_flight
+    rows.close()  # type: ignore[attr-defined]
+    assert len(rows_of(runtime, parity.pictures(160), [4])) == 4
+
+
+def test_an_error_while_reading_pictures_comes_through(runtime: graph.OpenVinoRuntime) -> None:
+    def failing() -> Iterator[NDArray[np.uint8]]:
+        yield parity.pictures(160)[:2]
+        raise OSError("disk gone")
+
+    with pytest.raises(OSError, match="disk gone"):
+        list(runtime.run(failing()))
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        np.zeros((5, 160, 160, 3), np.uint8),
+        np.zeros((0, 160, 160, 3), np.uint8),
+        np.zeros((1, 161, 160, 3), np.uint8),
+        np.zeros((1, 160, 160, 3), np.float32),
+    ],
+)
+def test_other_shapes_and_types_are_refused(runtime: graph.OpenVinoRuntime, pictures: NDArray[np.generic]) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 pictures \(1 to 4, 160, 160, 3\), found"):
+        list(runtime.run([pictures]))  # type: ignore[list-item]
+
+
+# ---------------------------------------------------------------- nothing is sent
+
+
+def test_converting_attempts_no_connection(tmp_path: Path) -> None:
+    """In a new process and an empty home, where OpenVINO would report by default, every way out is watched."""
+    script = """if True:
+        import socket, sys, time
+        attempts = []
+        def watched(name):
+            def refuse(*arguments, **options):
+                attempts.append((name, str(arguments)))
+                raise OSError("no network in this test")
+            return refuse
+        for name in ("connect", "connect_ex", "sendto"):
+            setattr(socket.socket, name, watched(name))
+        socket.getaddrinfo = watched("getaddrinfo")
+        socket.create_connection = watched("create_connection")
+        if "before" in sys.argv:
+            import openvino
+            time.sleep(1)
+            attempts.clear()
+        from pathlib import Path
+        from headstart.backbones import catalog, eager, graph, weights
+        backbone = catalog.get("test_resnet.r160_in1k")
+        frozen = eager.freeze(backbone, weights.locate(backbone, random=True), size=64)
+        graph.convert(frozen, {"size": 64}, Path(sys.argv[1]) / "graph")
+        runtime, _ = graph.compile_graph(Path(sys.argv[1]) / "graph", batch=1, precision="auto")
+        time.sleep(1)
+        print(attempts, sorted(path.name for path in Path.home().rglob("*") if "intel" in str(path).lower()))
+    """
+    home = tmp_path / "home"
+    home.mkdir()
+    hidden = ("CI", "TF_BUILD", "JENKINS_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden} | {"HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[] []"
+
+
+def test_openvino_imported_before_us_loses_its_sender() -> None:
+    script = """if True:
+        import sys, types
+        sent = []
+        class TelemetrySender:
+            def send(self, *arguments): sent.append(arguments)
+        telemetry = types.ModuleType("openvino_telemetry")
+        telemetry.main = types.SimpleNamespace(TelemetrySender=TelemetrySender)
+        telemetry.Telemetry = lambda *arguments, **options: types.SimpleNamespace(
+            send_event=lambda *a, **k: TelemetrySender().send(a), backend=types.SimpleNamespace(app_name="OVC"))
+        sys.modules["openvino_telemetry"] = telemetry
+        sys.modules["openvino_telemetry.backend"] = types.SimpleNamespace(backend_ga4=None)
+        from headstart.backbones import graph
+        graph.import_openvino()
+        TelemetrySender().send("anything")
+        print(sent)
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,236 @@
+"""The command line as a user meets it: real processes, real files, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import draw, write_folder
+
+from headstart.cli import seconds
+from headstart.errors import OptionError
+from headstart.images.decode import encode
+
+
+def headstart(*words: str | Path, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "headstart", *map(str, words)]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, env={**os.environ, **env}, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "photos"
+    done = headstart("train", photos, "-o", folder, "--size", "224")
+    assert done.returncode == 0, done.stderr
+    assert "accuracy" in done.stdout
+    assert "nested cross-validation" in done.stdout
+    return folder
+
+
+def test_help_and_import_are_quick_and_load_no_torch() -> None:
+    script = (
+        "import sys, headstart, headstart.cli; print(sorted({'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    help_text = headstart("--help").stdout
+    for command in ("demo", "train", "predict", "evaluate", "backbones", "cache", "doctor"):
+        assert command in help_text
+
+
+def test_predict_gives_a_row_per_input_in_order(run: Path, photos: Path, tmp_path: Path) -> None:
+    rings, stripes = photos / "rings" / "000.jpeg", photos / "stripes" / "000.jpeg"
+    bad = tmp_path / "bad one.jpg"
+    bad.write_bytes(b"")
+    table = tmp_path / "answers.csv"
+    done = headstart("predict", run, stripes, bad, rings, tmp_path / "gone.png", "--csv", table, "--json", "--top", "2")
+    assert done.returncode == 1
+    rows = json.loads(done.stdout)["predictions"]
+    assert [row["label"] for row in rows] == ["stripes", None, "rings", None]
+    assert [row["reason"] for row in rows] == ["", "empty file", "", "no such file"]
+    assert [label for label, _ in rows[0]["top"]] == ["stripes", "rings"]
+    with table.open(newline="", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert [row["label"] for row in written] == ["stripes", "", "rings", ""]
+    assert float(written[0]["stripes"]) == pytest.approx(rows[0]["probability"], abs=1e-6)
+    assert "2 pictures labelled, 2 could not be read" in done.stderr
+
+
+def test_predict_takes_folders_globs_and_a_list(run: Path, photos: Path) -> None:
+    folder = headstart("predict", run, photos / "rings", "--json")
+    pattern = headstart("predict", run, f"{photos}/rings/*.jpeg", "--json")
+    listed = headstart("predict", run, "-", "--json", stdin="\n".join(map(str, sorted((photos / "rings").iterdir()))))
+    assert folder.returncode == pattern.returncode == listed.returncode == 0
+    assert len(json.loads(folder.stdout)["predictions"]) == 20
+    assert json.loads(folder.stdout) == json.loads(pattern.stdout) == json.loads(listed.stdout)
+
+
+def test_probabilities_do_not_depend_on_how_many_are_asked_for(run: Path, photos: Path, tmp_path: Path) -> None:
+    alone = json.loads(headstart("predict", run, photos / "rings" / "003.jpeg", "--json").stdout)
+    together = json.loads(headstart("predict", run, photos / "rings", "--json").stdout)
+    assert alone["predictions"][0]["probability"] == pytest.approx(together["predictions"][3]["probability"], abs=1e-3)
+
+
+def test_strange_names_survive_the_whole_way(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "fotos ü", {"rings": 6, "stripes": 6})
+    (folder / "rings").rename(folder / "圆 环")
+    (folder / "stripes" / "000.jpeg").rename(folder / "stripes" / 'a b;c,"d".jpeg')
+    os.rename(os.fsencode(folder / "stripes" / "001.jpeg"), os.fsencode(folder / "stripes") + b"/\xff\xfe.jpeg")
+    done = headstart("train", folder, "-o", tmp_path / "run", "--size", "224", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = headstart("predict", tmp_path / "run", folder / "stripes", "--csv", tmp_path / "answers.csv")
+    assert answer.returncode == 0, answer.stderr
+    with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["label"] for row in rows} <= {"圆 环", "stripes"}
+    assert len(rows) == 6
+
+
+def test_bad_input_is_exit_code_2_with_everything_said_at_once(tmp_path: Path, photos: Path) -> None:
+    done = headstart("train", tmp_path / "nowhere")
+    assert done.returncode == 2
+    assert "expected:" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = headstart("train", photos, "-o", tmp_path / "run", "--size", "8", "--class-weight", "odd")
+    assert done.returncode == 2
+    assert "2 problems" in done.stderr
+    assert headstart("predict", tmp_path, photos).returncode == 2
+    assert headstart("train", photos, "--backbone", "efficientnet_lite9").returncode == 2
+
+
+def test_a_folder_of_every_trap(tmp_path: Path) -> None:
+    """Nothing lost, nothing mislabelled, each named with its reason; the pictures untouched."""
+    folder = write_folder(tmp_path / "photos", {"rings": 8, "stripes": 8})
+    rings, stripes = folder / "rings", folder / "stripes"
+    good = encode(draw("rings", 50), format="PNG")
+    (rings / "no extension").write_bytes(good)
+    (rings / "photo.jpg?width=640").write_bytes(encode(draw("rings", 51), format="WEBP"))
+    (rings / "nested" / "deeper").mkdir(parents=True)
+    (rings / "nested" / "deeper" / "x.JPG").write_bytes(encode(draw("rings", 52), format="BMP"))
+    (stripes / "empty.jpg").write_bytes(b"")
+    (stripes / "truncated.jpg").write_bytes((stripes / "000.jpeg").read_bytes()[:-700])
+    (stripes / "notes.txt").write_text("not a picture")
+    (rings / ".DS_Store").write_bytes(b"\0\0\0\1Bud1")
+    (stripes / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0")
+    for junk in (".ipynb_checkpoints", "__MACOSX"):
+        (folder / junk).mkdir()
+        (folder / junk / "000.jpeg").write_bytes(good)
+    (rings / "loop").symlink_to(folder, target_is_directory=True)
+    (stripes / "same.jpeg").write_bytes((stripes / "001.jpeg").read_bytes())
+    names = sorted(str(path) for path in folder.rglob("*"))
+    done = headstart("train", folder, "-o", tmp_path / "run", "--size", "224", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert record["data"]["class_counts"] == {"rings": 11, "stripes": 9}
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    for name in ("empty.jpg", "truncated.jpg", "notes.txt"):
+        assert name in page
+    assert "Thumbs.db" not in page
+    assert sorted(str(path) for path in folder.rglob("*")) == names
+
+
+def test_a_killed_run_completes_when_repeated_and_gives_the_same_model(photos: Path, tmp_path: Path) -> None:
+    """`kill -9` at several moments; each rerun completes, and the model is that of an undisturbed run."""
+    expected = headstart(
+        "train", photos, "-o", tmp_path / "whole", "--size", "224", HEADSTART_CACHE=str(tmp_path / "c0")
+    )
+    assert expected.returncode == 0, expected.stderr
+    model = (tmp_path / "whole" / "model" / "head.safetensors").read_bytes()
+    cache, out = tmp_path / "c1", tmp_path / "killed"
+    words = ["train", str(photos), "-o", str(out), "--size", "224"]
+    kills = 0
+    for delay in (1.0, 4.0, 8.0, 2.5):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "headstart", *words],
+            env={**os.environ, "HEADSTART_CACHE": str(cache)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(delay)
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert kills >= 2
+    done = headstart(*words, HEADSTART_CACHE=str(cache))
+    assert done.returncode == 0, done.stderr
+    assert (out / "model" / "head.safetensors").read_bytes() == model
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "model", "report.html", "run.json"]
+
+
+def test_an_interruption_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headstart", "train", str(photos), "-o", str(tmp_path / "run")],
+        env={**os.environ, "HEADSTART_CACHE": str(tmp_path / "cache")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_evaluate_reports_on_new_pictures(run: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"rings": 4, "stripes": 4}, first_seed=300)
+    done = headstart("evaluate", run, new, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["accuracy"]["n"] == 8
+
+
+def test_backbones_and_doctor_say_what_works_here() -> None:
+    listed = json.loads(headstart("backbones", "list", "--json").stdout)["backbones"]
+    ready = {record["name"] for record in listed if record["ready"]}
+    assert "efficientnet_lite0" in ready
+    shown = json.loads(headstart("backbones", "show", "efficientnet_lite0", "--json").stdout)
+    assert shown["licence"] == "apache-2.0"
+    assert shown["parameters"] == 4_652_008
+    done = headstart("doctor", "--json")
+    findings = json.loads(done.stdout)
+    assert (done.returncode, findings["problems"]) == (0, [])
+    assert "efficientnet_lite0" in findings["facts"]["backbones ready"]
+
+
+def test_cache_shows_and_clears(tmp_path: Path, photos: Path, run: Path) -> None:
+    private = tmp_path / "cache"
+    shutil.copytree(os.environ["HEADSTART_CACHE"], private)
+    before = json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)
+    assert before["rows"] > 0
+    assert headstart("cache", "clear", HEADSTART_CACHE=str(private)).returncode == 0
+    assert json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)["rows"] == 0
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), (None, None)])
+def test_durations(text: str | None, expected: float | None) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1m", "nan", "inf"])
+def test_a_duration_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(OptionError, match="expected: a time such as 90s, 5m or 1h"):
+        seconds(text)
+
+
+def test_a_model_trained_on_a_table_uses_its_splits_and_groups(photos: Path, tmp_path: Path) -> None:
+    rows = ["path,label,group,split"]
+    for number, path in enumerate(sorted(photos.rglob("*.jpeg"))):
+        rows.append(f"{path},{path.parent.name},g{number // 2},{'test' if number % 4 > 1 else 'train'}")
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(rows), encoding="utf-8")
+    done = headstart("train", table, "-o", tmp_path / "run", "--size", "224", "--json")
+    assert done.returncode == 0, done.stderr
+    accuracy = json.loads(done.stdout)["accuracy"]
+    assert (accuracy["n"], accuracy["measured_on"]) == (20, "the test split")
+    assert np.isfinite(accuracy["value"])

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from headstart.evaluation.calibration import fit_temperature, softmax
+
+
+def drawn(n, k, *, temperature, seed=0):
+    """Logits that are ``temperature`` times too sure, and labels drawn from the true probabilities."""
+    rng = np.random.default_rng(seed)
+    Z = 2 * rng.normal(size=(n, k))
+    y = (softmax(Z).cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+    return Z * temperature, y
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(2, 0.5), (2, 3.0), (10, 1.0), (10, 4.0)])
+def test_a_known_temperature_is_found(k, temperature):
+    assert fit_temperature(*drawn(20_000, k, temperature=temperature)) == pytest.approx(temperature, rel=0.05)
+
+
+def test_it_is_where_the_log_loss_is_least():
+    Z, y = drawn(200, 3, temperature=2.0)
+    best = fit_temperature(Z, y)
+
+    def loss(temperature):
+        return -np.log(softmax(Z, temperature)[np.arange(200), y]).mean()
+
+    assert loss(best) < min(loss(best * 1.02), loss(best / 1.02), loss(1.0))
+
+
+def test_a_weight_of_two_is_a_picture_twice():
+    Z, y = drawn(100, 3, temperature=2.0)
+    weights = np.r_[np.full(50, 2.0), np.ones(50)]
+    twice = fit_temperature(np.r_[Z, Z[:50]], np.r_[y, y[:50]])
+    assert fit_temperature(Z, y, sample_weight=weights) == pytest.approx(twice, rel=1e-4)
+
+
+def test_it_stays_within_its_bounds_when_nothing_or_everything_is_right():
+    Z = np.eye(3) * 2
+    assert 0.05 <= fit_temperature(Z, [0, 1, 2]) < 0.06
+    assert 19.9 < fit_temperature(Z, [1, 2, 0]) <= 20
+
+
+def test_softmax_of_any_shape_and_size_of_logits():
+    Z = np.array([[[1000.0, 1000.0, -1000.0]], [[0.0, 0.0, 0.0]]], dtype=np.float32)
+    assert softmax(Z).tolist() == [[[0.5, 0.5, 0.0]], [[1 / 3] * 3]]
+    assert softmax([2.0, 0.0], temperature=2.0) == pytest.approx(softmax([1.0, 0.0]))

@@ -1,0 +1,93 @@
+import math
+
+import numpy as np
+import pytest
+
+from headstart.evaluation.intervals import Estimate, Size, Units, undefined, wilson
+
+
+def share(hits, groups=None):
+    hits = np.asarray(hits, dtype=float)
+    units = Units.of(len(hits), groups)
+    value = float(hits.mean())
+    return units.share(value, (hits - value) / len(hits), [Size(len(hits), units.count)], n=len(hits))
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(145, 153, 0.900, 0.973), (147, 153, 0.917, 0.982), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (0, 0, 0.0, 1.0)],
+)
+def test_wilson_gives_the_published_values(successes, n, low, high):
+    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_wilson_widens_with_the_level():
+    assert wilson(90, 100, level=0.99)[0] < wilson(90, 100)[0] < wilson(90, 100, level=0.8)[0]
+
+
+def test_independent_pictures_get_exactly_wilson():
+    hits = np.ones(153)
+    hits[:6] = 0
+    one = share(hits)
+    assert (one.low, one.high) == pytest.approx(wilson(147, 153), abs=1e-12)
+    assert one.method == "Wilson"
+    assert str(one) == "0.961 [0.917, 0.982] (n=153)"
+
+
+def test_means_over_repeats_do_not_count_as_more_pictures():
+    halves = np.tile([1.0, 0.5], 50)  # each second picture right in half of the repeats
+    one = share(halves)
+    assert (one.low, one.high) == pytest.approx(wilson(75, 100), abs=1e-12)
+
+
+def test_pictures_that_err_together_widen_the_interval():
+    hits = np.repeat(np.r_[np.ones(36), np.zeros(4)], 5)
+    alone, together = share(hits), share(hits, np.repeat(np.arange(40), 5))
+    assert together.high - together.low > 1.8 * (alone.high - alone.low)
+    assert together.method == "Wilson, effective n 37, 40 groups"
+    assert together.n == 200
+
+
+def test_groups_of_one_change_nothing():
+    hits = np.r_[np.ones(40), np.zeros(9)]
+    assert share(hits, [f"picture {i}" for i in range(49)]) == share(hits)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_perfect_score_in_few_groups_is_not_certain(value):
+    one = share(np.full(200, value), np.repeat(np.arange(10), 20))
+    assert one.high - one.low == pytest.approx(0.34, abs=0.03)
+
+
+def test_one_mistake_makes_a_perfect_grouped_score_hardly_surer():
+    groups = np.repeat(np.arange(10), 20)
+    perfect, nearly = np.ones(200), np.r_[0.0, np.ones(199)]
+    assert share(nearly, groups).low == pytest.approx(share(perfect, groups).low, abs=0.01)
+
+
+def test_one_group_alone_says_almost_nothing():
+    one = share(np.r_[np.ones(19), 0.0], np.zeros(20))
+    assert one.high - one.low > 0.9
+
+
+def test_mean_of_losses_stays_positive_and_knows_groups():
+    losses = np.repeat(np.exp(np.random.default_rng(0).normal(size=20)), 5)
+    alone = Units.of(100).mean(losses)
+    together = Units.of(100, np.arange(100) // 5).mean(losses)
+    assert 0 < alone.low < alone.value < alone.high
+    assert together.value == alone.value
+    assert together.high / together.low > 1.5 * alone.high / alone.low
+    assert Units.of(5).mean(np.zeros(5)) == Estimate(0.0, 0.0, 0.0, 5, "log-scale t")
+
+
+def test_undefined_says_why_and_becomes_none():
+    one = undefined("no picture of bees here")
+    assert not one.defined
+    assert math.isnan(one.value)
+    assert one.to_dict() == {
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 0,
+        "method": "undefined: no picture of bees here",
+    }

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.features.store import FeatureStore
+from headstart.images.folder import scan
+from headstart.images.transforms import View
+from pictures import write_folder
+from tiny import tiny_table
+
+
+def test_rows_are_computed_when_asked_for_and_kept(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        X = table.rows(32, "last", np.array([7, 2]))
+        assert X.shape == (2, 6)
+        assert table.space(32).runtime.pictures_seen == 2  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(table.rows(32, "depths", np.array([2]))[0, :6], X[1])
+        assert table.space(32).runtime.pictures_seen == 2  # type: ignore[attr-defined]
+        both = table.rows(32, "last", np.array([7, 2]), (View.CENTRE, View.FLIP))
+        np.testing.assert_array_equal(both[:2], X)
+        assert both.shape == (4, 6)
+
+
+def test_fill_names_what_cannot_be_read_and_rows_refuses_it(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40)
+    damaged = folder / "rings" / "002.jpeg"
+    damaged.write_bytes(damaged.read_bytes()[:-300])
+    images = scan(folder)
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        failed = table.fill(32)
+        assert [images.paths[i] for i in failed] == [damaged]
+        with pytest.raises(RuntimeError, match=r"002\.jpeg could be read before and cannot now"):
+            table.rows(32, "last", np.arange(len(images)))
+
+
+def test_an_estimate_grows_with_the_pixels_and_shrinks_with_what_is_there(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 6, "stripes": 6}, side=40))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        everything = np.arange(len(images))
+        assert table.estimate(32, everything) == 0
+        table.fill(32)
+        assert table.estimate(32, everything) == 0
+        small, large = table.estimate(64, everything), table.estimate(128, everything)
+        assert small > 0
+        assert large == pytest.approx(4 * small)

@@ -1,0 +1,124 @@
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+import pytest
+
+from headstart.evaluation.metrics import Estimate, ReliabilityBin
+from headstart.report import figures
+from headstart.report.page import CandidateRow
+
+HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
+
+
+def texts(svg):
+    return [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+
+
+def candidate(name, log_loss, **more):
+    return CandidateRow(name=name, log_loss=log_loss, standard_error=0.01, accuracy=0.9, n=100, **more)
+
+
+def drawn(names=("ants", "bees")):
+    counts = {split: {name: 3 + i for i, name in enumerate(names)} for split in ("train", "test")}
+    bins = [ReliabilityBin(confidence=0.7 + 0.1 * i, accuracy=0.8, low=0.6, high=0.9, count=20) for i in range(3)]
+    return {
+        "class-counts": figures.class_counts(counts),
+        "candidates": figures.candidates(
+            [candidate(name, 0.1 + i / 50, chosen=i == 0) for i, name in enumerate(names)]
+        ),
+        "confusion": figures.confusion([[i * j for j in range(len(names))] for i in range(len(names))], names),
+        "reliability": figures.reliability(bins),
+        "interval": figures.interval_bar(
+            Estimate(0.96, 0.92, 0.98, 153, "Wilson"), "92 % to 98 %", Estimate(0.5, 0.4, 0.6, 153, "Wilson"), names[0]
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", drawn())
+def test_every_figure_is_accessible_themed_and_loads_nothing(name):
+    svg = drawn()[name]
+    root = ElementTree.fromstring(svg)
+    assert root.get("class") == name
+    assert root.get("role") == "img"
+    assert root.get("aria-label")
+    assert "://" not in svg
+    assert "DejaVu" not in svg
+    assert not re.search(r"#[0-9a-f]{6}\b", svg)  # colours come from the page
+    if name != "interval":
+        assert "var(--accent)" in svg
+
+
+def test_the_same_numbers_give_the_same_bytes():
+    assert drawn() == drawn()
+
+
+def test_identifiers_are_unique_within_a_page():
+    found = re.findall(r' id="([^"]*)"', "".join(drawn().values()))
+    assert len(found) == len(set(found)) > 0
+
+
+def test_hostile_names_stay_text():
+    for name, svg in drawn(HOSTILE).items():
+        ElementTree.fromstring(svg)
+        assert "<script>" not in svg, name
+        svg.encode()
+    assert set(HOSTILE[:2]) < set(texts(figures.confusion([[1, 0], [0, 1]], HOSTILE[:2])))
+    assert 'id="x"' in texts(figures.class_counts({"train": {HOSTILE[2]: 1}}))
+
+
+def test_settings_of_matplotlib_are_neither_obeyed_nor_changed():
+    plain = drawn()
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
+        before = dict(matplotlib.rcParams)
+        assert drawn() == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_counts_are_written():
+    assert {"train 7", "test 7", "ants", "bees", "3", "4"} <= set(texts(drawn()["class-counts"]))
+
+
+def test_confusion_writes_counts_and_leaves_zeros_empty():
+    found = texts(figures.confusion([[7, 0], [1.5, 4.96]], ["a", "b"]))
+    assert {"7", "1.5", "5", "a", "b"} <= set(found)
+    assert "0" not in found
+
+
+@pytest.mark.parametrize("k", [2, 5, 30])
+def test_confusion_of_any_size_keeps_its_names_inside(k):
+    names = [f"class number {i}" for i in range(k)]
+    root = ElementTree.fromstring(figures.confusion([[int(i == j) for j in range(k)] for i in range(k)], names))
+    width = float(root.get("viewBox").split()[2])
+    assert width < 900
+    written = [element for element in root.iter() if element.tag.endswith("text") and element.get("x")]
+    assert len(written) > k
+    assert all(0 <= float(element.get("x")) <= width for element in written)
+
+
+def test_many_candidates_are_cut_but_the_chosen_one_stays():
+    rows = [candidate(f"head {i}", 0.1 + i / 100, chosen=i == 30, screened=i == 2) for i in range(40)]
+    found = texts(figures.candidates(rows))
+    assert "head 0" in found
+    assert "head 30" in found
+    assert "head 29" not in found
+    assert "head 2  (quick look)" in found
+
+
+def test_interval_bar_is_drawn_to_scale():
+    svg = ElementTree.fromstring(drawn()["interval"])
+    bar = next(element for element in svg if element.get("class") == "range")
+    floor = next(element for element in svg if element.get("class") == "floor")
+    assert (bar.get("x"), bar.get("width"), floor.get("x1")) == ("92.00%", "6.00%", "50.00%")
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"),
+    [("ants", 10, "ants"), ("abcdefghijkl", 7, "abcd…kl"), ("a\n b", 9, "a b"), ("名" * 9, 9, "名名名…名")],
+)
+def test_short_names(text, most, expected):
+    assert figures.short(text, most) == expected
+
+
+def test_printable_replaces_what_utf8_cannot_hold():
+    assert figures.printable("a\udce9\x00b\n") == "a\ufffd\ufffdb\n"

@@ -1,0 +1,200 @@
+import base64
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from headstart.evaluation.metrics import evaluate
+from headstart.report.page import CandidateRow, Mistake, ReportContent, Thumbnail, percent, write_report
+
+JPEG = b"\xff\xd8\xff\xe0 not much of a picture"
+EVIL = "<script>alert('ants')</script>"
+SECTIONS = ["answer", "notes", "classes", "pictures", "choice", "metrics", "confusion", "reliability", "mistakes"]
+SECTIONS += ["left-out", "made"]
+
+
+class Page(HTMLParser):
+    """What a browser would see: identifiers, addresses, tags, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.ids, self.addresses, self.tags, self.alts, self.text = [], [], [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [found["id"]] if "id" in found else []
+        self.addresses += [found[name] for name in ("src", "href", "srcset", "action", "xlink:href") if name in found]
+        self.alts += [found.get("alt")] if tag == "img" else []
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def evaluation(right=147, n=153, classes=("ants", "bees"), measured_on="test split"):
+    y = np.r_[np.zeros(70), np.ones(n - 70)].astype(int)
+    guess = np.where(np.arange(n) < n - right, 1 - y, y)
+    proba = np.eye(len(classes))[guess] * 0.8 + 0.2 / len(classes)
+    return evaluate(proba, y, classes, measured_on=measured_on, majority=1, resamples=50)
+
+
+def content(**changed):
+    one = Thumbnail(jpeg=JPEG, caption="ants")
+    everything = {
+        "title": "A few insects",
+        "evaluation": evaluation(),
+        "other_evaluations": (evaluation(right=150, measured_on="validation split"),),
+        "audit_lines": ("3 pairs of identical pictures.",),
+        "notes": ("Bees are few.",),
+        "class_counts": {"train": {"ants": 124, "bees": 121}, "test": {"ants": 70, "bees": 83}},
+        "samples": (one,) * 9,
+        "augmented": (one,) * 9,
+        "mistakes": (Mistake(thumbnail=one, truth="ants", predicted="bees", probability=0.987),),
+        "candidates": (
+            CandidateRow(name="last layer", log_loss=0.1, standard_error=0.01, accuracy=0.96, n=245, chosen=True),
+            CandidateRow(name="all depths", log_loss=0.2, standard_error=0.02, accuracy=0.9, n=245, screened=True),
+        ),
+        "choice_reason": "It was the best.",
+        "left_out": (("train/ants/empty.jpg", "empty file"),),
+        "made": {"seed": "0"},
+        "timings": {"features": 3.25, "head": 1.0},
+        "command": "headstart train photos --seed 0",
+    }
+    return ReportContent(**everything | changed)
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(**changed):
+        path = tmp_path / "report.html"
+        write_report(path, content(**changed))
+        return Page(path.read_text(encoding="utf-8"))
+
+    return write
+
+
+def test_the_answer_comes_first_in_plain_words(written):
+    text = written().text
+    sentence = (
+        "Of 153 pictures judged by a model that had never seen them, 147 were right. "
+        "On new pictures like these expect between 91.7\u202f% and 98.2\u202f%. "
+        "Always answering “bees” would be right for 54.2\u202f%."
+    )
+    assert sentence in text
+    assert text.index(sentence) < text.index("Bees are few.")
+    assert "accuracy · test split · 153 pictures" in text
+
+
+def test_sections_are_all_there_in_order(written):
+    ids = written().ids
+    assert [one for one in ids if one in SECTIONS] == SECTIONS
+    assert {"samples", "augmented"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_what_was_passed_is_shown(written):
+    text = written().text
+    for words in (
+        "3 pairs of identical pictures.",
+        "1 picture could not be used",
+        "It was the best.",
+        "All 2 candidates",
+        "quick look",
+        "Beside it: validation split, accuracy 98.0\u202f%",
+        "99\u202f% bees",
+        "labelled ants",
+        "train/ants/empty.jpg",
+        "headstart train photos --seed 0",
+        "4.2",  # seconds in all
+    ):
+        assert words in text, words
+
+
+def test_empty_parts_say_so_or_stay_away(written):
+    page = written(
+        evaluation=evaluation(right=153), other_evaluations=(), audit_lines=(), notes=(), class_counts={}, samples=(),
+        augmented=(), mistakes=(), candidates=(), choice_reason="", left_out=(), made={}, timings={}, command="",
+    )  # fmt: skip
+    assert [one for one in page.ids if one in SECTIONS] == [
+        "answer", "metrics", "confusion", "reliability", "mistakes", "left-out", "made",
+    ]  # fmt: skip
+    assert "None. Every one of the 153 pictures was right." in page.text
+    assert "None. Every picture found was used." in page.text
+
+
+def test_a_model_no_better_than_the_floor_is_called_that(written):
+    assert "this does not show that anything was learned" in written(evaluation=evaluation(right=90)).text
+    assert "this does not show that anything was learned" not in written().text
+
+
+def test_nothing_is_loaded_from_anywhere(written):
+    page = written()
+    assert page.addresses
+    assert all(address.startswith(("data:image/jpeg;base64,", "#")) for address in page.addresses)
+    assert page.addresses.count("data:image/jpeg;base64," + base64.b64encode(JPEG).decode()) == 19
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert all(page.alts)
+
+
+def test_names_are_text_wherever_they_stand(written):
+    one = Thumbnail(jpeg=JPEG, caption=EVIL)
+    page = written(
+        title=EVIL, evaluation=evaluation(classes=("ants", EVIL)), notes=(EVIL,), audit_lines=(EVIL,), samples=(one,),
+        class_counts={EVIL: {EVIL: 1}}, mistakes=(Mistake(thumbnail=one, truth=EVIL, predicted=EVIL, probability=1.0),),
+        choice_reason=EVIL, left_out=((EVIL, EVIL),), made={EVIL: EVIL}, timings={EVIL: 1.0}, command=EVIL,
+        candidates=(CandidateRow(name=EVIL, log_loss=1.0, standard_error=0.1, accuracy=0.5, n=9),),
+    )  # fmt: skip
+    assert "script" not in page.tags
+    assert page.text.count(EVIL) > 15
+
+
+def test_names_that_are_not_utf8_and_very_long_ones_survive(written):
+    page = written(left_out=(("caf\udce9.jpg", "empty"), ("x" * 300, "empty")), title="a\udce9\x00")
+    assert "caf\ufffd.jpg" in page.text
+    assert "a\ufffd\ufffd" in page.text
+    assert "x" * 300 in page.text
+
+
+def test_many_left_out_are_folded_away(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(path, content(left_out=tuple((f"{i}.jpg", "empty") for i in range(200))))
+    assert "<details><summary>200 files" in path.read_text(encoding="utf-8")
+    write_report(path, content())
+    assert "<details open><summary>1 file<" in path.read_text(encoding="utf-8")
+
+
+def test_undefined_metrics_say_why(written):
+    one_class = evaluate([[0.9, 0.1], [0.8, 0.2]], [0, 0], ("ants", "bees"), measured_on="test split", majority=0)
+    page = written(evaluation=one_class)
+    assert "undefined: only one class here" in page.text
+    assert "nan" not in page.text
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    for name in ("one.html", "two.html"):
+        write_report(tmp_path / name, content())
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.html", "two.html"]
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_old_one(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(path, content())
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        write_report(path, content(samples=(None,)))
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_importing_the_page_loads_neither_matplotlib_nor_scipy():
+    code = "import sys, headstart.report.page; sys.exit(bool({'matplotlib', 'scipy', 'jinja2'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_percent_keeps_number_and_sign_together():
+    assert percent(0.9172) == "91.7\u202f%"
+    assert percent(0.9172, 0) == "92\u202f%"
