@@ -73,11 +73,11 @@ def test_a_second_run_loads_no_torch(lite0: Runtime, cache: Path) -> None:
         from pathlib import Path
         import numpy as np
         from headstart.backbones import catalog, runtime, weights
-        backbone = catalog.get("efficientnet_lite0")
-        found = runtime.prepare(backbone, weights.locate(backbone), size=224, cache=Path(sys.argv[1]), device="openvino")
+        backbone, cache = catalog.get("efficientnet_lite0"), Path(sys.argv[1])
+        found = runtime.prepare(backbone, weights.locate(backbone), size=224, cache=cache, device="openvino")
         (row,) = found.run([np.zeros((1, 224, 224, 3), np.uint8)])
-        found.save(Path(sys.argv[1]) / "saved")
-        kept = runtime.open_graph(Path(sys.argv[1]) / "saved", size=224, batch=1)
+        found.save(cache / "saved")
+        kept = runtime.open_graph(cache / "saved", size=224, batch=1)
         print(found.key, len(row["last"]), sorted({"torch", "timm"} & set(sys.modules)))
     """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script, str(cache)], capture_output=True, text=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import draw, write_folder
 
 from headstart.cli import seconds
 from headstart.errors import OptionError
 from headstart.images.decode import encode
+from pictures import draw, write_folder
 
 
 def headstart(*words: str | Path, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -86,7 +86,7 @@ def test_strange_names_survive_the_whole_way(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "fotos ü", {"rings": 6, "stripes": 6})
     (folder / "rings").rename(folder / "圆 环")
     (folder / "stripes" / "000.jpeg").rename(folder / "stripes" / 'a b;c,"d".jpeg')
-    os.rename(os.fsencode(folder / "stripes" / "001.jpeg"), os.fsencode(folder / "stripes") + b"/\xff\xfe.jpeg")
+    (folder / "stripes" / "001.jpeg").rename(folder / "stripes" / os.fsdecode(b"\xff\xfe.jpeg"))
     done = headstart("train", folder, "-o", tmp_path / "run", "--size", "224", "--json")
     assert done.returncode == 0, done.stderr
     answer = headstart("predict", tmp_path / "run", folder / "stripes", "--csv", tmp_path / "answers.csv")

@@ -118,7 +118,7 @@ def test_a_newer_schema_is_refused_with_what_to_do(copy: Path) -> None:
 
 
 def test_what_is_no_model_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="found: no model.json in"):
+    with pytest.raises(ModelError, match=r"found: no model\.json in"):
         find_model(tmp_path)
     with pytest.raises(ModelError, match="found: no such folder"):
         find_model(tmp_path / "nowhere")

@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from pictures import write_folder
 
 from headstart.classifier import ImageClassifier
 from headstart.deploy.artifact import Model
 from headstart.errors import DataError, OptionError
 from headstart.run import Run, evaluate_model, train
+from pictures import write_folder
 
 
 @pytest.fixture(scope="module")

@@ -276,17 +276,16 @@ def _images(
     X: PathLike | Sequence[PathLike], y: ArrayLike | None, groups: ArrayLike | None
 ) -> tuple[ImageSet, NDArray[Any]]:
     """The pictures, and the labels in the order of their class numbers."""
-    alone = isinstance(X, (str, Path))
-    if alone != (y is None):
-        problem = Problem(
-            expected="a folder or a table alone, or paths together with labels",
-            found="one path and labels" if alone else f"{len(X)} paths and no labels",
-            todo="call fit(folder)" if alone else "call fit(paths, labels)",
-        )
-        raise DataError("nothing to learn from", [problem])
-    if isinstance(X, (str, Path)):
+    if isinstance(X, (str, Path)) and y is None:
         images = scan(Path(X))
         return images, np.array(images.classes)
+    if isinstance(X, (str, Path)) or y is None:
+        problem = Problem(
+            expected="a folder or a table alone, or paths together with labels",
+            found="paths and no labels" if y is None else "one path and labels",
+            todo="call fit(paths, labels)" if y is None else "call fit(folder)",
+        )
+        raise DataError("nothing to learn from", [problem])
     together = None if groups is None else np.asarray(groups).tolist()
     images = from_paths([Path(path) for path in X], np.asarray(y).tolist(), together)
     labels = np.unique(np.asarray(y))
