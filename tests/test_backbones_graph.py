@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -166,6 +167,16 @@ def test_other_shapes_and_types_are_refused(runtime: graph.OpenVinoRuntime, pict
 
 
 # ---------------------------------------------------------------- nothing is sent
+
+
+def test_openvino_is_imported_in_one_place_only() -> None:
+    package = Path(graph.__file__).parents[1]
+    importing = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(r"^\s*(import|from) openvino\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert importing == {"backbones/graph.py"}
 
 
 @pytest.mark.parametrize("first", ["headstart", "openvino"])

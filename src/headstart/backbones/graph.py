@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -50,6 +51,16 @@ def import_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def computes_in_bf16() -> bool:
+    """Whether this machine's CPU computes in bf16 itself; where it does not, asking for it gains nothing."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@cache
+def _core() -> Any:
+    return import_openvino().Core()
 
 
 def digest(description: Mapping[str, Any]) -> str:
@@ -169,24 +180,20 @@ def compile_graph(
         remember: write a parity measured here into the folder.
     """
     description = describe(folder)
-    capable = "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capable = computes_in_bf16()
     notes = [] if capable or precision != "bf16" else ["this CPU does not compute in bf16: f32 instead"]
     for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
         runtime = OpenVinoRuntime(folder, description, batch=batch, precision=candidate, notes=tuple(notes))
         if remember and runtime.parity_key not in description["parity"]:
             description["parity"][runtime.parity_key] = runtime.parity
-            _write_json(folder / "graph.json", description)
+            with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
+                _write_json(folder / "graph.json", description)
         if runtime.parity >= parity.THRESHOLD:
             return runtime, runtime.notes
         notes.append(
             f"{runtime.name} strays from torch f32 (mean cosine {runtime.parity:.4f} < {parity.THRESHOLD}): not used"
         )
     return None, tuple(notes)
-
-
-@cache
-def _core() -> Any:
-    return import_openvino().Core()
 
 
 class OpenVinoRuntime:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,8 +23,8 @@ from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
-from headstart.training.heads import Family, LinearHead, fit_family
-from headstart.training.logistic import principal_axes
+from headstart.training.heads import C_PATH, Family, Fit, LinearHead, fit_family
+from headstart.training.logistic import Axes, principal_axes
 
 Index = NDArray[np.int64]
 
@@ -126,22 +126,19 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
     ``deadline`` (``time.monotonic`` seconds) stops dearer candidates whose features would not be ready by then;
     without it no decision depends on the clock.
     """
-    sample = _sample(table, index, options)
+    trials = _Trials(table, _sample(table, index, options), options)
 
     # ── cheap: the last layer at the base size, on all pictures ──────────────────────────────────────────────────
-    board = [_score(table, sample, candidate, options) for candidate in _cheap(sample, options)]
+    board = [trials.score(candidate) for candidate in trials.cheap()]
     best = board[0]
     for score in board[1:]:
-        best = score if _beats(score, best, sample.groups) else best
+        best = score if trials.beats(score, best) else best
 
     # ── dear: more views, depths and pixels, on the screening sample ─────────────────────────────────────────────
-    keep = _screening(table, sample, options)
-    screened = bool(keep.mean() < 0.7)
-    part = sample.part(keep) if screened else sample
-    leader = _score(table, part, best.candidate, options) if screened else best
+    screening, leader = trials, best
     beyond: set[int] = set()
     remark = ""
-    for rung in _dear(sample, options):
+    for rung in trials.dear():
         if 1.0 - leader.accuracy <= options.enough:
             remark = f" Nothing dearer was tried: an error of {1.0 - leader.accuracy:.1%} leaves too little to win."
             break
@@ -149,23 +146,25 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
         if deadline is not None and time.monotonic() + table.estimate(size, index, rung[0].views) > deadline:
             beyond.add(size)
             continue
-        tried = [replace(_score(table, part, candidate, options), screened=screened) for candidate in rung]
-        board += tried
-        for score in tried:
-            leader = score if _beats(score, leader, part.groups) else leader
+        if screening is trials and (part := trials.screening()) is not None:
+            screening, leader = part, part.score(best.candidate)
+        for candidate in rung:
+            score = screening.score(candidate)
+            board.append(replace(score, screened=screening is not trials))
+            leader = score if screening.beats(score, leader) else leader
 
     # ── what led on the screening sample must also lead on all pictures ──────────────────────────────────────────
     if leader.candidate != best.candidate:
-        full = _score(table, sample, leader.candidate, options) if screened else leader
-        if screened:
-            board.append(full)
-        best = full if _beats(full, best, sample.groups) else best
+        if screening is not trials:
+            leader = trials.score(leader.candidate)
+            board.append(leader)
+        best = leader if trials.beats(leader, best) else best
     if beyond:
         remark += f" The budget did not reach to {', '.join(map(str, sorted(beyond)))} pixels."
     return Choice(
         candidate=best.candidate,
         strength=best.strength,
-        head=_fit(table, sample, best, options),
+        head=trials.fit(best),
         board=tuple(board),
         reason=_reason(best, board) + remark,
         beyond_budget=tuple(sorted(beyond)),
@@ -200,71 +199,114 @@ def _sample(table: FeatureTable, index: Index, options: ProbeOptions) -> _Sample
     return _Sample(index=index, y=y, groups=groups, splits=splits, num_classes=len(table.images.classes))
 
 
-def _families(sample: _Sample) -> list[Family]:
-    """Shrunk LDA is for few pictures: above a thousand, logistic regression is always ahead and cheaper."""
-    few: list[Family] = ["shrunk LDA", "logistic regression"]
-    return few if len(sample.index) <= 1000 else few[1:]
+class _Trials:
+    """Candidates measured out of fold on one sample of pictures, in the same folds."""
 
+    def __init__(self, table: FeatureTable, sample: _Sample, options: ProbeOptions) -> None:
+        self.table, self.sample, self.options = table, sample, options
+        self._latest: tuple[tuple[object, ...], Axes] | None = None
 
-def _cheap(sample: _Sample, options: ProbeOptions) -> list[Candidate]:
-    families: list[Family] = ["nearest mean", *_families(sample)]
-    return [Candidate(size=options.sizes[0], output="last", family=family) for family in families]
+    def cheap(self) -> list[Candidate]:
+        """The last layer at the base size."""
+        base = self.options.sizes[0]
+        families: list[Family] = ["nearest mean", *self._families()]
+        return [Candidate(size=base, output="last", family=family) for family in families]
 
+    def dear(self) -> list[list[Candidate]]:
+        """Rungs of candidates from cheap to dear; those of one rung share a pass over the pictures."""
+        base, *larger = self.options.sizes
+        families = self._families()
+        rungs = [[Candidate(size=base, output="depths", family=family) for family in families]]
+        if np.bincount(self.sample.y, minlength=self.sample.num_classes).min() <= self.options.few:
+            views = FEW_SHOT_VIEWS
+            rungs.append([Candidate(size=base, output="last", family=family, views=views) for family in families])
+        for size in larger:
+            rungs.append([Candidate(size=size, output=o, family=f) for o in ("last", "depths") for f in families])
+        return rungs
 
-def _dear(sample: _Sample, options: ProbeOptions) -> list[list[Candidate]]:
-    """Rungs of candidates from cheap to dear; those of one rung share a pass over the pictures."""
-    base, *larger = options.sizes
-    families = _families(sample)
-    rungs = [[Candidate(size=base, output="depths", family=family) for family in families]]
-    if np.bincount(sample.y, minlength=sample.num_classes).min() <= options.few:
-        views = FEW_SHOT_VIEWS
-        rungs.append([Candidate(size=base, output="last", family=family, views=views) for family in families])
-    for size in larger:
-        rungs.append([Candidate(size=size, output=o, family=f) for o in ("last", "depths") for f in families])
-    return rungs
+    def _families(self) -> list[Family]:
+        """Shrunk LDA is for few pictures: above a thousand, logistic regression is always ahead and cheaper."""
+        few: list[Family] = ["shrunk LDA", "logistic regression"]
+        return few if len(self.sample.index) <= 1000 else few[1:]
 
+    def screening(self) -> _Trials | None:
+        """Trials on a part of the pictures; None where there are too few for a part to be worth it.
 
-def _screening(table: FeatureTable, sample: _Sample, options: ProbeOptions) -> NDArray[np.bool_]:
-    """Which pictures a dearer candidate is tried on first: the same ones in every outer fold, at least 20 of a class.
+        The part holds at least 20 of each class. A picture's place in the queue is a hash of its bytes and the seed,
+        so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
+        """
+        images, seed = self.table.images, self.options.seed
+        train = np.flatnonzero(images.split == "train")
+        place = {i: hashlib.sha256(f"{seed} {images.digests[i]}".encode()).digest() for i in train.tolist()}
+        chosen: set[int] = set()
+        for label in range(self.sample.num_classes):
+            members = sorted((i for i in place if images.y[i] == label), key=place.__getitem__)
+            chosen.update(members[: max(20, round(self.options.screen * len(members) / len(train)))])
+        keep = np.array([int(i) in chosen for i in self.sample.index])
+        return _Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < 0.7 else None
 
-    A picture's place in the queue is a hash of its bytes and the seed. So the sample of a fold is the sample of all
-    pictures, less those outside the fold, and features are computed for no more pictures than the sample holds.
-    """
-    y, digests = table.images.y, table.images.digests
-    train = np.flatnonzero(table.images.split == "train")
-    place = {i: hashlib.sha256(f"{options.seed} {digests[i]}".encode()).digest() for i in train.tolist()}
-    chosen: set[int] = set()
-    for label in range(sample.num_classes):
-        members = sorted((i for i in place if y[i] == label), key=place.__getitem__)
-        count = max(20, round(options.screen * len(members) / len(train)))
-        chosen.update(members[:count])
-    return np.array([int(i) in chosen for i in sample.index])
+    def score(self, candidate: Candidate) -> Score:
+        """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
+        sample = self.sample
+        n, v = len(sample.index), len(candidate.views)
+        rows = np.zeros((len(sample.splits), n), bool)
+        for row, (train, _) in zip(rows, sample.splits, strict=True):
+            row[train] = True
+        axes = self._axes(candidate)
+        trail: list[Score] = []
+        for strength, W, b in self._fits(candidate, axes, np.tile(rows, v)):
+            logits = np.empty((n, sample.num_classes))
+            for fold, (_, test) in enumerate(sample.splits):
+                logits[test] = axes.Z[test] @ W[fold] + b[fold]
+            trail.append(_from_logits(candidate, strength, logits, sample))
+            if len(trail) > 2 and trail[-1].log_loss > trail[-2].log_loss > trail[-3].log_loss:
+                break
+        best = min(trail, key=lambda score: score.log_loss)
+        return next(score for score in trail if score is best or not self.beats(best, score))
 
+    def fit(self, score: Score) -> LinearHead:
+        """The candidate of ``score``, fitted on all pictures of the sample."""
+        axes = self._axes(score.candidate)
+        everything = np.ones((1, len(axes.Z)), bool)
+        _, W, b = next(self._fits(score.candidate, axes, everything, strengths=(score.strength,), tolerance=1e-4))
+        weight, bias = axes.unproject(W[0], b[0])
+        return LinearHead(weight=weight.astype(np.float32), bias=bias.astype(np.float32), temperature=score.temperature)
 
-def _score(table: FeatureTable, sample: _Sample, candidate: Candidate, options: ProbeOptions) -> Score:
-    """Out-of-fold losses of a candidate, at the strongest regularisation within one standard error of the best."""
-    axes = principal_axes(table.rows(candidate.size, candidate.output, sample.index, candidate.views))
-    n, v = len(sample.index), len(candidate.views)
-    rows = np.zeros((len(sample.splits), n), bool)
-    for row, (train, _) in zip(rows, sample.splits, strict=True):
-        row[train] = True
-    trail: list[Score] = []
-    for strength, W, b in fit_family(
-        candidate.family,
-        axes,
-        np.tile(sample.y, v),
-        rows=np.tile(rows, v),
-        num_classes=sample.num_classes,
-        class_weight=_class_weight(sample, options),
-    ):
-        logits = np.empty((n, sample.num_classes))
-        for fold, (_, test) in enumerate(sample.splits):
-            logits[test] = axes.Z[test] @ W[fold] + b[fold]
-        trail.append(_from_logits(candidate, strength, logits, sample))
-        if len(trail) > 2 and trail[-1].log_loss > trail[-2].log_loss > trail[-3].log_loss:
-            break
-    best = min(trail, key=lambda score: score.log_loss)
-    return next(score for score in trail if score is best or not _beats(best, score, sample.groups))
+    def beats(self, challenger: Score, incumbent: Score) -> bool:
+        """Whether the challenger's log-loss is lower by more than one standard error of the paired difference."""
+        mean, standard_error = _mean_and_error(incumbent.losses - challenger.losses, self.sample.groups)
+        return mean > standard_error
+
+    def _axes(self, candidate: Candidate) -> Axes:
+        """The candidate's features in their principal axes; the latest are kept, since families share them."""
+        key = (candidate.size, candidate.output, candidate.views)
+        if self._latest is None or self._latest[0] != key:
+            self._latest = None  # give the memory back before asking for as much again
+            rows = self.table.rows(candidate.size, candidate.output, self.sample.index, candidate.views)
+            self._latest = key, principal_axes(rows)
+        return self._latest[1]
+
+    def _fits(
+        self,
+        candidate: Candidate,
+        axes: Axes,
+        rows: NDArray[np.bool_],
+        *,
+        strengths: tuple[float, ...] = C_PATH,
+        tolerance: float = 1e-3,
+    ) -> Iterator[Fit]:
+        counts = np.bincount(self.sample.y, minlength=self.sample.num_classes)
+        balanced = len(self.sample.y) / (self.sample.num_classes * np.maximum(counts, 1.0))
+        return fit_family(
+            candidate.family,
+            axes,
+            np.tile(self.sample.y, len(candidate.views)),
+            rows=rows,
+            num_classes=self.sample.num_classes,
+            class_weight=balanced if self.options.balanced else None,
+            strengths=strengths,
+            tolerance=tolerance,
+        )
 
 
 def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float64], sample: _Sample) -> Score:
@@ -280,39 +322,6 @@ def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float
         correct=proba.argmax(axis=1) == sample.y,
         standard_error=standard_error,
     )
-
-
-def _fit(table: FeatureTable, sample: _Sample, score: Score, options: ProbeOptions) -> LinearHead:
-    """Fit the chosen candidate on all pictures of the sample."""
-    candidate, v = score.candidate, len(score.candidate.views)
-    axes = principal_axes(table.rows(candidate.size, candidate.output, sample.index, candidate.views))
-    _, W, b = next(
-        fit_family(
-            candidate.family,
-            axes,
-            np.tile(sample.y, v),
-            rows=np.ones((1, v * len(sample.index)), bool),
-            num_classes=sample.num_classes,
-            class_weight=_class_weight(sample, options),
-            strengths=(score.strength,),
-            tolerance=1e-4,
-        )
-    )
-    weight, bias = axes.unproject(W[0], b[0])
-    return LinearHead(weight=weight.astype(np.float32), bias=bias.astype(np.float32), temperature=score.temperature)
-
-
-def _class_weight(sample: _Sample, options: ProbeOptions) -> NDArray[np.float64] | None:
-    if not options.balanced:
-        return None
-    counts = np.bincount(sample.y, minlength=sample.num_classes)
-    return len(sample.y) / (sample.num_classes * np.maximum(counts, 1.0))
-
-
-def _beats(challenger: Score, incumbent: Score, groups: Index) -> bool:
-    """Whether the challenger's log-loss is lower by more than one standard error of the paired difference."""
-    mean, standard_error = _mean_and_error(incumbent.losses - challenger.losses, groups)
-    return mean > standard_error
 
 
 def _mean_and_error(values: NDArray[np.float64], groups: Index) -> tuple[float, float]:
