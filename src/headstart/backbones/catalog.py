@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from headstart.errors import OptionError, Problem
 
@@ -167,6 +168,18 @@ def get(name: str) -> Backbone:
     from headstart.backbones import network
 
     return network.record(name)
+
+
+def describe(backbone: Backbone) -> dict[str, Any]:
+    """The record for people and JSON: its fields, whether it works right now without a network, and if not, how."""
+    from headstart.backbones import weights
+
+    source = backbone.source
+    install = source.install if isinstance(source, Bundled) else f"headstart backbones fetch {backbone.name}"
+    described = {field.name: getattr(backbone, field.name) for field in fields(backbone)}
+    origin = {Bundled: "package", Hub: "hub"}.get(type(source), "none published")
+    place = source.package if isinstance(source, Bundled) else source.repo_id if source else ""
+    return {**described, "source": f"{origin} {place}".strip(), "ready": weights.is_ready(backbone), "install": install}
 
 
 def unknown(name: str, candidates: Sequence[str]) -> OptionError:

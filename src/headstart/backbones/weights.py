@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from headstart.backbones.catalog import Backbone, Bundled, Hub, bundled
+from headstart.backbones import catalog
+from headstart.backbones.catalog import Backbone, Bundled, Hub
 from headstart.errors import MissingPackageError, OptionError, Problem, WeightsError
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
@@ -63,13 +64,12 @@ def locate(
     raise WeightsError(f"weights of {backbone.name}", [problem])
 
 
-def installed() -> list[str]:
-    """Names of the backbones that work right now with no network: their packages are installed."""
-    return [
-        backbone.name
-        for backbone in bundled()
-        if isinstance(backbone.source, Bundled) and importlib.util.find_spec(backbone.source.package) is not None
-    ]
+def is_ready(backbone: Backbone) -> bool:
+    """Whether the published weights are on this machine: their package installed, or their file in the hub's cache."""
+    source = backbone.source
+    if isinstance(source, Bundled):
+        return importlib.util.find_spec(source.package) is not None
+    return isinstance(source, Hub) and _cached(source) is not None
 
 
 def sha256(path: Path) -> str:
@@ -113,12 +113,11 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
 
     What is cached is used as it is, without asking the network whether there is something newer.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
-    from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    cached = _cached(source)
+    if cached is not None:
+        return cached
+    from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url
 
-    cached = try_to_load_from_cache(source.repo_id, source.file)
-    if isinstance(cached, str):
-        return Path(cached)
     if offline or (offline is None and constants.HF_HUB_OFFLINE):
         found = "it is not in the cache, and the network is switched off"
     else:
@@ -128,6 +127,7 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
             return Path(hf_hub_download(source.repo_id, source.file))
         except Exception as error:  # of the hub's client, of its HTTP library, of the disk
             found = f"it is not in the cache, and fetching it failed ({_cause(error)})"
+    ready = [other.name for other in catalog.all() if is_ready(other)]
     folder = f"models--{source.repo_id.replace('/', '--')}"
     problem = Problem(
         expected=f"{source.file} of {source.repo_id} in the hub's local cache {constants.HF_HUB_CACHE}",
@@ -136,10 +136,18 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
             f"on a machine with a network run `headstart backbones fetch {backbone.name}` "
             f"(or `hf download {source.repo_id} {source.file}`) and copy the folder {folder} "
             f"of its cache into {constants.HF_HUB_CACHE}; or give a weights file; "
-            f"or use a backbone that works right now: {', '.join(installed()) or 'none is installed'}"
+            f"or use a backbone that works right now: {', '.join(ready) or 'none is installed'}"
         ),
     )
     raise WeightsError(f"weights of {backbone.name}", [problem])
+
+
+def _cached(source: Hub) -> Path | None:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when huggingface_hub is first imported
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(source.repo_id, source.file)
+    return Path(found) if isinstance(found, str) else None
 
 
 def _cause(error: BaseException) -> str:
