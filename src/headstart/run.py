@@ -234,7 +234,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
-        left_out=tuple((display(out.path), out.reason) for out in images.left_out),
+        left_out=tuple((_name(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,
         command=command,
@@ -248,6 +248,12 @@ def _class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
             numbers = np.bincount(images.y[here], minlength=len(images.classes)).tolist()
             counts[split] = dict(zip(images.classes, numbers, strict=True))
     return counts
+
+
+def _name(images: ImageSet, path: Path) -> str:
+    """A picture's path from where the pictures were scanned."""
+    inside = images.root is not None and path.is_relative_to(images.root)
+    return display(path.relative_to(images.root) if inside and images.root else path)
 
 
 def _one_of_each(images: ImageSet, count: int) -> list[int]:
@@ -294,7 +300,8 @@ def _mistakes(images: ImageSet, measured: Measured) -> tuple[Mistake, ...]:
     return tuple(
         Mistake(
             thumbnail=Thumbnail(
-                jpeg=_small_jpeg(images.paths[measured.index[i]]), caption=display(images.paths[measured.index[i]])
+                jpeg=_small_jpeg(images.paths[measured.index[i]]),
+                caption=_name(images, images.paths[measured.index[i]]),
             ),
             truth=images.classes[y[i]],
             predicted=images.classes[predicted[i]],

@@ -17,6 +17,7 @@ from torch import Tensor
 from headstart.backbones import graph, network, parity
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.parity import Rows
+from headstart.backbones.split import FrozenPrefix
 from headstart.backbones.weights import Weights
 from headstart.errors import ModelError, OptionError, Problem
 
@@ -41,12 +42,30 @@ def prepare(
     Raises:
         OptionError: torch does not see the device.
     """
+    frozen = freeze(backbone, weights, size=identity["size"])
+    return fastest(frozen, identity, backbone=backbone, batch=batch, target=target, precision=precision, notes=notes)
+
+
+def fastest(
+    frozen: network.FrozenNetwork | FrozenPrefix,
+    identity: Mapping[str, Any],
+    *,
+    backbone: Backbone,
+    batch: int,
+    target: str,
+    precision: str,
+    notes: tuple[str, ...] = (),
+) -> TorchRuntime:
+    """`prepare` for a frozen module that is there already.
+
+    Raises:
+        OptionError: torch does not see the device.
+    """
     seen = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not seen[target]:
         present = ", ".join(name for name, there in seen.items() if there)
         problem = Problem(expected=f"a device torch sees: {present}", found=target, todo="choose another, or auto")
         raise OptionError("device", [problem])
-    frozen = freeze(backbone, weights, size=identity["size"])
     half = precision == "bf16" or (precision == "auto" and target == "cuda" and torch.cuda.is_bf16_supported())
     attempts = [(target, "bf16")] * half + [(target, "f32")] + [("cpu", "f32")] * (target != "cpu")
     with torch.inference_mode():
@@ -94,7 +113,7 @@ class TorchRuntime:
 
     def __init__(
         self,
-        frozen: network.FrozenNetwork,
+        frozen: network.FrozenNetwork | FrozenPrefix,
         backbone: Backbone,
         identity: Mapping[str, Any],
         *,
@@ -118,7 +137,7 @@ class TorchRuntime:
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
         """Rows for each of ``batches``, in order. On a GPU a batch is pulled while the one before is computed."""
-        waiting: list[tuple[tuple[Tensor, Tensor], int]] = []
+        waiting: list[tuple[tuple[Tensor, ...], int]] = []
         for pictures in batches:
             outputs = self._forward(graph.padded(pictures, batch=self.batch, size=self.size))
             if waiting:
@@ -141,12 +160,12 @@ class TorchRuntime:
         saved = {"backbone": record, "identity": self._identity}
         (folder / "network.json").write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
 
-    def _forward(self, pictures: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    def _forward(self, pictures: NDArray[np.uint8]) -> tuple[Tensor, ...]:
         deterministic = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         half = torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._half)
         with torch.inference_mode(), deterministic, half:
-            last, depths = self._frozen(torch.from_numpy(pictures).to(self._device))
-            return last, depths
+            outputs: tuple[Tensor, ...] = self._frozen(torch.from_numpy(pictures).to(self._device))
+            return outputs
 
-    def _rows(self, outputs: tuple[Tensor, Tensor], count: int) -> Rows:
+    def _rows(self, outputs: tuple[Tensor, ...], count: int) -> Rows:
         return {name: output[:count].float().cpu().numpy() for name, output in zip(self.widths, outputs, strict=True)}

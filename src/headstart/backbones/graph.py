@@ -28,6 +28,7 @@ from headstart.errors import ModelError, Problem
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenNetwork
+    from headstart.backbones.split import FrozenPrefix
 
 FORMAT = 1
 DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
@@ -71,7 +72,7 @@ def digest(description: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- torch → folder
 
 
-def convert(frozen: FrozenNetwork, identity: Mapping[str, Any], folder: Path) -> None:
+def convert(frozen: FrozenNetwork | FrozenPrefix, identity: Mapping[str, Any], folder: Path) -> None:
     """Write ``frozen`` as a graph into ``folder``, which appears complete or not at all.
 
     Args:
@@ -93,7 +94,7 @@ def convert(frozen: FrozenNetwork, identity: Mapping[str, Any], folder: Path) ->
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def write(frozen: FrozenNetwork, identity: Mapping[str, Any], folder: Path) -> None:
+def write(frozen: FrozenNetwork | FrozenPrefix, identity: Mapping[str, Any], folder: Path) -> None:
     """Write the files of a graph into an existing folder."""
     import torch
     from safetensors.numpy import save_file

@@ -278,18 +278,18 @@ def cut(model: nn.Module, at: str) -> tuple[nn.Module, nn.Module]:
     Raises:
         OptionError: no such module runs, or more than one map crosses; names modules that will do.
     """
-    nodes, result = _trace(model)
+    nodes, result = trace(model)
     first = next((i for i, node in enumerate(nodes) if at in node.meta.get("nn_module_stack", {})), None)
-    crossing = [] if first is None else _crossing(nodes[:first], nodes[first:])
-    if first is None or len(crossing) != 1:
+    across = [] if first is None else crossing(nodes[:first], nodes[first:])
+    if first is None or len(across) != 1:
         problem = Problem(
             expected="a module before which a single map crosses, so that all before it is computed once",
-            found=f"{len(crossing)} maps before {at!r}" if crossing else f"no module {at!r} that runs",
+            found=f"{len(across)} maps before {at!r}" if across else f"no module {at!r} that runs",
             todo=f"choose one of {', '.join(stage.name for stage in stages(model))}",
         )
         raise OptionError("cut", [problem])
-    prefix = _part(model, nodes[:first], begin=None, end=crossing[0])
-    return prefix, _part(model, nodes[first:], begin=crossing[0], end=result)
+    prefix = part(model, nodes[:first], begin=None, end=across[0])
+    return prefix, part(model, nodes[first:], begin=across[0], end=result)
 
 
 class _Tracer(fx.Tracer):
@@ -299,10 +299,11 @@ class _Tracer(fx.Tracer):
         return isinstance(m, tuple(get_notrace_modules())) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _trace(model: nn.Module) -> tuple[list[fx.Node], fx.Node]:
-    """The operations of ``model`` on a batch, in order, and the one whose value it returns."""
-    _, *optional = inspect.signature(model.forward).parameters.values()
+def trace(model: nn.Module, method: str = "forward") -> tuple[list[fx.Node], fx.Node]:
+    """The operations of ``model.<method>`` on a batch, in order, and the one whose value it returns."""
+    _, *optional = inspect.signature(getattr(model, method)).parameters.values()
     tracer = _Tracer(autowrap_functions=tuple(get_notrace_functions()))
+    tracer.traced_func_name = method
     with warnings.catch_warnings():  # of the tracer, about the arguments it is told to take as constants
         warnings.simplefilter("ignore")
         graph = tracer.trace(model, concrete_args={parameter.name: parameter.default for parameter in optional})
@@ -317,13 +318,13 @@ def _trace(model: nn.Module) -> tuple[list[fx.Node], fx.Node]:
     return kept, graph.output_node().args[0]  # type: ignore[return-value]
 
 
-def _crossing(before: Sequence[fx.Node], after: Sequence[fx.Node]) -> list[fx.Node]:
+def crossing(before: Sequence[fx.Node], after: Sequence[fx.Node]) -> list[fx.Node]:
     """Values computed before that are used after."""
     used = {value for node in after for value in node.all_input_nodes}
     return [node for node in before if node in used]
 
 
-def _part(model: nn.Module, nodes: Sequence[fx.Node], *, begin: fx.Node | None, end: fx.Node) -> nn.Module:
+def part(model: nn.Module, nodes: Sequence[fx.Node], *, begin: fx.Node | None, end: fx.Node) -> nn.Module:
     """A module that runs ``nodes``, given the value of ``begin`` (None: they begin with the input themselves)."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {} if begin is None else {begin: graph.placeholder("x")}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.parity import Rows
 from headstart.backbones.weights import Weights
 from headstart.errors import MissingPackageError, ModelError, OptionError, Problem
+
+if TYPE_CHECKING:
+    from headstart.backbones.network import FrozenNetwork
+    from headstart.backbones.split import FrozenPrefix
 
 DEVICES = ("auto", "openvino", "torch", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "f32")
@@ -40,7 +45,8 @@ class Runtime(Protocol):
     batch: int
     """Most pictures in a batch."""
     widths: dict[str, int]
-    """Width of each kind of row: ``last`` and ``depths``; see `network.FrozenNetwork`."""
+    """Width of each kind of row: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
+    `split.FrozenPrefix`."""
     parity: float
     """Mean cosine to torch in float32 on made-up pictures, at least `parity.THRESHOLD`."""
     notes: tuple[str, ...]
@@ -86,13 +92,57 @@ def prepare(
         OptionError: a device or precision that does not exist, or that this machine does not have.
         WeightsError: the weights cannot be read or do not fit.
     """
+    from_weights = partial(_frozen, backbone, weights, size=size)
+    identity = _identity(backbone, weights, size=size)
+    return _prepare(
+        from_weights, identity, backbone=backbone, cache=cache, batch=batch, device=device, precision=precision
+    )
+
+
+def prepare_prefix(
+    backbone: Backbone,
+    frozen: FrozenPrefix,
+    identity: Mapping[str, Any],
+    *,
+    cache: Path,
+    batch: int = 16,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Runtime:
+    """The fastest faithful runtime for the beginning of a network; its one kind of row is ``map``.
+
+    Args:
+        backbone: whose beginning it is.
+        frozen: the beginning.
+        identity: everything that determines what it computes; ``size`` among it.
+        cache, batch, device, precision: as for `prepare`.
+
+    Raises:
+        OptionError: a device or precision that does not exist, or that this machine does not have.
+    """
+    return _prepare(
+        lambda: frozen, identity, backbone=backbone, cache=cache, batch=batch, device=device, precision=precision
+    )
+
+
+def _prepare(
+    frozen: Callable[[], FrozenNetwork | FrozenPrefix],
+    identity: Mapping[str, Any],
+    *,
+    backbone: Backbone,
+    cache: Path,
+    batch: int,
+    device: str,
+    precision: str,
+) -> Runtime:
+    """`prepare` for what ``frozen`` gives, which is asked for only where no graph of it is in the cache."""
     _check(device, DEVICES, "device")
     _check(precision, PRECISIONS, "precision")
     target = _accelerator() or "openvino" if device == "auto" else {"torch": "cpu"}.get(device, device)
     notes: tuple[str, ...] = ()
     if target == "openvino":
         if graph.available():
-            runtime, notes = _prepare_graph(backbone, weights, size=size, cache=cache, batch=batch, precision=precision)
+            runtime, notes = _prepare_graph(frozen, identity, cache=cache, batch=batch, precision=precision)
             if runtime is not None:
                 return runtime
         elif device == "openvino":
@@ -102,8 +152,9 @@ def prepare(
         target = "cpu"
     from headstart.backbones import eager
 
-    identity = _identity(backbone, weights, size=size)
-    return eager.prepare(backbone, weights, identity, batch=batch, target=target, precision=precision, notes=notes)
+    return eager.fastest(
+        frozen(), identity, backbone=backbone, batch=batch, target=target, precision=precision, notes=notes
+    )
 
 
 def open_graph(folder: Path, *, size: int, batch: int, precision: str = "auto") -> Runtime:
@@ -152,18 +203,26 @@ def _identity(backbone: Backbone, weights: Weights, *, size: int) -> dict[str, A
     }
 
 
+def _frozen(backbone: Backbone, weights: Weights, *, size: int) -> FrozenNetwork:
+    from headstart.backbones import eager
+
+    return eager.freeze(backbone, weights, size=size)
+
+
 def _prepare_graph(
-    backbone: Backbone, weights: Weights, *, size: int, cache: Path, batch: int, precision: str
+    frozen: Callable[[], FrozenNetwork | FrozenPrefix],
+    identity: Mapping[str, Any],
+    *,
+    cache: Path,
+    batch: int,
+    precision: str,
 ) -> tuple[Runtime | None, tuple[str, ...]]:
-    identity = _identity(backbone, weights, size=size)
     folder = cache / "graphs" / graph.digest(identity)
     try:
         graph.describe(folder)
     except ModelError:  # not there yet, or damaged: either way it is made anew
-        from headstart.backbones import eager
-
         shutil.rmtree(folder, ignore_errors=True)
-        graph.convert(eager.freeze(backbone, weights, size=size), identity, folder)
+        graph.convert(frozen(), identity, folder)
     return graph.compile_graph(folder, batch=batch, precision=precision, remember=True)
 
 

@@ -110,20 +110,22 @@ def load(source: Path | bytes, geometry: Geometry, views: Sequence[View] = (View
     return out
 
 
-def augmented(source: Path | bytes, geometry: Geometry, seed: int) -> NDArray[np.uint8]:
+def augmented(
+    source: Path | bytes, geometry: Geometry, seed: int, *, area: tuple[float, float] = _CROP_AREA
+) -> NDArray[np.uint8]:
     """Take a random resized crop, mirrored in half of the cases: ``(size, size, 3)`` RGB. Same seed, same pixels.
 
     The crop is torchvision's ``RandomResizedCrop`` (Szegedy et al. 2015, "Going deeper with convolutions"), with
-    35–100 % of the area and sides of 3:4 to 4:3.
+    a share of the picture between the two of ``area`` and sides of 3:4 to 4:3.
 
     Raises:
         UnreadablePictureError: with the reason in plain words.
     """
     rng = np.random.default_rng(seed)
-    # The smallest crop's shorter side is √(0.35 · 3/4) of a square's: decode enough pixels to fill the result.
-    smallest = math.sqrt(_CROP_AREA[0] * _CROP_RATIO[0])
+    # The smallest crop's shorter side is √(area · 3/4) of a square's: decode enough pixels to fill the result.
+    smallest = math.sqrt(area[0] * _CROP_RATIO[0])
     picture = Picture.read(source, at_least=math.ceil(geometry.size / smallest))
-    cut = _cut(picture, _random_box(rng, picture.width, picture.height), geometry)
+    cut = _cut(picture, _random_box(rng, picture.width, picture.height, area), geometry)
     return cut[:, ::-1].copy() if rng.random() < 0.5 else cut
 
 
@@ -148,10 +150,10 @@ def _cut(picture: Picture, box: Box, geometry: Geometry) -> NDArray[np.uint8]:
     return picture.resampled((geometry.size, geometry.size), box, geometry.interpolation)
 
 
-def _random_box(rng: np.random.Generator, width: int, height: int) -> Box:
+def _random_box(rng: np.random.Generator, width: int, height: int, share: tuple[float, float]) -> Box:
     low, high = np.log(_CROP_RATIO)
     for _ in range(10):
-        area = width * height * rng.uniform(*_CROP_AREA)
+        area = width * height * rng.uniform(*share)
         ratio = math.exp(rng.uniform(low, high))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:

@@ -1,0 +1,123 @@
+"""A network split for fine-tuning: what is frozen is computed once, what learns is trained."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, fx, nn
+
+from headstart.backbones import network
+from headstart.backbones.catalog import Backbone
+from headstart.errors import OptionError, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A network in two parts, such that ``suffix(prefix(x)) == trunk(x)``, and what of it learns.
+
+    The parts hold the network's own modules: training the suffix trains the network.
+    """
+
+    at: int
+    """How many operations the prefix holds: two splits of one network at the same place are the same."""
+    prefix: nn.Module | None
+    """None: it would do nothing."""
+    suffix: nn.Module | None
+    """None: likewise."""
+    trained: tuple[str, ...]
+    """Names of the parameters that only what comes after the cut uses."""
+
+
+def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Split:
+    """Split ``model`` so that everything from ``train_from`` on can learn and as much as can be is computed once.
+
+    Unlike `network.cut`, any module will do: the cut is made at the last place before it where a single map crosses, and
+    what lies between is left out of ``trained``.
+
+    Args:
+        model: from `network.build`, without a classifier.
+        train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``all``; ``head`` for nothing.
+        reads_map: the trunk ends with the last map, not with pooled features.
+
+    Raises:
+        OptionError: no such module runs; names modules that will do.
+    """
+    trunk = Trunk(model, reads_map=reads_map)
+    every = tuple(name for name, _ in model.named_parameters())
+    if train_from == "head":
+        return Split(at=-1, prefix=trunk, suffix=None, trained=())
+    if train_from == "all":
+        return Split(at=0, prefix=None, suffix=trunk, trained=every)
+    kind, _, count = train_from.partition(":")
+    begin = [stage.name for stage in network.stages(model)][-int(count) :][0] if kind == "last" else train_from
+    nodes, result = network.trace(model, "forward_features" if reads_map else "forward")
+    first = next((i for i, node in enumerate(nodes) if begin in node.meta.get("nn_module_stack", {})), None)
+    if first is None:
+        names = ", ".join(stage.name for stage in network.stages(model))
+        problem = Problem(
+            expected="the name of a module that runs", found=repr(train_from), todo=f"choose one of {names}, head, all"
+        )
+        raise OptionError("train_from", [problem])
+    frozen = _parameters(model, nodes[:first])
+    trained = tuple(name for name in every if name in _parameters(model, nodes[first:]) - frozen)
+    at = next(i for i in range(first, 0, -1) if len(network.crossing(nodes[:i], nodes[i:])) == 1)
+    if at == 1:  # only the picture itself
+        return Split(at=0, prefix=None, suffix=trunk, trained=trained)
+    crossing = network.crossing(nodes[:at], nodes[at:])[0]
+    return Split(
+        at=at,
+        prefix=network.part(model, nodes[:at], begin=None, end=crossing),
+        suffix=network.part(model, nodes[at:], begin=crossing, end=result),
+        trained=trained,
+    )
+
+
+class Trunk(nn.Module):
+    """A network up to where a head is put on: pooled features (n, num_features), or its last map."""
+
+    def __init__(self, model: nn.Module, *, reads_map: bool) -> None:
+        super().__init__()
+        self.model = cast("Any", model)
+        self.reads_map = reads_map
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised pictures (n, 3, s, s) to what the head reads."""
+        output: Tensor = self.model.forward_features(x) if self.reads_map else self.model(x)
+        return output
+
+
+def _parameters(model: nn.Module, nodes: Sequence[fx.Node]) -> set[str]:
+    """Names of the parameters that ``nodes`` use."""
+    used: set[str] = set()
+    for node in nodes:
+        target = str(node.target)
+        if node.op == "get_attr":
+            used.add(target)
+        elif node.op == "call_module":
+            used |= {f"{target}.{name}" for name, _ in model.get_submodule(target).named_parameters()}
+    return used
+
+
+class FrozenPrefix(nn.Module):
+    """Pictures in, the map that crosses a cut out: uint8 (n, s, s, 3) → float32 (n, numbers of the map).
+
+    Holds a copy of the prefix: what is trained later does not change it.
+    """
+
+    def __init__(self, backbone: Backbone, prefix: nn.Module, *, size: int) -> None:
+        super().__init__()
+        self.normalise = network.Normalise(backbone)
+        self.model = copy.deepcopy(prefix).cpu().eval().requires_grad_(False)
+        with torch.inference_mode():
+            crossing = self.model(self.normalise(torch.zeros(1, size, size, 3, dtype=torch.uint8)))
+        self.shape = tuple(crossing.shape[1:])
+        self.widths = {"map": math.prod(self.shape)}
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor]:
+        """The map of a batch of decoded pictures, each flattened to a row."""
+        return (self.model(self.normalise(pictures)).flatten(1),)
