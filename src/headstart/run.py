@@ -267,8 +267,8 @@ def _one_of_each(images: ImageSet, count: int) -> list[int]:
     return [int(i) for i in train[order[:count]]]
 
 
-def _thumbnail(images: ImageSet, i: int) -> Thumbnail:
-    return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=images.classes[images.y[i]])
+def _thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
+    return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
 
 
 def _small_jpeg(path: Path) -> bytes:
@@ -299,10 +299,7 @@ def _mistakes(images: ImageSet, measured: Measured) -> tuple[Mistake, ...]:
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
     return tuple(
         Mistake(
-            thumbnail=Thumbnail(
-                jpeg=_small_jpeg(images.paths[measured.index[i]]),
-                caption=_name(images, images.paths[measured.index[i]]),
-            ),
+            thumbnail=_thumbnail(images, measured.index[i], caption=_name(images, images.paths[measured.index[i]])),
             truth=images.classes[y[i]],
             predicted=images.classes[predicted[i]],
             probability=float(confidence[i]),
