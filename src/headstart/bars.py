@@ -12,6 +12,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
@@ -30,9 +31,10 @@ class Rate(ProgressColumn):
 class Bars:
     """A :class:`headstart.features.extract.Progress` drawn with Rich on stderr; bars go away when they are done."""
 
-    def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-        self._live = Progress(*columns, console=Console(stderr=True), transient=True)
+    def __init__(self, console: Console | None = None) -> None:
+        text = TextColumn("{task.description}")
+        columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        self._live = Progress(*columns, console=console or Console(stderr=True), transient=True)
 
     def __enter__(self) -> Bars:
         self._live.start()

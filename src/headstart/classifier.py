@@ -118,7 +118,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
             start = time.monotonic()
-            self.choice_: Choice = choose(table, self._train, options, deadline=deadline)
+            with table.progress.stage("choosing the head", 1):
+                self.choice_: Choice = choose(table, self._train, options, deadline=deadline)
             self.timings_["choosing the head"] = time.monotonic() - start
             space = table.space(self.choice_.candidate.size)
 

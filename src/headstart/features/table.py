@@ -43,7 +43,8 @@ class FeatureTable:
     def space(self, size: int) -> Space:
         """The space of an input size."""
         if size not in self._spaces:
-            self._spaces[size] = self._space_at(size)
+            with self.progress.stage(f"preparing the network at {size}", 1):
+                self._spaces[size] = self._space_at(size)
         return self._spaces[size]
 
     def fill(
