@@ -18,7 +18,7 @@ def blobs(n: int = 120, d: int = 8, k: int = 3) -> tuple[np.ndarray, np.ndarray]
 @pytest.mark.parametrize("family", ["nearest mean", "shrunk LDA", "logistic regression"])
 def test_every_family_is_fitted_on_its_rows_only(family: str) -> None:
     X, y = blobs()
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     rows = np.stack([np.arange(120) < 90, np.arange(120) >= 30])
     fits = list(fit_family(family, axes, y, rows=rows, num_classes=3, tolerance=1e-6))
     flipped = y.copy()
@@ -34,7 +34,7 @@ def test_every_family_is_fitted_on_its_rows_only(family: str) -> None:
 
 def test_nearest_mean_is_scikit_learns_nearest_centroid() -> None:
     X, y = blobs()
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     ((_, W, b),) = fit_family("nearest mean", axes, y, rows=np.ones((1, 120), bool), num_classes=3)
     expected = NearestCentroid().fit(axes.Z, y).predict(axes.Z)
     np.testing.assert_array_equal((axes.Z @ W[0] + b[0]).argmax(axis=1), expected)
@@ -42,7 +42,7 @@ def test_nearest_mean_is_scikit_learns_nearest_centroid() -> None:
 
 def test_shrunk_lda_tends_to_lda_where_pictures_are_many() -> None:
     X, y = blobs(n=3_000)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     ((_, W, b),) = fit_family("shrunk LDA", axes, y, rows=np.ones((1, 3_000), bool), num_classes=3)
     expected = LinearDiscriminantAnalysis().fit(axes.Z, y).predict(axes.Z)
     assert ((axes.Z @ W[0] + b[0]).argmax(axis=1) == expected).mean() > 0.995
@@ -51,14 +51,14 @@ def test_shrunk_lda_tends_to_lda_where_pictures_are_many() -> None:
 def test_shrunk_lda_works_with_one_picture_of_a_class() -> None:
     rng = np.random.default_rng(1)
     X = rng.normal(0, 1, (3, 50)).astype(np.float32)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     ((_, W, b),) = fit_family("shrunk LDA", axes, np.arange(3), rows=np.ones((1, 3), bool), num_classes=3)
     np.testing.assert_array_equal((axes.Z @ W[0] + b[0]).argmax(axis=1), [0, 1, 2])
 
 
 def test_a_head_gives_probabilities_and_temperature_softens_them() -> None:
     X, y = blobs()
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     _, W, b = list(fit_family("logistic regression", axes, y, rows=np.ones((1, 120), bool), num_classes=3))[-1]
     weight, bias = (a.astype(np.float32) for a in axes.unproject(W[0], b[0]))
     sharp, soft = (LinearHead(weight=weight, bias=bias, temperature=t).predict_proba(X) for t in (1.0, 5.0))

@@ -18,7 +18,7 @@ def data(n: int, d: int, k: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 @pytest.mark.parametrize(("n", "d"), [(120, 30), (60, 200)])
 def test_axes_are_a_rotation_of_the_standardised_matrix(n: int, d: int) -> None:
     X, _ = data(n, d, 2)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     S = (X - axes.mean) / axes.scale
     np.testing.assert_allclose(S.std(axis=0), 1, atol=1e-3)
     np.testing.assert_allclose(axes.Z @ axes.Z.T, S @ S.T, atol=2e-2)
@@ -28,14 +28,14 @@ def test_axes_are_a_rotation_of_the_standardised_matrix(n: int, d: int) -> None:
 def test_a_constant_column_does_no_harm() -> None:
     X, _ = data(40, 5, 2)
     X[:, 2] = 7.0
-    assert np.isfinite(principal_axes(X).Z).all()
+    assert np.isfinite(principal_axes(X.copy()).Z).all()
 
 
 @pytest.mark.parametrize(("n", "d", "k"), [(150, 20, 3), (60, 200, 3), (80, 10, 2)])
 @pytest.mark.parametrize("C", [1e-3, 1e-1, 1.0])
 def test_the_optimum_is_that_of_scikit_learn(n: int, d: int, k: int, C: float) -> None:
     X, y = data(n, d, k)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     W, b = next(fit_path(axes, y, rows=np.ones((1, n), bool), Cs=np.array([C]), num_classes=k, tolerance=1e-5))
     weight, bias = axes.unproject(W[0], b[0])
     # Two softmax columns share between them what scikit-learn's one logit carries alone: half the penalty.
@@ -49,7 +49,7 @@ def test_the_optimum_is_that_of_scikit_learn(n: int, d: int, k: int, C: float) -
 
 def test_folds_fitted_together_equal_folds_fitted_alone() -> None:
     X, y = data(90, 40, 3)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     rows = np.stack([np.arange(90) // 30 != fold for fold in range(3)])
     Cs = np.array([1e-3, 1e-2, 1e-1])
     together = list(fit_path(axes, y, rows=rows, Cs=Cs, num_classes=3, tolerance=1e-5))
@@ -61,7 +61,7 @@ def test_folds_fitted_together_equal_folds_fitted_alone() -> None:
 
 def test_rows_left_out_have_no_influence() -> None:
     X, y = data(60, 10, 2)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     rows = (np.arange(60) < 40)[None]
     arguments = {"rows": rows, "Cs": np.array([0.1]), "num_classes": 2}
     W, b = next(fit_path(axes, y, **arguments))
@@ -75,7 +75,7 @@ def test_rows_left_out_have_no_influence() -> None:
 def test_class_weight_moves_the_decision_to_the_rare_class() -> None:
     X, _ = data(100, 5, 2)
     y = (np.arange(100) < 10).astype(np.int64)
-    axes = principal_axes(X)
+    axes = principal_axes(X.copy())
     arguments = {"rows": np.ones((1, 100), bool), "Cs": np.array([1e-3]), "num_classes": 2}
     plain = next(fit_path(axes, y, **arguments))[1][0]
     weighted = next(fit_path(axes, y, class_weight=np.array([0.55, 5.0]), **arguments))[1][0]

@@ -79,7 +79,8 @@ class FeatureTable:
         space = self.space(size)
         digests = [self.images.digests[i] for i in index]
         width = space.runtime.widths[output]
-        return np.concatenate([self.store.read(space.key(view, output), digests, width) for view in views])
+        blocks = [self.store.read(space.key(view, output), digests, width) for view in views]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def estimate(self, size: int, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)) -> float:
         """Seconds that :meth:`rows` would take to compute what is missing, from the rate seen so far; 0 if unknown.

@@ -99,7 +99,7 @@ def shrunk_lda(
     S = centred.T @ centred / max(n - num_classes, 1)
     ridge = (n - 1) * S
     ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one picture of each class: no spread is known, all axes count alike
-    W = axes.standardised.shape[1] * solve(ridge, means.T, assume_a="pos", check_finite=False)
+    W = len(axes.mean) * solve(ridge, means.T, assume_a="pos", check_finite=False)
     prior = np.bincount(labels, minlength=num_classes) / n
     return W, -0.5 * np.einsum("ck,kc->c", means, W) + np.log(np.maximum(prior, 1e-12))
 

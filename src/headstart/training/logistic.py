@@ -28,45 +28,45 @@ Floats = NDArray[np.floating]
 class Axes:
     """A standardised matrix ``S = (X − mean) / scale`` (n, d) in its principal axes, ``Z = S @ components``.
 
-    ``Z`` (n, r) float32 has ZᵀZ = diag(squares). The components (d, r) are never formed: they are
-    ``Sᵀ @ basis`` where d > n, with ``basis`` (n, r), and ``basis`` (d, r) itself otherwise.
+    ``Z`` (n, r) float32 has ZᵀZ = diag(squares). The components (d, r) are ``basis`` itself where d ≤ n. Otherwise they
+    are never formed: they are ``standardised.T @ basis``, with ``basis`` (n, r).
     """
 
     Z: NDArray[np.float32]
     squares: NDArray[np.float64]
     basis: NDArray[np.float32]
-    standardised: NDArray[np.float32]
+    standardised: NDArray[np.float32] | None
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
 
     def unproject(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
         """A linear map on the axes, W (r, k) and b (k,), as the same map on raw features: (d, k), (k,)."""
         weight = self.basis.astype(np.float64) @ W
-        if self.standardised.shape[1] > len(self.standardised):
+        if self.standardised is not None:
             weight = self.standardised.T.astype(np.float64) @ weight
         weight /= self.scale[:, None]
         return weight, b - self.mean.astype(np.float64) @ weight
 
 
 def principal_axes(X: NDArray[np.float32]) -> Axes:
-    """Standardise X (n, d) and rotate it to its principal axes; exact up to float32 rounding."""
+    """Standardise X (n, d) and rotate it to its principal axes; exact up to float32 rounding. X is overwritten."""
     from scipy.linalg import eigh
 
     mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
-    S = X - mean
-    scale = np.sqrt(np.einsum("nd,nd->d", S, S, dtype=np.float64) / len(S)).astype(np.float32)
+    X -= mean
+    scale = np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X)).astype(np.float32)
     scale[scale < 1e-6 * max(float(scale.max(initial=0.0)), 1e-12)] = 1.0
-    S /= scale
-    wide = S.shape[1] > S.shape[0]
-    squares, vectors = eigh(S @ S.T if wide else S.T @ S, overwrite_a=True, check_finite=False, driver="evd")
+    X /= scale
+    wide = X.shape[1] > X.shape[0]
+    squares, vectors = eigh(X @ X.T if wide else X.T @ X, overwrite_a=True, check_finite=False, driver="evd")
     keep = squares > 1e-5 * squares[-1]
     squares, vectors = squares[keep][::-1], np.ascontiguousarray(vectors[:, keep][:, ::-1])
     root = np.sqrt(squares)
     return Axes(
-        Z=vectors * root if wide else S @ vectors,
+        Z=vectors * root if wide else X @ vectors,
         squares=squares.astype(np.float64),
         basis=vectors / root if wide else vectors,
-        standardised=S,
+        standardised=X if wide else None,
         mean=mean,
         scale=scale,
     )
