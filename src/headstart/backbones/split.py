@@ -36,8 +36,8 @@ class Split:
 def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Split:
     """Split ``model`` so that everything from ``train_from`` on can learn and as much as can be is computed once.
 
-    Unlike `network.cut`, any module will do: the cut is made at the last place before it where a single map crosses, and
-    what lies between is left out of ``trained``.
+    Unlike `network.cut`, any module will do: the cut is made at the last place before it where a single map
+    crosses, and what lies between is left out of ``trained``.
 
     Args:
         model: from `network.build`, without a classifier.

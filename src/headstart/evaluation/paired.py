@@ -1,0 +1,152 @@
+"""Tests of two settings on the same test pictures, trained with one seed or with several.
+
+A setting's accuracy varies for two reasons: other pictures would have been drawn, and another seed would have made
+another model. Both count, as crossed random effects, since every seed answers every picture.
+
+Pictures: an exact test picture by picture. With one seed each that is McNemar's, and it compares the two models there
+are. With several, the same test on the mean correctness of each picture. Seeds: the z of that test is shrunk by the
+share of the whole variance that pictures explain, and referred to Student's t, since a few seeds know their variance
+badly. In simulated comparisons of 2 to 6 equal settings with 2 to 5 seeds on 153 pictures, in which seeds moved the
+accuracy by 1 to 4 points, this told any two apart in 1 to 7 % of sets (nominal 5 %).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist, median
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart.errors import OptionError, Problem
+
+MOST_FLIPS = 1000  # pictures up to which the sign-flip test is exact; beyond, the normal law is as good
+MOST_FREEDOM = 1e6  # of Student's t, where it is the normal
+
+Floats = NDArray[np.float64]
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided p of McNemar's exact test: how the pictures that one of two models alone got right are split."""
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / (1 << n))
+
+
+def corrected_resampled_t(differences: ArrayLike, *, train_fraction: float) -> float:
+    """Two-sided p for differences (r,) of two settings over r random splits or folds of one set of pictures.
+
+    Their training parts overlap, so they are no r independent differences: Nadeau and Bengio, “Inference for the
+    generalization error”, 2003, add n_test / n_train to 1/r in the variance of the mean. ``train_fraction`` is
+    n_train / (n_train + n_test), 0.8 for five folds. OptionError if it is outside (0, 1) or r < 2.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    problems = []
+    if d.ndim != 1 or len(d) < 2:
+        problems.append(Problem(expected="2 or more differences", found=f"shape {d.shape}", todo="pass one per split"))
+    if not 0 < train_fraction < 1:
+        todo = "pass the share of pictures trained on"
+        problems.append(Problem(expected="train_fraction between 0 and 1", found=str(train_fraction), todo=todo))
+    if problems:
+        raise OptionError("These differences cannot be tested", problems)
+    variance = (1 / len(d) + (1 - train_fraction) / train_fraction) * float(d.var(ddof=1))
+    if variance == 0:
+        return 1.0 if d.mean() == 0 else 0.0
+    return _two_sided_t(float(d.mean()) / math.sqrt(variance), len(d) - 1)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values corrected for their number: the i-th smallest of m times m − i + 1, never falling (Holm 1979)."""
+    adjusted, highest = [0.0] * len(p), 0.0
+    for i, at in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        highest = max(highest, min(1.0, (len(p) - i) * p[at]))
+        adjusted[at] = highest
+    return adjusted
+
+
+class SeedSpread(NamedTuple):
+    """How the accuracy of a setting, mean over its seeds, varies with them."""
+
+    added: float
+    """Variance that comes on top of what the test pictures explain."""
+    whole: float
+    """Variance with that part."""
+    freedom: int
+
+
+def seed_spreads(settings: Sequence[Floats]) -> list[SeedSpread]:
+    """Of every setting, given its answers (seeds, n) as 0 and 1. All zero if all have one seed: nothing is known.
+
+    By the two-way analysis of variance: accuracies of single seeds vary by σ²_seed + σ²_rest / n, of which the first
+    is added. Two or three seeds may agree by luck, so no setting is believed to vary less than the median setting;
+    one with a single seed is taken to vary like that.
+    """
+    known = {i: _seed_variances(hits) for i, hits in enumerate(settings) if len(hits) > 1}
+    if not known:
+        return [SeedSpread(0.0, 0.0, 0)] * len(settings)
+    usual = [median(values) for values in zip(*known.values(), strict=True)]
+    fewest = min(len(settings[i]) for i in known)
+    spreads = []
+    for i, hits in enumerate(settings):
+        added, whole = (max(own, floor) / len(hits) for own, floor in zip(known.get(i, usual), usual, strict=True))
+        spreads.append(SeedSpread(added, whole, (len(hits) if i in known else fewest) - 1))
+    return spreads
+
+
+def _seed_variances(hits: Floats) -> tuple[float, float]:
+    """σ²_seed and σ²_seed + σ²_rest / n, from (seeds, n) with two seeds or more."""
+    seeds, n = hits.shape
+    means = hits.mean(axis=1, keepdims=True)
+    rest = hits - hits.mean(axis=0) - means + hits.mean()
+    whole = float(means.var(ddof=1))
+    return max(whole - float((rest**2).sum()) / ((seeds - 1) * max(n - 1, 1) * n), 0.0), whole
+
+
+def freedom_of(variance: float, *spreads: SeedSpread) -> float:
+    """Degrees of freedom of a variance to which one or two settings add their spreads, and pictures the rest.
+
+    Satterthwaite's, with pictures as known and the spreads as one sum. Of two settings' freedom one is taken off: in
+    simulation all of it told too many settings apart with two seeds each, and only the smaller of the two too few.
+    """
+    uncertain = sum(one.whole for one in spreads)
+    freedom = sum(one.freedom for one in spreads) - (len(spreads) - 1)
+    return min((variance / uncertain) ** 2 * freedom, MOST_FREEDOM) if uncertain else MOST_FREEDOM
+
+
+def paired_p(a: Floats, b: Floats, spread_a: SeedSpread, spread_b: SeedSpread) -> float:
+    """Two-sided p for two settings, answers (seeds, n) as 0 and 1 on the same pictures."""
+    scale = math.lcm(len(a), len(b))
+    shares = np.rint(scale * (a.mean(axis=0) - b.mean(axis=0))).astype(np.int64)  # whole numbers: exact
+    p = sign_flip(shares)
+    if p == 1 or not spread_a.whole + spread_b.whole:
+        return p
+    pictures = float(shares @ shares) / (scale * len(shares)) ** 2
+    variance = pictures + spread_a.added + spread_b.added
+    z = -NormalDist().inv_cdf(max(p, 1e-300) / 2)
+    return _two_sided_t(z * math.sqrt(pictures / variance), freedom_of(variance, spread_a, spread_b))
+
+
+def sign_flip(shares: NDArray[np.int64]) -> float:
+    """Two-sided p of the sum of whole numbers if each were as likely to have the other sign.
+
+    With ±1 alone that is McNemar's exact test. The law of the sum is built picture by picture.
+    """
+    steps = np.abs(shares[shares != 0])
+    total, reach = abs(int(shares.sum())), int(steps.sum())
+    if not total:
+        return 1.0
+    if len(steps) > MOST_FLIPS:
+        return math.erfc(total / math.sqrt(2 * float(steps @ steps)))
+    law = np.zeros(2 * reach + 1)  # of the sum, from −reach to reach
+    law[reach] = 1.0
+    for step in steps:
+        law = (np.roll(law, step) + np.roll(law, -step)) / 2
+    return min(1.0, 2 * float(law[reach + total :].sum()))
+
+
+def _two_sided_t(t: float, freedom: float) -> float:
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(freedom, -abs(t)))

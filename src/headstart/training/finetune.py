@@ -1,0 +1,410 @@
+"""The only gradient loop: a plan, a backbone and pictures → a network that was trained further.
+
+For each phase the network is cut before what learns. What is frozen runs once for each fixed view of each picture
+(`prefix.Maps`), in the fastest runtime there is; the rest is trained by torch on what comes out of it. With nothing
+frozen the same loop trains the whole network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from headstart.backbones.catalog import Backbone
+from headstart.backbones.graph import digest
+from headstart.backbones.runtime import Runtime
+from headstart.backbones.weights import Weights
+from headstart.evaluation.curves import Epoch, History
+from headstart.features.extract import Progress, Silent
+from headstart.features.store import size_limit
+from headstart.images.folder import ImageSet
+from headstart.images.transforms import Geometry
+from headstart.training.checkpoint import Snapshot
+from headstart.training.heads import LinearHead
+from headstart.training.optim import optimiser_for, rate, set_rate
+from headstart.training.plan import Phase, Plan
+from headstart.training.prefix import PLAIN, Look, Maps, runtime_for
+from headstart.training.steps import batch_sizes, gradient_that_fits, predict
+from headstart.training.trainee import Trainee
+from headstart.training.tuned import FineTuned
+
+Index = NDArray[np.int64]
+
+LOWERED = 0.1
+"""What the learning rate is multiplied by, once, where the loss diverged."""
+DIVERGED = 100.0
+"""A training loss this many times the loss at the start has diverged, as one that is no number."""
+
+
+def finetune(
+    backbone: Backbone,
+    weights: Weights,
+    images: ImageSet,
+    train: Index,
+    val: Index,
+    plan: Plan,
+    *,
+    cache: Path,
+    seed: int = 0,
+    probe: LinearHead | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> FineTuned:
+    """Carry out ``plan`` on the pictures ``train``, watched on the pictures ``val``.
+
+    On one machine the same arguments give the same weights, bit for bit, whether or not the run was interrupted and
+    whatever is in the cache.
+
+    Args:
+        backbone: the network.
+        weights: its located weights.
+        images: the pictures.
+        train: positions in ``images`` of those to learn from.
+        val: positions of those to measure loss and accuracy on after every epoch; at least one.
+        plan: what to do.
+        cache: folder of graphs and maps, shared by all runs; maps are kept up to ``$HEADSTART_CACHE_GB``.
+        seed: of a fresh head, of the order of the pictures, of their views and of dropout.
+        probe: a linear head on the backbone's features, for a plan that begins with one.
+        device: ``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``; the first three train on the CPU, ``auto`` on a
+            GPU that torch sees.
+        precision: of what is frozen: ``auto``, ``bf16`` or ``f32``.
+        checkpoint: a file written after every epoch. If it is there, the run goes on from it.
+        progress: is told how far the run is.
+
+    Raises:
+        OptionError: the plan does not suit the network or the classes, or the checkpoint is of another run.
+        DataError: pictures that cannot be read, all of them.
+        WeightsError: the weights cannot be read or do not fit.
+        ModelError: the checkpoint is damaged.
+    """
+    trainee = Trainee(backbone, weights, plan, num_classes=len(images.classes), seed=seed, probe=probe)
+    run = _Run(
+        backbone=trainee.backbone,
+        images=images,
+        train=train,
+        val=val,
+        plan=plan,
+        trainee=trainee,
+        cache=cache,
+        seed=seed,
+        device=device,
+        precision=precision,
+        checkpoint=checkpoint,
+        progress=progress or Silent(),
+    )
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        snapshot = run.start(name=run.name(weights, probe))
+        for phase in range(snapshot.phase, len(plan.phases)):
+            if snapshot.stopped:
+                break
+            if phase > snapshot.phase:
+                run.advance(snapshot)
+            run.phase(snapshot)
+        return run.result(snapshot)
+
+
+class _DivergedError(Exception):
+    """The loss is no number, or far above where it began."""
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """What stays the same during a run, and its parts from start to result."""
+
+    backbone: Backbone
+    images: ImageSet
+    train: Index
+    val: Index
+    plan: Plan
+    trainee: Trainee
+    cache: Path
+    seed: int
+    device: str
+    precision: str
+    checkpoint: Path | None
+    progress: Progress
+    _name: str = field(default="", init=False)
+    _latest: tuple[int, Maps] | None = field(default=None, init=False)
+    _runtimes: dict[int, tuple[Runtime | None, tuple[int, ...]]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.torch_device = "cuda" if self.device == "auto" and torch.cuda.is_available() else self.device
+        if self.torch_device not in ("cuda", "mps"):
+            self.torch_device = "cpu"
+        self.trainee.to(self.torch_device)
+        self.k = len(self.images.classes)
+        # Sorted by content, so that any two runs on the same pictures find each other's maps.
+        together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
+        self.pool = np.array(together, dtype=np.int64)
+        self.place = {i: row for row, i in enumerate(together)}
+
+    # ── start ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def name(self, weights: Weights, probe: LinearHead | None) -> str:
+        """Everything that the weights to come depend on."""
+        linear = b"" if probe is None else probe.weight.tobytes() + probe.bias.tobytes()
+        return digest(
+            {
+                "backbone": self.backbone.architecture,
+                "weights": weights.sha256,
+                "plan": self.plan.to_dict(),
+                "pictures": [self.images.digests[i] for i in (*self.train, *self.val)],
+                "y": [int(self.images.y[i]) for i in (*self.train, *self.val)],
+                "train": len(self.train),
+                "seed": self.seed,
+                "probe": hashlib.sha256(linear).hexdigest(),
+                "device": [self.device, self.torch_device, self.precision],
+                "torch": torch.__version__,
+            }
+        )
+
+    def start(self, *, name: str) -> Snapshot:
+        """Where the checkpoint left off, else the beginning, with the loss before any training."""
+        self._name = name
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            return Snapshot.load(self.checkpoint, name)
+        notes: list[str] = []
+        maps = self.maps(0, notes)
+        loss, accuracy = self.validate(self.trainee.suffix(0), maps)
+        return Snapshot(weights=self.trainee.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
+
+    def advance(self, snapshot: Snapshot) -> None:
+        """On to the next phase, with the weights that the one before ends with."""
+        if self.plan.phases[snapshot.phase].keep == "best" and snapshot.best is not None:
+            snapshot.weights = snapshot.best
+        snapshot.phase += 1
+        snapshot.epoch = snapshot.stale = snapshot.best_epoch = 0
+        snapshot.best, snapshot.best_loss, snapshot.optimiser, snapshot.scale = None, math.inf, None, 1.0
+
+    def maps(self, phase: int, notes: list[str]) -> Maps:
+        """The maps of all pictures of the run in a phase; what is fixed is computed and kept."""
+        if self._latest is not None and self._latest[0] == phase:
+            return self._latest[1]
+        maps = self.maps_of(
+            phase, [self.images.paths[i] for i in self.pool], [self.images.digests[i] for i in self.pool], notes
+        )
+        maps.keep([(self.place[int(i)], PLAIN) for i in self.val], self.progress)
+        views = self.plan.augment.views
+        if self.plan.augment.kind == "none":
+            maps.keep([(self.place[int(i)], PLAIN) for i in self.train], self.progress)
+        elif views != "fresh":
+            maps.keep([(self.place[int(i)], view) for view in range(views) for i in self.train], self.progress)
+        notes.extend(note for note in maps.notes if note not in notes)
+        self._latest = phase, maps
+        return maps
+
+    def maps_of(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> Maps:
+        """The maps of any pictures in a phase."""
+        if phase not in self._runtimes:
+            self._runtimes[phase] = runtime_for(
+                self.backbone,
+                self.trainee.splits[phase],
+                size=self.plan.size,
+                reads=self.plan.head.reads,
+                cache=self.cache,
+                device=self.device,
+                precision=self.precision,
+            )
+        runtime, shape = self._runtimes[phase]
+        notes.extend(note for note in (runtime.notes if runtime else ()) if note not in notes)
+        geometry = Geometry(
+            size=self.plan.size,
+            mode=self.plan.mode,
+            crop_pct=self.plan.crop_pct or self.backbone.crop_pct,
+            interpolation=self.plan.interpolation or self.backbone.interpolation,
+        )
+        return Maps(
+            paths=paths,
+            digests=digests,
+            look=Look(geometry=geometry, augment=self.plan.augment, seed=self.seed),
+            runtime=runtime,
+            shape=shape,
+            folder=self.cache / "maps",
+            limit=size_limit(),
+        )
+
+    # ── a phase ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def phase(self, snapshot: Snapshot) -> None:
+        """Train until the phase is over, writing the checkpoint after every epoch."""
+        options = self.plan.phases[snapshot.phase]
+        self.trainee.load(snapshot.weights)
+        maps = self.maps(snapshot.phase, snapshot.notes)
+        optimiser = self.optimiser(snapshot)
+        with self.progress.stage(f"training from {options.train_from}", options.epochs * len(self.train)) as advance:
+            while snapshot.epoch < options.epochs and not (options.patience and snapshot.stale >= options.patience):
+                try:
+                    epoch = self.epoch(snapshot, optimiser, maps, advance)
+                except _DivergedError as error:
+                    self.trainee.load(snapshot.weights)
+                    if snapshot.scale < 1.0:
+                        snapshot.stopped = True
+                        snapshot.notes.append(f"{error} again: training stopped at the last sound weights")
+                        return
+                    snapshot.scale, snapshot.optimiser = LOWERED, None
+                    snapshot.notes.append(f"{error}: back to the weights before, on at {LOWERED:g} of the rate")
+                    optimiser = self.optimiser(snapshot)
+                    continue
+                self.record(snapshot, epoch, optimiser)
+                if self.checkpoint is not None:
+                    snapshot.save(self.checkpoint, self._name)
+
+    def optimiser(self, snapshot: Snapshot) -> torch.optim.Optimizer:
+        """The phase's optimiser, as it was after the last epoch."""
+        trunk = self.trainee.begin(snapshot.phase)
+        options = self.plan.phases[snapshot.phase].optimiser
+        optimiser = optimiser_for(options, list(self.trainee.head.parameters()), trunk, self.trainee.stages)
+        if snapshot.optimiser is not None:
+            optimiser.load_state_dict(snapshot.optimiser)
+        return optimiser
+
+    def record(self, snapshot: Snapshot, epoch: Epoch, optimiser: torch.optim.Optimizer) -> None:
+        """Take an epoch that went well into the snapshot."""
+        snapshot.epochs.append(epoch)
+        snapshot.epoch += 1
+        snapshot.weights, snapshot.optimiser = self.trainee.state(), optimiser.state_dict()
+        snapshot.stale += 1
+        if epoch.val_loss < snapshot.best_loss:
+            snapshot.best, snapshot.best_loss = snapshot.weights, epoch.val_loss
+            snapshot.best_epoch, snapshot.stale = epoch.epoch, 0
+
+    # ── an epoch ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def epoch(
+        self, snapshot: Snapshot, optimiser: torch.optim.Optimizer, maps: Maps, advance: Callable[[int], None]
+    ) -> Epoch:
+        """Every training picture once, then the validation pictures. Raises _DivergedError."""
+        began, number = time.monotonic(), len(snapshot.epochs) + 1
+        options = self.plan.phases[snapshot.phase]
+        suffix = self.trainee.suffix(snapshot.phase)
+        order = np.random.default_rng([self.seed, number]).permutation(len(self.train))
+        torch.manual_seed(self.seed * 1_000_003 + number)  # of dropout
+        sizes = batch_sizes(len(order), options.batch_size)
+        wanted = [(self.place[int(self.train[i])], self.view(int(i), number)) for i in order]
+        y = torch.from_numpy(self.images.y[self.train[order]])
+        weight = self.class_weights()[y]
+        self.trainee.mode(options)
+        seen, loss_sum, correct, lr = 0, 0.0, 0, 0.0
+        for step, x in enumerate(maps.batches(wanted, sizes)):
+            at = snapshot.epoch * len(sizes) + step
+            set_rate(
+                optimiser,
+                snapshot.scale * rate(options.schedule, at, steps_per_epoch=len(sizes), epochs=options.epochs),
+            )
+            lr = lr or max(group["lr"] for group in optimiser.param_groups)
+            batch = slice(seen, seen + len(x))
+            loss, right = self.step(suffix, optimiser, x, y[batch], weight[batch], options, snapshot)
+            if not math.isfinite(loss):
+                raise _DivergedError(f"the loss became {loss} in epoch {number}")
+            seen, loss_sum, correct = seen + len(x), loss_sum + loss, correct + right
+            advance(snapshot.epoch * len(order) + seen)
+        val_loss, val_accuracy = self.validate(suffix, maps)
+        if not math.isfinite(val_loss) or loss_sum / seen > DIVERGED * max(snapshot.initial_loss, 1.0):
+            raise _DivergedError(f"the loss grew to {loss_sum / seen:.3g} in epoch {number}, validation {val_loss:.3g}")
+        return Epoch(
+            phase=snapshot.phase + 1,
+            epoch=number,
+            train_loss=loss_sum / seen,
+            train_accuracy=correct / seen,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=time.monotonic() - began,
+            lr=lr,
+        )
+
+    def step(
+        self,
+        suffix: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        x: Tensor,
+        y: Tensor,
+        weight: Tensor,
+        options: Phase,
+        snapshot: Snapshot,
+    ) -> tuple[float, int]:
+        """One step on a batch: its summed loss and how many were right. In parts if the whole does not fit in memory:
+        the gradient is that of the whole batch all the same."""
+        least = 2 if options.batch_norm == "train" else 1
+        fitted = gradient_that_fits(
+            suffix, optimiser, x, y, weight, snapshot.micro_batch, device=self.torch_device, least=least
+        )
+        if fitted.micro_batch != snapshot.micro_batch:
+            snapshot.micro_batch = fitted.micro_batch
+            snapshot.notes.append(
+                f"{len(x)} pictures together did not fit in memory: gradients are summed over "
+                f"{fitted.micro_batch} at a time"
+            )
+        if options.clip is not None:
+            parameters = [p for group in optimiser.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, options.clip)
+        optimiser.step()
+        return fitted.loss, fitted.right
+
+    def view(self, i: int, epoch: int) -> int:
+        """Which view of the i-th training picture an epoch shows: a new one, or the fixed ones in turn."""
+        if self.plan.augment.kind == "none":
+            return PLAIN
+        views = self.plan.augment.views
+        return epoch if views == "fresh" else (epoch + i) % views
+
+    def class_weights(self) -> Tensor:
+        """(k,), with a mean of 1 over the training pictures."""
+        counts = np.bincount(self.images.y[self.train], minlength=self.k)
+        balanced = len(self.train) / (self.k * np.maximum(counts, 1)) if self.plan.balanced else np.ones(self.k)
+        return torch.from_numpy(balanced.astype(np.float32))
+
+    def validate(self, suffix: nn.Module, maps: Maps) -> tuple[float, float]:
+        """Mean log-loss in nats and accuracy on the validation pictures."""
+        proba = self.val_proba(suffix, maps)
+        y = self.images.y[self.val]
+        # NaN stays NaN: a network that broke is not to look merely uncertain.
+        losses = -np.log(np.maximum(proba[np.arange(len(y)), y], 1e-15))
+        return float(losses.mean()), float((proba.argmax(axis=1) == y).mean())
+
+    def val_proba(self, suffix: nn.Module, maps: Maps) -> NDArray[np.float64]:
+        """(n, k) probabilities of the validation pictures."""
+        self.trainee.eval()
+        return predict(suffix, maps, [self.place[int(i)] for i in self.val])
+
+    # ── result ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def result(self, snapshot: Snapshot) -> FineTuned:
+        """What the snapshot after the last epoch says."""
+        phase = snapshot.phase
+        last, best = snapshot.weights, snapshot.best or snapshot.weights
+        self.trainee.load(last)
+        maps, suffix = self.maps(phase, snapshot.notes), self.trainee.suffix(phase)
+        last_proba = self.val_proba(suffix, maps)
+        self.trainee.load(best)
+        best_proba = self.val_proba(suffix, maps)
+        return FineTuned(
+            plan=self.plan,
+            classes=self.images.classes,
+            history=History(
+                initial_loss=snapshot.initial_loss,
+                initial_accuracy=snapshot.initial_accuracy,
+                epochs=tuple(snapshot.epochs),
+            ),
+            summaries=tuple(self.trainee.summary(i) for i in range(len(self.plan.phases))),
+            last=last,
+            best=best,
+            best_epoch=snapshot.best_epoch,
+            last_proba=last_proba,
+            best_proba=best_proba,
+            runtime=maps.runtime.name if maps.runtime else f"torch f32 {self.torch_device}",
+            notes=tuple(snapshot.notes),
+            trainee=self.trainee,
+            _maps=lambda paths, digests: self.maps_of(phase, paths, digests, []),
+            _phase=phase,
+        )

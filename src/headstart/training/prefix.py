@@ -1,0 +1,324 @@
+"""Pictures × frozen prefix → the maps that are trained on, computed once for each fixed view.
+
+A view is a number: ``PLAIN``, or k ≥ 0 for the k-th varied view, whose pixels follow from the picture's bytes, the
+seed and k alone. Maps are rounded to bf16 whether they come from the file or are computed anew, so nothing depends
+on which. With no prefix the same code hands on the pictures themselves, uint8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from headstart.backbones.catalog import Backbone
+from headstart.backbones.graph import digest
+from headstart.backbones.runtime import Runtime, prepare_prefix
+from headstart.backbones.split import FrozenPrefix, Split
+from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.features.extract import Progress, Silent
+from headstart.images import augment
+from headstart.images.transforms import Geometry
+from headstart.training.plan import Augment
+
+PLAIN = -1
+CHECKED = 4
+"""How many maps are computed again and compared before they are trained on."""
+_COMMIT_EVERY = 256
+
+Wanted = Sequence[tuple[int, int]]
+"""Pictures, by their position in ``paths``, each with the number of a view."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a picture becomes pixels: everything that decides them but the picture and the view's number."""
+
+    geometry: Geometry
+    augment: Augment
+    seed: int
+
+    def pixels(self, data: bytes, digest: str, view: int) -> NDArray[np.uint8]:
+        """View ``view`` of a picture: (s, s, 3). Raises UnreadablePictureError."""
+        kind = "none" if view == PLAIN else self.augment.kind
+        number = int(hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest()[:16], 16)
+        options = self.augment
+        return augment.vary(data, self.geometry, kind, number, area=options.area, turn=options.turn)
+
+    def key(self, view: int) -> str:
+        """The name of a view's pixels."""
+        if view == PLAIN or self.augment.kind == "none":
+            return self.geometry.key()
+        one = self.augment
+        varied = f"{one.kind}-{one.area}-{one.turn}-{self.seed}-{view}"
+        return f"{self.geometry.key()}-augment{augment.ALGORITHM}-{varied}"
+
+
+def runtime_for(
+    backbone: Backbone, split: Split, *, size: int, reads: str, cache: Path, device: str, precision: str
+) -> tuple[Runtime | None, tuple[int, ...]]:
+    """What runs the frozen part of a split network, and the shape of the map that it gives.
+
+    ``(None, (s, s, 3))`` where nothing is frozen. ``reads`` is the part of the plan that tells one whole trunk from
+    another; the rest is as for `headstart.backbones.runtime.prepare`.
+    """
+    if split.prefix is None:
+        return None, (size, size, 3)
+    frozen = FrozenPrefix(backbone, split.prefix, size=size)
+    content = hashlib.sha256()
+    for name, value in sorted(frozen.state_dict().items()):  # an earlier phase may have trained a part of it
+        content.update(name.encode() + value.contiguous().numpy().tobytes())
+    identity = {
+        "architecture": backbone.architecture,
+        "weights": content.hexdigest(),
+        "cut": split.at,
+        "reads": reads,
+        "size": size,
+        "timm": importlib.metadata.version("timm"),
+        "torch": importlib.metadata.version("torch"),
+    }
+    runtime = prepare_prefix(backbone, frozen, identity, cache=cache, device=device, precision=precision)
+    return runtime, frozen.shape
+
+
+@dataclass(kw_only=True)
+class Maps:
+    """The maps of a set of pictures, from a file where they are kept, else computed as they are asked for."""
+
+    paths: Sequence[Path]
+    digests: Sequence[str]
+    """SHA-256 of each file; one that has changed since is not used."""
+    look: Look
+    runtime: Runtime | None
+    """None: no prefix, the pictures themselves."""
+    shape: tuple[int, ...]
+    """Of one map, or ``(s, s, 3)``."""
+    folder: Path
+    """Where files of maps are kept."""
+    limit: int
+    """The most bytes to keep there."""
+    notes: list[str] = field(default_factory=list)
+    """What was decided on the way, for people."""
+    _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
+
+    @property
+    def dtype(self) -> type[np.generic]:
+        """Of the rows: uint16 holds the bits of a bf16."""
+        return np.uint8 if self.runtime is None else np.uint16
+
+    def batches(self, wanted: Wanted, sizes: Sequence[int]) -> Iterator[Tensor]:
+        """The maps ``wanted``, in order, in batches of ``sizes``: float32 (b, *shape), or uint8 (b, s, s, 3).
+
+        Raises:
+            DataError: pictures that cannot be read, all of them.
+        """
+        if all(view in self._kept for _, view in wanted):
+            start = 0
+            for size in sizes:
+                yield self._tensor(np.stack([self._kept[view][i] for i, view in wanted[start : start + size]]))
+                start += size
+            return
+        rows = self._computed(wanted)
+        for size in sizes:
+            yield self._tensor(np.stack(list(islice(rows, size))))
+
+    def keep(self, wanted: Wanted, progress: Progress | None = None) -> bool:
+        """Compute the maps ``wanted`` and keep them on disk, as far as they are not there; False if they do not fit.
+
+        Killed at any instant, the file holds what it says it holds, and the next run goes on from there. A few maps
+        are computed again and compared before any is used.
+
+        Raises:
+            DataError: pictures that cannot be read, all of them.
+        """
+        views = sorted({view for _, view in wanted})
+        needed = len(self._kept.keys() | views) * len(self.paths) * self._row_bytes
+        if needed > self.limit:
+            self.notes.append(
+                f"{needed / 1e9:.1f} GB of maps do not fit in the {self.limit / 1e9:.1f} GB of the cache: they are "
+                "computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
+            )
+            return False
+        for view in views:
+            self._open(view)
+        _trim(self.folder, self.limit, used=[self._file(view).parent for view in self._kept])
+        self._fill(wanted, progress)
+        if not self._holds(wanted):
+            self.notes.append("kept maps were not what the network computes: they were thrown away and made again")
+            for view in views:
+                self._done_file(view).unlink(missing_ok=True)
+            self._fill(wanted, progress)
+            if not self._holds(wanted):
+                self.notes.append("this machine does not compute the same maps twice: none are kept")
+                self._kept.clear()
+                return False
+        return True
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _row_bytes(self) -> int:
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+    def _file(self, view: int) -> Path:
+        network = "pictures" if self.runtime is None else self.runtime.key
+        name = digest({"network": network, "look": self.look.key(view), "pictures": list(self.digests)})
+        return self.folder / name / "maps.bin"
+
+    def _done_file(self, view: int) -> Path:
+        return self._file(view).with_name("done.bin")
+
+    def _open(self, view: int) -> None:
+        """Map the file of a view into memory, made if need be; empty rows take no room on disk."""
+        file = self._file(view)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        size = len(self.paths) * self._row_bytes
+        if not file.is_file() or file.stat().st_size != size:
+            self._done_file(view).unlink(missing_ok=True)
+            with file.open("ab") as stream:
+                stream.truncate(size)
+        os.utime(file.parent)
+        self._kept[view] = np.memmap(file, dtype=self.dtype, mode="r+", shape=(len(self.paths), *self.shape))
+
+    def _done(self, view: int) -> NDArray[np.bool_]:
+        """(n,) whether the row of each picture is in the file."""
+        try:
+            done = np.frombuffer(self._done_file(view).read_bytes(), np.bool_)
+        except FileNotFoundError:
+            done = np.zeros(0, np.bool_)
+        return done.copy() if len(done) == len(self.paths) else np.zeros(len(self.paths), np.bool_)
+
+    def _fill(self, wanted: Wanted, progress: Progress | None) -> None:
+        done = {view: self._done(view) for view in self._kept}
+        todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
+        if not todo:
+            return
+        with (progress or Silent()).stage("frozen part of the network", len(todo)) as advance:
+            for count, ((i, view), row) in enumerate(zip(todo, self._computed(todo), strict=True), start=1):
+                self._kept[view][i] = row
+                done[view][i] = True
+                if count % _COMMIT_EVERY == 0 or count == len(todo):
+                    self._commit(done)
+                advance(count)
+
+    def _commit(self, done: dict[int, NDArray[np.bool_]]) -> None:
+        """First the rows, then the word that they are there."""
+        for view, flags in done.items():
+            rows = self._kept[view]
+            assert isinstance(rows, np.memmap)
+            rows.flush()
+            unfinished = self._done_file(view).with_name(f".done-{os.getpid()}")
+            unfinished.write_bytes(flags.tobytes())
+            unfinished.replace(self._done_file(view))
+
+    def _holds(self, wanted: Wanted) -> bool:
+        """Whether a few of the kept maps are, bit for bit, what the network computes now."""
+        places = np.linspace(0, len(wanted) - 1, min(CHECKED, len(wanted))).round().astype(int)
+        some = [wanted[int(place)] for place in places]
+        return all(
+            np.array_equal(self._kept[view][i], row) for (i, view), row in zip(some, self._computed(some), strict=True)
+        )
+
+    # ── computing ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _computed(self, wanted: Wanted) -> Iterator[NDArray[np.generic]]:
+        """One row (*shape) for each of ``wanted``, in order."""
+        pictures = _in_threads(lambda one: self._picture(*one), wanted, window=64)
+        if self.runtime is None:
+            yield from pictures
+            return
+        size = self.runtime.batch
+        for outputs in self.runtime.run(_stacked(pictures, size)):
+            bits = torch.from_numpy(outputs["map"]).to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16)
+            yield from bits.reshape(-1, *self.shape)
+
+    def _picture(self, i: int, view: int) -> NDArray[np.uint8]:
+        try:
+            data = self.paths[i].read_bytes()
+        except OSError as error:
+            raise UnreadablePictureError(f"{self.paths[i]}: cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != self.digests[i]:
+            raise UnreadablePictureError(f"{self.paths[i]}: changed while it was being used")
+        try:
+            return self.look.pixels(data, self.digests[i], view)
+        except UnreadablePictureError as error:
+            raise UnreadablePictureError(f"{self.paths[i]}: {error.reason}") from error
+
+    def _tensor(self, rows: NDArray[np.generic]) -> Tensor:
+        if self.runtime is None:
+            return torch.from_numpy(rows)
+        return torch.from_numpy(rows.view(np.int16)).view(torch.bfloat16).float()
+
+
+def _stacked(pictures: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArray[np.uint8]]:
+    """All ``pictures``, ``size`` or fewer at a time as one array."""
+    while batch := list(islice(pictures, size)):
+        yield np.stack(batch)
+
+
+def _in_threads(
+    work: Callable[[tuple[int, int]], NDArray[np.uint8]], wanted: Wanted, *, window: int
+) -> Iterator[NDArray[np.uint8]]:
+    """``work`` done on each of ``wanted`` by threads, in order; at most ``window`` results wait to be used.
+
+    Raises:
+        DataError: naming every picture that cannot be read, once the rest has been gone through.
+    """
+    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    reasons: list[str] = []
+
+    def oldest() -> NDArray[np.uint8] | None:
+        try:
+            return waiting.popleft().result()
+        except UnreadablePictureError as error:
+            reasons.append(error.reason)
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
+        try:
+            for one in wanted:
+                waiting.append(pool.submit(work, one))
+                if len(waiting) >= window and (picture := oldest()) is not None and not reasons:
+                    yield picture
+            while waiting:
+                if (picture := oldest()) is not None and not reasons:
+                    yield picture
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if reasons:
+        problems = [
+            Problem(expected="a picture that can be read", found=reason, todo="replace it or leave it out")
+            for reason in dict.fromkeys(reasons)
+        ]
+        raise DataError("pictures that cannot be read", problems)
+
+
+def _trim(folder: Path, limit: int, *, used: Sequence[Path]) -> None:
+    """Remove the sets of maps that were least recently used until the rest keeps to ``limit`` bytes."""
+    found = [(path.stat().st_mtime, path) for path in folder.iterdir() if path.is_dir()]
+    total = sum(_bytes(path) for _, path in found)
+    for _, path in sorted(found):
+        if total <= limit:
+            return
+        if path not in used:
+            total -= _bytes(path)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _bytes(folder: Path) -> int:
+    with suppress(OSError):
+        return sum(file.stat().st_size for file in folder.iterdir())
+    return 0

@@ -1,0 +1,82 @@
+"""Any module will do to begin learning with; what lies before the cut is computed once, faithfully."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from headstart.backbones import catalog, network, parity
+from headstart.backbones.runtime import prepare_prefix
+from headstart.backbones.split import FrozenPrefix, split
+from headstart.backbones.weights import locate
+from headstart.errors import OptionError
+
+EFFICIENTNET, RESNET, VIT = "test_efficientnet.r160_in1k", "test_resnet.r160_in1k", "test_vit.r160_in1k"
+
+
+def built(name: str) -> nn.Module:
+    backbone = catalog.get(name)
+    return network.build(backbone, locate(backbone, random=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "train_from"),
+    [(EFFICIENTNET, "blocks.4"), (EFFICIENTNET, "blocks.4.0.conv_dw"), (EFFICIENTNET, "last:2"),
+     (RESNET, "layer4.0.conv2"), (RESNET, "all"), (VIT, "blocks.3"), (VIT, "blocks.3.mlp.fc1"), (VIT, "head")],
+)  # fmt: skip
+@pytest.mark.parametrize("reads_map", [False, True])
+def test_the_parts_make_the_whole(name: str, train_from: str, reads_map: bool) -> None:
+    model = built(name)
+    parts = split(model, train_from, reads_map=reads_map)
+    x = torch.randn(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = model.forward_features(x) if reads_map else model(x)  # type: ignore[operator]
+        found = x
+        for part in (parts.prefix, parts.suffix):
+            found = found if part is None else part(found)
+    torch.testing.assert_close(found, expected)
+
+
+def test_between_the_cut_and_the_module_nothing_learns() -> None:
+    """Inside a residual block two maps cross, so that the cut lies before the block."""
+    model = built(RESNET)
+    inside, before = split(model, "layer4.0.conv2"), split(model, "layer4.0")
+    assert inside.at == before.at
+    assert set(before.trained) - set(inside.trained) >= {"layer4.0.conv1.weight", "layer4.0.bn1.weight"}
+    assert not any(name.startswith("layer3") for name in before.trained)
+
+
+def test_a_cut_before_everything_leaves_no_prefix() -> None:
+    model = built(EFFICIENTNET)
+    first = split(model, "conv_stem")
+    assert first.prefix is None
+    assert set(first.trained) == set(split(model, "all").trained) == {name for name, _ in model.named_parameters()}
+
+
+def test_a_name_that_does_not_run_is_refused_with_those_that_do() -> None:
+    with pytest.raises(OptionError, match=r"'layer4'[\s\S]*choose one of conv_stem, blocks.0"):
+        split(built(EFFICIENTNET), "layer4")
+
+
+@pytest.mark.parametrize("device", ["torch", "openvino"])
+def test_a_prefix_runs_in_a_runtime_and_stays_as_it_was(device: str, tmp_path: Path) -> None:
+    backbone, model = catalog.get(EFFICIENTNET), built(EFFICIENTNET)
+    prefix = split(model, "blocks.3").prefix
+    assert prefix is not None
+    frozen = FrozenPrefix(backbone, prefix, size=64)
+    pictures = parity.pictures(64, 3)
+    with torch.inference_mode():
+        expected = prefix(network.Normalise(backbone)(torch.from_numpy(pictures))).flatten(1).numpy()
+        for parameter in model.parameters():
+            parameter.zero_()
+    runtime = prepare_prefix(
+        backbone, frozen, {"size": 64, "of": "test"}, cache=tmp_path, device=device, precision="f32"
+    )
+    (rows,) = runtime.run([pictures])
+    assert rows["map"].shape == (3, int(np.prod(frozen.shape)))
+    np.testing.assert_allclose(rows["map"], expected, atol=1e-4)
+    assert runtime.widths == frozen.widths

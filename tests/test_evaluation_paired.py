@@ -1,0 +1,116 @@
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from headstart.errors import OptionError
+from headstart.evaluation.paired import (
+    corrected_resampled_t,
+    holm,
+    mcnemar_exact,
+    paired_p,
+    seed_spreads,
+    sign_flip,
+)
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"),
+    [(6, 0, 0.03125), (5, 0, 0.0625), (0, 6, 0.03125), (0, 0, 1), (3, 3, 1), (9, 1, 0.021484)],
+)
+def test_mcnemar_needs_six_fixed_and_none_broken(only_a, only_b, p):
+    assert mcnemar_exact(only_a, only_b) == pytest.approx(p, abs=1e-6)
+
+
+def test_mcnemar_agrees_with_the_binomial_test_and_takes_any_size():
+    from scipy.stats import binomtest
+
+    assert mcnemar_exact(130, 100) == pytest.approx(binomtest(100, 230).pvalue, rel=1e-9)
+    assert 0 < mcnemar_exact(2600, 2400) < 0.01
+
+
+def test_sign_flip_is_mcnemar_for_single_answers():
+    for only_a, only_b in product(range(8), repeat=2):
+        shares = np.r_[np.ones(only_a), -np.ones(only_b), np.zeros(20)].astype(np.int64)
+        assert sign_flip(shares) == pytest.approx(mcnemar_exact(only_a, only_b), abs=1e-12)
+
+
+def test_sign_flip_counts_every_sign_of_fractions():
+    shares = np.array([3, 2, 2, -1, 0])
+    sums = [np.dot(signs, shares) for signs in product([-1, 1], repeat=len(shares))]
+    assert sign_flip(shares) == pytest.approx(np.mean(np.abs(sums) >= 6), abs=1e-12)
+
+
+def test_sign_flip_of_many_pictures_goes_over_smoothly():
+    few, many = (np.r_[np.ones(n // 2 + 30), -np.ones(n // 2 - 30)].astype(np.int64) for n in (1000, 1002))
+    assert sign_flip(many) == pytest.approx(sign_flip(few), rel=0.1)
+
+
+def test_holm_by_hand():
+    assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.5, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_corrected_resampled_t_is_the_published_formula():
+    from scipy.stats import t, ttest_1samp
+
+    d = np.array([0.02, 0.01, 0.03, -0.01, 0.02])
+    corrected = corrected_resampled_t(d, train_fraction=0.8)
+    expected = d.mean() / math.sqrt((1 / 5 + 0.25) * d.var(ddof=1))
+    assert corrected == pytest.approx(2 * t.sf(expected, 4))
+    assert corrected > ttest_1samp(d, 0).pvalue
+    assert corrected_resampled_t([0.0, 0.0], train_fraction=0.8) == 1
+    assert corrected_resampled_t([0.1, 0.1], train_fraction=0.8) == 0
+
+
+def test_corrected_resampled_t_names_every_fault():
+    with pytest.raises(OptionError) as caught:
+        corrected_resampled_t([0.1], train_fraction=1)
+    assert "expected: 2 or more differences\n   found: shape (1,)" in str(caught.value)
+    assert "expected: train_fraction between 0 and 1\n   found: 1" in str(caught.value)
+
+
+def answers(rng, seeds, n=400, *, seed_sd):
+    chance = 0.8 + seed_sd * rng.standard_normal((seeds, 1))
+    return (rng.random((seeds, n)) < chance).astype(np.float64)
+
+
+def test_what_seeds_add_is_found():
+    rng = np.random.default_rng(0)
+    found = [seed_spreads([answers(rng, 30, seed_sd=0.05)])[0] for _ in range(30)]
+    assert np.mean([one.added for one in found]) == pytest.approx(0.05**2 / 30, rel=0.15)
+    none = [seed_spreads([answers(rng, 30, seed_sd=0.0)])[0] for _ in range(30)]
+    assert np.mean([one.added for one in none]) < 0.1 * np.mean([one.whole for one in none]) * 3
+    assert all(one.freedom == 29 for one in found)
+
+
+def test_luckily_agreeing_seeds_are_not_believed():
+    rng = np.random.default_rng(0)
+    wild = [answers(rng, 3, seed_sd=0.1) for _ in range(2)]
+    same = np.tile(answers(rng, 1, seed_sd=0.0), (3, 1))
+    lone = same[:1]
+    first, second, agreeing, single = seed_spreads([*wild, same, lone])
+    assert agreeing.added == pytest.approx(min(first.added, second.added))
+    assert single.added == pytest.approx(3 * agreeing.added)
+    assert single.freedom == 2
+
+
+def test_one_seed_each_is_exactly_mcnemar():
+    rng = np.random.default_rng(0)
+    a, b = (answers(rng, 1, seed_sd=0.0) for _ in range(2))
+    spreads = seed_spreads([a, b])
+    assert paired_p(a, b, *spreads) == pytest.approx(mcnemar_exact(int((a > b).sum()), int((b > a).sum())))
+
+
+def test_seeds_that_vary_make_a_difference_less_certain():
+    a = np.ones((3, 100))
+    b = np.ones((3, 100))
+    b[:, :12] = 0
+    wild = b.copy()
+    wild[0, :12] = 1
+    wild[1, 12:24] = 0
+    steady = paired_p(a, b, *seed_spreads([a, b]))
+    assert steady == pytest.approx(mcnemar_exact(12, 0))
+    assert paired_p(a, wild, *seed_spreads([a, wild])) > 10 * steady

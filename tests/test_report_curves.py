@@ -1,0 +1,152 @@
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+
+from headstart.evaluation.compare import Result, compare
+from headstart.evaluation.curves import Epoch, History
+from headstart.report.curves import comparison_figure, learning_curves
+
+HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
+
+
+def history(n=20, starts=(1, 11)):
+    losses = 0.1 + 0.6 * np.exp(-np.arange(1, n + 1) / 3)
+    epochs = [
+        Epoch(
+            phase=sum(start <= i for start in starts), epoch=i, train_loss=float(loss), train_accuracy=0.9,
+            val_loss=float(loss) + 0.1 * (i == n), val_accuracy=0.955 if i == 7 else 0.93, seconds=1, lr=1e-3,
+        )
+        for i, loss in enumerate(losses, 1)
+    ]  # fmt: skip
+    return History(initial_loss=0.9, initial_accuracy=0.42, epochs=tuple(epochs))
+
+
+def comparison(names=("A", "B", "C"), steps=6, seeds=1):
+    same = {"last_accuracy": 0.9, "best_accuracy": 0.95, "seconds": 9}
+    return compare(
+        [
+            Result(name=name, seed=seed, correct=np.arange(153) >= steps * i, **same)
+            for i, name in enumerate(names)
+            for seed in range(seeds)
+        ]
+    )
+
+
+def drawn():
+    return {"learning-curves": learning_curves(history()), "comparison": comparison_figure(comparison())}
+
+
+def texts(svg):
+    return [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+
+
+@pytest.mark.parametrize("name", drawn())
+def test_every_figure_is_accessible_themed_and_loads_nothing(name):
+    svg = drawn()[name]
+    root = ElementTree.fromstring(svg)
+    assert root.get("class") == name
+    assert root.get("role") == "img"
+    assert root.get("aria-label")
+    assert "://" not in svg
+    assert "DejaVu" not in svg
+    assert not re.search(r"#[0-9a-f]{6}\b", svg)  # colours come from the page
+    assert "var(--accent)" in svg
+
+
+def test_the_same_numbers_give_the_same_bytes_whatever_matplotlib_is_set_to():
+    plain = drawn()
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.facecolor": "red"}):
+        before = dict(matplotlib.rcParams)
+        assert drawn() == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_identifiers_are_unique_within_a_page():
+    found = re.findall(r' id="([^"]*)"', "".join(drawn().values()))
+    assert len(found) == len(set(found)) > 0
+
+
+def test_curves_name_their_lines_and_say_what_flatters():
+    found = texts(learning_curves(history()))
+    assert found.count("training") == found.count("validation") == 2
+    assert "start of fine-tuning" in found
+    assert "best of 20 epochs on validation, which flatters: 95.5\u202f%" in found
+    assert "last epoch: 93.0\u202f%" in found
+    assert "lowest on validation: 0.101, epoch 19" in found
+
+
+def test_curves_are_told_in_words():
+    label = ElementTree.fromstring(learning_curves(history())).get("aria-label")
+    assert "a new phase starts at epoch 11" in label
+    assert "lowest 0.101 at epoch 19" in label
+    assert "the best of 20, 95.5%, flatters" in label
+
+
+def test_phases_are_marked_in_both_plots():
+    one, two = (learning_curves(history(starts=starts)) for starts in ((1,), (1, 11)))
+    dashes = [svg.count("stroke-dasharray") for svg in (one, two)]
+    assert dashes == [0, 2]
+    assert "start of fine-tuning" not in texts(one)
+
+
+def test_names_of_close_phases_neither_overlap_nor_leave_the_figure():
+    root = ElementTree.fromstring(learning_curves(history(30, starts=(1, 4, 6, 29))))
+    places = {
+        element.text: (float(element.get("x")), float(element.get("y")))
+        for element in root.iter()
+        if element.tag.endswith("text") and (element.text or "").startswith("start of")
+    }
+    assert list(places) == ["start of fine-tuning", "start of phase 3", "start of phase 4"]
+    assert abs(places["start of fine-tuning"][1] - places["start of phase 3"][1]) > 12
+    assert places["start of phase 4"][0] + 7 * len("start of phase 4") <= float(root.get("viewBox").split()[2])
+
+
+@pytest.mark.parametrize("n", [1, 2, 400])
+def test_runs_of_any_length_are_drawn(n):
+    found = texts(learning_curves(history(n, starts=(1,))))
+    assert ("the only epoch" in found) == (n == 1)
+    assert {"training", "validation", str(n)} <= set(found)
+
+
+def test_names_at_the_ends_of_the_lines_keep_apart():
+    root = ElementTree.fromstring(learning_curves(history()))
+    ends = [
+        float(element.get("y") or element.get("transform").split()[1].rstrip(")"))
+        for element in root.iter()
+        if element.tag.endswith("text") and element.text in ("training", "validation")
+    ]
+    assert abs(ends[0] - ends[1]) >= 15
+    assert abs(ends[2] - ends[3]) >= 15
+
+
+def test_comparison_shows_shared_ranks():
+    svg = comparison_figure(comparison())
+    found = texts(svg)
+    assert {"A", "B", "C", "a", "b", "100.0\u202f%", "96.1\u202f%", "92.2\u202f%"} <= set(found)
+    assert "Settings joined by a bar cannot be told apart." in found
+    assert "accuracy on 153 test pictures, 1 seed, 95\u202f% interval" in found
+    label = ElementTree.fromstring(svg).get("aria-label")
+    assert "A 100.0%, rank a; B 96.1%, rank ab; C 92.2%, rank b" in label
+
+
+def test_many_ranks_become_letters():
+    names = [f"setting {i}" for i in range(13)]
+    found = texts(comparison_figure(comparison(names, steps=11)))
+    assert "Settings that share a letter cannot be told apart." in found
+    assert set(names) <= set(found)
+
+
+def test_seeds_are_counted_and_one_setting_is_enough():
+    assert any("3 seeds" in text for text in texts(comparison_figure(comparison(seeds=3))))
+    assert "A" in texts(comparison_figure(comparison(["A"])))
+
+
+def test_hostile_names_stay_text():
+    svg = comparison_figure(comparison(HOSTILE, steps=2))
+    ElementTree.fromstring(svg)
+    svg.encode()
+    assert "<script>" not in svg
+    assert set(HOSTILE[:2]) < set(texts(svg))

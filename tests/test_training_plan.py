@@ -1,0 +1,55 @@
+"""Plans say all that is wrong with them, at once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from headstart.errors import OptionError
+from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
+
+
+def test_a_plan_names_everything_that_is_wrong() -> None:
+    with pytest.raises(OptionError) as caught:
+        Plan(
+            size=8,
+            head=Head(reads="map", start="probe", dropout=1.0),
+            augment=Augment(views=0, area=(0.9, 0.1)),
+            phases=(
+                Phase(train_from="last:none", epochs=0),
+                Phase(optimiser=Optimiser(lr=float("nan")), schedule=Schedule(warmup=1.0), clip=0.0),
+            ),
+        )
+    found = [problem.todo for problem in caught.value.problems]
+    assert found == [
+        "change size",
+        "change head dropout",
+        "change head start",
+        "change augment area",
+        "change augment views",
+        "change phase 1 train_from",
+        "change phase 1 epochs",
+        "change phase 2 clip",
+        "change phase 2 lr",
+        "change phase 2 warmup",
+    ]
+
+
+@pytest.mark.parametrize("train_from", ["head", "all", "last:3", "blocks.4.1.conv_dw"])
+def test_ways_to_say_where_learning_begins(train_from: str) -> None:
+    assert Plan(size=32, phases=(Phase(train_from=train_from),)).phases[0].train_from == train_from
+
+
+def test_a_plan_is_ready_for_json() -> None:
+    plan = Plan(size=160, mean=(0.5, 0.5, 0.5), head=Head(hidden=(256,)))
+    told = json.loads(json.dumps(plan.to_dict()))
+    assert told["head"]["hidden"] == [256]
+    assert told["phases"][0]["optimiser"]["name"] == "adamw"
+
+
+def test_plans_load_no_torch() -> None:
+    code = "import sys, headstart.training.plan; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
