@@ -78,6 +78,14 @@ def test_the_same_input_gives_the_same_bytes(photos: Path, fitted: ImageClassifi
     assert again.evaluation_.to_dict() == fitted.evaluation_.to_dict()
 
 
+def test_fitting_again_forgets_the_old_evaluation(photos: Path) -> None:
+    paths = sorted(photos.rglob("*.jpeg"))
+    labels = [path.parent.name for path in paths]
+    classifier = ImageClassifier(sizes=[224]).fit(paths, labels)
+    before = classifier.evaluation_
+    assert classifier.fit(paths[5:], labels[5:]).evaluation_.n == before.n - 5
+
+
 def test_every_wrong_option_is_named_at_once(photos: Path) -> None:
     with pytest.raises(OptionError) as error:
         ImageClassifier(sizes=[16], class_weight="some", budget=-1).fit(photos)

@@ -137,6 +137,21 @@ def test_nested_probabilities_never_saw_their_picture(table: FeatureTable, image
     np.testing.assert_array_equal(head.predict_proba(X), proba[0, test])
 
 
+def test_folds_side_by_side_give_what_folds_in_turn_give(table: FeatureTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = nested_proba(table, everything(table), OPTIONS, repeats=2)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    np.testing.assert_array_equal(together, nested_proba(table, everything(table), OPTIONS, repeats=2))
+
+
+def test_an_error_in_a_fold_is_not_swallowed(table: FeatureTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("headstart.training.probe.choose", broken)
+    with pytest.raises(ZeroDivisionError):
+        nested_proba(table, everything(table), OPTIONS, repeats=1)
+
+
 def test_out_of_fold_accuracy_of_random_labels_is_chance(table: FeatureTable, images: ImageSet) -> None:
     shuffled = replace(images, y=np.random.default_rng(5).permutation(images.y))
     proba = nested_proba(tiny_table(shuffled, table.store), everything(table), OPTIONS, repeats=2)

@@ -104,6 +104,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         began = time.monotonic()
         deadline = None if self.budget is None else began + self.budget
         options = self._options()
+        self._spaces: dict[int, Space] = {}  # networks that are ready to run, by input size
+        self.__dict__.pop("_measured", None)
 
         # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────
         images, self.classes_ = _images(X, y, groups)
@@ -226,7 +228,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Space(runtime=runtime, geometry=geometry)
 
         with open_store(cache) as store:
-            yield FeatureTable(images, space_at, store, progress=progress)
+            yield FeatureTable(images, space_at, store, spaces=self._spaces, progress=progress)
 
     def _training_facts(self) -> Mapping[str, Any]:
         counts = np.bincount(self.images_.y[self._train], minlength=len(self.images_.classes))

@@ -75,7 +75,7 @@ class StoreSummary:
 
 
 class FeatureStore:
-    """Feature rows by space and picture. Safe to share between processes; use it from one thread."""
+    """Feature rows by space and picture. Processes may share a store; threads only one at a time."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.path = folder / "features.sqlite"
@@ -90,7 +90,7 @@ class FeatureStore:
             self._db = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=60.0)
+        db = sqlite3.connect(self.path, timeout=60.0, check_same_thread=False)
         try:
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
             db.execute("PRAGMA journal_mode = WAL")

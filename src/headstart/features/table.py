@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,10 @@ from headstart.images.transforms import View
 
 
 class FeatureTable:
-    """Rows of ``images`` at any input size.
+    """Rows of ``images`` at any input size. Several threads may ask at once; one at a time is served.
 
-    ``space_at(size)`` prepares the network for an input size; it is called once for each size that is used.
+    ``space_at(size)`` prepares the network for an input size; it is called once for each size that is used and not yet
+    in ``spaces``.
     """
 
     def __init__(
@@ -30,14 +32,16 @@ class FeatureTable:
         space_at: Callable[[int], Space],
         store: FeatureStore,
         *,
+        spaces: dict[int, Space] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.images = images
         self.store = store
         self.progress = progress or Silent()
         self.seconds = 0.0
+        self._lock = Lock()
         self._space_at = space_at
-        self._spaces: dict[int, Space] = {}
+        self._spaces = {} if spaces is None else spaces
         self._rate: tuple[float, int] | None = None  # pictures per second, measured at this size
 
     def space(self, size: int) -> Space:
@@ -73,9 +77,17 @@ class FeatureTable:
         self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)
     ) -> NDArray[np.float32]:
         """The rows of the pictures ``index``, one block of them after the other for each view: (views · n, d)."""
-        if failed := self.fill(size, index, views):
-            i, reason = next(iter(failed.items()))
-            raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
+        with self._lock:
+            try:
+                return self._read(size, output, index, views)
+            except KeyError:  # not all are there yet
+                failed = self.fill(size, index, views)
+            if failed:
+                i, reason = next(iter(failed.items()))
+                raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
+            return self._read(size, output, index, views)
+
+    def _read(self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View]) -> NDArray[np.float32]:
         space = self.space(size)
         digests = [self.images.digests[i] for i in index]
         width = space.runtime.widths[output]

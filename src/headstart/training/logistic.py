@@ -41,10 +41,10 @@ class Axes:
 
     def unproject(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
         """A linear map on the axes, W (r, k) and b (k,), as the same map on raw features: (d, k), (k,)."""
-        weight = self.basis.astype(np.float64) @ W
+        weight: Floats = self.basis @ W.astype(np.float32)
         if self.standardised is not None:
-            weight = self.standardised.T.astype(np.float64) @ weight
-        weight /= self.scale[:, None]
+            weight = self.standardised.T @ weight
+        weight = weight.astype(np.float64) / self.scale[:, None]
         return weight, b - self.mean.astype(np.float64) @ weight
 
 

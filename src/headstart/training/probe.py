@@ -12,8 +12,10 @@ error of the paired difference (the one-standard-error rule of Breiman et al. 19
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -172,19 +174,33 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
 
 
 def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, repeats: int) -> NDArray[np.float64]:
-    """Calibrated out-of-fold probabilities of the whole procedure, (repeats, n, k), by nested cross-validation."""
+    """Calibrated out-of-fold probabilities of the whole procedure, (repeats, n, k), by nested cross-validation.
+
+    The outer folds run side by side, one core each: linear algebra of this size gains little from a second core.
+    """
+    from threadpoolctl import threadpool_limits
+
     y, groups = table.images.y[index], table.images.groups[index]
-    k = len(table.images.classes)
-    proba = np.full((repeats, len(index), k), np.nan)
-    with table.progress.stage("nested cross-validation", repeats * options.n_splits) as advance:
-        done = 0
-        for repeat in range(repeats):
-            for train, test in folds(y, groups, n_splits=options.n_splits, seed=options.seed + 1 + repeat):
-                choice = choose(table, index[train], options)
-                X = table.rows(choice.candidate.size, choice.candidate.output, index[test])
-                proba[repeat, test] = choice.head.predict_proba(X)
-                done += 1
+    proba = np.full((repeats, len(index), len(table.images.classes)), np.nan)
+
+    def outer_fold(repeat: int, train: Index, test: Index) -> None:
+        choice = choose(table, index[train], options)
+        X = table.rows(choice.candidate.size, choice.candidate.output, index[test])
+        proba[repeat, test] = choice.head.predict_proba(X)
+
+    outer = [
+        (repeat, train, test)
+        for repeat in range(repeats)
+        for train, test in folds(y, groups, n_splits=options.n_splits, seed=options.seed + 1 + repeat)
+    ]
+    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="fold")
+    try:
+        with table.progress.stage("nested cross-validation", len(outer)) as advance, threadpool_limits(1, "blas"):
+            for done, future in enumerate([pool.submit(outer_fold, *fold) for fold in outer], start=1):
+                future.result()
                 advance(done)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
     return proba
 
 
