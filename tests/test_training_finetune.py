@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
@@ -21,7 +20,6 @@ from headstart.images.folder import scan
 from headstart.training.finetune import finetune
 from headstart.training.heads import LinearHead
 from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
-from headstart.training.steps import batch_sizes, gradient, gradient_that_fits
 from headstart.training.trainee import State
 from headstart.training.tuned import FineTuned
 
@@ -175,56 +173,12 @@ def test_a_diverging_run_goes_back_lowers_the_rate_once_and_says_so(photos: Path
     assert same(first.last, tune(photos, cache, replace(PLAN, phases=(Phase(epochs=1), wild))).last)
 
 
-def test_a_last_batch_of_one_joins_the_one_before() -> None:
-    assert batch_sizes(17, 8) == [8, 9]
-    assert batch_sizes(18, 8) == [8, 8, 2]
-    assert batch_sizes(1, 8) == [1]
-    assert batch_sizes(3, 1) == [1, 2]
-
-
 def test_batch_norm_in_training_mode_with_a_picture_left_over(photos: Path, cache: Path) -> None:
     phase = Phase(train_from="all", epochs=1, batch_norm="train", batch_size=29, optimiser=Optimiser(lr=1e-3))
     out = tune(photos, cache, replace(PLAN, augment=Augment(), phases=(phase,)))  # 30 pictures: 29 and 1
     assert out.runtime == "torch f32 cpu"
     assert any("running_mean" in name for name in out.last)
     assert len(out.history.epochs) == 1
-
-
-class Greedy(nn.Module):
-    """Cannot take more than three pictures."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(5, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if len(x) > 3:
-            raise torch.OutOfMemoryError("too many")
-        return self.layer(x)  # type: ignore[no-any-return]
-
-
-def test_in_parts_the_gradient_is_that_of_the_whole() -> None:
-    torch.manual_seed(0)
-    layer, x, y, w = nn.Linear(5, 2), torch.randn(8, 5), torch.tensor([0, 1] * 4), torch.rand(8)
-    optimiser = torch.optim.SGD(layer.parameters(), lr=1.0)
-    whole = gradient(layer, optimiser, x, y, w, None, "cpu")
-    expected = layer.weight.grad.clone()  # type: ignore[union-attr]
-    parts = gradient(layer, optimiser, x, y, w, 3, "cpu")
-    torch.testing.assert_close(layer.weight.grad, expected)
-    assert parts == pytest.approx(whole)
-
-
-def test_out_of_memory_takes_smaller_parts() -> None:
-    torch.manual_seed(0)
-    greedy, x, y, w = Greedy(), torch.randn(8, 5), torch.tensor([0, 1] * 4), torch.ones(8)
-    optimiser = torch.optim.SGD(greedy.parameters(), lr=1.0)
-    fitted = gradient_that_fits(greedy, optimiser, x, y, w, None, device="cpu")
-    assert fitted.micro_batch == 2
-    found = greedy.layer.weight.grad.clone()  # type: ignore[union-attr]
-    gradient(greedy.layer, optimiser, x, y, w, None, "cpu")
-    torch.testing.assert_close(found, greedy.layer.weight.grad)
-    with pytest.raises(torch.OutOfMemoryError):
-        gradient_that_fits(greedy, optimiser, x, y, w, None, device="cpu", least=4)
 
 
 def test_best_is_kept_and_patience_ends_a_phase(photos: Path, cache: Path) -> None:

@@ -12,23 +12,22 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
-from headstart.images.decode import decode, encode, resample
-from headstart.images.folder import ImageSet, display, scan
-from headstart.images.transforms import Geometry, augmented
-from headstart.report.page import CandidateRow, Mistake, ReportContent, Thumbnail, write_report
+from headstart.images.folder import display, scan
+from headstart.images.transforms import augmented
+from headstart.report.page import CandidateRow, ReportContent, write_report
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
@@ -200,7 +199,7 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
 def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measured], command: str) -> ReportContent:
     images, choice, model = classifier.images_, classifier.choice_, classifier.model_
     geometry = model.space.geometry
-    nine = _one_of_each(images, 9)
+    nine = gallery.one_of_each(images, 9)
     runtime = model.space.runtime
     made = {
         "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
@@ -217,10 +216,13 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
         other_evaluations=tuple(part.evaluation for part in measured[1:]),
         audit_lines=tuple(classifier.audit_.lines()),
         notes=model.notes,
-        class_counts=_class_counts(images),
-        samples=tuple(_thumbnail(images, i) for i in nine),
-        augmented=_augmented(images, nine[0], geometry),
-        mistakes=_mistakes(images, measured[0]),
+        class_counts=gallery.class_counts(images),
+        samples=tuple(gallery.thumbnail(images, i) for i in nine),
+        augmented=gallery.views(
+            [augmented(images.paths[nine[0]], geometry, seed) for seed in range(9)],
+            caption=images.classes[images.y[nine[0]]],
+        ),
+        mistakes=gallery.mistakes(images, measured[0].index, measured[0].proba),
         candidates=tuple(
             CandidateRow(
                 name=str(score.candidate),
@@ -234,75 +236,8 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
-        left_out=tuple((_name(images, out.path), out.reason) for out in images.left_out),
+        left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,
         command=command,
-    )
-
-
-def _class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
-    counts = {}
-    for split in ("train", "val", "test"):
-        if (here := images.split == split).any():
-            numbers = np.bincount(images.y[here], minlength=len(images.classes)).tolist()
-            counts[split] = dict(zip(images.classes, numbers, strict=True))
-    return counts
-
-
-def _name(images: ImageSet, path: Path) -> str:
-    """A picture's path from where the pictures were scanned."""
-    inside = images.root is not None and path.is_relative_to(images.root)
-    return display(path.relative_to(images.root) if inside and images.root else path)
-
-
-def _one_of_each(images: ImageSet, count: int) -> list[int]:
-    """The first pictures of each class in turn, until there are ``count``."""
-    train = np.flatnonzero(images.split == "train")
-    rank = np.empty(len(train), int)
-    for label in range(len(images.classes)):
-        members = images.y[train] == label
-        rank[members] = np.arange(members.sum())
-    order = np.lexsort((images.y[train], rank))
-    return [int(i) for i in train[order[:count]]]
-
-
-def _thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
-    return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
-
-
-def _small_jpeg(path: Path) -> bytes:
-    """The middle square of a picture."""
-    picture = decode(path, at_least=THUMBNAIL_PX)
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    return _jpeg(picture, (left, top, left + side, top + side))
-
-
-def _jpeg(picture: NDArray[np.uint8], box: tuple[float, float, float, float] | None = None) -> bytes:
-    small = resample(picture, size=(THUMBNAIL_PX, THUMBNAIL_PX), box=box, interpolation="bicubic")
-    return encode(small, format="JPEG", quality=80)
-
-
-def _augmented(images: ImageSet, i: int, geometry: Geometry) -> tuple[Thumbnail, ...]:
-    views = [augmented(images.paths[i], geometry, seed) for seed in range(9)]
-    return tuple(Thumbnail(jpeg=_jpeg(view), caption=images.classes[images.y[i]]) for view in views)
-
-
-def _mistakes(images: ImageSet, measured: Measured) -> tuple[Mistake, ...]:
-    """The wrong answers that were given with most confidence."""
-    y: NDArray[np.int64] = images.y[measured.index]
-    predicted = measured.proba.argmax(axis=1)
-    confidence = measured.proba.max(axis=1)
-    wrong = np.flatnonzero(predicted != y)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
-    return tuple(
-        Mistake(
-            thumbnail=_thumbnail(images, measured.index[i], caption=_name(images, images.paths[measured.index[i]])),
-            truth=images.classes[y[i]],
-            predicted=images.classes[predicted[i]],
-            probability=float(confidence[i]),
-        )
-        for i in worst
     )

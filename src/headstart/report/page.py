@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headstart.evaluation.curves import History
 from headstart.evaluation.metrics import Evaluation
-from headstart.report import figures
+from headstart.report import curves, figures
 
 THIN = "\u202f"  # narrow space that does not break, between a number and %
 
@@ -78,6 +79,12 @@ class ReportContent:
     """Most confident first."""
     candidates: tuple[CandidateRow, ...] = ()
     choice_reason: str = ""
+    history: History | None = None
+    """Of gradient training, where there was any."""
+    verdict: str = ""
+    """What the learning curves say, in words."""
+    predictions: tuple[Thumbnail, ...] = ()
+    """Pictures the classifier had not seen, with what it answered."""
     left_out: tuple[tuple[str, str], ...] = ()
     """Path and reason of every picture that was not used."""
     made: Mapping[str, str] = field(default_factory=dict)
@@ -167,6 +174,8 @@ def _figures(content: ReportContent) -> dict[str, str]:
         drawn["class_counts"] = figures.class_counts(content.class_counts)
     if content.candidates:
         drawn["candidates"] = figures.candidates(content.candidates)
+    if content.history is not None:
+        drawn["curves"] = curves.learning_curves(content.history)
     return drawn
 
 
