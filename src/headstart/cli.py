@@ -6,7 +6,6 @@ some pictures were left out where that matters; 2 the input cannot be used; 130 
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ from headstart.errors import HeadstartError, OptionError, Problem
 
 if TYPE_CHECKING:
     from headstart.classifier import ImageClassifier
-    from headstart.deploy.artifact import Prediction
     from headstart.features.extract import Progress
     from headstart.run import Run
 
@@ -127,6 +125,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Label pictures: one row per input, in the order given."""
+    from headstart.deploy import answers
     from headstart.deploy.artifact import Model
     from headstart.images.folder import find_pictures
 
@@ -138,15 +137,15 @@ def predict(
         say(note)
     with showing_progress() as progress:
         predictions = model.predict(pictures, progress=progress)
-    rows = [_row(prediction, model.classes, top) for prediction in predictions]
+    rows = [answers.row(prediction, model.classes, top=top) for prediction in predictions]
     if csv_file:
-        _write_csv(csv_file, predictions, model.classes)
+        answers.write_csv(csv_file, predictions, model.classes)
     if as_json:
         print_json({"classes": list(model.classes), "predictions": rows})
     elif not csv_file:
         for row in rows:
-            answers = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
-            typer.echo(f"{row['path']}\t{answers or 'not read: ' + row['reason']}")
+            best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
+            typer.echo(f"{row['path']}\t{best or 'not read: ' + row['reason']}")
     unread = sum(prediction.proba is None for prediction in predictions)
     say(f"{len(predictions) - unread} pictures labelled" + (f", {unread} could not be read" if unread else ""))
     if unread or not predictions:
@@ -358,29 +357,6 @@ def _print_run(run: Run) -> None:
     if run.left_out:
         say(f"{run.left_out} files were left out; the report names them")
     say(f"{run.seconds:.1f} s")
-
-
-def _row(prediction: Prediction, classes: tuple[str, ...], top: int) -> dict[str, Any]:
-    from headstart.images.folder import display
-
-    row: dict[str, Any] = {"path": display(prediction.path)}
-    if prediction.proba is None:
-        return {**row, "label": None, "probability": None, "top": [], "reason": prediction.reason}
-    best = [(classes[i], float(prediction.proba[i])) for i in prediction.proba.argsort()[::-1][:top]]
-    return {**row, "label": best[0][0], "probability": best[0][1], "top": best, "reason": ""}
-
-
-def _write_csv(path: Path, predictions: list[Prediction], classes: tuple[str, ...]) -> None:
-    scratch = path.with_name(f".{path.name}.part")
-    with scratch.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "probability", "reason", *classes])
-        for prediction in predictions:
-            row = _row(prediction, classes, 1)
-            proba = [""] * len(classes) if prediction.proba is None else [f"{p:.6f}" for p in prediction.proba]
-            best = "" if row["probability"] is None else f"{row['probability']:.6f}"
-            writer.writerow([row["path"], row["label"] or "", best, row["reason"], *proba])
-    scratch.replace(path)
 
 
 def seconds(text: str | None) -> float | None:
