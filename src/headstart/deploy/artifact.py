@@ -13,7 +13,6 @@ that loads gives the answers it gave when it was trained.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.runtime import Runtime, open_graph
+from headstart.backbones.weights import sha256
 from headstart.errors import ModelError, Problem
 from headstart.features.extract import Progress, Silent, Space, extract
 from headstart.images.decode import encode
@@ -109,7 +109,7 @@ class Model:
             "training": dict(self.training),
             "versions": versions(),
             "golden": answers,
-            "files": {name: _sha256(folder / name) for name in _files(folder)},
+            "files": {name: sha256(folder / name) for name in _files(folder)},
         }
         (folder / "model.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -189,7 +189,7 @@ def _read_document(folder: Path) -> dict[str, Any]:
 def _check_files(folder: Path, document: Mapping[str, Any]) -> None:
     problems = []
     for name, expected in document["files"].items():
-        found = _sha256(folder / name) if (folder / name).is_file() else "no such file"
+        found = sha256(folder / name) if (folder / name).is_file() else "no such file"
         if found != expected:
             todo = "copy the whole directory again, or train again"
             problems.append(Problem(expected=f"{name} with SHA-256 {expected}", found=found, todo=todo))
@@ -209,10 +209,6 @@ def _answer(prediction: Prediction) -> list[float]:
 
 def _files(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if p.is_file())
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:
