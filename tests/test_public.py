@@ -79,6 +79,6 @@ def test_every_module_has_a_test_file() -> None:
 
 
 def test_every_example_in_a_commands_help_is_a_command() -> None:
-    source = (ROOT / "src" / "headstart" / "cli.py").read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "headstart" / "cli").glob("*.py"))
     declared = len(re.findall(r"\.command\(", source))
     assert len(re.findall(r'epilog="Example: headstart ', source)) == declared

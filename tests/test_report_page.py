@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from headstart.evaluation.metrics import evaluate
-from headstart.report.page import CandidateRow, Mistake, ReportContent, Thumbnail, percent, write_report
+from headstart.report.page import CandidateRow, Mistake, ReportContent, percent, write_report
+from headstart.report.section import Thumbnail
 
 JPEG = b"\xff\xd8\xff\xe0 not much of a picture"
 EVIL = "<script>alert('ants')</script>"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, display
-from headstart.report.page import Mistake, Thumbnail
+from headstart.report.page import Mistake
+from headstart.report.section import Thumbnail
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12

@@ -34,7 +34,8 @@ from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
 from headstart.images.transforms import Geometry
 from headstart.recipes import Recipe
-from headstart.report.page import ReportContent, Thumbnail, write_report
+from headstart.report.page import ReportContent, write_report
+from headstart.report.section import Thumbnail
 
 if TYPE_CHECKING:
     from headstart.training.trainee import Summary

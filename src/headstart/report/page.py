@@ -12,6 +12,7 @@ from typing import Any
 from headstart.evaluation.curves import History
 from headstart.evaluation.metrics import Evaluation
 from headstart.report import curves, figures
+from headstart.report.section import Section, Thumbnail
 
 THIN = "\u202f"  # narrow space that does not break, between a number and %
 
@@ -25,14 +26,6 @@ METRICS = (
     ("ece", "Calibration error", "mean gap between how sure and how often right, less is better"),
 )
 NOT_A_SHARE = ("log_loss", "ece")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Thumbnail:
-    """A small picture, as the bytes of a JPEG file, and the words under it."""
-
-    jpeg: bytes
-    caption: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +78,8 @@ class ReportContent:
     """What the learning curves say, in words."""
     predictions: tuple[Thumbnail, ...] = ()
     """Pictures the classifier had not seen, with what it answered."""
+    sections: tuple[Section, ...] = ()
+    """What else is to be said, in this order, after the mistakes."""
     left_out: tuple[tuple[str, str], ...] = ()
     """Path and reason of every picture that was not used."""
     made: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +90,19 @@ class ReportContent:
     """What to type to make this again."""
 
 
-def write_report(path: Path, content: ReportContent) -> None:
+@dataclass(frozen=True, kw_only=True)
+class PlainPage:
+    """A page that is not about one accuracy: a review of pictures, a comparison, an explanation."""
+
+    title: str
+    lede: tuple[str, ...]
+    """The answer in plain sentences, large, a paragraph each."""
+    sections: tuple[Section, ...]
+    command: str = ""
+    """What to type to make this again."""
+
+
+def write_report(path: Path, content: ReportContent | PlainPage) -> None:
     """Write the page to ``path``, whole or not at all. The same content gives the same bytes."""
     html = render(content).encode()
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -106,7 +113,7 @@ def write_report(path: Path, content: ReportContent) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def render(content: ReportContent) -> str:
+def render(content: ReportContent | PlainPage) -> str:
     """The page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -122,7 +129,11 @@ def render(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters.update(percent=percent, data=_data_uri, strip=lambda one: Markup(figures.interval_strip(one)))
+    pages.filters.update(
+        percent=percent, data=_data_uri, svg=Markup, strip=lambda one: Markup(figures.interval_strip(one))
+    )
+    if isinstance(content, PlainPage):
+        return pages.get_template("plain.html.j2").render(page=content)
     drawn = {name: Markup(svg) for name, svg in _figures(content).items()}
     return pages.get_template("template.html.j2").render(
         page=content,

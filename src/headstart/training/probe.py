@@ -76,6 +76,8 @@ class Score:
     losses: NDArray[np.float64]
     """(n,) log-loss of each picture, calibrated."""
     correct: NDArray[np.bool_]
+    proba: NDArray[np.float64] = field(repr=False)
+    """(n, k) calibrated probabilities, each picture's from a head that was not fitted on it."""
     standard_error: float
     screened: bool = False
     """True where it was measured on the screening sample only."""
@@ -101,6 +103,9 @@ class Choice:
     board: tuple[Score, ...]
     """Every candidate that was looked at, in order."""
     reason: str
+    proba: NDArray[np.float64] = field(repr=False)
+    """(n, k) out-of-fold probabilities of the pictures it was chosen on, in their order: good for finding wrong labels
+    and thresholds. An accuracy taken from them would be flattered by the choice; `nested_proba` is for that."""
     beyond_budget: tuple[int, ...] = ()
     """Input sizes that were left out because the time given would not have sufficed."""
 
@@ -169,6 +174,7 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
         head=trials.fit(best),
         board=tuple(board),
         reason=_reason(best, board) + remark,
+        proba=best.proba,
         beyond_budget=tuple(sorted(beyond)),
     )
 
@@ -336,6 +342,7 @@ def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float
         temperature=temperature,
         losses=losses,
         correct=proba.argmax(axis=1) == sample.y,
+        proba=proba,
         standard_error=standard_error,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.cli import seconds
-from headstart.errors import OptionError
+from command import headstart
 from headstart.images.decode import encode
 from pictures import draw, write_folder
-
-
-def headstart(*words: str | Path, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "headstart", *map(str, words)]
-    return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, env={**os.environ, **env}, timeout=300
-    )
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +27,6 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "accuracy" in done.stdout
     assert "nested cross-validation" in done.stdout
     return folder
-
-
-def test_help_and_import_are_quick_and_load_no_torch() -> None:
-    script = (
-        "import sys, headstart, headstart.cli; print(sorted({'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-    help_text = headstart("--help").stdout
-    for command in ("demo", "train", "predict", "evaluate", "backbones", "cache", "doctor"):
-        assert command in help_text
 
 
 def test_predict_gives_a_row_per_input_in_order(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -188,39 +168,6 @@ def test_evaluate_reports_on_new_pictures(run: Path, tmp_path: Path) -> None:
     done = headstart("evaluate", run, new, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["accuracy"]["n"] == 8
-
-
-def test_backbones_and_doctor_say_what_works_here() -> None:
-    listed = json.loads(headstart("backbones", "list", "--json").stdout)["backbones"]
-    ready = {record["name"] for record in listed if record["ready"]}
-    assert "efficientnet_lite0" in ready
-    shown = json.loads(headstart("backbones", "show", "efficientnet_lite0", "--json").stdout)
-    assert shown["licence"] == "apache-2.0"
-    assert shown["parameters"] == 4_652_008
-    done = headstart("doctor", "--json")
-    findings = json.loads(done.stdout)
-    assert (done.returncode, findings["problems"]) == (0, [])
-    assert "efficientnet_lite0" in findings["facts"]["backbones ready"]
-
-
-def test_cache_shows_and_clears(tmp_path: Path, photos: Path, run: Path) -> None:
-    private = tmp_path / "cache"
-    shutil.copytree(os.environ["HEADSTART_CACHE"], private)
-    before = json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)
-    assert before["rows"] > 0
-    assert headstart("cache", "clear", HEADSTART_CACHE=str(private)).returncode == 0
-    assert json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)["rows"] == 0
-
-
-@pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), (None, None)])
-def test_durations(text: str | None, expected: float | None) -> None:
-    assert seconds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "soon", "-1m", "nan", "inf"])
-def test_a_duration_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(OptionError, match="expected: a time such as 90s, 5m or 1h"):
-        seconds(text)
 
 
 def test_a_model_trained_on_a_table_uses_its_splits_and_groups(photos: Path, tmp_path: Path) -> None:

@@ -1,0 +1,16 @@
+"""The command line. Each module holds a family of commands; importing it adds them to the app."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from headstart.cli import backbones, classify, machine, recipes
+from headstart.cli.app import app
+
+__all__ = ["app", "backbones", "classify", "machine", "main", "recipes"]
+
+
+def main() -> NoReturn:
+    """Entry point of the ``headstart`` command."""
+    app()
+    raise SystemExit(0)

@@ -1,0 +1,95 @@
+"""The command line: every function parses, calls the library, prints.
+
+Documents (``--json``, tables of predictions) go to stdout, words for people to stderr. Exit codes: 0 done; 1 done, but
+some pictures were left out where that matters; 2 the input cannot be used; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from headstart.errors import HeadstartError, OptionError, Problem
+
+if TYPE_CHECKING:
+    from headstart.features.extract import Progress
+
+
+class Commands(TyperGroup):
+    """Turns the errors we raise on purpose into words and exit codes, for every command alike."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except HeadstartError as error:
+            say(f"error: {error}")
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt:
+            say("\ninterrupted. Nothing is broken: what was computed is kept, and the same command goes on from there.")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:  # the reader of our output has gone; there is nobody left to tell
+            sys.stderr.close()
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Rich would double the time to show help
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a folder of pictures to a classifier you can trust.",
+)
+
+Photos = Annotated[Path, typer.Argument(help="A folder with one folder per class, or a CSV with path,label.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Backbone = Annotated[str, typer.Option(help="See `headstart backbones list`.")]
+Budget = Annotated[str | None, typer.Option(help="Begin nothing dearer after this time: 90s, 5m, 1h.")]
+Seed = Annotated[int, typer.Option(help="Of folds, samples and resampling.")]
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration such as 90, 90s, 5m or 1h, in seconds; None stays None. Raises OptionError."""
+    if text is None:
+        return None
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        problem = Problem(expected="a time such as 90s, 5m or 1h", found=repr(text), todo="write --budget 5m")
+        raise OptionError("--budget", [problem])
+    return value
+
+
+def showing_progress() -> Any:
+    """A context that gives a Progress: bars with rate and time left on a terminal, nothing elsewhere."""
+    from headstart.features.extract import Silent
+
+    if not sys.stderr.isatty():
+        from contextlib import nullcontext
+
+        silent: Progress = Silent()
+        return nullcontext(silent)
+    from headstart.bars import Bars
+
+    return Bars()
+
+
+def say(text: str) -> None:
+    """Words for people."""
+    typer.echo(text, err=True)
+
+
+def print_json(document: Any) -> None:
+    """The one document on stdout."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,0 +1,148 @@
+"""From pictures to a model, and from a model to answers: demo, train, predict, evaluate."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headstart.cli.app import Backbone, Budget, Json, Photos, Seed, app, print_json, say, seconds, showing_progress
+
+if TYPE_CHECKING:
+    from headstart.classifier import ImageClassifier
+    from headstart.run import Run
+
+
+@app.command(epilog="Example: headstart demo -o runs/demo")
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Run folder to write.")] = Path("runs/demo"),
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Run the whole path on bundled pictures: 2,000 photographs of fabric, with and without defects."""
+    from headstart.classifier import ImageClassifier
+    from headstart.demo import pictures
+
+    say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
+    _train(pictures(), out, ImageClassifier(random_state=seed), title="Defects in fabric", as_json=as_json)
+
+
+@app.command(epilog="Example: headstart train photos -o runs/photos")
+def train(
+    photos: Photos,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
+    backbone: Backbone = "efficientnet_lite0",
+    weights: Annotated[
+        str | None, typer.Option(help="A .pth or .safetensors file in place of the backbone's own, or `random`.")
+    ] = None,
+    size: Annotated[list[int] | None, typer.Option(help="An input size that may be tried; repeatable.")] = None,
+    budget: Budget = None,
+    class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
+    device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = "auto",
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier, measure it honestly, write the model and the report."""
+    from headstart.classifier import ImageClassifier
+
+    classifier = ImageClassifier(
+        backbone,
+        weights=weights,
+        sizes=size,
+        budget=seconds(budget),
+        class_weight=class_weight,
+        device=device,
+        precision=precision,
+        random_state=seed,
+    )
+    name = photos.resolve().stem if photos.is_file() else photos.resolve().name
+    _train(photos, out or Path("runs") / name, classifier, as_json=as_json)
+
+
+@app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv answers.csv")
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
+    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Label pictures: one row per input, in the order given."""
+    from headstart.deploy import answers
+    from headstart.deploy.artifact import Model
+    from headstart.images.folder import find_pictures
+
+    lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
+    inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
+    pictures = find_pictures(inputs)
+    model = Model.load(run, batch=min(16, max(1, len(pictures))))
+    for note in model.notes:
+        say(note)
+    with showing_progress() as progress:
+        predictions = model.predict(pictures, progress=progress)
+    rows = [answers.row(prediction, model.classes, top=top) for prediction in predictions]
+    if csv_file:
+        answers.write_csv(csv_file, predictions, model.classes)
+    if as_json:
+        print_json({"classes": list(model.classes), "predictions": rows})
+    elif not csv_file:
+        for row in rows:
+            best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
+            typer.echo(f"{row['path']}\t{best or 'not read: ' + row['reason']}")
+    unread = sum(prediction.proba is None for prediction in predictions)
+    say(f"{len(predictions) - unread} pictures labelled" + (f", {unread} could not be read" if unread else ""))
+    if unread or not predictions:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: headstart evaluate runs/photos more_photos")
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run or model folder.")], photos: Photos, as_json: Json = False
+) -> None:
+    """Measure a model on labelled pictures it was not trained on."""
+    from headstart.deploy.artifact import Model
+    from headstart.run import evaluate_model
+
+    model = Model.load(run)
+    with showing_progress() as progress:
+        evaluation, left_out = evaluate_model(model, photos, progress=progress)
+    if as_json:
+        print_json({**evaluation.to_dict(), "left_out": left_out})
+    else:
+        typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
+        typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
+        typer.echo(f"macro-F1 {evaluation.macro_f1}")
+        typer.echo(f"log-loss {evaluation.log_loss}")
+        typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
+    for line in left_out:
+        say(f"left out: {line}")
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _train(photos: Path, out: Path, classifier: ImageClassifier, *, title: str = "", as_json: bool) -> None:
+    from headstart import run as runs
+
+    with showing_progress() as progress:
+        done = runs.train(photos, out, classifier, title=title, progress=progress)
+    if as_json:
+        print_json(done.to_dict())
+    else:
+        _print_run(done)
+
+
+def _print_run(run: Run) -> None:
+    evaluation = run.evaluation
+    for line in run.lines:
+        say(line)
+    say(run.choice_reason)
+    typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
+    typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
+    typer.echo(f"model   {run.folder / 'model'}")
+    typer.echo(f"report  {run.folder / 'report.html'}")
+    if run.left_out:
+        say(f"{run.left_out} files were left out; the report names them")
+    say(f"{run.seconds:.1f} s")

@@ -1,0 +1,92 @@
+"""Published procedures: list, show, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from headstart.cli.app import Json, Photos, Seed, app, print_json, say, showing_progress
+
+recipes_app = typer.Typer(
+    cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Published procedures, run as published."
+)
+app.add_typer(recipes_app, name="recipes")
+
+
+@recipes_app.command("list", epilog="Example: headstart recipes list")
+def recipes_list() -> None:
+    """List the published recipes."""
+    from headstart.recipes import RECIPES
+
+    for recipe in RECIPES:
+        typer.echo(f"{recipe.name:<22} {recipe.about}")
+
+
+@recipes_app.command("show", epilog="Example: headstart recipes show mobilenetv2-two-phase")
+def recipes_show(
+    name: str,
+    backbone: Annotated[str | None, typer.Option(help="Another trunk.")] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Classes of the head.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Show what a recipe does, and how many parameters each phase trains."""
+    from headstart import recipes, reproduce
+
+    recipe = recipes.get(name)
+    recipe = recipe.on(backbone) if backbone else recipe
+    counted = reproduce.summaries(recipe, num_classes=classes)
+    if as_json:
+        phases = [vars(summary) for summary in counted]
+        print_json({"name": recipe.name, "backbone": recipe.backbone, "plan": recipe.plan.to_dict(), "phases": phases})
+        return
+    typer.echo(f"{recipe.name}: {recipe.about}")
+    typer.echo(f"published: {recipe.published or 'no figure'}")
+    for phase, summary in zip(recipe.plan.phases, counted, strict=True):
+        optimiser = phase.optimiser
+        typer.echo(
+            f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, "
+            f"{reproduce.describe(summary)}"
+        )
+
+
+@recipes_app.command("run", epilog="Example: headstart recipes run resnet18-frozen photos -o runs/frozen")
+def recipes_run(
+    name: str,
+    photos: Photos,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Another trunk than the recipe's.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many in each phase: a shortened run.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a published recipe; the same command goes on with a run that was interrupted."""
+    import shlex
+
+    from headstart import recipes, reproduce
+
+    recipe = recipes.get(name)
+    recipe = recipe.on(backbone) if backbone else recipe
+    recipe = recipe.with_epochs(epochs) if epochs else recipe
+    given = {"--backbone": backbone, "--weights": weights, "--epochs": epochs, "--seed": seed or None}
+    folder = out or Path("runs") / name
+    words = ["headstart", "recipes", "run", name, str(photos), "-o", str(folder)]
+    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    with showing_progress() as progress:
+        found = reproduce.run(
+            recipe, photos, folder, weights=weights, seed=seed, command=shlex.join(words), progress=progress
+        )
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for line in found.epochs:
+        typer.echo(line)
+    typer.echo(f"accuracy {found.evaluation.accuracy}, measured on {found.evaluation.measured_on}")
+    typer.echo(found.best_epoch)
+    typer.echo(found.verdict)
+    typer.echo(f"report  {folder / 'report.html'}")
+    for note in found.notes:
+        say(note)

@@ -1,0 +1,49 @@
+"""What a page is made of: pictures, tables, and sections that say one thing each, in plain words first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """A small picture, as the bytes of a JPEG file, and the words under it; lines after the first are small print."""
+
+    jpeg: bytes
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of text under column names; folded away when it is long."""
+
+    about: str
+    """What it lists, in a few words: the name of the fold, and what a screen reader says."""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[int, ...] = ()
+    """Positions of columns that hold numbers, which are aligned to the right."""
+    marked: tuple[int, ...] = ()
+    """Positions of rows to point out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of a page. All text is shown as it is: markup in a class or file name stays text."""
+
+    id: str
+    """Of the part in the page's address; lower case with hyphens."""
+    title: str
+    """A question or a few words."""
+    aside: str = ""
+    """A sentence on how to read it."""
+    sentences: tuple[str, ...] = ()
+    """The answer in plain words, a paragraph each; first in the section."""
+    items: tuple[str, ...] = ()
+    """Findings, a point of a list each."""
+    figures: tuple[str, ...] = ()
+    """SVG, from `headstart.report.figures` or like it: the one thing that is not escaped."""
+    thumbnails: tuple[Thumbnail, ...] = ()
+    table: Table | None = None
+    method: str = ""
+    """How it was found, for those who ask; behind a fold."""

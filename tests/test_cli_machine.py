@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from command import headstart
+from headstart.features.store import open_store
+
+
+def test_doctor_says_what_works_here() -> None:
+    done = headstart("doctor", "--json")
+    findings = json.loads(done.stdout)
+    assert (done.returncode, findings["problems"]) == (0, [])
+    assert "efficientnet_lite0" in findings["facts"]["backbones ready"]
+
+
+def test_cache_shows_and_clears(tmp_path: Path) -> None:
+    private = tmp_path / "cache"
+    shutil.copytree(os.environ["HEADSTART_CACHE"], private)
+    with open_store(private) as store:
+        store.write({"space": {"ab" * 32: np.ones(3, np.float32)}})
+    before = json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)
+    assert before["rows"] > 0
+    assert headstart("cache", "clear", HEADSTART_CACHE=str(private)).returncode == 0
+    assert json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)["rows"] == 0
