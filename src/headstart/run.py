@@ -197,9 +197,7 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
                 for score in choice.board
             ],
         },
-        "finetune": classifier.selection_.trial.to_dict()
-        if classifier.selection_.trial
-        else {"reason": classifier.selection_.reason},
+        "finetune": chosen.trial.to_dict() if chosen.trial else {"kept": False, "reason": chosen.reason},
         "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
     }
 
