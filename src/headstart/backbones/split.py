@@ -42,7 +42,7 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
     Args:
         model: from `network.build`, without a classifier.
         train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``fraction:F`` for the fewest last
-            ones that hold at least the share F of all parameters; ``all``; ``head`` or ``none`` for nothing.
+            ones that hold at least the share F of the parameters of all; ``all``; ``head`` or ``none`` for nothing.
         reads_map: the trunk ends with the last map, not with pooled features.
 
     Raises:
@@ -84,11 +84,11 @@ def _first_module(model: nn.Module, train_from: str) -> str:
     names = [stage.name for stage in network.stages(model)]
     if kind == "last":
         return names[-int(amount) :][0]
-    total = sum(parameter.numel() for parameter in model.parameters())
+    sizes = {name: sum(parameter.numel() for parameter in model.get_submodule(name).parameters()) for name in names}
     held = 0
     for name in reversed(names):
-        held += sum(parameter.numel() for parameter in model.get_submodule(name).parameters())
-        if held >= float(amount) * total:
+        held += sizes[name]
+        if held >= float(amount) * sum(sizes.values()):
             return name
     return names[0]
 

@@ -101,7 +101,7 @@ class Phase:
     train_from: str = "head"
     """``head`` or ``none``: only the head learns, nothing of the trunk; ``all``: everything; the name of a module: it
     and what runs after it; ``last:N``: the last N stages; ``fraction:F``: the fewest last stages that hold at least
-    the share F of the trunk's parameters."""
+    the share F of the parameters of all stages."""
     epochs: int = 10
     """At most."""
     optimiser: Optimiser = field(default_factory=Optimiser)

@@ -38,6 +38,8 @@ class Summary:
     """Numbers in parameters, head included."""
     trainable: int
     trainable_tensors: int
+    head: int
+    """Numbers in the parameters of the head, which always learn."""
     base: int
     """Numbers in the parameters of the trunk alone."""
     batch_norm_statistics: int
@@ -179,10 +181,12 @@ class Trainee:
         parameters = dict(self.trunk.named_parameters())
         trained = [parameters[name] for name in self.splits[phase].trained] + list(self.head.parameters())
         base = network.count_parameters(self.trunk)
+        head = sum(p.numel() for p in self.head.parameters())
         adapters = sum(parameters[name].numel() for name in self.adapters)
         return Summary(
             train_from=self.plan.phases[phase].train_from,
-            total=base.total + sum(p.numel() for p in self.head.parameters()),
+            total=base.total + head,
+            head=head,
             trainable=sum(p.numel() for p in trained),
             trainable_tensors=len(trained),
             base=base.total - adapters,
