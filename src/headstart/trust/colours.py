@@ -47,12 +47,13 @@ class Transfer:
         """The verdict in plain words."""
         said = {
             "helps": "The pretrained network helps here.",
-            "no sign that it helps": "There is no sign that the pretrained network helps here: possibly negative transfer.",
+            "no sign that it helps": "There is no sign that the pretrained network helps here: possibly negative "
+            "transfer.",
             "hurts": "Negative transfer: the pretrained network does worse than what needs no network.",
         }[self.verdict]
         return (
-            f"{said} It is right on {self.accuracy:.1%} of {self.n:,} pictures, colours alone on {self.colours:.1%}, the "
-            f"most frequent class on {self.majority:.1%}; paired test against the better of these, p = {self.p:.2g}."
+            f"{said} It is right on {self.accuracy:.1%} of {self.n:,} pictures, colours alone on {self.colours:.1%}, "
+            f"the most frequent class on {self.majority:.1%}; paired test against the better: p = {self.p:.2g}."
         )
 
     def to_dict(self) -> dict[str, Any]:
