@@ -49,6 +49,11 @@ def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
     return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
 
 
+def picture(path: Path, *, caption: str) -> Thumbnail:
+    """The middle of any picture. Raises UnreadablePictureError."""
+    return Thumbnail(jpeg=_small_jpeg(path), caption=caption)
+
+
 def _small_jpeg(path: Path) -> bytes:
     """The middle square of a picture."""
     picture = decode(path, at_least=THUMBNAIL_PX)
