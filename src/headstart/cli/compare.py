@@ -1,0 +1,114 @@
+"""Which settings, or which runs, can be told apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headstart.cli.app import Json, app, print_json, say, showing_progress
+from headstart.errors import OptionError, Problem
+
+if TYPE_CHECKING:
+    from headstart.grid import Setting
+    from headstart.tables import Claim
+
+
+@app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
+def compare(
+    what: Annotated[list[Path], typer.Argument(metavar="PHOTOS", help="A folder of pictures.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; runs/compare-NAME by default.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Trunks, with commas between; efficientnet_lite0.")] = None,
+    size: Annotated[str | None, typer.Option(help="Input sizes in pixels: 224,160.")] = None,
+    lr: Annotated[str | None, typer.Option(help="Learning rates: 1e-3,1e-1.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Batch sizes: 4,8.")] = None,
+    optimiser: Annotated[str | None, typer.Option(help="sgd, adam, adamw, rmsprop.")] = None,
+    mode: Annotated[str | None, typer.Option(help="frozen, full, or the stage from which to train.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Rows of each setting, with seeds 0, 1, 2 …")] = 3,
+    recipe: Annotated[str, typer.Option(help="What the grid leaves unsaid is as in this recipe.")] = "resnet18-frozen",
+    table: Annotated[str | None, typer.Option(help="A published table in place of a grid: resnet18.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a grid of settings, and say which can be told apart; the same command goes on where it was cut off."""
+    from headstart import experiments
+    from headstart.report.compare import aligned
+
+    if len(what) > 1:
+        problem = Problem(expected="one folder of pictures", found=f"{len(what)}", todo="name one")
+        raise OptionError("what to compare", [problem])
+    photos = what[0]
+    backbones = _words(backbone)
+    axes = {
+        "sizes": _numbers("--size", size, int),
+        "lrs": _numbers("--lr", lr, float),
+        "batch_sizes": _numbers("--batch-size", batch_size, int),
+        "optimisers": _words(optimiser),
+        "modes": _words(mode),
+    }
+    settings, claims = _settings(table, recipe, backbones, axes, epochs)
+    folder = out or Path("runs") / f"compare-{photos.resolve().stem}"
+    with showing_progress() as progress:
+        found = experiments.run(
+            settings,
+            photos,
+            folder,
+            seeds=range(seeds),
+            claims=claims,
+            weights=weights,
+            title=f"The table of {table}, again" if table else f"{len(settings)} settings compared",
+            command=_command(),
+            tell=say,
+            progress=progress,
+        )
+    if as_json:
+        print_json(found.to_dict())
+        return
+    content = found.content()
+    for line in aligned(content.table):
+        typer.echo(line)
+    for sentence in (*found.comparison.conclusions, *content.claims, *content.troubles):
+        typer.echo(sentence)
+    typer.echo(f"page  {folder / 'compare.html'}")
+
+
+def _settings(
+    table: str | None, recipe: str, backbones: list[str], axes: dict[str, list[str] | list[int] | list[float]],
+    epochs: int | None,
+) -> tuple[tuple[Setting, ...], tuple[Claim, ...]]:  # fmt: skip
+    from headstart import grid, recipes, tables
+
+    if table is None:
+        base = recipes.get(recipe)
+        return grid.grid(base, backbones=backbones or ["efficientnet_lite0"], epochs=epochs, **axes), ()  # type: ignore[arg-type]
+    if given := [name for name, values in axes.items() if values]:
+        problem = Problem(
+            expected="a published table, or a grid",
+            found=f"--table and {', '.join(given)}",
+            todo="leave out either; a table takes --backbone and --epochs",
+        )
+        raise OptionError("what to compare", [problem])
+    published = tables.get(table)
+    return grid.of_table(published, backbones, epochs=epochs), published.claims
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _numbers(option: str, text: str | None, kind: type[int] | type[float]) -> list[int] | list[float]:
+    try:
+        return [kind(word) for word in _words(text)]
+    except ValueError as error:
+        problem = Problem(expected="numbers with commas between", found=repr(text), todo=f"write {option} 1,2")
+        raise OptionError(option, [problem]) from error
+
+
+def _command() -> str:
+    """What was typed."""
+    import shlex
+    import sys
+
+    return shlex.join(["headstart", *sys.argv[1:]])
