@@ -30,7 +30,7 @@ from headstart.backbones import catalog
 from headstart.backbones.graph import digest
 from headstart.backbones.weights import Weights, locate
 from headstart.deploy.artifact import versions, write_json
-from headstart.errors import DataError, HeadstartError, OptionError, Problem
+from headstart.errors import DataError, HeadstartError, OptionError, Problem, UserInputError
 from headstart.evaluation.compare import Comparison, Result, compare, published_claim
 from headstart.evaluation.curves import History
 from headstart.features.extract import Progress, Silent
@@ -131,7 +131,7 @@ class Experiment:
             claims=tuple(verdict.text for verdict in self.claims),
             caveats=tuple(self._caveats()),
             troubles=(
-                *(f"{one.setting}, seed {one.seed}: no result. {one.reason}" for one in self.failures),
+                *_without_result(self.failures),
                 *(line for setting in self.settings for line in _troubles(self.outcomes, setting.name)),
             ),
             command=self.command,
@@ -244,7 +244,7 @@ def run(
                         outcomes.append(job.row(setting, seed, trunks[setting.recipe.backbone]))
                         tell(f"[{len(outcomes) + len(failures)}/{total}] {_line(outcomes[-1])}")
                 except (HeadstartError, RuntimeError, MemoryError) as error:
-                    reason = f"{type(error).__name__}: {error}"
+                    reason = _short(error)
                 except KeyboardInterrupt:
                     tell(f"{len(outcomes)} of {total} rows are finished and kept in {folder}")
                     raise
@@ -444,6 +444,25 @@ def _troubles(outcomes: Sequence[Outcome], name: str) -> list[str]:
     ]
 
 
+def _short(error: BaseException) -> str:
+    """What went wrong, in a line."""
+    if isinstance(error, UserInputError):
+        found = "; ".join(f"expected {one.expected}, found {one.found}" for one in error.problems)
+        return f"{error.what}: {found}"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _without_result(failures: Sequence[Failure]) -> list[str]:
+    """A line per setting and reason."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for one in failures:
+        seeds.setdefault((one.setting, one.reason), []).append(str(one.seed))
+    return [
+        f"{setting}, seed{'s' if len(of) > 1 else ''} {', '.join(of)}: no result. {reason}."
+        for (setting, reason), of in seeds.items()
+    ]
+
+
 def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str, Weights], dict[str, str]]:
     """The weights of every backbone, and of those that have none why."""
     found: dict[str, Weights] = {}
@@ -455,7 +474,7 @@ def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str,
                 catalog.get(name), random=random, file=Path(weights) if weights and not random else None
             )
         except HeadstartError as error:
-            missing[name] = str(error)
+            missing[name] = _short(error)
     if not found:
         problems = [Problem(expected="weights", found=reason, todo="see above") for reason in missing.values()]
         raise OptionError("no backbone can be used", problems)
