@@ -14,31 +14,34 @@ changed one computes only what is new.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart.backbones import catalog
 from headstart.backbones.graph import digest
 from headstart.backbones.weights import Weights, locate
-from headstart.deploy.artifact import versions, write_json
-from headstart.errors import DataError, HeadstartError, OptionError, Problem, UserInputError
-from headstart.evaluation.compare import Comparison, Result, compare, published_claim
+from headstart.deploy.artifact import write_json
+from headstart.errors import (
+    DataError,
+    HeadstartError,
+    MissingPackageError,
+    OptionError,
+    Problem,
+    UserInputError,
+    WeightsError,
+)
+from headstart.evaluation.compare import compare
 from headstart.evaluation.curves import History
 from headstart.features.extract import Progress, Silent
 from headstart.features.store import cache_folder
+from headstart.findings import Experiment, Failure, Outcome, check, line, row_of
 from headstart.grid import Setting
 from headstart.images.folder import ImageSet, scan
-from headstart.report.compare import Content, page, settings_table
-from headstart.report.page import write_report
 from headstart.reproduce import with_splits
 from headstart.tables import Claim
 
@@ -46,150 +49,6 @@ FORMAT = 1
 SPLIT_SEED = 0  # of a validation split where none is given: the same pictures for every row, else none can be paired
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Outcome:
-    """A finished row: a setting trained with a seed."""
-
-    setting: str
-    seed: int
-    planned: int
-    """Epochs of the plan; fewer are in the history where training diverged, or stopped early as planned."""
-    history: History
-    proba: NDArray[np.float64] = field(repr=False)
-    """(n, k) of the measured pictures, after the last epoch."""
-    correct: NDArray[np.bool_] = field(repr=False)
-    """(n,)"""
-    prepared: float
-    """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where another row had them."""
-    runtime: str
-    notes: tuple[str, ...]
-
-    @property
-    def seconds(self) -> float:
-        """Of all epochs."""
-        return sum(epoch.seconds for epoch in self.history.epochs)
-
-    def result(self) -> Result:
-        """For the comparison. A row that never finished an epoch counts as the untrained network it left."""
-        epochs = self.history.epochs
-        return Result(
-            name=self.setting,
-            seed=self.seed,
-            correct=self.correct,
-            last_accuracy=self.history.last.val_accuracy if epochs else self.history.initial_accuracy,
-            best_accuracy=self.history.best_accuracy.val_accuracy if epochs else self.history.initial_accuracy,
-            seconds=self.seconds,
-        )
-
-
-class Verdict(NamedTuple):
-    """A published conclusion. ``holds``: None where it could not be checked."""
-
-    holds: bool | None
-    text: str
-
-
-class Failure(NamedTuple):
-    """A row that gave no result."""
-
-    setting: str
-    seed: int
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """What was compared, and what came out."""
-
-    title: str
-    settings: tuple[Setting, ...]
-    outcomes: tuple[Outcome, ...]
-    failures: tuple[Failure, ...]
-    comparison: Comparison
-    claims: tuple[Verdict, ...]
-    measured_on: str
-    trunks: dict[str, str]
-    """Backbone → where its weights are from."""
-    folder: Path
-    command: str = ""
-
-    def content(self) -> Content:
-        """For the page and the terminal."""
-        published = {
-            one.name: (one.published.accuracy, one.published.seconds) for one in self.settings if one.published
-        }
-        troubled = {one.setting for one in self.outcomes if one.notes or len(one.history.epochs) < one.planned}
-        marks = {name: "see what did not go as planned" for name in troubled if _troubles(self.outcomes, name)}
-        table = settings_table(self.comparison, about="every setting", published=published or None, marks=marks or None)
-        return Content(
-            title=self.title,
-            comparison=self.comparison,
-            table=table,
-            measured_on=self.measured_on,
-            claims=tuple(verdict.text for verdict in self.claims),
-            caveats=tuple(self._caveats()),
-            troubles=(
-                *_without_result(self.failures),
-                *(line for setting in self.settings for line in _troubles(self.outcomes, setting.name)),
-            ),
-            command=self.command,
-        )
-
-    def _caveats(self) -> list[str]:
-        said = [
-            "The figure of a setting is that of the last epoch. The best epoch is picked by looking at the pictures it "
-            "is measured on, so it flatters; it stands here because write-ups quote it.",
-            "Times are of the epochs alone, on this machine. The outputs of what is frozen are computed once for all "
-            f"rows that share them; that and getting ready took {sum(one.prepared for one in self.outcomes):.0f} s.",
-        ]
-        stand_ins = {
-            (setting.published.recipe.partition("-")[0], setting.recipe.backbone)
-            for setting in self.settings
-            if setting.published and not setting.published.recipe.startswith(f"{setting.recipe.backbone}-")
-        }
-        said += [
-            f"{used} stands in for the published {own}: a conclusion that does not hold here may hold there."
-            for own, used in sorted(stand_ins)
-        ]
-        said += [f"Weights of {name}: {origin}." for name, origin in self.trunks.items()]
-        return said
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            "folder": str(self.folder),
-            "measured_on": self.measured_on,
-            **self.comparison.to_dict(),
-            "claims": [verdict._asdict() for verdict in self.claims],
-            "failures": [failure._asdict() for failure in self.failures],
-            "caveats": self._caveats(),
-            "rows": [_row(one) for one in self.outcomes],
-            "command": self.command,
-            "versions": versions(),
-        }
-
-    def write(self) -> None:
-        """The table, the results and the page; each whole or not at all."""
-        write_json(self.folder / "results.json", self.to_dict())
-        published = {one.name: one.published for one in self.settings if one.published}
-        lines = [
-            {
-                **row,
-                "published_best_epoch": published[row["setting"]].accuracy if row["setting"] in published else None,
-                "published_seconds": published[row["setting"]].seconds if row["setting"] in published else None,
-            }
-            for row in self.comparison.table()
-        ]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        unfinished = self.folder / ".table.csv.part"
-        unfinished.write_text(text.getvalue(), encoding="utf-8", newline="")
-        unfinished.replace(self.folder / "table.csv")
-        write_report(self.folder / "compare.html", page(self.content()))
 
 
 def run(
@@ -224,86 +83,43 @@ def run(
 
     Raises:
         DataError: the pictures cannot be used, or no row gave a result.
-        OptionError: settings of one name, or a folder inside the pictures.
+        OptionError: settings of one name, an unknown backbone, or a folder inside the pictures.
+        WeightsError: no backbone has weights.
+        MissingPackageError: the same, for weights that are a package.
     """
     _check(settings, source, folder)
     images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
     trunks, missing = _trunks(settings, weights)
     (folder / "rows").mkdir(parents=True, exist_ok=True)
-    job = _Job(images=images, folder=folder, progress=progress or Silent())
-    ordered = sorted(settings, key=lambda one: one.recipe.plan.phases[-1].train_from != "head")
-    outcomes: list[Outcome] = []
-    failures: list[Failure] = []
-    total = len(settings) * len(seeds)
-    with job.progress.stage("rows", total) as advance:
+    job = _Job(
+        images=images, folder=folder, trunks=trunks, missing=missing, tell=tell, progress=progress or Silent(),
+        total=len(settings) * len(seeds),
+    )  # fmt: skip
+    cheap_first = sorted(settings, key=lambda one: one.recipe.plan.phases[-1].train_from != "head")
+    with job.progress.stage("rows", job.total) as advance:
         for seed in seeds:
-            for setting in ordered:
-                reason = missing.get(setting.recipe.backbone, "")
-                try:
-                    if not reason:
-                        outcomes.append(job.row(setting, seed, trunks[setting.recipe.backbone]))
-                        tell(f"[{len(outcomes) + len(failures)}/{total}] {_line(outcomes[-1])}")
-                except (HeadstartError, RuntimeError, MemoryError) as error:
-                    reason = _short(error)
-                except KeyboardInterrupt:
-                    tell(f"{len(outcomes)} of {total} rows are finished and kept in {folder}")
-                    raise
-                if reason:
-                    failures.append(Failure(setting.name, seed, reason))
-                    tell(f"[{len(outcomes) + len(failures)}/{total}] {setting.name}, seed {seed}: no result. {reason}")
-                advance(len(outcomes) + len(failures))
-            if not outcomes:
-                problems = [
-                    Problem(expected="a result", found=one.reason, todo=f"mend {one.setting} or leave it out")
-                    for one in failures
-                ]
-                raise DataError("nothing to compare: every row failed", problems)
-            comparison = compare([one.result() for one in outcomes])
-            experiment = Experiment(
-                title=title,
-                settings=tuple(settings),
-                outcomes=tuple(outcomes),
-                failures=tuple(failures),
-                comparison=comparison,
-                claims=tuple(check(comparison, claim) for claim in claims),
-                measured_on=job.measured_on,
-                trunks={name: f"{one.origin} ({one.sha256[:12]})" for name, one in trunks.items()},
-                folder=folder,
-                command=command,
-            )
-            experiment.write()
-    return experiment
-
-
-def check(comparison: Comparison, claim: Claim) -> Verdict:
-    """Whether a published conclusion holds here."""
-    known = [one.name for one in comparison.settings]
-    worse = [claim.worse] if claim.worse else [name for name in known if name != claim.better]
-    words = f"“{claim.better}” is better than " + (f"“{claim.worse}”" if claim.worse else "all others")
-    if absent := [name for name in (claim.better, *worse) if name not in known]:
-        return Verdict(None, f"The published conclusion {words} cannot be checked: no result for {', '.join(absent)}.")
-    pairs = [comparison.pair(claim.better, name) for name in worse]
-    beaten = [one for one in pairs if one.told_apart and one.a == claim.better]
-    holds = len(beaten) == len(pairs)
-    if claim.worse:
-        return Verdict(holds, published_claim(comparison, claim.better, claim.worse))
-    if holds:
-        return Verdict(True, f"The published conclusion {words} holds here.")
-    unbeaten = [f"“{one.b if one.a == claim.better else one.a}”" for one in pairs if one not in beaten]
-    above = [f"“{one.a}”" for one in pairs if one.told_apart and one.b == claim.better]
-    equal = [name for name in unbeaten if name not in above]
-    said = [f"it cannot be told from {', '.join(equal)}"] if equal else []
-    said += [f"{', '.join(above)} {'is' if len(above) == 1 else 'are'} better"] if above else []
-    return Verdict(False, f"The published conclusion {words} does not hold here: {'; '.join(said)}.")
+            for setting in cheap_first:
+                job.attempt(setting, seed)
+                advance(job.gone_through)
+            found = job.found(settings, claims, title=title, command=command)
+            found.write()
+    return found
 
 
 @dataclass(kw_only=True)
 class _Job:
-    """What all rows share."""
+    """What all rows share, and what came out of them so far."""
 
     images: ImageSet
     folder: Path
+    trunks: dict[str, Weights]
+    missing: dict[str, str]
+    """Backbone → why its weights are not to be had."""
+    tell: Tell
     progress: Progress
+    total: int
+    outcomes: list[Outcome] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         split = self.images.split
@@ -311,6 +127,49 @@ class _Job:
         self.measured = self.test if len(self.test) else self.val
         self.measured_on = f"the {len(self.measured)} pictures of the " + (
             "test split" if len(self.test) else "validation split after the last epoch, which nothing was chosen on"
+        )
+
+    @property
+    def gone_through(self) -> int:
+        """Rows with a result, or without for good."""
+        return len(self.outcomes) + len(self.failures)
+
+    def attempt(self, setting: Setting, seed: int) -> None:
+        """A row, which may fail."""
+        reason = self.missing.get(setting.recipe.backbone, "")
+        try:
+            if not reason:
+                self.outcomes.append(self.row(setting, seed, self.trunks[setting.recipe.backbone]))
+                self.tell(f"[{self.gone_through}/{self.total}] {line(self.outcomes[-1])}")
+        except (HeadstartError, RuntimeError, MemoryError) as error:
+            reason = _short(error)
+        except KeyboardInterrupt:
+            self.tell(f"{len(self.outcomes)} of {self.total} rows are finished and kept in {self.folder}")
+            raise
+        if reason:
+            self.failures.append(Failure(setting.name, seed, reason))
+            self.tell(f"[{self.gone_through}/{self.total}] {setting.name}, seed {seed}: no result. {reason}")
+
+    def found(self, settings: Sequence[Setting], claims: Sequence[Claim], *, title: str, command: str) -> Experiment:
+        """What all rows so far show. Raises DataError if there is none."""
+        if not self.outcomes:
+            problems = [
+                Problem(expected="a result", found=one.reason, todo=f"mend {one.setting} or leave it out")
+                for one in self.failures
+            ]
+            raise DataError("nothing to compare: every row failed", problems)
+        comparison = compare([one.result() for one in self.outcomes])
+        return Experiment(
+            title=title,
+            settings=tuple(settings),
+            outcomes=tuple(self.outcomes),
+            failures=tuple(self.failures),
+            comparison=comparison,
+            claims=tuple(check(comparison, claim) for claim in claims),
+            measured_on=self.measured_on,
+            trunks={name: f"{one.origin} ({one.sha256[:12]})" for name, one in self.trunks.items()},
+            folder=self.folder,
+            command=command,
         )
 
     def row(self, setting: Setting, seed: int, weights: Weights) -> Outcome:
@@ -349,7 +208,7 @@ class _Job:
             notes=tuned.notes,
         )
         document = {"format": FORMAT, "backbone": setting.recipe.backbone, "plan": setting.recipe.plan.to_dict()}
-        write_json(file, {**document, **_row(outcome), "proba": proba.tolist()})
+        write_json(file, {**document, **row_of(outcome), "proba": proba.tolist()})
         checkpoint.unlink(missing_ok=True)
         return outcome
 
@@ -391,24 +250,6 @@ class _Job:
         )
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    result = outcome.result()
-    return {
-        "setting": outcome.setting,
-        "seed": outcome.seed,
-        "accuracy": float(outcome.correct.mean()),
-        "last_epoch": result.last_accuracy,
-        "best_epoch": result.best_accuracy,
-        "planned": outcome.planned,
-        "seconds": outcome.seconds,
-        "prepared_seconds": outcome.prepared,
-        "runtime": outcome.runtime,
-        "notes": list(outcome.notes),
-        "history": outcome.history.to_dict(),
-        "correct": outcome.correct.astype(int).tolist(),
-    }
-
-
 def _epoch_seconds(checkpoint: Path) -> float:
     """Seconds of the epochs that an interrupted row had finished; 0 where there are none to be found."""
     import torch
@@ -420,30 +261,6 @@ def _epoch_seconds(checkpoint: Path) -> float:
         return 0.0
 
 
-def _line(outcome: Outcome) -> str:
-    """A finished row in a line."""
-    result = outcome.result()
-    return (
-        f"{outcome.setting}, seed {outcome.seed}: {outcome.correct.mean():.4f} after the last epoch, best "
-        f"{result.best_accuracy:.4f}, {outcome.seconds:.1f} s" + ("; diverged" if _diverged(outcome) else "")
-    )
-
-
-def _diverged(outcome: Outcome) -> bool:
-    return any("the loss " in note for note in outcome.notes)
-
-
-def _troubles(outcomes: Sequence[Outcome], name: str) -> list[str]:
-    """What happened to the rows of a setting that changes what its figure means."""
-    return [
-        f"{name}, seed {one.seed}: {note}; {len(one.history.epochs)} of {one.planned} epochs."
-        for one in outcomes
-        if one.setting == name
-        for note in one.notes
-        if "the loss " in note
-    ]
-
-
 def _short(error: BaseException) -> str:
     """What went wrong, in a line."""
     if isinstance(error, UserInputError):
@@ -452,32 +269,20 @@ def _short(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _without_result(failures: Sequence[Failure]) -> list[str]:
-    """A line per setting and reason."""
-    seeds: dict[tuple[str, str], list[str]] = {}
-    for one in failures:
-        seeds.setdefault((one.setting, one.reason), []).append(str(one.seed))
-    return [
-        f"{setting}, seed{'s' if len(of) > 1 else ''} {', '.join(of)}: no result. {reason}."
-        for (setting, reason), of in seeds.items()
-    ]
-
-
 def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str, Weights], dict[str, str]]:
-    """The weights of every backbone, and of those that have none why."""
+    """The weights of every backbone, and of those that have none why. If none has any, the error of the last."""
+    backbones = [catalog.get(name) for name in dict.fromkeys(setting.recipe.backbone for setting in settings)]
     found: dict[str, Weights] = {}
     missing: dict[str, str] = {}
     random = weights == "random"
-    for name in dict.fromkeys(setting.recipe.backbone for setting in settings):
+    file = Path(weights) if weights and not random else None
+    for number, backbone in enumerate(backbones, start=1):
         try:
-            found[name] = locate(
-                catalog.get(name), random=random, file=Path(weights) if weights and not random else None
-            )
-        except HeadstartError as error:
-            missing[name] = _short(error)
-    if not found:
-        problems = [Problem(expected="weights", found=reason, todo="see above") for reason in missing.values()]
-        raise OptionError("no backbone can be used", problems)
+            found[backbone.name] = locate(backbone, random=random, file=file)
+        except (WeightsError, MissingPackageError) as error:
+            if number == len(backbones) and not found:
+                raise
+            missing[backbone.name] = _short(error)
     return found, missing
 
 

@@ -4,14 +4,13 @@
 
     history.json        every epoch: losses, accuracies, seconds
     metrics.json        every metric with its interval and what it was measured on; the best epoch beside it, labelled
-    predictions.csv     path, label, predicted label and probabilities of the pictures it was measured on
+    predictions.csv     answer and label of every picture it was measured on
     report.html         the same for people, with the curves of all phases in one figure
     checkpoint          what an interrupted run goes on from
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from headstart import gallery
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate
+from headstart.deploy.answers import write_judged
 from headstart.deploy.artifact import versions, write_json
 from headstart.evaluation.curves import Epoch, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -123,7 +123,7 @@ def run(
     )
     write_json(folder / "history.json", tuned.history.to_dict())
     write_json(folder / "metrics.json", {**found.to_dict(), "summaries": [vars(s) for s in tuned.summaries]})
-    _write_predictions(folder / "predictions.csv", images, index, proba)
+    write_judged(folder / "predictions.csv", gallery.judged(images, index, proba))
     made = _made(recipe, backbone, located, tuned, seed)
     write_report(folder / "report.html", _content(recipe, images, index, proba, found, tuned, made, command))
     return found
@@ -182,18 +182,6 @@ def _best_epoch(tuned: FineTuned, n_val: int) -> str:
         f"best validation accuracy {best.val_accuracy:.4f}, in epoch {best.epoch} of {len(epochs)}: picked by looking "
         f"at these {n_val} pictures, so it flatters; the last epoch has {epochs[-1].val_accuracy:.4f}"
     )
-
-
-def _write_predictions(path: Path, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "predicted", *images.classes])
-        for i, row in zip(index, proba, strict=True):
-            name = gallery.name_of(images, images.paths[i])
-            answer = images.classes[int(row.argmax())]
-            writer.writerow([name, images.classes[images.y[i]], answer, *(f"{p:.6f}" for p in row)])
-    unfinished.replace(path)
 
 
 def _made(recipe: Recipe, backbone: Backbone, weights: Weights, tuned: FineTuned, seed: int) -> dict[str, str]:

@@ -12,14 +12,15 @@ from headstart.errors import OptionError, Problem
 
 if TYPE_CHECKING:
     from headstart.grid import Setting
+    from headstart.report.compare import Content
     from headstart.tables import Claim
 
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
 def compare(
-    what: Annotated[list[Path], typer.Argument(metavar="PHOTOS", help="A folder of pictures.")],
+    what: Annotated[list[Path], typer.Argument(metavar="PHOTOS | RUN RUN …", help="Pictures, or finished runs.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; runs/compare-NAME by default.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Trunks, with commas between; efficientnet_lite0.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Trunks, commas between; efficientnet_lite0.")] = None,
     size: Annotated[str | None, typer.Option(help="Input sizes in pixels: 224,160.")] = None,
     lr: Annotated[str | None, typer.Option(help="Learning rates: 1e-3,1e-1.")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Batch sizes: 4,8.")] = None,
@@ -32,15 +33,24 @@ def compare(
     weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a grid of settings, and say which can be told apart; the same command goes on where it was cut off."""
-    from headstart import experiments
-    from headstart.report.compare import aligned
+    """Which settings, or which finished runs, can be told apart?
 
+    PHOTOS: train every combination with every seed. The same command goes on where it was cut off.
+    RUN RUN: compare the answers of finished runs on the same pictures.
+    """
+    from headstart import contest
+
+    if all(contest.is_run(one) for one in what):
+        _runs(what, out, as_json=as_json)
+        return
     if len(what) > 1:
-        problem = Problem(expected="one folder of pictures", found=f"{len(what)}", todo="name one")
+        strangers = [str(one) for one in what if not contest.is_run(one)]
+        todo = "name runs only, or one folder of pictures"
+        problem = Problem(expected="finished runs", found=f"{', '.join(strangers)} has no metrics.json", todo=todo)
         raise OptionError("what to compare", [problem])
+    from headstart import experiments
+
     photos = what[0]
-    backbones = _words(backbone)
     axes = {
         "sizes": _numbers("--size", size, int),
         "lrs": _numbers("--lr", lr, float),
@@ -48,17 +58,16 @@ def compare(
         "optimisers": _words(optimiser),
         "modes": _words(mode),
     }
-    settings, claims = _settings(table, recipe, backbones, axes, epochs)
-    folder = out or Path("runs") / f"compare-{photos.resolve().stem}"
+    settings, claims = _settings(table, recipe, _words(backbone), axes, epochs)
     with showing_progress() as progress:
         found = experiments.run(
             settings,
             photos,
-            folder,
+            out or Path("runs") / f"compare-{photos.resolve().stem}",
             seeds=range(seeds),
             claims=claims,
             weights=weights,
-            title=f"The table of {table}, again" if table else f"{len(settings)} settings compared",
+            title=f"The table {table}, again" if table else "Settings compared",
             command=_command(),
             tell=say,
             progress=progress,
@@ -66,12 +75,35 @@ def compare(
     if as_json:
         print_json(found.to_dict())
         return
-    content = found.content()
+    _show(found.content())
+    typer.echo(f"page  {found.folder / 'compare.html'}")
+
+
+def _runs(folders: list[Path], out: Path | None, *, as_json: bool) -> None:
+    from headstart.contest import contest
+
+    if len(folders) < 2:
+        problem = Problem(expected="two runs or more", found=str(folders[0]), todo="name another run")
+        raise OptionError("what to compare", [problem])
+    found = contest(folders, command=_command())
+    if out is not None:
+        found.write(out)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    _show(found.content())
+    if out is not None:
+        typer.echo(f"page  {out / 'compare.html'}")
+
+
+def _show(content: Content) -> None:
+    from headstart.report.compare import aligned
+
     for line in aligned(content.table):
         typer.echo(line)
-    for sentence in (*found.comparison.conclusions, *content.claims, *content.troubles):
+    parts = (content.comparison.conclusions, content.claims, content.troubles, content.caveats)
+    for sentence in (sentence for part in parts for sentence in part):
         typer.echo(sentence)
-    typer.echo(f"page  {folder / 'compare.html'}")
 
 
 def _settings(
