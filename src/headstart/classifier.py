@@ -15,8 +15,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones import catalog
+from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
-from headstart.backbones.weights import locate
+from headstart.backbones.weights import Weights, locate
 from headstart.deploy.artifact import Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -27,6 +28,7 @@ from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
 from headstart.images.transforms import Geometry
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
+from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
 
 PathLike = str | Path
 
@@ -49,6 +51,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backbone: a name from ``headstart backbones list``, or any timm name with its tag.
         weights: a ``.pth`` or ``.safetensors`` file instead of the backbone's own weights, or ``"random"``.
         sizes: input sizes in pixels that may be tried; by default the backbone's own, and one 12/7 as large.
+        finetune: ``"auto"`` trains the upper part of the network too where there is something to win, and keeps it if
+            it is better on held-out pictures; ``"never"``; ``"always"`` keeps it whatever comes out.
         budget: seconds after which nothing dearer is begun; by default no decision depends on the clock.
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
@@ -60,6 +64,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
         model_: the deployable :class:`headstart.deploy.artifact.Model`.
         choice_: the head that was chosen, and every candidate that was looked at.
+        selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
@@ -71,6 +76,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         weights: str | Path | None = None,
         sizes: Sequence[int] | None = None,
+        finetune: str = "auto",
         budget: float | None = None,
         class_weight: str | None = None,
         device: str = "auto",
@@ -81,6 +87,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.backbone = backbone
         self.weights = weights
         self.sizes = sizes
+        self.finetune = finetune
         self.budget = budget
         self.class_weight = class_weight
         self.device = device
@@ -123,16 +130,29 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with table.progress.stage("choosing the head", 1):
                 self.choice_: Choice = choose(table, self._train, options, deadline=deadline)
             self.timings_["choosing the head"] = time.monotonic() - start
-            space = table.space(self.choice_.candidate.size)
+
+            # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
+            start = time.monotonic()
+            self.selection_: Selection = select(
+                table,
+                self._train,
+                self.choice_,
+                options,
+                self._setting(),
+                finetune=self.finetune,
+                deadline=deadline,
+            )
+            if self.selection_.trial:
+                self.timings_["fine-tuning"] = time.monotonic() - start
 
         self.model_ = Model(
             classes=self.images_.classes,
-            space=space,
-            output=self.choice_.candidate.output,
-            head=self.choice_.head,
+            space=self.selection_.space,
+            output=self.selection_.output,
+            head=self.selection_.head,
             backbone=self._backbone_facts,
             training=self._training_facts(),
-            notes=space.runtime.notes,
+            notes=self.selection_.space.runtime.notes,
         )
         return self
 
@@ -151,7 +171,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             start = time.monotonic()
             with self._table(self.images_, progress) as table:
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
-                parts = [self._on_split(table, split) for split in held_out] or [self._out_of_fold(table)]
+                if held_out:
+                    parts = [self._on_split(table, split) for split in held_out]
+                elif self.selection_.trial and self.selection_.fine_tuned:
+                    parts = self._on_trial(self.selection_.trial)
+                else:
+                    parts = [self._out_of_fold(table)]
             self._measured: tuple[Measured, ...] = tuple(parts)
             self.timings_["evaluation"] = time.monotonic() - start
         return self._measured
@@ -197,6 +222,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         problems = []
         if sizes[0] < 32:
             problems.append(Problem(expected="sizes of 32 pixels or more", found=str(sizes[0]), todo="raise it"))
+        if self.finetune not in FINETUNE:
+            found = repr(self.finetune)
+            problems.append(Problem(expected=f"finetune {', '.join(FINETUNE)}", found=found, todo="use one of them"))
         if self.class_weight not in (None, "balanced"):
             found = repr(self.class_weight)
             problems.append(Problem(expected='class_weight None or "balanced"', found=found, todo="use one of them"))
@@ -209,11 +237,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @contextmanager
     def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
-        record = catalog.get(self.backbone)
-        random = self.weights == "random"
-        file = None if random or self.weights is None else Path(self.weights)
-        weights = locate(record, file=file, random=random)
-        cache = Path(self.cache) if self.cache else cache_folder()
+        record, weights, cache = self._network()
         self._backbone_facts = {
             "name": record.name,
             "architecture": record.architecture,
@@ -230,6 +254,24 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with open_store(cache) as store:
             yield FeatureTable(images, space_at, store, spaces=self._spaces, progress=progress)
 
+    def _network(self) -> tuple[Backbone, Weights, Path]:
+        record = catalog.get(self.backbone)
+        random = self.weights == "random"
+        file = None if random or self.weights is None else Path(self.weights)
+        cache = Path(self.cache) if self.cache else cache_folder()
+        return record, locate(record, file=file, random=random), cache
+
+    def _setting(self) -> Setting:
+        record, weights, cache = self._network()
+        return Setting(
+            backbone=record,
+            weights=weights,
+            cache=cache,
+            seed=self.random_state,
+            device=self.device,
+            precision=self.precision,
+        )
+
     def _training_facts(self) -> Mapping[str, Any]:
         counts = np.bincount(self.images_.y[self._train], minlength=len(self.images_.classes))
         return {
@@ -239,13 +281,27 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "random_state": self.random_state,
             "head": str(self.choice_.candidate),
             "strength": self.choice_.strength,
+            "fine_tuned": self.selection_.fine_tuned,
         }
 
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
-        X = table.rows(self.choice_.candidate.size, self.choice_.candidate.output, index)
+        model, size = self.model_, self.model_.space.geometry.size
+        served = FeatureTable(
+            table.images, lambda size: model.space, table.store, spaces={size: model.space}, progress=table.progress
+        )
+        X = served.rows(size, model.output, index)
         name = {"test": "the test split", "val": "the validation split"}[split]
-        return self._measure(self.choice_.head.predict_proba(X)[None], index, measured_on=name)
+        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name)
+
+    def _on_trial(self, trial: Trial) -> list[Measured]:
+        """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
+        part = "training pictures held out"
+        return [
+            self._measure(trial.procedure[None], trial.index, measured_on=f"{part}, choice included"),
+            self._measure(trial.tuned[None], trial.index, measured_on=f"{part}, fine-tuned network"),
+            self._measure(trial.probe[None], trial.index, measured_on=f"{part}, frozen network"),
+        ]
 
     def _out_of_fold(self, table: FeatureTable) -> Measured:
         options = self._options()
