@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.deploy.answers import Judged
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, display
 from headstart.report.page import Mistake
@@ -31,6 +32,17 @@ def name_of(images: ImageSet, path: Path) -> str:
     """A picture's path from where the pictures were scanned."""
     inside = images.root is not None and path.is_relative_to(images.root)
     return display(path.relative_to(images.root) if inside and images.root else path)
+
+
+def judged(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> Judged:
+    """The answers ``proba`` (n, k) on the pictures ``index`` (n,), to be kept with a run."""
+    return Judged(
+        classes=images.classes,
+        names=tuple(name_of(images, images.paths[i]) for i in index),
+        digests=tuple(images.digests[i] for i in index),
+        labels=tuple(images.classes[images.y[i]] for i in index),
+        proba=proba,
+    )
 
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from headstart import gallery, recipe_page
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate
+from headstart.deploy.answers import write_judged
 from headstart.deploy.artifact import write_json
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -303,15 +303,12 @@ def _transfer(images: ImageSet, train: NDArray[np.int64], answered: Answered) ->
 
 
 def _write_predictions(folder: Path, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> None:
-    names = [gallery.name_of(images, images.paths[i]) for i in index]
+    judged = gallery.judged(images, index, proba)
+    write_judged(folder / "predictions.csv", judged)
     y, predicted = images.y[index], proba.argmax(axis=1)
     unfinished = folder / ".predictions.part"
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "predicted", *images.classes])
-        for name, label, answer, row in zip(names, y, predicted, proba, strict=True):
-            writer.writerow([name, images.classes[label], images.classes[answer], *(f"{p:.6f}" for p in row)])
-    unfinished.replace(folder / "predictions.csv")
     with unfinished.open("wb") as arrays:
-        np.savez(arrays, path=np.array(names), classes=np.array(images.classes), y=y, predicted=predicted, proba=proba)
+        np.savez(
+            arrays, path=np.array(judged.names), classes=np.array(images.classes), y=y, predicted=predicted, proba=proba
+        )
     unfinished.replace(folder / "predictions.npz")

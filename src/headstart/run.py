@@ -4,6 +4,7 @@
 
     model/          the deployable model
     metrics.json    every metric with its interval and what it was measured on
+    predictions.csv answer and label of every picture that the first of them was measured on
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
 """
@@ -21,6 +22,7 @@ import numpy as np
 
 from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
+from headstart.deploy.answers import write_judged
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -80,6 +82,7 @@ def train(
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
+    write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
     write_json(folder / "run.json", _record(classifier, command))
     write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
     return Run(

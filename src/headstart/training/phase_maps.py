@@ -77,6 +77,11 @@ class PhaseMaps:
             maps.keep([(row, PLAIN) for row in self.rows(self.train)], self.progress)
         elif views != "fresh":
             maps.keep([(row, view) for view in range(views) for row in self.rows(self.train)], self.progress)
+        elif maps.runtime is not None and not any(one.patience for one in self.plan.phases[: phase + 1]):
+            # Views are numbered by the epochs they are shown in, so every run with this seed has the same ones.
+            first = 1 + sum(one.epochs for one in self.plan.phases[:phase])
+            epochs = range(first, first + self.plan.phases[phase].epochs)
+            maps.keep_fresh(self.rows(self.train), epochs, self.progress)
         notes.extend(note for note in maps.notes if note not in notes)
         self._latest = phase, maps
         return maps
