@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,11 @@ def miniature(source: Path | bytes) -> Miniature:
     return Miniature(np.rint(luminance).astype(np.uint8), np.rint(patches).astype(np.uint8))
 
 
+def coarse(pictures: Miniature) -> Floats:
+    """Luminance (n, 16, 16) of n pictures."""
+    return _shrunk(pictures.luminance, _LEVELS[0][0])
+
+
 def compare(first: Miniature, second: Miniature) -> Agreement:
     """Compare miniatures of p pictures with those of p others, each with the one in its row."""
     pairs = len(first.luminance)
@@ -87,15 +92,14 @@ class _CoarseFit(NamedTuple):
 
 
 def _coarse_fit(first: Miniature, second: Miniature, *, mirrored: bool) -> _CoarseFit:
-    pixels, steps = _LEVELS[0]
-    a, b = (_shrunk(one.luminance.astype(np.float32), pixels) for one in (first, second))
+    a, b = coarse(first), coarse(second)
     if mirrored:
         b = np.ascontiguousarray(b[:, :, ::-1])
     placement = np.tile(np.array([1, 0, 1, 0], np.float32), (len(a), 1))
     fit = _correlation(a, b, np.ones_like(a))
     rows = np.flatnonzero(fit >= _ALIKE)
     if len(rows):
-        placement[rows] = _aligned(a[rows], b[rows], placement[rows], steps)
+        placement[rows] = _aligned(a[rows], b[rows], placement[rows], _LEVELS[0][1])
         fit[rows] = _correlation(a[rows], *_laid(b[rows], placement[rows]))
     return _CoarseFit(placement, fit)
 
@@ -165,11 +169,11 @@ def _colour(first: Floats, second: Floats, placement: Floats) -> Floats:
     return np.sqrt(squares / overlap.sum(axis=(1, 2)))
 
 
-def _shrunk(pictures: Floats, pixels: int) -> Floats:
+def _shrunk(pictures: NDArray[Any], pixels: int) -> Floats:
     """Means of squares of ``pixels`` × ``pixels``."""
     pairs, side = pictures.shape[:2]
     count = side // pixels
-    means: Floats = pictures.reshape(pairs, count, pixels, count, pixels).mean(axis=(2, 4))
+    means: Floats = pictures.reshape(pairs, count, pixels, count, pixels).mean(axis=(2, 4), dtype=np.float32)
     return means
 
 

@@ -1,8 +1,8 @@
 """Pictures that are copies of each other: byte for byte, or resized, recompressed, cropped, mirrored.
 
 In two steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
-neighbours by the cosine of what is left of the features when their mean is taken away. Then pixels decide: two small
-pictures are laid on each other (`headstart.trust.alignment`), and are copies where details and colours agree.
+neighbours by the cosine of what is left of the features when their mean is taken away; coarse pixels say the same where
+all features are alike. Then finer pixels decide: two small pictures are laid on each other (`headstart.trust.alignment`), and are copies where details and colours agree.
 
 Thresholds were set on planted copies in one set of photographs and measured on another: see
 ``benchmarks/planted_duplicates.py``.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from headstart.errors import UnreadablePictureError
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
-from headstart.trust.alignment import PATCHES, SIDE, Miniature, compare, miniature
+from headstart.trust.alignment import PATCHES, SIDE, Miniature, coarse, compare, miniature
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
@@ -37,6 +37,7 @@ SERIES = 0.1, 20
 """A cluster of more than this share of the pictures, and than this many, is no set of copies but a series."""
 
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
+_LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
 _BLOCK = 1024  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
@@ -94,12 +95,12 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: the features (n, d), 4 kB for each picture that may have a copy, and some 1,000 × n cosines.
+    Memory: twice the features (n, d), 6 kB for each picture, and some 1,000 × n cosines.
     """
     images = table.images
     exact, unique = _exact(images.digests)
-    candidates = _candidates(table.rows(size, "last", unique))
-    near = _confirmed(images.paths, unique[candidates])
+    small = _miniatures([images.paths[i] for i in unique])
+    near = _confirmed(unique, small, _candidates(table.rows(size, "last", unique), small))
     pairs, clusters, series = _settled(exact + near, len(images))
     return Duplicates(
         images=images,
@@ -119,34 +120,50 @@ def _exact(digests: Sequence[str]) -> tuple[list[Pair], Index]:
     return pairs, np.fromiter(first.values(), dtype=np.int64)
 
 
-def _candidates(X: NDArray[np.float32]) -> Index:
-    """Pairs (p, 2) of rows (n, d) that may be copies: near neighbours by the cosine of centred rows."""
+def _candidates(X: NDArray[np.float32], small: Miniature) -> Index:
+    """Pairs (p, 2) of rows that may be copies: near in their features (n, d) or, upright or mirrored, in coarse pixels.
+
+    Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do.
+    """
+    pixels = coarse(small)
+    mean = pixels.mean(axis=0)
+    upright, mirrored = (_directions(rows.reshape(len(rows), -1), mean.ravel()) for rows in (pixels, pixels[:, :, ::-1]))
+    rows = _directions(X, X.mean(axis=0))
+    searches = (_near(rows, rows, _MAY_BE), _near(upright, upright, _LOOKS_LIKE), _near(mirrored, upright, _LOOKS_LIKE))
+    return np.unique(np.concatenate(searches), axis=0)
+
+
+def _near(queries: NDArray[np.float32], X: NDArray[np.float32], floor: float) -> Index:
+    """Pairs (p, 2), the smaller first, of rows and near neighbours by cosine: (n, d) queries among (n, d) rows."""
     n = len(X)
-    X = X - X.mean(axis=0)
-    X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     count = min(NEIGHBOURS, n - 1)
     found = [np.empty((0, 2), np.int64)]
     for start in range(0, n if count else 0, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
-        cosine = X[rows] @ X.T
+        cosine = queries[rows] @ X.T
         cosine[rows - start, rows] = -np.inf
         nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
-        close = np.take_along_axis(cosine, nearest, axis=1) >= (_MAY_BE if n >= _FEW else -1.0)
+        close = np.take_along_axis(cosine, nearest, axis=1) >= (floor if n >= _FEW else -1.0)
         pairs = np.stack([np.broadcast_to(rows[:, None], nearest.shape)[close], nearest[close]], axis=1)
         found.append(np.sort(pairs, axis=1))
-    return np.unique(np.concatenate(found), axis=0)
+    return np.concatenate(found)
 
 
-def _confirmed(paths: Sequence[Path], candidates: Index) -> list[Pair]:
-    """Those of the pairs (p, 2) of pictures whose pixels agree."""
-    wanted, position = np.unique(candidates, return_inverse=True)
-    small = _miniatures([paths[i] for i in wanted])
+def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (n, d) less a mean (d,), of length 1."""
+    centred = rows - mean
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    return centred
+
+
+def _confirmed(unique: Index, small: Miniature, candidates: Index) -> list[Pair]:
+    """Those of the candidates (p, 2), rows of the miniatures of the pictures ``unique``, whose pixels agree."""
     pairs = []
     for start in range(0, len(candidates), _PAIRS):
-        first, second = position.reshape(-1, 2)[start : start + _PAIRS].T
+        first, second = candidates[start : start + _PAIRS].T
         found = compare(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
         for row in np.flatnonzero((found.detail >= COPY) & (found.colour <= SAME_COLOUR)):
-            i, j = candidates[start + row].tolist()
+            i, j = unique[candidates[start + row]].tolist()
             score, mirrored = float(found.detail[row]), bool(found.mirrored[row])
             pairs.append(Pair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
     return pairs
