@@ -106,11 +106,14 @@ def main() -> None:
     wrong = [pair for pair in found.pairs if names[pair.first][1] != names[pair.second][1]]
     clean = [pair for pair in wrong if names[pair.first][0] == names[pair.second][0] == "o"]
     flagged = {i for pair in wrong for i in (pair.first, pair.second)}
-    print(f"pictures in pairs that were not planted: {len(flagged)} of {len(images)} ({len(flagged) / len(images):.2%})")
+    print(
+        f"pictures in pairs that were not planted: {len(flagged)} of {len(images)} ({len(flagged) / len(images):.2%})"
+    )
     for pair in clean:
         first, second = (os.path.realpath(originals.paths[int(names[i][1])]) for i in (pair.first, pair.second))
         print(f"  {pair.score:.3f}{' mirrored' if pair.mirrored else ''}  {first}  {second}")
-    print(f"clusters {len(found.clusters)}, largest {max(map(len, found.clusters), default=0)}, series {len(found.series)}")
+    largest = max(map(len, found.clusters), default=0)
+    print(f"clusters {len(found.clusters)}, largest {largest}, series {len(found.series)}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.images.decode import decode, encode, resample
-from headstart.images.folder import ImageSet, display
+from headstart.images.folder import ImageSet
+from headstart.images.names import below
 from headstart.report.page import Mistake
 from headstart.report.section import Thumbnail
 
@@ -29,8 +30,7 @@ def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
 
 def name_of(images: ImageSet, path: Path) -> str:
     """A picture's path from where the pictures were scanned."""
-    inside = images.root is not None and path.is_relative_to(images.root)
-    return display(path.relative_to(images.root) if inside and images.root else path)
+    return below(images.root, path)
 
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:
@@ -47,6 +47,11 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
 def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
     return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
+
+
+def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """The middle of picture ``i`` with words under it."""
+    return thumbnail(images, i, caption=caption)
 
 
 def _small_jpeg(path: Path) -> bytes:

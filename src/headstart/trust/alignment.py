@@ -162,11 +162,12 @@ def _local(pictures: Floats) -> Floats:
 
 def _colour(first: Floats, second: Floats, placement: Floats) -> Floats:
     """Root mean square difference of colours (p, 8, 8, 3)."""
-    squares, overlap = 0.0, np.ones(0, np.float32)
+    squares, overlap = np.zeros(len(first), np.float32), np.ones(0, np.float32)
     for channel in range(3):
         laid, overlap = _laid(second[..., channel], placement)
         squares = squares + (((first[..., channel] - laid) * overlap) ** 2).sum(axis=(1, 2)) / 3
-    return np.sqrt(squares / overlap.sum(axis=(1, 2)))
+    difference: Floats = np.sqrt(squares / overlap.sum(axis=(1, 2)))
+    return difference
 
 
 def _shrunk(pictures: NDArray[Any], pixels: int) -> Floats:
@@ -189,12 +190,14 @@ def _correlation(first: Floats, second: Floats, overlap: Floats) -> Floats:
 def _standard(pictures: Floats, overlap: Floats) -> Floats:
     """Mean 0 and length 1 over the overlap, 0 outside."""
     centred = _centred(pictures, overlap)
-    return centred / _length(centred)
+    standard: Floats = centred / _length(centred)
+    return standard
 
 
 def _centred(pictures: Floats, overlap: Floats) -> Floats:
     mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / overlap.sum(axis=(1, 2), keepdims=True)
-    return (pictures - mean) * overlap
+    centred: Floats = (pictures - mean) * overlap
+    return centred
 
 
 def _length(pictures: Floats) -> Floats:

@@ -2,7 +2,8 @@
 
 In two steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
 neighbours by the cosine of what is left of the features when their mean is taken away; coarse pixels say the same where
-all features are alike. Then finer pixels decide: two small pictures are laid on each other (`headstart.trust.alignment`), and are copies where details and colours agree.
+all features are alike. Then finer pixels decide: two small pictures are laid on each other and are copies where details
+and colours agree (`headstart.trust.alignment`).
 
 Thresholds were set on planted copies in one set of photographs and measured on another: see
 ``benchmarks/planted_duplicates.py``.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,9 @@ from headstart.trust.alignment import PATCHES, SIDE, Miniature, coarse, compare,
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
 COPY = 0.6
-"""Correlation of details from which two pictures are copies. Copies have 0.9 and more, different pictures 0.3 at most."""
+"""Correlation of details from which two pictures are copies. Copies have 0.9 and more, others 0.3 at most."""
 UNMISTAKABLE = 0.9
+"""Correlation from which it also counts where everything is alike."""
 SAME_COLOUR = 15.0
 """Root mean square difference of colours up to which two pictures are copies, in levels of 255; copies have 3."""
 SERIES = 0.1, 20
@@ -99,8 +101,9 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """
     images = table.images
     exact, unique = _exact(images.digests)
-    small = _miniatures([images.paths[i] for i in unique])
-    near = _confirmed(unique, small, _candidates(table.rows(size, "last", unique), small))
+    with table.progress.stage("looking for copies", len(unique)) as advance:
+        small = _miniatures([images.paths[i] for i in unique], advance)
+        near = _confirmed(unique, small, _candidates(table.rows(size, "last", unique), small))
     pairs, clusters, series = _settled(exact + near, len(images))
     return Duplicates(
         images=images,
@@ -127,7 +130,9 @@ def _candidates(X: NDArray[np.float32], small: Miniature) -> Index:
     """
     pixels = coarse(small)
     mean = pixels.mean(axis=0)
-    upright, mirrored = (_directions(rows.reshape(len(rows), -1), mean.ravel()) for rows in (pixels, pixels[:, :, ::-1]))
+    upright, mirrored = (
+        _directions(rows.reshape(len(rows), -1), mean.ravel()) for rows in (pixels, pixels[:, :, ::-1])
+    )
     rows = _directions(X, X.mean(axis=0))
     searches = (_near(rows, rows, _MAY_BE), _near(upright, upright, _LOOKS_LIKE), _near(mirrored, upright, _LOOKS_LIKE))
     return np.unique(np.concatenate(searches), axis=0)
@@ -169,7 +174,7 @@ def _confirmed(unique: Index, small: Miniature, candidates: Index) -> list[Pair]
     return pairs
 
 
-def _miniatures(paths: Sequence[Path]) -> Miniature:
+def _miniatures(paths: Sequence[Path], advance: Callable[[int], None]) -> Miniature:
     """Of all pictures, in order; blank, and so a copy of nothing, where one cannot be read any more."""
 
     def one(path: Path) -> Miniature | None:
@@ -184,6 +189,7 @@ def _miniatures(paths: Sequence[Path]) -> Miniature:
         for i, found in enumerate(pool.map(one, paths)):
             if found is not None:
                 small.luminance[i], small.colour[i] = found
+            advance(i + 1)
     return small
 
 
