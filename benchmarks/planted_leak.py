@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +48,11 @@ def is_copy(images: ImageSet) -> np.ndarray:
 
 def true_flattery(classifier: ImageClassifier) -> float:
     """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
-    found = classifier.mended_.found.images
-    given = replace(found, groups=np.unique(found.digests, return_inverse=True)[1])
-    options, accuracy = classifier._options(), {}
+    given, options, accuracy = classifier.mended_.found.images, classifier._options(), {}
     with classifier._table(given, None) as table:
         test = np.flatnonzero(given.split == "test")
-        for name, train in {"leaky": given.split == "train", "clean": (given.split == "train") & ~is_copy(given)}.items():
+        in_train = given.split == "train"
+        for name, train in {"leaky": in_train, "clean": in_train & ~is_copy(given)}.items():
             choice = choose(table, np.flatnonzero(train), options)
             X = table.rows(choice.candidate.size, choice.candidate.output, test)
             accuracy[name] = float((choice.head.predict_proba(X).argmax(axis=1) == given.y[test]).mean())
@@ -88,7 +86,9 @@ def main() -> None:
     own = sum(one.low <= truth <= one.high for one, truth in zip(reports, truths, strict=True))
     expected = sum(one.low <= mean <= one.high for one in reports)
     print(f"{found} of {planted} copies left out of training, and {wrong} pictures that are no planted copies")
-    print(f"true flattery {100 * mean:+.2f} points on average, from {100 * min(truths):+.2f} to {100 * max(truths):+.2f}")
+    print(
+        f"true flattery {100 * mean:+.2f} points on average, from {100 * min(truths):+.2f} to {100 * max(truths):+.2f}"
+    )
     print(f"interval holds the draw's own flattery in {own} of {options.draws}, the average one in {expected}")
 
 

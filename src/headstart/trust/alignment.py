@@ -17,8 +17,8 @@ from headstart.images.transforms import Geometry, load
 
 SIDE = 64
 """Of the luminance that is compared, in pixels: the whole picture, squashed to a square."""
-PATCHES = 8
-"""Of the colours that are compared: the means of patches, eight along each side."""
+PATCHES = 16
+"""Of the colours that are compared: the means of patches, so many along each side."""
 
 _GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
 _LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 
 
 class Miniature(NamedTuple):
-    """What is compared of a picture, or of many: luminance (…, 64, 64) and colours (…, 8, 8, 3), as uint8."""
+    """What is compared of a picture, or of many: luminance (…, 64, 64) and colours (…, 16, 16, 3), as uint8."""
 
     luminance: NDArray[np.uint8]
     colour: NDArray[np.uint8]
@@ -157,16 +157,18 @@ def _local(pictures: Floats) -> Floats:
     size = (1, _NEIGHBOURHOOD, _NEIGHBOURHOOD)
     above = pictures - uniform_filter(pictures, size, mode="nearest")
     contrast: Floats = np.sqrt(uniform_filter(above * above, size, mode="nearest") + np.float32(_NOISE**2))
-    return above / contrast
+    local: Floats = above / contrast
+    return local
 
 
 def _colour(first: Floats, second: Floats, placement: Floats) -> Floats:
-    """Root mean square difference of colours (p, 8, 8, 3)."""
-    squares, overlap = np.zeros(len(first), np.float32), np.ones(0, np.float32)
+    """Root mean square difference of colours (p, 16, 16, 3), averaged over squares of 2 × 2."""
+    squares, seen = np.zeros(len(first), np.float32), np.ones(0, np.float32)
     for channel in range(3):
         laid, overlap = _laid(second[..., channel], placement)
-        squares = squares + (((first[..., channel] - laid) * overlap) ** 2).sum(axis=(1, 2)) / 3
-    difference: Floats = np.sqrt(squares / overlap.sum(axis=(1, 2)))
+        apart, seen = _shrunk((first[..., channel] - laid) * overlap, 2), _shrunk(overlap, 2)
+        squares = squares + (apart * apart).sum(axis=(1, 2)) / 3
+    difference: Floats = np.sqrt(squares / seen.sum(axis=(1, 2)))
     return difference
 
 
