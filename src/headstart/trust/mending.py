@@ -36,18 +36,18 @@ class Mended:
         if len(self.dropped):
             of = _counted(images.split[self.copied].tolist())
             lines.append(
-                f"Copies across splits: {len(self.dropped)} training pictures are copies of {of}. They are not trained "
-                "on, so that nothing is tested that was learned by heart."
+                f"Copies across splits ({len(self.dropped)}): training pictures that are copies of {of} are not "
+                "trained on, so that nothing is tested that was learned by heart."
             )
         if any(found.across_splits(p) and "train" not in (images.split[p.first], images.split[p.second]) for p in near):
             lines.append("Near copies lie in both the validation and the test split, so the two are not independent.")
         if inside := [pair for pair in near if not found.across_splits(pair)]:
             lines.append(
-                f"Near copies in a split ({len(inside)} pairs): {self._named(inside)}. No fold tears them apart."
+                f"Near copies within a split ({len(inside)}): {self._named(inside)}. No fold tears them apart."
             )
         if conflicting := [pair for pair in near if found.across_labels(pair)]:
             lines.append(
-                f"Near copies under different labels ({len(conflicting)} pairs): {self._named(conflicting)}. "
+                f"Near copies under different labels ({len(conflicting)}): {self._named(conflicting)}. "
                 "At least one of the labels may be wrong."
             )
         if found.series:
@@ -92,7 +92,5 @@ def mend(found: Duplicates) -> Mended:
 
 
 def _counted(splits: list[str]) -> str:
-    """“3 pictures of test and 1 of val”."""
-    parts = [f"{splits.count(split)} of {split}" for split in ("test", "val") if split in splits]
-    first, *rest = parts
-    return " and ".join([first.replace(" of", " pictures of", 1), *rest])
+    """“3 in test and 1 in val”."""
+    return " and ".join(f"{splits.count(split)} in {split}" for split in ("test", "val") if split in splits)
