@@ -26,9 +26,13 @@ from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
 from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
+from headstart.images.grouping import grouped_by
 from headstart.images.transforms import Geometry
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
 from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
+from headstart.trust.duplicates import find_duplicates
+from headstart.trust.leak import Leak, measure_leak
+from headstart.trust.mending import mend
 
 PathLike = str | Path
 
@@ -57,6 +61,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
         precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
+        group_by: what names the pictures that belong together (one patient, one burst) and so never cross a fold: a
+            column of the table, or a regular expression on the path below the folder, whose first group counts.
         random_state: seed of folds, samples and resampling.
         cache: folder of the feature store; by default the platform's cache folder.
 
@@ -66,6 +72,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         choice_: the head that was chosen, and every candidate that was looked at.
         selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.
+        mended_: the copies that were found, and what was done so that they flatter no number.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
     """
@@ -81,6 +88,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: str | None = None,
         device: str = "auto",
         precision: str = "auto",
+        group_by: str | None = None,
         random_state: int = 0,
         cache: PathLike | None = None,
     ) -> None:
@@ -92,6 +100,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.device = device
         self.precision = precision
+        self.group_by = group_by
         self.random_state = random_state
         self.cache = cache
 
@@ -116,14 +125,23 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────
         images, self.classes_ = _images(X, y, groups)
+        if self.group_by is not None:
+            table_file = Path(X) if isinstance(X, (str, Path)) and Path(X).is_file() else None
+            images = grouped_by(images, self.group_by, table_file)
         self.timings_ = {"reading the folder": time.monotonic() - began}
 
         with self._table(images, progress) as table:
             # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────
             failed = table.fill(options.sizes[0])
-            table.images = self.images_ = images.without({images.paths[i]: why for i, why in failed.items()})
-            self.audit_: Audit = audit(self.images_)
+            table.images = images.without({images.paths[i]: why for i, why in failed.items()})
             self.timings_["features"] = table.seconds
+
+            # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────
+            start = time.monotonic()
+            self.mended_ = mend(find_duplicates(table, options.sizes[0]))
+            table.images = self.images_ = self.mended_.images
+            self.audit_: Audit = audit(self.images_)
+            self.timings_["looking for copies"] = time.monotonic() - start
 
             # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
             start = time.monotonic()
@@ -180,6 +198,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._measured: tuple[Measured, ...] = tuple(parts)
             self.timings_["evaluation"] = time.monotonic() - start
         return self._measured
+
+    def leak(self, progress: Progress | None = None) -> Leak | None:
+        """What training on copies of held-out pictures would have added to the accuracy; None if there were none."""
+        check_is_fitted(self, "choice_")
+        if not len(self.mended_.dropped):
+            return None
+        with self._table(self.mended_.found.images, progress) as table:
+            return measure_leak(table, self.mended_, self.choice_, self._options())
 
     def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
         """Calibrated probabilities (n, k), a row per path. Raises DataError naming every unreadable picture."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from headstart.deploy.answers import Judged
 from headstart.images.decode import decode, encode, resample
-from headstart.images.folder import ImageSet, display
+from headstart.images.folder import ImageSet
+from headstart.images.names import below
 from headstart.report.page import Mistake
 from headstart.report.section import Thumbnail
 
@@ -30,8 +31,7 @@ def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
 
 def name_of(images: ImageSet, path: Path) -> str:
     """A picture's path from where the pictures were scanned."""
-    inside = images.root is not None and path.is_relative_to(images.root)
-    return display(path.relative_to(images.root) if inside and images.root else path)
+    return below(images.root, path)
 
 
 def judged(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> Judged:
@@ -64,6 +64,11 @@ def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
 def picture(path: Path, *, caption: str) -> Thumbnail:
     """The middle of any picture. Raises UnreadablePictureError."""
     return Thumbnail(jpeg=_small_jpeg(path), caption=caption)
+
+
+def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """The middle of picture ``i`` with words under it."""
+    return thumbnail(images, i, caption=caption)
 
 
 def _small_jpeg(path: Path) -> bytes:

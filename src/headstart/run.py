@@ -15,6 +15,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.images.transforms import augmented
+from headstart.report.duplicates import duplicates
 from headstart.report.page import CandidateRow, ReportContent, write_report
 from headstart.report.tuning import tuning
 
@@ -88,7 +90,7 @@ def train(
     return Run(
         folder=folder,
         evaluation=measured[0].evaluation,
-        lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
+        lines=(*classifier.audit_.lines(), *classifier.mended_.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
         trial_reason=classifier.selection_.reason,
         left_out=len(images.left_out),
@@ -224,7 +226,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
         title=title,
         evaluation=measured[0].evaluation,
         other_evaluations=tuple(part.evaluation for part in measured[1:]),
-        audit_lines=tuple(classifier.audit_.lines()),
+        audit_lines=(*classifier.audit_.lines(), *classifier.mended_.lines()),
         notes=model.notes,
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
@@ -246,7 +248,16 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
-        sections=tuple(one for one in (tuning(classifier.selection_.trial, classifier.selection_.reason),) if one),
+        sections=tuple(
+            one
+            for one in (
+                tuning(classifier.selection_.trial, classifier.selection_.reason),
+                duplicates(
+                    classifier.mended_, classifier.leak(), partial(gallery.captioned, classifier.mended_.found.images)
+                ),
+            )
+            if one
+        ),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,

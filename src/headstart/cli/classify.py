@@ -62,6 +62,13 @@ def train(
     class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = "auto",
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression "
+            "on the path, whose first group counts."
+        ),
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -77,6 +84,7 @@ def train(
         class_weight=class_weight,
         device=device,
         precision=precision,
+        group_by=group_by,
         random_state=seed,
     )
     name = photos.resolve().stem if photos.is_file() else photos.resolve().name

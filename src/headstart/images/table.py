@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,25 @@ class Entry:
     label: str
     split: str = "train"
     group: Hashable | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table, and the names of all there are, in lower case."""
+
+    names: tuple[str, ...]
+    values: Mapping[Path, str]
+    """By the path of the picture; empty where there is no such column."""
+
+
+def read_column(source: Path, name: str) -> Column:
+    """What a CSV that `read_table` has read says of its pictures under the column ``name``, in any case."""
+    header, rows = _parsed(source)
+    values = {}
+    for _, cells in rows:
+        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+        values[source.parent / cell.get("path", "")] = cell.get(name.lower(), "")
+    return Column(names=tuple(header), values=values if name.lower() in header else {})
 
 
 def read_table(source: Path) -> list[Entry]:
