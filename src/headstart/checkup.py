@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart import gallery
+from headstart.backbones import catalog
 from headstart.classifier import ImageClassifier
 from headstart.errors import OptionError, Problem
 from headstart.features.extract import Progress, Silent
@@ -87,7 +88,7 @@ def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -
         X,
         audit=classifier.audit_,
         facts=gathered,
-        input_size=classifier.model_.space.geometry.size,
+        input_size=catalog.get(classifier.backbone).input_size,
         seed=classifier.random_state,
     )
 

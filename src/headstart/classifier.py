@@ -160,7 +160,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Of every picture in ``images_``: probabilities (n, k) from a head not fitted on it, and features (n, d).
 
         Training pictures are judged out of fold, the others by the head itself. The features are the backbone's last
-        layer at the smallest size. Good for doubting pictures; an accuracy would be flattered by the choice of the head.
+        layer at the smallest size. Good for doubting pictures; an accuracy would be flattered by the choice of a head.
         """
         check_is_fitted(self, "choice_")
         everything = np.arange(len(self.images_))

@@ -47,9 +47,8 @@ def check(
             typer.echo(line)
         typer.echo(f"page    {folder / checkup.PAGE}")
         typer.echo(f"list    {folder / checkup.LIST}")
-    say(
-        f"Fill in the column decision (keep, drop, relabel:NAME), then: headstart check {photos} --apply {folder / checkup.LIST}"
-    )
+    say("Fill in its column decision (keep, drop or relabel:NAME), then:")
+    say(f"headstart check {photos} --apply {folder / checkup.LIST}")
     say(f"{done.seconds:.1f} s")
     if done.findings.images.left_out:
         raise typer.Exit(1)

@@ -123,6 +123,7 @@ def measure(path: Path) -> PictureFacts:
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     contrast = float(grey.std())
     edge = _border(pixels)
+    red_edge, green_edge, blue_edge = edge.mean(axis=0).tolist()
     return PictureFacts(
         size=len(data),
         width=width,
@@ -135,7 +136,7 @@ def measure(path: Path) -> PictureFacts:
         sharpness=_sharpness(grey) if scale <= 1 and contrast > 1 else float("nan"),
         contrast=contrast,
         colour=float(spread.mean()),
-        border=tuple(edge.mean(axis=0).tolist()),
+        border=(red_edge, green_edge, blue_edge),
         border_spread=float(edge.std(axis=0).mean()),
     )
 
@@ -156,7 +157,8 @@ def _sums_by_quality() -> Floats:
     """(100,) sums of libjpeg's brightness tables of quality 1 to 100, falling; its ``jpeg_quality_scaling``."""
     quality = np.arange(1, 101)
     percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    return np.clip((np.array(_STEPS)[None] * percent[:, None] + 50) // 100, 1, 255).sum(axis=1).astype(np.float64)
+    tables = np.clip((np.array(_STEPS)[None] * percent[:, None] + 50) // 100, 1, 255)
+    return np.asarray(tables.sum(axis=1), dtype=np.float64)
 
 
 def number_in(name: str) -> float:

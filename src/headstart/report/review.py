@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.images.names import display, some
 from headstart.report.section import Section, Table, Thumbnail
 from headstart.trust.check import Findings, describe
-from headstart.trust.shortcuts import ALPHA, EFFECT
+from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE
 
 MOST_SHOWN = 150
 MOST_POOR = 30
@@ -64,10 +64,10 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         sentences=tuple(sentences),
         thumbnails=tuple(shown),
         method=(
-            "Every picture was judged by a classifier that had not learned from it. Its probability for the given label "
-            "says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the distance "
-            "to the five most similar pictures says whether it is ordinary; how many would be as far out by chance is "
-            "counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two probabilities."
+            "Every picture was judged by a classifier that had not learned from it. Its probability for the given "
+            "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
+            "distance to the ten most similar pictures says whether it is ordinary; how many would be as far out by "
+            "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
         ),
     )
 
@@ -103,10 +103,12 @@ def _shortcuts(findings: Findings) -> Section | None:
             marked=tuple(i for i, one in enumerate(tried) if one.alarm),
         ),
         method=(
-            "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. The "
-            "effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs an "
-            f"effect of {EFFECT:g} and less than {ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, "
-            "corrected for the number of facts. Facts in which no picture differs are not listed."
+            "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
+            "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
+            f"an effect of {EFFECT:g}, or {EFFECT_OUTSIDE:g} where the fact is not in the picture, and less than "
+            f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number of "
+            "facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which no "
+            "picture differs are not listed."
         ),
     )
 

@@ -27,8 +27,20 @@ SUSPICIOUS = 0.5
 UNORDINARY = 0.5  # q-value up to which a picture is called unlike the others
 BLANK = 4.0  # standard deviation of grey levels, of 255
 BLURRED = -3.5  # standard deviations of log-sharpness below the set's median
+ENOUGH = 20  # pictures from which blurred is judged
 MIXED = 16.0  # largest area over smallest, of the middle 98 %
 FEW = 0.2  # share of the pictures up to which greyness is an exception, and tiny ones are too
+_LEARNT = "A network may learn it in place of what is in the picture."
+_RISK = dict.fromkeys(
+    (shortcuts.NUMBER, shortcuts.DATE),
+    "Each class seems to have been taken in one go, so light or place may be learned in place of the subject.",
+)
+
+_WORDS = {
+    "blank": "blank: one colour nearly all over",
+    "tiny": "tiny: {0.width} × {0.height} pixels",
+    "blurred": "blurred: far less sharp than the others",
+}
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +106,7 @@ class Findings:
             )
         if odd := len(self.suspects) - mislabelled:
             lines.append(f"Pictures unlike the others: {odd}. See whether they belong here.")
-        for why, count in Counter(one.why.split(":")[0] for one in self.poor).most_common():
+        for why, count in Counter(one.why.partition(":")[0] for one in self.poor).most_common():
             lines.append(f"Pictures that are {why}: {count}.")
         if self.grey:
             lines.append(f"Grey pictures among coloured ones: {len(self.grey)}.")
@@ -123,7 +135,7 @@ def check(
         seed: of folds, samples and shuffles.
     """
     doubts = labels.doubt(proba, images.y)
-    odd = outliers.find(X, images.y, images.groups, seed=seed)
+    odd = outliers.find(X, images.groups, seed=seed)
     train = np.flatnonzero(images.split == "train")
     in_train = Facts(pictures=tuple(facts.pictures[i] for i in train))
     return Findings(
@@ -147,8 +159,8 @@ def describe(one: Shortcut, classes: Sequence[str]) -> str:
     """A shortcut in words."""
     label = display(classes[one.label])
     return (
-        f"Shortcut: the {one.fact} alone gives “{label}” away. It recognises {one.recognised:.0%} of these pictures and "
-        f"takes {one.mistaken:.0%} of the others for them. A network may learn it in place of what is in the picture."
+        f"Shortcut: the {one.fact} alone gives “{label}” away. It recognises {one.recognised:.0%} of these pictures "
+        f"and takes {one.mistaken:.0%} of the others for them. {_RISK.get(one.fact, _LEARNT)}"
     )
 
 
@@ -188,21 +200,17 @@ def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
         logs = np.log(sharpness)
     known = np.isfinite(logs)
     scale = np.full(len(logs), np.nan)
-    if known.sum() >= outliers.ENOUGH:
+    if known.sum() >= ENOUGH:
         middle = np.median(logs[known])
         deviation = 1.4826 * np.median(np.abs(logs[known] - middle))
         scale = (logs - middle) / max(float(deviation), 1e-6)
     tiny = shorter < input_size / 2
     if np.mean(tiny) > FEW:
         tiny[:] = False  # then it is how these pictures are, and no exception
-    found = {}
-    for mask, words in (
-        (contrast < BLANK, lambda i: "blank: one colour nearly all over"),
-        (tiny, lambda i: f"tiny: {facts.column('width')[i]:.0f} × {facts.column('height')[i]:.0f} pixels"),
-        (scale < BLURRED, lambda i: "blurred: far less sharp than the others"),
-    ):
+    found: dict[int, Poor] = {}
+    for why, mask in (("blank", contrast < BLANK), ("tiny", tiny), ("blurred", scale < BLURRED)):
         for i in np.flatnonzero(mask).tolist():
-            found.setdefault(i, Poor(index=i, why=words(i)))
+            found.setdefault(i, Poor(index=i, why=_WORDS[why].format(facts.pictures[i])))
     return tuple(found.values())
 
 

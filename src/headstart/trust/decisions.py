@@ -15,6 +15,7 @@ import csv
 import difflib
 import os
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ COLUMNS = ("path", "label", "why", "suggested", "decision")
 _DROP, _KEEP, _RELABEL = "drop", "keep", "relabel"
 _TODO = {
     "every row has as many cells as the header": "put texts that contain the delimiter between double quotes",
-    "every path is one of the pictures": "leave the column path as it was written, and give the folder that was checked",
+    "every path is one of the pictures": "leave the path as it was written, and give the folder that was checked",
     "every decision is empty, keep, drop or relabel:NAME": "correct the word",
     "every new label is one of the classes": "correct the name; a class of its own needs pictures in its folder first",
     "every picture is decided once": "delete one of the rows",
@@ -149,7 +150,7 @@ def _path(images: ImageSet, i: int) -> str:
     return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else str(path)
 
 
-def _write(path: Path, columns: list[str] | tuple[str, ...], rows: list[list[str]] | list[tuple[str, ...]]) -> None:
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Whole or not at all; names that are no UTF-8 pass through as they are."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
