@@ -103,10 +103,13 @@ def check_pictures(
     findings = findings_of(classifier, progress)
     folder.mkdir(parents=True, exist_ok=True)
     decisions.write_review(folder / LIST, findings)
+    apply = shlex.join(
+        ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
+    )
     page = PlainPage(
-        title=f"Pictures of {display(source.resolve().name)}, checked",
+        title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
-        sections=review.sections(findings, partial(gallery.whole, findings.images)),
+        sections=(*review.sections(findings, partial(gallery.whole, findings.images)), review.todo(LIST, apply)),
         command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
     )
     write_report(folder / PAGE, page)

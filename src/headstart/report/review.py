@@ -41,6 +41,20 @@ def lede(findings: Findings) -> tuple[str, ...]:
     return first, second
 
 
+def todo(review: str, command: str) -> Section:
+    """What to do next: fill in the file ``review`` and run ``command``."""
+    return Section(
+        id="todo",
+        title="What to do with it",
+        sentences=(
+            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME into "
+            "the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
+            command,
+            "It writes a table to train on. The pictures themselves are never touched.",
+        ),
+    )
+
+
 def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
     images, suspects = findings.images, findings.suspects
     if not suspects:
@@ -50,7 +64,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         given = images.classes[images.y[one.index]]
         heading = f"{rank}. {given} → {one.suggested}?" if one.suggested else f"{rank}. {given}?"
         shown.append(show(one.index, "\n".join([heading, *one.why, _name(findings, one.index)])))
-    sentences = ["The most suspicious come first. About half of such a list tends to be really wrong."]
+    sentences = ["The most suspicious come first. Many will turn out to be right: look before you decide."]
     if findings.expected_errors >= 1:
         sentences.append(
             f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} labels are wrong."
@@ -86,7 +100,8 @@ def _shortcuts(findings: Findings) -> Section | None:
             f"{one.recognised:.0%}",
             f"{one.mistaken:.0%}",
             f"{max(one.effect, 0):.2f}",
-            "alarm" if one.alarm else "no alarm",
+            f"{one.needed:.2f}",
+            "alarm" if one.alarm else "",
         )
         for one in tried
     )
@@ -97,17 +112,17 @@ def _shortcuts(findings: Findings) -> Section | None:
         sentences=sentences,
         table=Table(
             about="Facts that were tried",
-            columns=("fact", "most telling of", "recognised", "others mistaken", "effect", ""),
+            columns=("fact", "most telling of", "recognised", "others mistaken", "effect", "alarm from", ""),
             rows=rows,
-            numbers=(2, 3, 4),
+            numbers=(2, 3, 4, 5),
             marked=tuple(i for i, one in enumerate(tried) if one.alarm),
         ),
         method=(
             "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
             "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
             f"an effect of {EFFECT:g}, or {EFFECT_OUTSIDE:g} where the fact is not in the picture, and less than "
-            f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number of "
-            "facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which no "
+            f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
+            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which no "
             "picture differs are not listed."
         ),
     )
