@@ -3,8 +3,8 @@
 The measure is the mean distance to the nearest other pictures of any label, on frozen features scaled to length one
 (Sun et al., "Out-of-distribution detection with deep nearest neighbors", 2022). Of any label, because whether the
 label fits is another question, asked in ``labels``. Logarithms of such distances are close to normal, so each has a
-tail probability. Its centre is the median and its scale that of the upper half, from the upper quartile: the halves
-differ, and a few outliers move neither.
+tail probability. Its centre is the median, and its scale that of the upper half, from the upper quartile or decile,
+whichever gives the wider: the halves differ, and fewer than a tenth of outliers move neither.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 NEIGHBOURS = 10
 MOST = 8000  # pictures among which neighbours are looked for
 _BLOCK = 1024
-_QUARTILE = 0.6745  # upper quartile of the normal law
+_QUARTILE, _DECILE = 0.6745, 1.2816  # the normal law's upper quartile and upper decile
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -48,8 +48,8 @@ def find(X: NDArray[np.float32], groups: Ints, *, seed: int, neighbours: int = N
     n = len(X)
     distance = _distances(X, groups, neighbours, seed)
     logs = np.log(np.maximum(distance, 1e-6))
-    centre, quarter = np.quantile(logs, (0.5, 0.75))
-    scale = (quarter - centre) / _QUARTILE
+    centre, quarter, tenth = np.quantile(logs, (0.5, 0.75, 0.9))
+    scale = max((quarter - centre) / _QUARTILE, (tenth - centre) / _DECILE)
     tail = ndtr(-(logs - centre) / max(float(scale), 1e-6))
     order = np.argsort(tail, kind="stable")
     expected = tail[order] * n / np.arange(1, n + 1)
