@@ -207,6 +207,23 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with self._table(self.mended_.found.images, progress) as table:
             return measure_leak(table, self.mended_, self.choice_, self._options())
 
+    def unseen(self, progress: Progress | None = None) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Of every picture in ``images_``: probabilities (n, k) from a head not fitted on it, and features (n, d).
+
+        Training pictures are judged out of fold, the others by the head itself. The features are the backbone's last
+        layer at the smallest size. Good for doubting pictures; an accuracy would be flattered by the choice of a head.
+        """
+        check_is_fitted(self, "choice_")
+        everything = np.arange(len(self.images_))
+        others = np.flatnonzero(self.images_.split != "train")
+        proba = np.empty((len(everything), len(self.classes_)))
+        proba[self._train] = self.choice_.proba
+        with self._table(self.images_, progress) as table:
+            if len(others):
+                X = table.rows(self.choice_.candidate.size, self.choice_.candidate.output, others)
+                proba[others] = self.choice_.head.predict_proba(X)
+            return proba, table.rows(self._options().sizes[0], "last", everything)
+
     def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
         """Calibrated probabilities (n, k), a row per path. Raises DataError naming every unreadable picture."""
         check_is_fitted(self, "model_")

@@ -71,6 +71,16 @@ def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
     return thumbnail(images, i, caption=caption)
 
 
+def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """All of picture ``i``, edges included."""
+    picture = decode(images.paths[i], at_least=THUMBNAIL_PX)
+    height, width = picture.shape[:2]
+    scale = THUMBNAIL_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = resample(picture, size=size, interpolation="bicubic")
+    return Thumbnail(jpeg=encode(small, format="JPEG", quality=80), caption=caption)
+
+
 def _small_jpeg(path: Path) -> bytes:
     """The middle square of a picture."""
     picture = decode(path, at_least=THUMBNAIL_PX)
