@@ -26,7 +26,8 @@ def test_the_answer_is_the_one_that_costs_least_on_average(costs: Costs) -> None
 
 def test_json_csv_and_what_is_kept_say_the_same(costs: Costs, tmp_path: Path) -> None:
     (tmp_path / "costs.json").write_text(
-        '{"poisonous": {"edible": 100, "poisonous": 0, "ask": 0.4}, "edible": {"ask": 0.4, "edible": 0, "poisonous": 1}}'
+        '{"poisonous": {"edible": 100, "poisonous": 0, "ask": 0.4},'
+        ' "edible": {"ask": 0.4, "edible": 0, "poisonous": 1}}'
     )
     other = read_costs(tmp_path / "costs.json", CLASSES)
     assert other.to_dict() == costs.to_dict()

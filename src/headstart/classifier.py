@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.backbones import catalog
 from headstart.backbones.runtime import prepare
 from headstart.backbones.weights import locate
-from headstart.deploy.artifact import Model
+from headstart.deploy.artifact import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress, Space
@@ -27,6 +27,8 @@ from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
 from headstart.images.transforms import Geometry
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
+from headstart.trust.caution import CautionReport, learn_caution, measure_caution
+from headstart.trust.costs import read_costs
 
 PathLike = str | Path
 
@@ -40,6 +42,8 @@ class Measured:
     """(n,) positions in the image set."""
     proba: NDArray[np.float64]
     """(n, k) probabilities; the mean over repeats where there were several."""
+    caution: CautionReport
+    """What leaving doubtful answers out would give, on the same pictures."""
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -53,6 +57,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
         precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
+        cost: a CSV or JSON file with what each answer costs for each truth, see :mod:`headstart.trust.costs`.
         random_state: seed of folds, samples and resampling.
         cache: folder of the feature store; by default the platform's cache folder.
 
@@ -75,6 +80,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: str | None = None,
         device: str = "auto",
         precision: str = "auto",
+        cost: PathLike | None = None,
         random_state: int = 0,
         cache: PathLike | None = None,
     ) -> None:
@@ -85,6 +91,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.device = device
         self.precision = precision
+        self.cost = cost
         self.random_state = random_state
         self.cache = cache
 
@@ -109,6 +116,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────
         images, self.classes_ = _images(X, y, groups)
+        costs = None if self.cost is None else read_costs(Path(self.cost), images.classes)
         self.timings_ = {"reading the folder": time.monotonic() - began}
 
         with self._table(images, progress) as table:
@@ -125,6 +133,19 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.timings_["choosing the head"] = time.monotonic() - start
             space = table.space(self.choice_.candidate.size)
 
+            # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
+            start = time.monotonic()
+            caution = learn_caution(
+                table.rows(self.choice_.candidate.size, FAMILIAR, self._train),
+                self.choice_.proba,
+                self.images_.y[self._train],
+                self.images_.classes,
+                groups=self.images_.groups[self._train],
+                costs=costs,
+                seed=self.random_state,
+            )
+            self.timings_["learning when not to answer"] = time.monotonic() - start
+
         self.model_ = Model(
             classes=self.images_.classes,
             space=space,
@@ -133,6 +154,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             backbone=self._backbone_facts,
             training=self._training_facts(),
             notes=space.runtime.notes,
+            caution=caution,
         )
         return self
 
@@ -244,8 +266,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
         X = table.rows(self.choice_.candidate.size, self.choice_.candidate.output, index)
+        rows = table.rows(self.choice_.candidate.size, FAMILIAR, index)
         name = {"test": "the test split", "val": "the validation split"}[split]
-        return self._measure(self.choice_.head.predict_proba(X)[None], index, measured_on=name)
+        return self._measure(self.choice_.head.predict_proba(X)[None], index, measured_on=name, rows=rows)
 
     def _out_of_fold(self, table: FeatureTable) -> Measured:
         options = self._options()
@@ -255,18 +278,35 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         name = f"{options.n_splits}-fold nested cross-validation"
         return self._measure(proba, self._train, measured_on=f"{name}, {repeats} times" if repeats > 1 else name)
 
-    def _measure(self, proba: NDArray[np.float64], index: NDArray[np.int64], *, measured_on: str) -> Measured:
-        y = self.images_.y
+    def _measure(
+        self,
+        proba: NDArray[np.float64],
+        index: NDArray[np.int64],
+        *,
+        measured_on: str,
+        rows: NDArray[np.float32] | None = None,
+    ) -> Measured:
+        y, groups = self.images_.y, self.images_.groups[index]
+        counts = np.bincount(y[self._train], minlength=len(self.images_.classes))
         evaluation = evaluate(
             proba,
             y[index],
             self.images_.classes,
             measured_on=measured_on,
-            majority=int(np.bincount(y[self._train]).argmax()),
-            groups=self.images_.groups[index],
+            majority=int(counts.argmax()),
+            groups=groups,
             seed=self.random_state,
         )
-        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0))
+        caution = measure_caution(
+            self.model_.caution,
+            proba,
+            y[index],
+            measured_on=measured_on,
+            prior=counts / counts.sum(),
+            rows=rows,
+            groups=groups,
+        )
+        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)
 
 
 def default_sizes(input_size: int) -> tuple[int, ...]:

@@ -42,6 +42,9 @@ def train(
     class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = "auto",
+    cost: Annotated[
+        Path | None, typer.Option(help="What mistakes cost: a CSV with a row per truth and a column per answer.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +59,7 @@ def train(
         class_weight=class_weight,
         device=device,
         precision=precision,
+        cost=cost,
         random_state=seed,
     )
     name = photos.resolve().stem if photos.is_file() else photos.resolve().name
@@ -68,9 +72,18 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
+    coverage: Annotated[
+        float | None, typer.Option(help="How often the true class is to be in the label set; 0.9 by default.")
+    ] = None,
+    cost: Annotated[Path | None, typer.Option(help="Decide by the costs in this file, not the model's own.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Label pictures: one row per input, in the order given."""
+    """Label pictures: one row per input, in the order given.
+
+    An answer is marked `unsure` where its probability is below the level from which answers are wrong half as often as
+    all are, and `unfamiliar` where the picture is unlike those of training. Where more than one class cannot be ruled
+    out, they are listed in braces. With costs, `answer` is what costs least on average.
+    """
     from headstart.deploy import answers
     from headstart.deploy.artifact import Model
     from headstart.images.folder import find_pictures
@@ -81,8 +94,9 @@ def predict(
     model = Model.load(run, batch=min(16, max(1, len(pictures))))
     for note in model.notes:
         say(note)
+    model = model.with_costs(cost) if cost else model
     with showing_progress() as progress:
-        predictions = model.predict(pictures, progress=progress)
+        predictions = model.predict(pictures, coverage=coverage, progress=progress)
     rows = [answers.row(prediction, model.classes, top=top) for prediction in predictions]
     if csv_file:
         answers.write_csv(csv_file, predictions, model.classes)
@@ -90,8 +104,7 @@ def predict(
         print_json({"classes": list(model.classes), "predictions": rows})
     elif not csv_file:
         for row in rows:
-            best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
-            typer.echo(f"{row['path']}\t{best or 'not read: ' + row['reason']}")
+            typer.echo(answers.line(row))
     unread = sum(prediction.proba is None for prediction in predictions)
     say(f"{len(predictions) - unread} pictures labelled" + (f", {unread} could not be read" if unread else ""))
     if unread or not predictions:

@@ -67,7 +67,7 @@ def risk_coverage(
 ) -> RiskCoverage:
     """The curve from probabilities (n, k), or (repeats, n, k) whose curves are averaged, and true classes (n,)."""
     confidence, hits = _answers(proba, y)
-    repeats, n = confidence.shape
+    n = confidence.shape[1]
     units = Units.of(n, groups)
     errors = np.stack([_in_order(c, h) for c, h in zip(confidence, hits, strict=True)])  # (repeats, n), surest first
     risks = errors.cumsum(axis=1) / np.arange(1, n + 1)

@@ -73,11 +73,12 @@ class Caution:
         ``coverage`` (0 to 1) is that of the label sets. Raises OptionError if it
         was asked for and cannot be had.
         """
-        n, k = proba.shape
+        n = len(proba)
         best = proba.max(axis=1)
         unsure = [None] * n if self.sure_from is None else (best < self.sure_from).tolist()
         measured = None if self.novelty is None or rows is None else self.novelty.measure(rows)
-        sets = self._label_sets(proba, coverage)
+        self.require(coverage)
+        sets = self.sets.sets(proba, self.coverage if coverage is None else coverage) if self.sets else None
         order = np.argsort(-proba, axis=1, kind="stable")
         answers = [self.costs.answers[i] for i in self.costs.decide(proba)] if self.costs else [None] * n
         return [
@@ -91,14 +92,15 @@ class Caution:
             for i in range(n)
         ]
 
-    def _label_sets(self, proba: NDArray[np.float64], coverage: float | None) -> NDArray[np.bool_] | None:
+    def require(self, coverage: float | None) -> None:
+        """Raise OptionError if label sets of this coverage were asked for and cannot be had."""
+        if coverage is None:
+            return
         if self.sets is None:
-            if coverage is None:
-                return None
-            reason = self.no_sets or "This model keeps no label sets."
-            problem = Problem(expected="a model with label sets", found=reason, todo="leave --coverage out")
+            reason = self.no_sets or "this model keeps none"
+            problem = Problem(expected="a model with label sets", found=reason, todo="ask for no coverage")
             raise OptionError("label sets", [problem])
-        return self.sets.sets(proba, self.coverage if coverage is None else coverage)
+        self.sets.thresholds(coverage)
 
     def tensors(self) -> Tensors:
         """What is kept as arrays."""

@@ -212,7 +212,7 @@ def _wrong(path: Path, problems: Sequence[Problem]) -> OptionError:
 
 
 def _mean(values: Floats, lowest: float, highest: float, units: Units) -> Estimate:
-    """Mean of costs (n,) that can lie from ``lowest`` to ``highest``; that none was seen does not mean there is none."""
+    """Mean of costs (n,) that can lie from ``lowest`` to ``highest``; none seen is not none."""
     n, span = len(values), highest - lowest
     if span == 0:
         return Estimate(lowest, lowest, lowest, n, "the same for every truth")
