@@ -2,9 +2,9 @@
 
     python benchmarks/label_sets.py PHOTOS [--splits 200] [--train 0.6] [--coverage 0.9]
 
-Every time all pictures are split anew, stratified and by groups; the whole procedure (head, strength, calibration, sets)
-runs on the training part, and the sets are counted on the rest. The last layer at one input size, so that 200 splits
-take minutes.
+Every time all pictures are split anew, stratified and by groups; the whole procedure (head, strength, calibration,
+sets) runs on the training part, and the sets are counted on the rest. Only the last layer at one input size is looked
+at, so that 200 splits take minutes.
 
 Expected, efficientnet_lite0 at 224:
 
@@ -47,7 +47,9 @@ def main() -> None:
             choice = choose(table, train, ProbeOptions(sizes=(options.size,), seed=seed, enough=1.0))
             rows = table.rows(options.size, "last", np.concatenate([train, test]))
             y, groups = images.y, images.groups
-            caution = learn_caution(rows[: len(train)], choice.proba, y[train], images.classes, groups=groups[train])
+            caution = learn_caution(
+                rows[: len(train)], y[train], images.classes, proba=choice.proba, groups=groups[train]
+            )
             proba = choice.head.predict_proba(rows[len(train) :])
             truth = y[test]
             hits = (proba.argmax(axis=1) == truth).mean()
@@ -79,8 +81,8 @@ def main() -> None:
         covered, size, bare = np.mean(values, axis=0)
         low, high = np.quantile([one for one, *_ in values], [0.05, 0.95])
         print(
-            f"coverage {coverage:.0%}: the true class is in the set {covered:.4f} (90 % of splits {low:.3f} to {high:.3f}), "
-            f"labels in a set {size:.3f}; by the thresholds alone {bare:.4f}"
+            f"coverage {coverage:.0%}: the true class is in the set {covered:.4f} "
+            f"(90 % of splits {low:.3f} to {high:.3f}), labels in a set {size:.3f}; by the thresholds alone {bare:.4f}"
         )
     accuracy, share, sure, unfamiliar = np.mean(caution_of, axis=0)
     print(f"accuracy {accuracy:.4f}; not unsure {share:.4f}, of these right {sure:.4f}; unfamiliar {unfamiliar:.4f}")

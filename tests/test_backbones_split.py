@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from headstart.backbones import catalog, network, parity
-from headstart.backbones.runtime import prepare_prefix
+from headstart.backbones.runtime import prepare_module
 from headstart.backbones.split import FrozenPrefix, split
 from headstart.backbones.weights import locate
 from headstart.errors import OptionError
@@ -73,7 +73,7 @@ def test_a_prefix_runs_in_a_runtime_and_stays_as_it_was(device: str, tmp_path: P
         expected = prefix(network.Normalise(backbone)(torch.from_numpy(pictures))).flatten(1).numpy()
         for parameter in model.parameters():
             parameter.zero_()
-    runtime = prepare_prefix(
+    runtime = prepare_module(
         backbone, frozen, {"size": 64, "of": "test"}, cache=tmp_path, device=device, precision="f32"
     )
     (rows,) = runtime.run([pictures])

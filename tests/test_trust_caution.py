@@ -27,7 +27,7 @@ def pictures(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def caution() -> Caution:
     rows, proba, y = pictures(300, 0)
-    return learn_caution(rows, proba, y, CLASSES, costs=COSTS)
+    return learn_caution(rows, y, CLASSES, proba=proba, costs=COSTS)
 
 
 def test_every_answer_is_judged(caution: Caution) -> None:
@@ -63,11 +63,22 @@ def test_what_is_kept_judges_the_same(caution: Caution) -> None:
 
 def test_too_few_pictures_leave_out_the_sets_and_say_why() -> None:
     rows, proba, y = pictures(30, 2)
-    few = learn_caution(rows, proba, y, CLASSES)
+    few = learn_caution(rows, y, CLASSES, proba=proba)
     assert few.sets is None
     assert few.judge(proba, rows)[0].label_set is None
     with pytest.raises(OptionError, match="ants has 15, bees has 15"):
         few.judge(proba, rows, coverage=0.9)
+
+
+def test_only_some_pictures_may_have_been_judged() -> None:
+    rows, proba, y = pictures(300, 0)
+    some = np.random.default_rng(1).permutation(300)[:100]
+    part = learn_caution(rows, y, CLASSES, proba=proba[some], judged=some)
+    whole = learn_caution(rows[some], y[some], CLASSES, proba=proba[some])
+    assert part.sure_from == whole.sure_from
+    assert part.novelty is not None
+    assert part.novelty.n == 300
+    np.testing.assert_array_equal(part.tensors()["conformal.scores"], whole.tensors()["conformal.scores"])
 
 
 def test_the_report_measures_all_of_it_on_new_pictures(caution: Caution) -> None:

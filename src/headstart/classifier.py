@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,8 +15,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart.backbones import catalog
+from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
-from headstart.backbones.weights import locate
+from headstart.backbones.weights import Weights, locate
 from headstart.deploy.artifact import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -26,10 +27,15 @@ from headstart.features.table import FeatureTable
 from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
 from headstart.images.transforms import Geometry
+from headstart.training.heads import LinearHead
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
-from headstart.trust.caution import CautionReport, learn_caution, measure_caution
-from headstart.trust.costs import read_costs
+from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
+from headstart.trust.costs import Costs, read_costs
 
+if TYPE_CHECKING:
+    from headstart.training.selection import Setting, Trial
+
+FINETUNE = ("auto", "never", "always")
 PathLike = str | Path
 
 
@@ -53,6 +59,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backbone: a name from ``headstart backbones list``, or any timm name with its tag.
         weights: a ``.pth`` or ``.safetensors`` file instead of the backbone's own weights, or ``"random"``.
         sizes: input sizes in pixels that may be tried; by default the backbone's own, and one 12/7 as large.
+        finetune: ``"auto"`` trains the upper part of the network too where there is something to win, and keeps it if
+            it is better on held-out pictures; ``"never"``; ``"always"`` keeps it whatever comes out.
         budget: seconds after which nothing dearer is begun; by default no decision depends on the clock.
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
@@ -65,6 +73,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
         model_: the deployable :class:`headstart.deploy.artifact.Model`.
         choice_: the head that was chosen, and every candidate that was looked at.
+        trial_: how the fine-tuned network did against it; None where it was not tried.
         audit_: what was noticed about the pictures.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
@@ -76,6 +85,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         weights: str | Path | None = None,
         sizes: Sequence[int] | None = None,
+        finetune: str = "auto",
         budget: float | None = None,
         class_weight: str | None = None,
         device: str = "auto",
@@ -87,6 +97,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.backbone = backbone
         self.weights = weights
         self.sizes = sizes
+        self.finetune = finetune
         self.budget = budget
         self.class_weight = class_weight
         self.device = device
@@ -131,26 +142,24 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with table.progress.stage("choosing the head", 1):
                 self.choice_: Choice = choose(table, self._train, options, deadline=deadline)
             self.timings_["choosing the head"] = time.monotonic() - start
-            space = table.space(self.choice_.candidate.size)
+
+            # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
+            start = time.monotonic()
+            self.trial_, self.trial_reason_ = self._trial(table, options, deadline)
+            space, output, head = self._served(table, options)
+            if self.trial_:
+                self.timings_["fine-tuning"] = time.monotonic() - start
 
             # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
             start = time.monotonic()
-            caution = learn_caution(
-                table.rows(self.choice_.candidate.size, FAMILIAR, self._train),
-                self.choice_.proba,
-                self.images_.y[self._train],
-                self.images_.classes,
-                groups=self.images_.groups[self._train],
-                costs=costs,
-                seed=self.random_state,
-            )
+            caution = self._caution(table, space, costs)
             self.timings_["learning when not to answer"] = time.monotonic() - start
 
         self.model_ = Model(
             classes=self.images_.classes,
             space=space,
-            output=self.choice_.candidate.output,
-            head=self.choice_.head,
+            output=output,
+            head=head,
             backbone=self._backbone_facts,
             training=self._training_facts(),
             notes=space.runtime.notes,
@@ -173,7 +182,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             start = time.monotonic()
             with self._table(self.images_, progress) as table:
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
-                parts = [self._on_split(table, split) for split in held_out] or [self._out_of_fold(table)]
+                if held_out:
+                    parts = [self._on_split(table, split) for split in held_out]
+                elif self.trial_ and self.trial_.kept:
+                    parts = self._on_trial(self.trial_)
+                else:
+                    parts = [self._out_of_fold(table)]
             self._measured: tuple[Measured, ...] = tuple(parts)
             self.timings_["evaluation"] = time.monotonic() - start
         return self._measured
@@ -219,6 +233,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         problems = []
         if sizes[0] < 32:
             problems.append(Problem(expected="sizes of 32 pixels or more", found=str(sizes[0]), todo="raise it"))
+        if self.finetune not in FINETUNE:
+            found = repr(self.finetune)
+            problems.append(Problem(expected=f"finetune {', '.join(FINETUNE)}", found=found, todo="use one of them"))
         if self.class_weight not in (None, "balanced"):
             found = repr(self.class_weight)
             problems.append(Problem(expected='class_weight None or "balanced"', found=found, todo="use one of them"))
@@ -231,11 +248,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @contextmanager
     def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
-        record = catalog.get(self.backbone)
-        random = self.weights == "random"
-        file = None if random or self.weights is None else Path(self.weights)
-        weights = locate(record, file=file, random=random)
-        cache = Path(self.cache) if self.cache else cache_folder()
+        record, weights, cache = self._network()
         self._backbone_facts = {
             "name": record.name,
             "architecture": record.architecture,
@@ -252,6 +265,86 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with open_store(cache) as store:
             yield FeatureTable(images, space_at, store, spaces=self._spaces, progress=progress)
 
+    def _network(self) -> tuple[Backbone, Weights, Path]:
+        record = catalog.get(self.backbone)
+        random = self.weights == "random"
+        file = None if random or self.weights is None else Path(self.weights)
+        cache = Path(self.cache) if self.cache else cache_folder()
+        return record, locate(record, file=file, random=random), cache
+
+    def _trial(self, table: FeatureTable, options: ProbeOptions, deadline: float | None) -> tuple[Trial | None, str]:
+        """The fine-tuned network against the probe, and in words what came out, or why it was not tried."""
+        from headstart.training import selection
+
+        if self.finetune == "never":
+            return None, ""
+        always = self.finetune == "always"
+        y = self.images_.y[self._train]
+        if not always and (reason := selection.nothing_to_win(self.choice_, y, options)):
+            return None, reason
+        if deadline is not None and not always:
+            needed = selection.seconds_for(table, self.choice_, len(y))
+            if time.monotonic() + needed > deadline:
+                return None, f"Fine-tuning was not tried: the budget does not reach to its {needed:.0f} seconds."
+        trial = selection.attempt(table, self._train, self.choice_, options, self._setting(), always=always)
+        return trial, trial.reason
+
+    def _served(self, table: FeatureTable, options: ProbeOptions) -> tuple[Space, str, LinearHead]:
+        """The network, the row of it that is read, and the head that reads it."""
+        candidate, trial = self.choice_.candidate, self.trial_
+        if trial is None or not trial.kept:
+            return table.space(candidate.size), candidate.output, self.choice_.head
+        from headstart.training import selection
+
+        tuned = selection.final(table, self._train, trial, self.choice_, options, self._setting())
+        space, head = tuned.deploy(
+            tuned.mixed(trial.share),
+            cache=self._setting().cache,
+            temperature=trial.temperature,
+            device=self.device,
+            precision=self.precision,
+        )
+        return space, "tuned", head
+
+    def _caution(self, table: FeatureTable, space: Space, costs: Costs | None) -> Caution:
+        """When not to answer, from training pictures that the network or the head judged without knowing them."""
+        train, trial = self._train, self.trial_
+        kept = trial if trial and trial.kept else None
+        return learn_caution(
+            self._through(table, space).rows(space.geometry.size, FAMILIAR, train),
+            self.images_.y[train],
+            self.images_.classes,
+            proba=kept.tuned if kept else self.choice_.proba,
+            judged=np.searchsorted(train, kept.index) if kept else None,
+            groups=self.images_.groups[train],
+            costs=costs,
+            seed=self.random_state,
+        )
+
+    @staticmethod
+    def _through(table: FeatureTable, space: Space) -> FeatureTable:
+        """The same pictures through the network that is served."""
+        return FeatureTable(
+            table.images,
+            lambda size: space,
+            table.store,
+            spaces={space.geometry.size: space},
+            progress=table.progress,
+        )
+
+    def _setting(self) -> Setting:
+        from headstart.training.selection import Setting
+
+        record, weights, cache = self._network()
+        return Setting(
+            backbone=record,
+            weights=weights,
+            cache=cache,
+            seed=self.random_state,
+            device=self.device,
+            precision=self.precision,
+        )
+
     def _training_facts(self) -> Mapping[str, Any]:
         counts = np.bincount(self.images_.y[self._train], minlength=len(self.images_.classes))
         return {
@@ -261,14 +354,25 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "random_state": self.random_state,
             "head": str(self.choice_.candidate),
             "strength": self.choice_.strength,
+            "fine_tuned": bool(self.trial_ and self.trial_.kept),
         }
 
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
-        X = table.rows(self.choice_.candidate.size, self.choice_.candidate.output, index)
-        rows = table.rows(self.choice_.candidate.size, FAMILIAR, index)
+        model, size = self.model_, self.model_.space.geometry.size
+        served = self._through(table, model.space)
+        X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
         name = {"test": "the test split", "val": "the validation split"}[split]
-        return self._measure(self.choice_.head.predict_proba(X)[None], index, measured_on=name, rows=rows)
+        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, familiar=familiar)
+
+    def _on_trial(self, trial: Trial) -> list[Measured]:
+        """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
+        part = "training pictures held out"
+        return [
+            self._measure(trial.procedure[None], trial.index, measured_on=f"{part}, choice included"),
+            self._measure(trial.tuned[None], trial.index, measured_on=f"{part}, fine-tuned network"),
+            self._measure(trial.probe[None], trial.index, measured_on=f"{part}, frozen network"),
+        ]
 
     def _out_of_fold(self, table: FeatureTable) -> Measured:
         options = self._options()
@@ -284,7 +388,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         index: NDArray[np.int64],
         *,
         measured_on: str,
-        rows: NDArray[np.float32] | None = None,
+        familiar: NDArray[np.float32] | None = None,
     ) -> Measured:
         y, groups = self.images_.y, self.images_.groups[index]
         counts = np.bincount(y[self._train], minlength=len(self.images_.classes))
@@ -303,7 +407,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y[index],
             measured_on=measured_on,
             prior=counts / counts.sum(),
-            rows=rows,
+            rows=familiar,
             groups=groups,
         )
         return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)

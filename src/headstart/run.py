@@ -28,6 +28,7 @@ from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.images.transforms import augmented
 from headstart.report.page import CandidateRow, ReportContent, write_report
+from headstart.report.tuning import tuning
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
@@ -42,6 +43,8 @@ class Run:
     lines: tuple[str, ...]
     """What was noticed about the pictures, in words."""
     choice_reason: str
+    trial_reason: str
+    """What came of fine-tuning, or why it was not tried; empty where it was not asked for."""
     left_out: int
     seconds: float
 
@@ -52,6 +55,7 @@ class Run:
             **self.evaluation.to_dict(),
             "notes": list(self.lines),
             "choice": self.choice_reason,
+            "finetune": self.trial_reason,
             "left_out": self.left_out,
             "seconds": round(self.seconds, 2),
         }
@@ -83,6 +87,7 @@ def train(
         evaluation=measured[0].evaluation,
         lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
         choice_reason=classifier.choice_.reason,
+        trial_reason=classifier.trial_reason_,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
     )
@@ -192,6 +197,7 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
                 for score in choice.board
             ],
         },
+        "finetune": classifier.trial_.to_dict() if classifier.trial_ else {"reason": classifier.trial_reason_},
         "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
     }
 
@@ -201,10 +207,12 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
     geometry = model.space.geometry
     nine = gallery.one_of_each(images, 9)
     runtime = model.space.runtime
+    kept = classifier.trial_ is not None and classifier.trial_.kept
     made = {
         "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
+        "Network": "fine-tuned" if kept else "frozen",
         "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
-        "Calibration": f"temperature {choice.head.temperature:.3f}, fitted on out-of-fold logits",
+        "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
         "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
         "Pictures": f"{len(images)}, fingerprint {images.fingerprint()[:16]}",
         "Seed": str(classifier.random_state),
@@ -236,6 +244,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
+        sections=tuple(one for one in (tuning(classifier.trial_, classifier.trial_reason_),) if one),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,

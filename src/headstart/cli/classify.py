@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Backbone, Budget, Json, Photos, Seed, app, print_json, say, seconds, showing_progress
+from headstart.cli.app import (
+    Backbone,
+    Budget,
+    Finetune,
+    Json,
+    Photos,
+    Seed,
+    app,
+    print_json,
+    say,
+    seconds,
+    showing_progress,
+)
 
 if TYPE_CHECKING:
     from headstart.classifier import ImageClassifier
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
 @app.command(epilog="Example: headstart demo -o runs/demo")
 def demo(
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder to write.")] = Path("runs/demo"),
+    finetune: Finetune = "never",
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -26,7 +39,13 @@ def demo(
     from headstart.demo import pictures
 
     say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
-    _train(pictures(), out, ImageClassifier(random_state=seed), title="Defects in fabric", as_json=as_json)
+    _train(
+        pictures(),
+        out,
+        ImageClassifier(finetune=finetune, random_state=seed),
+        title="Defects in fabric",
+        as_json=as_json,
+    )
 
 
 @app.command(epilog="Example: headstart train photos -o runs/photos")
@@ -38,6 +57,7 @@ def train(
         str | None, typer.Option(help="A .pth or .safetensors file in place of the backbone's own, or `random`.")
     ] = None,
     size: Annotated[list[int] | None, typer.Option(help="An input size that may be tried; repeatable.")] = None,
+    finetune: Finetune = "auto",
     budget: Budget = None,
     class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
@@ -55,6 +75,7 @@ def train(
         backbone,
         weights=weights,
         sizes=size,
+        finetune=finetune,
         budget=seconds(budget),
         class_weight=class_weight,
         device=device,
@@ -152,6 +173,8 @@ def _print_run(run: Run) -> None:
     for line in run.lines:
         say(line)
     say(run.choice_reason)
+    if run.trial_reason:
+        say(run.trial_reason)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
     typer.echo(f"model   {run.folder / 'model'}")

@@ -79,7 +79,8 @@ def finetune(
         device: ``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``; the first three train on the CPU, ``auto`` on a
             GPU that torch sees.
         precision: of what is frozen: ``auto``, ``bf16`` or ``f32``.
-        checkpoint: a file written after every epoch. If it is there, the run goes on from it.
+        checkpoint: a file written after every epoch. If it is there, the run goes on from it. In a folder that is
+            there, the file is named after everything that the weights depend on.
         progress: is told how far the run is.
 
     Raises:
@@ -172,6 +173,8 @@ class _Run:
     def start(self, *, name: str) -> Snapshot:
         """Where the checkpoint left off, else the beginning, with the loss before any training."""
         self._name = name
+        if self.checkpoint is not None and self.checkpoint.is_dir():
+            self.checkpoint /= name
         if self.checkpoint is not None and self.checkpoint.is_file():
             return Snapshot.load(self.checkpoint, name)
         notes: list[str] = []
@@ -204,6 +207,16 @@ class _Run:
         self._latest = phase, maps
         return maps
 
+    @property
+    def geometry(self) -> Geometry:
+        """The plan's, and where it is silent the backbone's."""
+        return Geometry(
+            size=self.plan.size,
+            mode=self.plan.mode,
+            crop_pct=self.plan.crop_pct or self.backbone.crop_pct,
+            interpolation=self.plan.interpolation or self.backbone.interpolation,
+        )
+
     def maps_of(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> Maps:
         """The maps of any pictures in a phase."""
         if phase not in self._runtimes:
@@ -218,16 +231,10 @@ class _Run:
             )
         runtime, shape = self._runtimes[phase]
         notes.extend(note for note in (runtime.notes if runtime else ()) if note not in notes)
-        geometry = Geometry(
-            size=self.plan.size,
-            mode=self.plan.mode,
-            crop_pct=self.plan.crop_pct or self.backbone.crop_pct,
-            interpolation=self.plan.interpolation or self.backbone.interpolation,
-        )
         return Maps(
             paths=paths,
             digests=digests,
-            look=Look(geometry=geometry, augment=self.plan.augment, seed=self.seed),
+            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.seed),
             runtime=runtime,
             shape=shape,
             folder=self.cache / "maps",
@@ -404,7 +411,9 @@ class _Run:
             best_proba=best_proba,
             runtime=maps.runtime.name if maps.runtime else f"torch f32 {self.torch_device}",
             notes=tuple(snapshot.notes),
+            geometry=self.geometry,
             trainee=self.trainee,
+            _val_proba=lambda: self.val_proba(suffix, maps),
             _maps=lambda paths, digests: self.maps_of(phase, paths, digests, []),
             _phase=phase,
         )

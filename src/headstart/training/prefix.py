@@ -26,7 +26,7 @@ from torch import Tensor
 
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.graph import digest
-from headstart.backbones.runtime import Runtime, prepare_prefix
+from headstart.backbones.runtime import Runtime, prepare_module
 from headstart.backbones.split import FrozenPrefix, Split
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.features.extract import Progress, Silent
@@ -90,7 +90,7 @@ def runtime_for(
         "timm": importlib.metadata.version("timm"),
         "torch": importlib.metadata.version("torch"),
     }
-    runtime = prepare_prefix(backbone, frozen, identity, cache=cache, device=device, precision=precision)
+    runtime = prepare_module(backbone, frozen, identity, cache=cache, device=device, precision=precision)
     return runtime, frozen.shape
 
 

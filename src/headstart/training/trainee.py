@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import Split, split
+from headstart.backbones.tuned import TunedNetwork
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
 from headstart.training import plan as plans
@@ -167,6 +169,7 @@ class Trainee:
             raise OptionError("plan of fine-tuning for this network", problems)
         self.plan, self.splits = plan, tuple(splits)
         self._changing = sorted({name for one in splits for name in self._state_names(one)})
+        self.start = self.state()
 
     def summary(self, phase: int) -> Summary:
         """Counts for the phase at position ``phase`` of the plan."""
@@ -190,10 +193,34 @@ class Trainee:
         return nn.Sequential(*before, *trunk, self.head)
 
     def whole(self) -> nn.Module:
-        """uint8 pictures (n, s, s, 3) → logits, for export."""
+        """uint8 pictures (n, s, s, 3) → logits."""
         trunk = split(self.trunk, "all", reads_map=self.plan.head.reads != "features").suffix
         assert trunk is not None
         return nn.Sequential(network.Normalise(self.backbone), trunk, self.head).eval()
+
+    def served(self, state: State, *, temperature: float = 1.0) -> tuple[TunedNetwork, LinearHead]:
+        """The network with the tensors ``state`` as it is deployed, and its last linear layer.
+
+        Beside the fine-tuned rows it gives those of the pretrained network; what no phase changes runs once for both.
+        """
+        learning = [one for one in self.splits if one.suffix is not None]
+        one = min(learning, key=lambda one: one.at) if learning else self.splits[0]
+        self.load(self.start)
+        pretrained = copy.deepcopy(one.suffix)
+        self.load(state)
+        body = list(self.head)[:-1]
+        both = TunedNetwork(
+            self.backbone,
+            prefix=one.prefix,
+            pretrained=pretrained,
+            tuned=one.suffix,
+            body=nn.Sequential(*body),
+            size=self.plan.size,
+        )
+        weight, bias = (state[f"head.{len(body)}.{name}"].numpy() for name in ("weight", "bias"))  # (k, d), (k,)
+        if self.plan.head.logit == "one":  # a sigmoid is a softmax over half the logit either way
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        return both, LinearHead(weight=np.ascontiguousarray(weight.T), bias=bias.copy(), temperature=temperature)
 
     def begin(self, phase: int) -> dict[str, nn.Parameter]:
         """Let gradients reach what the phase trains, and nothing else; returns the trunk's part by name."""

@@ -168,23 +168,26 @@ class CautionReport:
 
 def learn_caution(
     rows: NDArray[np.floating],
-    proba: NDArray[np.float64],
-    y: ArrayLike,
+    y: NDArray[np.integer[Any]],
     classes: Sequence[str],
     *,
-    groups: ArrayLike | None = None,
+    proba: NDArray[np.float64],
+    judged: NDArray[np.integer[Any]] | None = None,
+    groups: NDArray[Any] | None = None,
     costs: Costs | None = None,
     seed: int = 0,
 ) -> Caution:
     """Learn when not to answer from training pictures.
 
-    ``rows`` (n, d): of the frozen network, any kind that is there when serving. ``proba`` (n, k): calibrated and out of
-    fold. ``y`` (n,) class indices. ``groups`` (n,): what belongs together.
+    ``rows`` (n, d): of the frozen network, any kind that is there when serving; ``y`` (n,) class indices; ``groups``
+    (n,): what belongs together. ``proba`` (m, k): calibrated, from models that did not know the picture, of the
+    pictures at the positions ``judged`` (m,), by default all.
     """
-    sets = learn_label_sets(proba, y, classes, groups)
+    some = np.arange(len(y)) if judged is None else judged
+    sets = learn_label_sets(proba, y[some], classes, None if groups is None else groups[some])
     return Caution(
         classes=tuple(classes),
-        sure_from=sure_enough(proba, y),
+        sure_from=sure_enough(proba, y[some]),
         sets=None if isinstance(sets, str) else sets,
         no_sets=sets if isinstance(sets, str) else "",
         novelty=learn_novelty(rows, y, groups, seed=seed)[0],
