@@ -27,8 +27,10 @@ from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.images.transforms import augmented
+from headstart.report.abstention import abstention
 from headstart.report.page import CandidateRow, ReportContent, write_report
 from headstart.report.tuning import tuning
+from headstart.trust.caution import CautionReport
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
@@ -45,6 +47,8 @@ class Run:
     choice_reason: str
     trial_reason: str
     """What came of fine-tuning, or why it was not tried; empty where it was not asked for."""
+    caution: CautionReport
+    """What leaving doubtful answers out would give."""
     left_out: int
     seconds: float
 
@@ -56,6 +60,7 @@ class Run:
             "notes": list(self.lines),
             "choice": self.choice_reason,
             "finetune": self.trial_reason,
+            "caution": self.caution.to_dict(),
             "left_out": self.left_out,
             "seconds": round(self.seconds, 2),
         }
@@ -88,6 +93,7 @@ def train(
         lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
         choice_reason=classifier.choice_.reason,
         trial_reason=classifier.trial_reason_,
+        caution=measured[0].caution,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
     )
@@ -164,7 +170,7 @@ def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
 
 
 def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
-    first, *others = (part.evaluation.to_dict() for part in measured)
+    first, *others = ({**part.evaluation.to_dict(), "caution": part.caution.to_dict()} for part in measured)
     return {**first, "others": others}
 
 
@@ -244,7 +250,14 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
-        sections=tuple(one for one in (tuning(classifier.trial_, classifier.trial_reason_),) if one),
+        sections=tuple(
+            one
+            for one in (
+                tuning(classifier.trial_, classifier.trial_reason_),
+                abstention(model.caution, measured[0].caution),
+            )
+            if one
+        ),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,

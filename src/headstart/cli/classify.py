@@ -177,6 +177,8 @@ def _print_run(run: Run) -> None:
         say(run.trial_reason)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
+    for line in run.caution.lines():
+        typer.echo(line)
     typer.echo(f"model   {run.folder / 'model'}")
     typer.echo(f"report  {run.folder / 'report.html'}")
     if run.left_out:

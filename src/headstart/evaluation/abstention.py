@@ -9,7 +9,7 @@ and the plain error rate where confidence says nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,9 @@ def _at_share(share: float, confidence: Floats, hits: NDArray[np.bool_], units: 
     kept = np.zeros((repeats, n), dtype=bool)
     np.put_along_axis(kept, order[:, :count], True, axis=1)
     least = np.take_along_axis(confidence, order[:, count - 1 : count], axis=1)
-    return _answered(kept, hits, float(least.mean()), units)
+    answered = _answered(kept, hits, float(least.mean()), units)
+    exactly = count / n
+    return replace(answered, share=Estimate(exactly, exactly, exactly, n, "as stated"))
 
 
 def _answered(kept: NDArray[np.bool_], hits: NDArray[np.bool_], threshold: float, units: Units) -> Answered:

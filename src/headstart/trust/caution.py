@@ -153,6 +153,15 @@ class CautionReport:
         """Labels in a set on average; nan without sets."""
         return sum(size * share for size, share in enumerate(self.set_sizes, 1)) if self.set_sizes else float("nan")
 
+    def lines(self) -> list[str]:
+        """The figures people ask for first: how often right where it is sure, and what decisions cost."""
+        said = []
+        if self.sure is not None and self.sure.accuracy.defined and self.sure.share.value < 1:
+            said.append(f"accuracy {self.sure.accuracy} where it is sure, {self.sure.share.value:.1%} of pictures")
+        if self.costs is not None:
+            said.append(f"cost {self.costs.cheapest} a picture; always '{self.costs.blind_answer}' {self.costs.blind}")
+        return said
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         optional = {"sure": self.sure, "covered": self.covered, "unfamiliar": self.unfamiliar, "costs": self.costs}
