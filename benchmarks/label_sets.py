@@ -62,13 +62,15 @@ def main() -> None:
                 found[coverage].append(
                     (right.mean(), inside.sum(axis=1).mean(), bare[np.arange(len(test)), truth].mean())
                 )
+            assert caution.novelty is not None
             report = measure_caution(
                 caution,
                 proba[None],
                 truth,
-                measured_on="",
-                prior=np.full(len(images.classes), 1),
-                rows=rows[len(train) :],
+                measured_on="the rest",
+                prior=np.full(len(images.classes), 1 / len(images.classes)),
+                new=True,
+                novelty=caution.novelty.measure(rows[len(train) :]),
             )
             assert report.sure is not None
             assert report.unfamiliar is not None

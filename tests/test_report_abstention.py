@@ -26,8 +26,15 @@ def found(n: int = 300, *, sure: float = 1.2, held_out: bool = True) -> tuple[Ca
     rows, proba, y = pictures(n, 0, sure=sure)
     caution = learn_caution(rows, y, CLASSES, proba=proba, costs=COSTS)
     new, answers, truth = pictures(200, 1, sure=sure)
+    assert caution.novelty is not None
     report = measure_caution(
-        caution, answers[None], truth, measured_on="the test split", prior=[0.5, 0.5], rows=new if held_out else None
+        caution,
+        answers[None],
+        truth,
+        measured_on="the test split",
+        prior=[0.5, 0.5],
+        new=held_out,
+        novelty=caution.novelty.measure(new),
     )
     return caution, report
 
@@ -61,16 +68,16 @@ def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     text = words(*found(sure=14.0))
     assert "It would answer all pictures of the test split" in text
     assert "right for 100.0 %" in text
-    assert "A single label is right that often already" in text
+    assert "a single label is right that often already" in text
     rng = np.random.default_rng(0)
     proba = np.array([0.6, 0.4])[(np.arange(200)[:, None] + [0, 1]) // 1 % 2]
     y = rng.permutation(np.arange(200) % 2)
     caution = Caution(classes=CLASSES, sure_from=1.0, no_sets="Label sets need more.")
-    report = measure_caution(caution, proba[None], y, measured_on="the test split", prior=[0.5, 0.5])
+    report = measure_caution(caution, proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
     text = words(caution, report)
     assert "every answer is marked “unsure”" in text
     assert "Label sets need more." in text
-    bare = measure_caution(Caution(), proba[None], y, measured_on="the test split", prior=[0.5, 0.5])
+    bare = measure_caution(Caution(), proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
     assert abstention(Caution(), bare).sentences == ()
 
 
@@ -96,5 +103,5 @@ def test_the_figure_is_accessible_themed_and_always_the_same() -> None:
 @pytest.mark.parametrize("n", [2, 7, 50])
 def test_few_pictures_draw_too(n: int) -> None:
     _, proba, y = pictures(n, 3)
-    report = measure_caution(Caution(sure_from=0.7), proba[None], y, measured_on="few", prior=[0.5, 0.5])
+    report = measure_caution(Caution(sure_from=0.7), proba[None], y, measured_on="few", prior=[0.5, 0.5], new=True)
     assert curve_figure(report).startswith("<svg")

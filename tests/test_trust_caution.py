@@ -83,7 +83,9 @@ def test_only_some_pictures_may_have_been_judged() -> None:
 
 def test_the_report_measures_all_of_it_on_new_pictures(caution: Caution) -> None:
     rows, proba, y = pictures(400, 3)
-    report = measure_caution(caution, proba[None], y, measured_on="new", prior=[0.5, 0.5], rows=rows)
+    assert caution.novelty is not None
+    novelty = caution.novelty.measure(rows)
+    report = measure_caution(caution, proba[None], y, measured_on="new", prior=[0.5, 0.5], new=True, novelty=novelty)
     assert report.sure is not None
     assert report.covered is not None
     assert report.unfamiliar is not None
@@ -103,11 +105,13 @@ def test_the_report_measures_all_of_it_on_new_pictures(caution: Caution) -> None
 
 def test_out_of_fold_nothing_is_claimed_that_holds_by_construction(caution: Caution) -> None:
     _, proba, y = pictures(300, 0)
-    report = measure_caution(caution, np.stack([proba, proba]), y, measured_on="out of fold", prior=[0.5, 0.5])
+    report = measure_caution(
+        caution, np.stack([proba, proba]), y, measured_on="out of fold", prior=[0.5, 0.5], new=False
+    )
     assert report.covered is None
     assert report.unfamiliar is None
     assert report.sure is not None
-    bare = measure_caution(Caution(), proba[None], y, measured_on="out of fold", prior=[0.5, 0.5])
+    bare = measure_caution(Caution(), proba[None], y, measured_on="out of fold", prior=[0.5, 0.5], new=False)
     assert bare.sure is bare.costs is None
     assert bare.set_sizes == ()
     json.dumps(bare.to_dict(), allow_nan=False)

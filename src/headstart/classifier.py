@@ -363,7 +363,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         served = self._through(table, model.space)
         X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
         name = {"test": "the test split", "val": "the validation split"}[split]
-        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, familiar=familiar)
+        novelty = model.caution.novelty.measure(familiar) if model.caution.novelty else None
+        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, novelty=novelty)
 
     def _on_trial(self, trial: Trial) -> list[Measured]:
         """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
@@ -388,7 +389,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         index: NDArray[np.int64],
         *,
         measured_on: str,
-        familiar: NDArray[np.float32] | None = None,
+        novelty: NDArray[np.float64] | None = None,
     ) -> Measured:
         y, groups = self.images_.y, self.images_.groups[index]
         counts = np.bincount(y[self._train], minlength=len(self.images_.classes))
@@ -407,7 +408,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             y[index],
             measured_on=measured_on,
             prior=counts / counts.sum(),
-            rows=familiar,
+            new=novelty is not None,
+            novelty=novelty,
             groups=groups,
         )
         return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)

@@ -30,7 +30,7 @@ from headstart.images.transforms import augmented
 from headstart.report.abstention import abstention
 from headstart.report.page import CandidateRow, ReportContent, write_report
 from headstart.report.tuning import tuning
-from headstart.trust.caution import CautionReport
+from headstart.trust.caution import CautionReport, measure_caution
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
@@ -99,8 +99,12 @@ def train(
     )
 
 
-def evaluate_model(model: Model, source: Path, *, progress: Progress | None = None) -> tuple[Evaluation, list[str]]:
-    """Evaluate a model on labelled pictures it was not trained on; also the names and reasons of those left out.
+def evaluate_model(
+    model: Model, source: Path, *, progress: Progress | None = None
+) -> tuple[Evaluation, CautionReport, list[str]]:
+    """Evaluate a model on labelled pictures it was not trained on.
+
+    Also how its caution fares on them, and the names and reasons of pictures left out.
 
     Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Raises
     DataError for a class the model does not know.
@@ -125,17 +129,24 @@ def evaluate_model(model: Model, source: Path, *, progress: Progress | None = No
             expected="pictures", found="none that can be read", todo="see the reasons: " + "; ".join(left_out)
         )
         raise DataError(f"{source} cannot be evaluated", [problem])
-    counts = model.training["class_counts"]
+    proba = np.array([predictions[i].proba for i in read])
+    y, groups, measured_on = to_model[images.y[read]], images.groups[read], f"{len(read)} pictures of {source.name}"
+    counts = np.array([model.training["class_counts"][name] for name in model.classes])
     evaluation = evaluate(
-        np.array([predictions[i].proba for i in read]),
-        to_model[images.y[read]],
-        model.classes,
-        measured_on=f"{len(read)} pictures of {source.name}",
-        majority=int(np.argmax([counts[name] for name in model.classes])),
-        groups=images.groups[read],
-        seed=0,
+        proba, y, model.classes, measured_on=measured_on, majority=int(counts.argmax()), groups=groups, seed=0
     )
-    return evaluation, left_out
+    novelty = np.array([predictions[i].novelty for i in read], dtype=np.float64)
+    caution = measure_caution(
+        model.caution,
+        proba[None],
+        y,
+        measured_on=measured_on,
+        prior=counts / counts.sum(),
+        new=True,
+        novelty=novelty if model.caution.novelty else None,
+        groups=groups,
+    )
+    return evaluation, caution, left_out
 
 
 def _check_destination(source: Path, folder: Path) -> None:

@@ -142,14 +142,16 @@ def evaluate(
 
     model = Model.load(run)
     with showing_progress() as progress:
-        evaluation, left_out = evaluate_model(model, photos, progress=progress)
+        evaluation, caution, left_out = evaluate_model(model, photos, progress=progress)
     if as_json:
-        print_json({**evaluation.to_dict(), "left_out": left_out})
+        print_json({**evaluation.to_dict(), "caution": caution.to_dict(), "left_out": left_out})
     else:
         typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
         typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
         typer.echo(f"macro-F1 {evaluation.macro_f1}")
         typer.echo(f"log-loss {evaluation.log_loss}")
+        for line in caution.lines():
+            typer.echo(line)
         typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
     for line in left_out:
         say(f"left out: {line}")

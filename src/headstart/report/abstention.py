@@ -45,7 +45,8 @@ def abstention(caution: Caution, report: CautionReport) -> Section:
     return Section(
         id="abstention",
         title="When it should not answer",
-        aside="A model that may pass on what it is least sure of is right more often on the rest.",
+        aside="A model that may pass on what it is least sure of is right more often on the rest. The band is the "
+        f"95{THIN}% interval.",
         sentences=tuple(sentence for sentence in sentences if sentence),
         figures=(curve_figure(report),),
         table=Table(
@@ -70,9 +71,9 @@ def curve_figure(report: CautionReport) -> str:
 
     right = 1 - report.curve.risk
     shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
-    figure = _blank(WIDTH, PLOT + 74)
+    figure = _blank(WIDTH, PLOT + 86)
     canvas = _canvas(figure)
-    axes = _axes(figure, left=52, top=20, right=16, bottom=54)
+    axes = _axes(figure, left=52, top=32, right=16, bottom=54)
     lowest = min(float(shown.min()), *(one.accuracy.low for one in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
@@ -128,14 +129,15 @@ def _sure(report: CautionReport) -> str:
 def _sets(caution: Caution, report: CautionReport) -> str:
     if caution.sets is None:
         return caution.no_sets
-    single = report.set_sizes[0]
-    asked = _percent(report.coverage, 0)
-    text = (
-        f"Asked for label sets that hold the true class {asked} of the time, it names {report.mean_set_size:.2f} "
-        f"classes on average, and one alone for {_percent(single, 0)} of pictures."
-    )
+    single, asked = report.set_sizes[0], _percent(report.coverage, 0)
+    text = f"Asked for label sets that hold the true class {asked} of the time, it names "
     if single == 1:
-        text += " A single label is right that often already; ask for a higher coverage to see what else is possible."
+        text += (
+            "one class for every picture: a single label is right that often already. `predict --coverage` with a "
+            "higher share shows which classes cannot be ruled out."
+        )
+    else:
+        text += f"{report.mean_set_size:.2f} classes on average, and one alone for {_percent(single, 0)} of pictures."
     if report.covered is not None:
         text += f" They held it for {_percent(report.covered.value)} ({_between(report.covered)})."
     return text

@@ -211,13 +211,15 @@ def measure_caution(
     *,
     measured_on: str,
     prior: ArrayLike,
-    rows: NDArray[np.floating] | None = None,
+    new: bool,
+    novelty: NDArray[np.floating] | None = None,
     groups: ArrayLike | None = None,
 ) -> CautionReport:
     """How caution fares on labelled pictures: probabilities (repeats, n, k), classes (n,), groups (n,).
 
-    ``rows`` (n, d) of pictures that are not in training; None if these are the pictures of training, judged out of
-    fold: then how often sets cover and pictures are familiar is what was asked for, by construction, and is left out.
+    ``prior`` (k,): shares of the classes in training. ``novelty`` (n,): as measured. Pictures that are not ``new`` are
+    those of training, judged out of fold: how often sets cover and pictures are familiar is then what was asked for,
+    by construction, and is left out.
     """
     n, k = proba.shape[1:]
     units = Units.of(n, groups)
@@ -228,16 +230,13 @@ def measure_caution(
 
     sets = caution.sets
     inside = None if sets is None else np.stack([sets.sets(one, caution.coverage) for one in proba])
-    held_out = rows is not None
     return CautionReport(
         measured_on=measured_on,
         curve=risk_coverage(proba, y, groups),
         sure=None if caution.sure_from is None else answered_above(caution.sure_from, proba, y, groups),
         coverage=caution.coverage,
         set_sizes=() if inside is None else tuple(float((inside.sum(axis=2) == s + 1).mean()) for s in range(k)),
-        covered=share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and held_out else None,
-        unfamiliar=share((caution.novelty.measure(rows) > 1).astype(np.float64))
-        if caution.novelty and rows is not None
-        else None,
+        covered=share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
+        unfamiliar=share((novelty > 1).astype(np.float64)) if novelty is not None and new else None,
         costs=measure_costs(caution.costs, proba, y, prior=prior, groups=groups) if caution.costs else None,
     )
