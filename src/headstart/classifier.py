@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,15 +27,11 @@ from headstart.features.table import FeatureTable
 from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
 from headstart.images.transforms import Geometry
-from headstart.training.heads import LinearHead
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
+from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
 from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
 from headstart.trust.costs import Costs, read_costs
 
-if TYPE_CHECKING:
-    from headstart.training.selection import Setting, Trial
-
-FINETUNE = ("auto", "never", "always")
 PathLike = str | Path
 
 
@@ -73,7 +69,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
         model_: the deployable :class:`headstart.deploy.artifact.Model`.
         choice_: the head that was chosen, and every candidate that was looked at.
-        trial_: how the fine-tuned network did against it; None where it was not tried.
+        selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
@@ -145,24 +141,31 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
             start = time.monotonic()
-            self.trial_, self.trial_reason_ = self._trial(table, options, deadline)
-            space, output, head = self._served(table, options)
-            if self.trial_:
+            self.selection_: Selection = select(
+                table,
+                self._train,
+                self.choice_,
+                options,
+                self._setting(),
+                finetune=self.finetune,
+                deadline=deadline,
+            )
+            if self.selection_.trial:
                 self.timings_["fine-tuning"] = time.monotonic() - start
 
             # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
             start = time.monotonic()
-            caution = self._caution(table, space, costs)
+            caution = self._caution(table, costs)
             self.timings_["learning when not to answer"] = time.monotonic() - start
 
         self.model_ = Model(
             classes=self.images_.classes,
-            space=space,
-            output=output,
-            head=head,
+            space=self.selection_.space,
+            output=self.selection_.output,
+            head=self.selection_.head,
             backbone=self._backbone_facts,
             training=self._training_facts(),
-            notes=space.runtime.notes,
+            notes=self.selection_.space.runtime.notes,
             caution=caution,
         )
         return self
@@ -184,8 +187,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
                 if held_out:
                     parts = [self._on_split(table, split) for split in held_out]
-                elif self.trial_ and self.trial_.kept:
-                    parts = self._on_trial(self.trial_)
+                elif self.selection_.trial and self.selection_.fine_tuned:
+                    parts = self._on_trial(self.selection_.trial)
                 else:
                     parts = [self._out_of_fold(table)]
             self._measured: tuple[Measured, ...] = tuple(parts)
@@ -272,46 +275,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cache = Path(self.cache) if self.cache else cache_folder()
         return record, locate(record, file=file, random=random), cache
 
-    def _trial(self, table: FeatureTable, options: ProbeOptions, deadline: float | None) -> tuple[Trial | None, str]:
-        """The fine-tuned network against the probe, and in words what came out, or why it was not tried."""
-        from headstart.training import selection
-
-        if self.finetune == "never":
-            return None, ""
-        always = self.finetune == "always"
-        y = self.images_.y[self._train]
-        if not always and (reason := selection.nothing_to_win(self.choice_, y, options)):
-            return None, reason
-        if deadline is not None and not always:
-            needed = selection.seconds_for(table, self.choice_, len(y))
-            if time.monotonic() + needed > deadline:
-                return None, f"Fine-tuning was not tried: the budget does not reach to its {needed:.0f} seconds."
-        trial = selection.attempt(table, self._train, self.choice_, options, self._setting(), always=always)
-        return trial, trial.reason
-
-    def _served(self, table: FeatureTable, options: ProbeOptions) -> tuple[Space, str, LinearHead]:
-        """The network, the row of it that is read, and the head that reads it."""
-        candidate, trial = self.choice_.candidate, self.trial_
-        if trial is None or not trial.kept:
-            return table.space(candidate.size), candidate.output, self.choice_.head
-        from headstart.training import selection
-
-        tuned = selection.final(table, self._train, trial, self.choice_, options, self._setting())
-        space, head = tuned.deploy(
-            tuned.mixed(trial.share),
-            cache=self._setting().cache,
-            temperature=trial.temperature,
-            device=self.device,
-            precision=self.precision,
-        )
-        return space, "tuned", head
-
-    def _caution(self, table: FeatureTable, space: Space, costs: Costs | None) -> Caution:
+    def _caution(self, table: FeatureTable, costs: Costs | None) -> Caution:
         """When not to answer, from training pictures that the network or the head judged without knowing them."""
-        train, trial = self._train, self.trial_
-        kept = trial if trial and trial.kept else None
+        train, chosen = self._train, self.selection_
+        kept = chosen.trial if chosen.fine_tuned else None
         return learn_caution(
-            self._through(table, space).rows(space.geometry.size, FAMILIAR, train),
+            table.through(chosen.space).rows(chosen.space.geometry.size, FAMILIAR, train),
             self.images_.y[train],
             self.images_.classes,
             proba=kept.tuned if kept else self.choice_.proba,
@@ -321,20 +290,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.random_state,
         )
 
-    @staticmethod
-    def _through(table: FeatureTable, space: Space) -> FeatureTable:
-        """The same pictures through the network that is served."""
-        return FeatureTable(
-            table.images,
-            lambda size: space,
-            table.store,
-            spaces={space.geometry.size: space},
-            progress=table.progress,
-        )
-
     def _setting(self) -> Setting:
-        from headstart.training.selection import Setting
-
         record, weights, cache = self._network()
         return Setting(
             backbone=record,
@@ -354,13 +310,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "random_state": self.random_state,
             "head": str(self.choice_.candidate),
             "strength": self.choice_.strength,
-            "fine_tuned": bool(self.trial_ and self.trial_.kept),
+            "fine_tuned": self.selection_.fine_tuned,
         }
 
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
         model, size = self.model_, self.model_.space.geometry.size
-        served = self._through(table, model.space)
+        served = table.through(model.space)
         X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
         name = {"test": "the test split", "val": "the validation split"}[split]
         novelty = model.caution.novelty.measure(familiar) if model.caution.novelty else None

@@ -92,7 +92,7 @@ def train(
         evaluation=measured[0].evaluation,
         lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
         choice_reason=classifier.choice_.reason,
-        trial_reason=classifier.trial_reason_,
+        trial_reason=classifier.selection_.reason,
         caution=measured[0].caution,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
@@ -186,7 +186,7 @@ def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
 
 
 def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
-    choice = classifier.choice_
+    choice, chosen = classifier.choice_, classifier.selection_
     return {
         "command": command,
         "options": {
@@ -214,7 +214,7 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
                 for score in choice.board
             ],
         },
-        "finetune": classifier.trial_.to_dict() if classifier.trial_ else {"reason": classifier.trial_reason_},
+        "finetune": chosen.trial.to_dict() if chosen.trial else {"kept": False, "reason": chosen.reason},
         "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
     }
 
@@ -224,10 +224,9 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
     geometry = model.space.geometry
     nine = gallery.one_of_each(images, 9)
     runtime = model.space.runtime
-    kept = classifier.trial_ is not None and classifier.trial_.kept
     made = {
         "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
-        "Network": "fine-tuned" if kept else "frozen",
+        "Network": "fine-tuned" if classifier.selection_.fine_tuned else "frozen",
         "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
         "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
         "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
@@ -264,7 +263,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
         sections=tuple(
             one
             for one in (
-                tuning(classifier.trial_, classifier.trial_reason_),
+                tuning(classifier.selection_.trial, classifier.selection_.reason),
                 abstention(model.caution, measured[0].caution),
             )
             if one
