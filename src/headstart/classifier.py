@@ -18,7 +18,7 @@ from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
 from headstart.backbones.weights import Weights, locate
-from headstart.deploy.artifact import Model
+from headstart.deploy.artifact import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress, Space
@@ -30,6 +30,8 @@ from headstart.images.grouping import grouped_by
 from headstart.images.transforms import Geometry
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
 from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
+from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
+from headstart.trust.costs import Costs, read_costs
 from headstart.trust.duplicates import find_duplicates
 from headstart.trust.leak import Leak, measure_leak
 from headstart.trust.mending import mend
@@ -46,6 +48,8 @@ class Measured:
     """(n,) positions in the image set."""
     proba: NDArray[np.float64]
     """(n, k) probabilities; the mean over repeats where there were several."""
+    caution: CautionReport
+    """What leaving doubtful answers out would give, on the same pictures."""
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -63,6 +67,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
         group_by: what names the pictures that belong together (one patient, one burst) and so never cross a fold: a
             column of the table, or a regular expression on the path below the folder, whose first group counts.
+        cost: a CSV or JSON file with what each answer costs for each truth, see :mod:`headstart.trust.costs`.
         random_state: seed of folds, samples and resampling.
         cache: folder of the feature store; by default the platform's cache folder.
 
@@ -89,6 +94,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "auto",
         precision: str = "auto",
         group_by: str | None = None,
+        cost: PathLike | None = None,
         random_state: int = 0,
         cache: PathLike | None = None,
     ) -> None:
@@ -101,6 +107,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.device = device
         self.precision = precision
         self.group_by = group_by
+        self.cost = cost
         self.random_state = random_state
         self.cache = cache
 
@@ -128,6 +135,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.group_by is not None:
             table_file = Path(X) if isinstance(X, (str, Path)) and Path(X).is_file() else None
             images = grouped_by(images, self.group_by, table_file)
+        costs = None if self.cost is None else read_costs(Path(self.cost), images.classes)
         self.timings_ = {"reading the folder": time.monotonic() - began}
 
         with self._table(images, progress) as table:
@@ -163,6 +171,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.selection_.trial:
                 self.timings_["fine-tuning"] = time.monotonic() - start
 
+            # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
+            start = time.monotonic()
+            caution = self._caution(table, costs)
+            self.timings_["learning when not to answer"] = time.monotonic() - start
+
         self.model_ = Model(
             classes=self.images_.classes,
             space=self.selection_.space,
@@ -171,6 +184,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             backbone=self._backbone_facts,
             training=self._training_facts(),
             notes=self.selection_.space.runtime.notes,
+            caution=caution,
         )
         return self
 
@@ -304,6 +318,21 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cache = Path(self.cache) if self.cache else cache_folder()
         return record, locate(record, file=file, random=random), cache
 
+    def _caution(self, table: FeatureTable, costs: Costs | None) -> Caution:
+        """When not to answer, from training pictures that the network or the head judged without knowing them."""
+        train, chosen = self._train, self.selection_
+        kept = chosen.trial if chosen.fine_tuned else None
+        return learn_caution(
+            table.through(chosen.space).rows(chosen.space.geometry.size, FAMILIAR, train),
+            self.images_.y[train],
+            self.images_.classes,
+            proba=kept.tuned if kept else self.choice_.proba,
+            judged=np.searchsorted(train, kept.index) if kept else None,
+            groups=self.images_.groups[train],
+            costs=costs,
+            seed=self.random_state,
+        )
+
     def _setting(self) -> Setting:
         record, weights, cache = self._network()
         return Setting(
@@ -330,12 +359,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
         model, size = self.model_, self.model_.space.geometry.size
-        served = FeatureTable(
-            table.images, lambda size: model.space, table.store, spaces={size: model.space}, progress=table.progress
-        )
-        X = served.rows(size, model.output, index)
+        served = table.through(model.space)
+        X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
         name = {"test": "the test split", "val": "the validation split"}[split]
-        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name)
+        novelty = model.caution.novelty.measure(familiar) if model.caution.novelty else None
+        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, novelty=novelty)
 
     def _on_trial(self, trial: Trial) -> list[Measured]:
         """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
@@ -354,18 +382,36 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         name = f"{options.n_splits}-fold nested cross-validation"
         return self._measure(proba, self._train, measured_on=f"{name}, {repeats} times" if repeats > 1 else name)
 
-    def _measure(self, proba: NDArray[np.float64], index: NDArray[np.int64], *, measured_on: str) -> Measured:
-        y = self.images_.y
+    def _measure(
+        self,
+        proba: NDArray[np.float64],
+        index: NDArray[np.int64],
+        *,
+        measured_on: str,
+        novelty: NDArray[np.float64] | None = None,
+    ) -> Measured:
+        y, groups = self.images_.y, self.images_.groups[index]
+        counts = np.bincount(y[self._train], minlength=len(self.images_.classes))
         evaluation = evaluate(
             proba,
             y[index],
             self.images_.classes,
             measured_on=measured_on,
-            majority=int(np.bincount(y[self._train]).argmax()),
-            groups=self.images_.groups[index],
+            majority=int(counts.argmax()),
+            groups=groups,
             seed=self.random_state,
         )
-        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0))
+        caution = measure_caution(
+            self.model_.caution,
+            proba,
+            y[index],
+            measured_on=measured_on,
+            prior=counts / counts.sum(),
+            new=novelty is not None,
+            novelty=novelty,
+            groups=groups,
+        )
+        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)
 
 
 def default_sizes(input_size: int) -> tuple[int, ...]:

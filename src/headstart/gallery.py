@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.deploy.answers import Judged
+from headstart.deploy.judged import Judged
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
 from headstart.images.names import below

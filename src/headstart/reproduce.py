@@ -24,8 +24,8 @@ from headstart import gallery, recipe_page
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate
-from headstart.deploy.answers import write_judged
 from headstart.deploy.artifact import write_json
+from headstart.deploy.judged import write_judged
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress

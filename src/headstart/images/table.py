@@ -49,7 +49,7 @@ class Column:
 
 def read_column(source: Path, name: str) -> Column:
     """What a CSV that `read_table` has read says of its pictures under the column ``name``, in any case."""
-    header, rows = _parsed(source)
+    header, rows = parse(source)
     values = {}
     for _, cells in rows:
         cell = dict(zip(header, (text.strip() for text in cells), strict=False))

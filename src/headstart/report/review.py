@@ -47,8 +47,8 @@ def todo(review: str, command: str) -> Section:
         id="todo",
         title="What to do with it",
         sentences=(
-            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME into "
-            "the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
+            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME "
+            "into the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
             command,
             "It writes a table to train on. The pictures themselves are never touched.",
         ),
@@ -122,8 +122,8 @@ def _shortcuts(findings: Findings) -> Section | None:
             "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
             f"an effect of {EFFECT:g}, or {EFFECT_OUTSIDE:g} where the fact is not in the picture, and less than "
             f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
-            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which no "
-            "picture differs are not listed."
+            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which "
+            "no picture differs are not listed."
         ),
     )
 
