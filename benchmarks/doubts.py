@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.checkup import findings_of
 from headstart.classifier import ImageClassifier
+from headstart.doubts import findings_of
 from headstart.images.decode import decode, encode
 from headstart.images.facts import gather
 from headstart.images.folder import ImageSet, scan

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 from headstart import ImageClassifier
+from headstart.doubts import leak_of
 from headstart.errors import DataError, OptionError
 from headstart.images.decode import encode
 from pictures import draw, write_folder
@@ -133,7 +134,7 @@ def test_copies_of_what_is_tested_on_are_not_trained_on(tmp_path: Path) -> None:
     assert {out.path.name for out in classifier.images_.left_out} == {"copy0", "copy1", "copy2"}
     assert classifier.model_.training["pictures"] == 20
     assert classifier.evaluation_.n == 20
-    leak = classifier.leak()
+    leak = leak_of(classifier)
     assert leak is not None
     assert (leak.copied, leak.flattery.n) == (3, 20)
     assert leak.mended == classifier.evaluation_.accuracy.value
@@ -141,5 +142,5 @@ def test_copies_of_what_is_tested_on_are_not_trained_on(tmp_path: Path) -> None:
 
 def test_group_by_names_what_belongs_together(photos: Path, fitted: ImageClassifier) -> None:
     classifier = ImageClassifier(sizes=[224], finetune="never", group_by=r"(\d)\.jpeg$").fit(photos)
-    assert fitted.leak() is None
+    assert leak_of(fitted) is None
     assert len(np.unique(classifier.images_.groups)) == 10

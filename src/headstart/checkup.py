@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from headstart import gallery
-from headstart.backbones import catalog
 from headstart.classifier import ImageClassifier
+from headstart.doubts import findings_of
 from headstart.errors import OptionError, Problem
-from headstart.features.extract import Progress, Silent
-from headstart.images import facts
+from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.report import review
 from headstart.report.page import PlainPage, write_report
 from headstart.trust import decisions
-from headstart.trust.check import Findings, check
+from headstart.trust.check import Findings
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
 
@@ -74,23 +73,6 @@ class Checkup:
             "left_out": {gallery.name_of(images, out.path): out.reason for out in images.left_out},
             "seconds": round(self.seconds, 2),
         }
-
-
-def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -> Findings:
-    """Check the pictures that a classifier was fitted on."""
-    images = classifier.images_
-    proba, X = classifier.unseen(progress)
-    with (progress or Silent()).stage("looking at the files", 1):
-        gathered = facts.gather(images.paths)
-    return check(
-        images,
-        proba,
-        X,
-        audit=classifier.audit_,
-        facts=gathered,
-        input_size=catalog.get(classifier.backbone).input_size,
-        seed=classifier.random_state,
-    )
 
 
 def check_pictures(

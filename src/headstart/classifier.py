@@ -33,7 +33,6 @@ from headstart.training.selection import FINETUNE, Selection, Setting, Trial, se
 from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
 from headstart.trust.costs import Costs, read_costs
 from headstart.trust.duplicates import find_duplicates
-from headstart.trust.leak import Leak, measure_leak
 from headstart.trust.mending import mend
 
 PathLike = str | Path
@@ -126,7 +125,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         began = time.monotonic()
         deadline = None if self.budget is None else began + self.budget
-        options = self._options()
+        options = self.options()
         self._spaces: dict[int, Space] = {}  # networks that are ready to run, by input size
         self.__dict__.pop("_measured", None)
 
@@ -138,7 +137,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         costs = None if self.cost is None else read_costs(Path(self.cost), images.classes)
         self.timings_ = {"reading the folder": time.monotonic() - began}
 
-        with self._table(images, progress) as table:
+        with self.table(images, progress) as table:
             # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────
             failed = table.fill(options.sizes[0])
             table.images = images.without({images.paths[i]: why for i, why in failed.items()})
@@ -201,7 +200,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "choice_")
         if not hasattr(self, "_measured"):
             start = time.monotonic()
-            with self._table(self.images_, progress) as table:
+            with self.table(progress=progress) as table:
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
                 if held_out:
                     parts = [self._on_split(table, split) for split in held_out]
@@ -212,31 +211,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._measured: tuple[Measured, ...] = tuple(parts)
             self.timings_["evaluation"] = time.monotonic() - start
         return self._measured
-
-    def leak(self, progress: Progress | None = None) -> Leak | None:
-        """What training on copies of held-out pictures would have added to the accuracy; None if there were none."""
-        check_is_fitted(self, "choice_")
-        if not len(self.mended_.dropped):
-            return None
-        with self._table(self.mended_.found.images, progress) as table:
-            return measure_leak(table, self.mended_, self.choice_, self._options())
-
-    def unseen(self, progress: Progress | None = None) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """Of every picture in ``images_``: probabilities (n, k) from a head not fitted on it, and features (n, d).
-
-        Training pictures are judged out of fold, the others by the head itself. The features are the backbone's last
-        layer at the smallest size. Good for doubting pictures; an accuracy would be flattered by the choice of a head.
-        """
-        check_is_fitted(self, "choice_")
-        everything = np.arange(len(self.images_))
-        others = np.flatnonzero(self.images_.split != "train")
-        proba = np.empty((len(everything), len(self.classes_)))
-        proba[self._train] = self.choice_.proba
-        with self._table(self.images_, progress) as table:
-            if len(others):
-                X = table.rows(self.choice_.candidate.size, self.choice_.candidate.output, others)
-                proba[others] = self.choice_.head.predict_proba(X)
-            return proba, table.rows(self._options().sizes[0], "last", everything)
 
     def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
         """Calibrated probabilities (n, k), a row per path. Raises DataError naming every unreadable picture."""
@@ -274,7 +248,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _train(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.images_.split == "train")
 
-    def _options(self) -> ProbeOptions:
+    def options(self) -> ProbeOptions:
+        """What may be tried. Raises OptionError with everything that is wrong with the parameters."""
         sizes = tuple(sorted(self.sizes)) if self.sizes else default_sizes(catalog.get(self.backbone).input_size)
         problems = []
         if sizes[0] < 32:
@@ -293,7 +268,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return ProbeOptions(sizes=sizes, seed=self.random_state, balanced=self.class_weight == "balanced")
 
     @contextmanager
-    def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
+    def table(self, images: ImageSet | None = None, progress: Progress | None = None) -> Iterator[FeatureTable]:
+        """Features, at any size, of the pictures it was fitted on or of others; from the store as far as they are there."""
         record, weights, cache = self._network()
         self._backbone_facts = {
             "name": record.name,
@@ -309,7 +285,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Space(runtime=runtime, geometry=geometry)
 
         with open_store(cache) as store:
-            yield FeatureTable(images, space_at, store, spaces=self._spaces, progress=progress)
+            yield FeatureTable(images or self.images_, space_at, store, spaces=self._spaces, progress=progress)
 
     def _network(self) -> tuple[Backbone, Weights, Path]:
         record = catalog.get(self.backbone)
@@ -375,7 +351,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def _out_of_fold(self, table: FeatureTable) -> Measured:
-        options = self._options()
+        options = self.options()
         within = tuple(size for size in options.sizes if size not in self.choice_.beyond_budget)
         repeats = repeats_for(len(self._train))
         proba = nested_proba(table, self._train, replace(options, sizes=within), repeats=repeats)

@@ -25,6 +25,7 @@ from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.deploy.judged import write_judged
+from headstart.doubts import leak_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
@@ -270,7 +271,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for one in (
                 tuning(classifier.selection_.trial, classifier.selection_.reason),
                 duplicates(
-                    classifier.mended_, classifier.leak(), partial(gallery.captioned, classifier.mended_.found.images)
+                    classifier.mended_, leak_of(classifier), partial(gallery.captioned, classifier.mended_.found.images)
                 ),
                 abstention(model.caution, measured[0].caution),
             )
