@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
-from headstart.backbones.weights import Weights, locate
+from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.deploy.artifact import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -180,7 +180,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             space=self.selection_.space,
             output=self.selection_.output,
             head=self.selection_.head,
-            backbone=self._backbone_facts,
+            backbone=self._origin,
             training=self._training_facts(),
             notes=self.selection_.space.runtime.notes,
             caution=caution,
@@ -269,15 +269,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @contextmanager
     def table(self, images: ImageSet | None = None, progress: Progress | None = None) -> Iterator[FeatureTable]:
-        """Features, at any size, of the pictures it was fitted on or of others; from the store as far as they are there."""
+        """Features at any size, of the pictures it was fitted on or of others; from the store where they are there."""
         record, weights, cache = self._network()
-        self._backbone_facts = {
-            "name": record.name,
-            "architecture": record.architecture,
-            "licence": record.licence if weights.origin in ("bundled", "hub") else "that of the weights given",
-            "weights": weights.origin,
-            "sha256": weights.sha256,
-        }
+        self._origin = origin_of(record, weights)
 
         def space_at(size: int) -> Space:
             runtime = prepare(record, weights, size=size, cache=cache, device=self.device, precision=self.precision)

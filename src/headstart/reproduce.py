@@ -6,13 +6,14 @@
     metrics.json        every metric with its interval and what it was measured on; the best epoch beside it, labelled
     predictions.csv     path, label, predicted label and probabilities of the pictures it was measured on
     predictions.npz     the same as arrays: path, classes, y, predicted, proba
+    model/              the trained network, for `headstart predict`
     report.html         the same for people, with the curves of all phases in one figure
     checkpoint          what an interrupted run goes on from
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,8 @@ from numpy.typing import NDArray
 from headstart import gallery, recipe_page
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.weights import Weights, locate
-from headstart.deploy.artifact import write_json
+from headstart.backbones.weights import Weights, locate, origin_of
+from headstart.deploy.artifact import Model, write_json
 from headstart.deploy.judged import write_judged
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -180,6 +181,7 @@ def run(
         checkpoint=folder / "checkpoint",
         progress=progress,
     )
+    _save(tuned, images, train, origin_of(backbone, located), recipe, folder / "model")
     index, proba, _ = honest = _honest(tuned, images, val, test)
     all_held_out = _all_held_out(tuned, val, test, proba)
     elsewhere = list(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else []
@@ -228,6 +230,17 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
         batches = -(-len(val) // BATCH) // 5
         split[np.random.default_rng(seed).permutation(val)[: batches * BATCH]] = "test"
     return replace(images, split=split)
+
+
+def _save(
+    tuned: FineTuned, images: ImageSet, train: NDArray[np.int64], origin: Mapping[str, str], recipe: Recipe, to: Path
+) -> None:
+    """Write the model directory, which `headstart predict` opens."""
+    space, head = tuned.deploy(cache=cache_folder())
+    counts = np.bincount(images.y[train], minlength=len(images.classes)).tolist()
+    training = {"pictures": len(train), "class_counts": dict(zip(images.classes, counts, strict=True))}
+    training |= {"fingerprint": images.fingerprint(), "recipe": recipe.name}
+    Model(classes=images.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
 
 
 def _weights(backbone: Backbone, weights: str | None) -> Weights:
