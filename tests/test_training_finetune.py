@@ -20,7 +20,7 @@ from headstart.images.folder import scan
 from headstart.training.finetune import finetune
 from headstart.training.heads import LinearHead
 from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
-from headstart.training.trainee import State
+from headstart.training.trainee import State, Trainee
 from headstart.training.tuned import FineTuned
 
 TINY = "test_efficientnet.r160_in1k"
@@ -261,3 +261,32 @@ def test_a_probe_is_where_it_begins(photos: Path, cache: Path) -> None:
     out = tune(photos, cache, replace(PLAN, head=Head(start="probe"), phases=(still,)), probe=probe)
     assert out.history.initial_loss == pytest.approx(out.history.epochs[0].val_loss, abs=1e-4)
     assert torch.equal(out.last["head.0.weight"], torch.from_numpy(weight.T / 2))
+
+
+def test_a_clipped_gradient_takes_steps_no_longer_than_that(photos: Path, cache: Path) -> None:
+    def moved(clip: float | None) -> float:
+        phase = Phase(epochs=1, optimiser=Optimiser(name="sgd", lr=1.0), batch_size=30, clip=clip)
+        plan = replace(PLAN, head=Head(), phases=(phase,))  # one step
+        backbone = catalog.get(TINY)
+        start = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2).state()
+        end = tune(photos, cache, plan).last
+        return float(torch.cat([(end[name] - start[name]).flatten() for name in end]).norm())
+
+    free = moved(None)
+    assert free > 1e-4
+    assert moved(free / 4) == pytest.approx(free / 4, rel=1e-3)
+    assert moved(free * 4) == pytest.approx(free, rel=1e-5)
+
+
+def test_balanced_classes_count_the_same(photos: Path, cache: Path) -> None:
+    """With 4 of one class and 15 of the other the rare one is given more probability if classes count the same."""
+    y = scan(photos).y
+    train = np.r_[np.flatnonzero(y == 0)[5:20], np.flatnonzero(y == 1)[5:9]]
+    val = np.r_[np.flatnonzero(y == 0)[:5], np.flatnonzero(y == 1)[:5]]
+    phase = Phase(epochs=10, optimiser=Optimiser(name="adam", lr=3e-2), batch_size=8)
+    plan = replace(PLAN, head=Head(), augment=Augment(kind="none"), phases=(phase,))
+    rare = [
+        tune(photos, cache, replace(plan, balanced=balanced), train=train, val=val).last_proba[:, 1].mean()
+        for balanced in (False, True)
+    ]
+    assert rare[1] > rare[0] + 0.1
