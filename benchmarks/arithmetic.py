@@ -6,7 +6,16 @@ Forward and backward of a batch of 8 from the cut up, variants in turn, median o
 gradient in bf16 to the one in f32 on pictures of noise. CPU time, because it hardly depends on what else runs; the
 spread between rounds is 2 to 5 %. On a Zen 4 EPYC with AVX512-BF16, milliseconds:
 
-EXPECTED
+                                        f32 last   f32 first   bf16 last  bf16 first
+    efficientnet_lite0 blocks.6 224          3.8         4.2         2.5         2.6
+    efficientnet_lite0 blocks.5 224         15.0        20.0        29.8        21.7
+    efficientnet_lite0 blocks.4 224         30.1        38.7        44.2        33.0
+    efficientnet_lite0 all 224              77.5        78.2        98.4        98.4
+    mobilenetv2_100 blocks.4.1 160           6.1         7.8         6.7         8.0
+    resnet18 all 224                       121.5       123.8        60.8        62.1
+
+in batches of 16 but for the two whole networks; on a machine with much else to do all of it is slower by up to a fifth,
+in the same order. Cosines are 0.999 and more.
 
 So channels last is never clearly slower in f32, and is a rule; whether bf16 wins depends on the layers, and is measured
 by `headstart.training.arithmetic`.
@@ -32,8 +41,6 @@ CASES = {
     "others": [
         ("mobilenetv2_100", "blocks.4.1.conv_dw", 160),
         ("resnet18", "all", 224),
-        ("vgg16", "last:3", 180),
-        ("vit_tiny_patch16_224", "last:3", 224),
     ],
 }
 FORMATS = {"last": torch.channels_last, "first": torch.contiguous_format}

@@ -26,10 +26,12 @@ from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate
 from headstart.deploy.artifact import write_json
+from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.features.store import cache_folder
+from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, display, scan
 from headstart.images.splits import holdout
 from headstart.recipe_page import Told, describe, epoch_line
@@ -167,6 +169,7 @@ def run(
     located = _weights(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)
     train, val, test = (np.flatnonzero(images.split == split) for split in ("train", "val", "test"))
+    _check_pictures(pictures)
     folder.mkdir(parents=True, exist_ok=True)
     tuned = finetune(
         backbone,
@@ -180,6 +183,10 @@ def run(
         checkpoint=folder / "checkpoint",
         progress=progress,
     )
+    if not tuned.history.epochs:
+        todo = "lower the learning rate of the recipe's plan, or use other weights"
+        problem = Problem(expected="a loss that falls", found="; ".join(tuned.notes), todo=todo)
+        raise DataError(f"recipe {recipe.name} could not be trained", [problem])
     index, proba, _ = honest = _honest(tuned, images, val, test)
     all_held_out = _all_held_out(tuned, val, test, proba)
     elsewhere = list(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else []
@@ -228,6 +235,19 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
         batches = -(-len(val) // BATCH) // 5
         split[np.random.default_rng(seed).permutation(val)[: batches * BATCH]] = "test"
     return replace(images, split=split)
+
+
+def _check_pictures(paths: Sequence[Path]) -> None:
+    """Before hours of training, not after. Raises DataError naming every one that cannot be read."""
+    problems = []
+    for path in paths:
+        try:
+            decode(path)
+        except UnreadablePictureError as error:
+            todo = "give another picture"
+            problems.append(Problem(expected=f"{display(path)}: a picture", found=error.reason, todo=todo))
+    if problems:
+        raise DataError("pictures to be answered", problems)
 
 
 def _weights(backbone: Backbone, weights: str | None) -> Weights:
