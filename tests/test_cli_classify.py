@@ -56,6 +56,30 @@ def test_predict_takes_folders_globs_and_a_list(run: Path, photos: Path) -> None
     assert json.loads(folder.stdout) == json.loads(pattern.stdout) == json.loads(listed.stdout)
 
 
+def test_predict_says_what_is_doubtful_and_decides_by_cost(run: Path, photos: Path, tmp_path: Path) -> None:
+    strange = tmp_path / "blobs.jpg"
+    strange.write_bytes(encode(draw("blobs", 7), format="JPEG"))
+    costs, table = tmp_path / "costs.csv", tmp_path / "answers.csv"
+    costs.write_text("truth,rings,ask\nrings,0,1\nstripes,1000000,1\n")
+    words = ["predict", run, photos / "stripes" / "000.jpeg", strange, "--coverage", "0.95", "--cost", costs]
+    done = headstart(*words, "--csv", table, "--json")
+    assert done.returncode == 0, done.stderr
+    familiar, other = json.loads(done.stdout)["predictions"]
+    assert (familiar["unfamiliar"], other["unfamiliar"]) == (False, True)
+    assert familiar["novelty"] < 1 < other["novelty"]
+    assert familiar["label_set"][0] == "stripes"
+    assert familiar["answer"] == "ask"
+    with table.open(newline="", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert [row["unfamiliar"] for row in written] == ["no", "yes"]
+    assert json.loads(written[0]["label_set"]) == familiar["label_set"]
+    line = headstart("predict", run, strange).stdout
+    assert line.rstrip().split("\t")[-1].split(" {")[0].endswith("unfamiliar")
+    done = headstart("predict", run, strange, "--coverage", "0.99")
+    assert done.returncode == 2
+    assert "expected: a coverage from 0.5 to 0.952" in done.stderr
+
+
 def test_probabilities_do_not_depend_on_how_many_are_asked_for(run: Path, photos: Path, tmp_path: Path) -> None:
     alone = json.loads(headstart("predict", run, photos / "rings" / "003.jpeg", "--json").stdout)
     together = json.loads(headstart("predict", run, photos / "rings", "--json").stdout)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.contest import contest, is_run
-from headstart.deploy.answers import Judged, write_judged
+from headstart.deploy.judged import Judged, write_judged
 from headstart.errors import DataError
 from headstart.evaluation.paired import mcnemar_exact, out_of_fold_p
 

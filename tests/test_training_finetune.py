@@ -48,7 +48,13 @@ PLAN = Plan(
 def tune(photos: Path, cache: Path, plan: Plan = PLAN, name: str = TINY, **options: Any) -> FineTuned:
     images, backbone = scan(photos), catalog.get(name)
     val = np.arange(len(images)) % 4 == 0
-    split = {"train": np.flatnonzero(~val), "val": np.flatnonzero(val), "device": "torch", **options}
+    split = {
+        "train": np.flatnonzero(~val),
+        "val": np.flatnonzero(val),
+        "device": "torch",
+        "precision": "f32",
+        **options,
+    }
     weights = locate(backbone, random=True)
     return finetune(backbone, weights, images, plan=plan, cache=cache, **split)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from headstart.deploy.answers import Judged, read_judged
 from headstart.deploy.artifact import write_json
+from headstart.deploy.judged import Judged, read_judged
 from headstart.errors import DataError, Problem
 from headstart.evaluation.compare import Comparison, Result, compare
 from headstart.report.compare import Content, page

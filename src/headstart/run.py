@@ -15,6 +15,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,19 @@ import numpy as np
 
 from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
-from headstart.deploy.answers import write_judged
 from headstart.deploy.artifact import Model, versions, write_json
+from headstart.deploy.judged import write_judged
+from headstart.doubts import leak_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.images.transforms import augmented
+from headstart.report.abstention import abstention
+from headstart.report.duplicates import duplicates
 from headstart.report.page import CandidateRow, ReportContent, write_report
 from headstart.report.tuning import tuning
+from headstart.trust.caution import CautionReport, measure_caution
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
@@ -47,6 +52,8 @@ class Run:
     choice_reason: str
     trial_reason: str
     """What came of fine-tuning, or why it was not tried; empty where it was not asked for."""
+    caution: CautionReport
+    """What leaving doubtful answers out would give."""
     left_out: int
     seconds: float
 
@@ -58,6 +65,7 @@ class Run:
             "notes": list(self.lines),
             "choice": self.choice_reason,
             "finetune": self.trial_reason,
+            "caution": self.caution.to_dict(),
             "left_out": self.left_out,
             "seconds": round(self.seconds, 2),
         }
@@ -88,16 +96,21 @@ def train(
     return Run(
         folder=folder,
         evaluation=measured[0].evaluation,
-        lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
+        lines=(*classifier.audit_.lines(), *classifier.mended_.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
         trial_reason=classifier.selection_.reason,
+        caution=measured[0].caution,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
     )
 
 
-def evaluate_model(model: Model, source: Path, *, progress: Progress | None = None) -> tuple[Evaluation, list[str]]:
-    """Evaluate a model on labelled pictures it was not trained on; also the names and reasons of those left out.
+def evaluate_model(
+    model: Model, source: Path, *, progress: Progress | None = None
+) -> tuple[Evaluation, CautionReport, list[str]]:
+    """Evaluate a model on labelled pictures it was not trained on.
+
+    Also how its caution fares on them, and the names and reasons of pictures left out.
 
     Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Raises
     DataError for a class the model does not know.
@@ -122,17 +135,24 @@ def evaluate_model(model: Model, source: Path, *, progress: Progress | None = No
             expected="pictures", found="none that can be read", todo="see the reasons: " + "; ".join(left_out)
         )
         raise DataError(f"{source} cannot be evaluated", [problem])
-    counts = model.training["class_counts"]
+    proba = np.array([predictions[i].proba for i in read])
+    y, groups, measured_on = to_model[images.y[read]], images.groups[read], f"{len(read)} pictures of {source.name}"
+    counts = np.array([model.training["class_counts"][name] for name in model.classes])
     evaluation = evaluate(
-        np.array([predictions[i].proba for i in read]),
-        to_model[images.y[read]],
-        model.classes,
-        measured_on=f"{len(read)} pictures of {source.name}",
-        majority=int(np.argmax([counts[name] for name in model.classes])),
-        groups=images.groups[read],
-        seed=0,
+        proba, y, model.classes, measured_on=measured_on, majority=int(counts.argmax()), groups=groups, seed=0
     )
-    return evaluation, left_out
+    novelty = np.array([predictions[i].novelty for i in read], dtype=np.float64)
+    caution = measure_caution(
+        model.caution,
+        proba[None],
+        y,
+        measured_on=measured_on,
+        prior=counts / counts.sum(),
+        new=True,
+        novelty=novelty if model.caution.novelty else None,
+        groups=groups,
+    )
+    return evaluation, caution, left_out
 
 
 def _check_destination(source: Path, folder: Path) -> None:
@@ -167,7 +187,7 @@ def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
 
 
 def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
-    first, *others = (part.evaluation.to_dict() for part in measured)
+    first, *others = ({**part.evaluation.to_dict(), "caution": part.caution.to_dict()} for part in measured)
     return {**first, "others": others}
 
 
@@ -224,7 +244,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
         title=title,
         evaluation=measured[0].evaluation,
         other_evaluations=tuple(part.evaluation for part in measured[1:]),
-        audit_lines=tuple(classifier.audit_.lines()),
+        audit_lines=(*classifier.audit_.lines(), *classifier.mended_.lines()),
         notes=model.notes,
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
@@ -246,7 +266,17 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
-        sections=tuple(one for one in (tuning(classifier.selection_.trial, classifier.selection_.reason),) if one),
+        sections=tuple(
+            one
+            for one in (
+                tuning(classifier.selection_.trial, classifier.selection_.reason),
+                duplicates(
+                    classifier.mended_, leak_of(classifier), partial(gallery.captioned, classifier.mended_.found.images)
+                ),
+                abstention(model.caution, measured[0].caution),
+            )
+            if one
+        ),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,

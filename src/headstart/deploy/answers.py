@@ -1,103 +1,74 @@
-"""Predictions as rows of a table: one per input, in input order, the unreadable ones with the reason.
-
-Answers on labelled pictures, which an accuracy was measured on, have a table of their own, kept with the run.
-"""
+"""Predictions as rows of a table: one per input, in input order, the unreadable ones with the reason."""
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from headstart.deploy.artifact import Prediction
-from headstart.errors import DataError, Problem
 from headstart.images.folder import display
-
-_JUDGED = ("path", "label", "predicted", "sha256")
 
 
 def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict[str, Any]:
-    """``path, label, probability, top`` (the ``top`` most probable classes) ``, reason``, in plain JSON types."""
-    answer: dict[str, Any] = {"path": display(prediction.path)}
-    if prediction.proba is None:
-        return {**answer, "label": None, "probability": None, "top": [], "reason": prediction.reason}
-    best = [(classes[i], float(prediction.proba[i])) for i in prediction.proba.argsort()[::-1][:top]]
-    return {**answer, "label": best[0][0], "probability": best[0][1], "top": best, "reason": ""}
+    """A prediction in plain JSON types.
+
+    ``path, label, probability``; ``top``, the most probable classes; ``label_set, unsure, unfamiliar, novelty, answer``
+    as in `headstart.trust.caution.Judgement`; ``reason`` why there is no label.
+    """
+    answer: dict[str, Any] = {"path": display(prediction.path), "label": None, "probability": None, "top": []}
+    if prediction.proba is not None:
+        best = [(classes[i], float(prediction.proba[i])) for i in prediction.proba.argsort()[::-1][:top]]
+        answer.update(label=best[0][0], probability=best[0][1], top=best)
+    return {
+        **answer,
+        "label_set": None if prediction.label_set is None else list(prediction.label_set),
+        "unsure": prediction.unsure,
+        "unfamiliar": prediction.unfamiliar,
+        "novelty": prediction.novelty,
+        "answer": prediction.answer,
+        "reason": prediction.reason,
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row as people read it: path, the most probable classes, and what makes the answer doubtful."""
+    if row["label"] is None:
+        return f"{row['path']}\tnot read: {row['reason']}"
+    doubts = [name for name in ("unsure", "unfamiliar") if row[name]]
+    if row["label_set"] and len(row["label_set"]) > 1:
+        doubts.append(f"{{{', '.join(row['label_set'])}}}")
+    best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
+    decided = "" if row["answer"] is None else f"\tanswer: {row['answer']}"
+    return f"{row['path']}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
 
 
 def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
-    """Write ``path, label, probability, reason`` and a column per class, whole or not at all."""
+    """Write a line per prediction, whole or not at all.
+
+    The columns are ``path, label, probability``, ``answer`` (by cost), ``label_set`` (a JSON list), ``unsure`` and
+    ``unfamiliar`` (yes or no), ``novelty``, ``reason`` and the probability of each class. What is not known is empty.
+    """
+    judged = ["answer", "label_set", "unsure", "unfamiliar", "novelty", "reason"]
     unfinished = path.with_name(f".{path.name}.part")
     with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "probability", "reason", *classes])
+        writer.writerow(["path", "label", "probability", *judged, *classes])
         for prediction in predictions:
             answer = row(prediction, classes)
-            proba = [""] * len(classes) if prediction.proba is None else [f"{p:.6f}" for p in prediction.proba]
-            best = "" if prediction.proba is None else f"{answer['probability']:.6f}"
-            writer.writerow([answer["path"], answer["label"] or "", best, answer["reason"], *proba])
+            proba = [None] * len(classes) if prediction.proba is None else prediction.proba
+            cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in judged), *proba]
+            writer.writerow(map(_cell, cells))
     unfinished.replace(path)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Judged:
-    """Answers on n labelled pictures that a model had not seen."""
-
-    classes: tuple[str, ...]
-    names: tuple[str, ...]
-    """Paths from where the pictures were scanned."""
-    digests: tuple[str, ...]
-    """SHA-256 of each picture's bytes."""
-    labels: tuple[str, ...]
-    proba: NDArray[np.float64]
-    """(n, k)"""
-
-    @property
-    def correct(self) -> NDArray[np.bool_]:
-        """(n,) whether the most probable class is the label."""
-        return np.array(
-            [self.classes[i] == label for i, label in zip(self.proba.argmax(axis=1), self.labels, strict=True)]
-        )
-
-
-def write_judged(path: Path, judged: Judged) -> None:
-    """Write ``path, label, predicted, sha256`` and a column per class, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*_JUDGED, *judged.classes])
-        for name, label, digest, row in zip(judged.names, judged.labels, judged.digests, judged.proba, strict=True):
-            # Every digit, so that what is read back gives the same answers.
-            writer.writerow([name, label, judged.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)])
-    unfinished.replace(path)
-
-
-def read_judged(path: Path) -> Judged:
-    """The inverse of `write_judged`.
-
-    Raises:
-        DataError: there is no such file, or it is of another kind.
-    """
-    problem = Problem(
-        expected=f"a table of {', '.join(_JUDGED)} and a probability per class",
-        found="no such file",
-        todo="train again: earlier versions did not keep the answers",
-    )
-    if not path.is_file():
-        raise DataError(f"answers {path}", [problem])
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    try:
-        if tuple(header[:4]) != _JUDGED or not rows:
-            raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")
-        proba = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(header) - 4)
-    except ValueError as error:
-        found = Problem(expected=problem.expected, found=str(error), todo=problem.todo)
-        raise DataError(f"answers {path}", [found]) from error
-    names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)
-    return Judged(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:.6f}" if isinstance(value, float) else str(value)

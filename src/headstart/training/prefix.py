@@ -32,6 +32,7 @@ from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.features.extract import Progress, Silent
 from headstart.images import augment
 from headstart.images.transforms import Geometry
+from headstart.training import lora
 from headstart.training.plan import Augment
 
 PLAIN = -1
@@ -81,7 +82,7 @@ def runtime_for(
     """
     if split.prefix is None:
         return None, (size, size, 3)
-    frozen = FrozenPrefix(backbone, split.prefix, size=size)
+    frozen = FrozenPrefix(backbone, lora.merged(split.prefix), size=size)
     content = hashlib.sha256()
     for name, value in sorted(frozen.state_dict().items()):  # an earlier phase may have trained a part of it
         content.update(name.encode() + value.contiguous().numpy().tobytes())
