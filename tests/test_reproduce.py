@@ -69,7 +69,7 @@ def shortened(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Reprodu
     return run(recipe, photos, tmp_path_factory.mktemp("run"), pictures=pictures, command="headstart recipes run …")
 
 
-def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction) -> None:
+def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction, photos: Path) -> None:
     folder = shortened.folder
     assert len(shortened.epochs) == 4
     assert "epoch   3  phase 2" in shortened.epochs[2]
@@ -97,6 +97,7 @@ def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction) -> None
         rows = list(csv.DictReader(file))
     assert len(rows) == shortened.evaluation.n == 8
     right = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert {row["sha256"] for row in rows} <= set(scan(photos).digests)
     assert right == pytest.approx(shortened.evaluation.accuracy.value)
 
 
