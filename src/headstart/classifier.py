@@ -197,10 +197,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._measured
 
     def leak(self, progress: Progress | None = None) -> Leak | None:
-        """What training on copies of held-out pictures would have added to the accuracy; None if there were none."""
+        """What learning from copies of what it is measured on would have added to the accuracy; None without copies."""
         check_is_fitted(self, "choice_")
-        if not len(self.mended_.dropped):
-            return None
         with self._table(self.mended_.found.images, progress) as table:
             return measure_leak(table, self.mended_, self.choice_, self._options())
 
