@@ -14,9 +14,7 @@ from headstart.trust.leak import Leak, measure_leak
 
 
 def leak_of(classifier: ImageClassifier, progress: Progress | None = None) -> Leak | None:
-    """What training on copies of held-out pictures would have added to the accuracy; None if there were none."""
-    if not len(classifier.mended_.dropped):
-        return None
+    """What learning from copies of what it is measured on would have added to the accuracy; None without copies."""
     with classifier.table(classifier.mended_.found.images, progress) as table:
         return measure_leak(table, classifier.mended_, classifier.choice_, classifier.options())
 
