@@ -8,7 +8,7 @@ from pathlib import Path
 from headstart.images.names import display, some
 from headstart.report.section import Section, Table, Thumbnail
 from headstart.trust.check import Findings, describe
-from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE
+from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
 
 MOST_SHOWN = 150
 MOST_POOR = 30
@@ -47,8 +47,8 @@ def todo(review: str, command: str) -> Section:
         id="todo",
         title="What to do with it",
         sentences=(
-            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME into "
-            "the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
+            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME "
+            "into the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
             command,
             "It writes a table to train on. The pictures themselves are never touched.",
         ),
@@ -80,7 +80,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         method=(
             "Every picture was judged by a classifier that had not learned from it. Its probability for the given "
             "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
-            "distance to the ten most similar pictures says whether it is ordinary; how many would be as far out by "
+            "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
             "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
         ),
     )
@@ -120,10 +120,11 @@ def _shortcuts(findings: Findings) -> Section | None:
         method=(
             "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
             "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
-            f"an effect of {EFFECT:g}, or {EFFECT_OUTSIDE:g} where the fact is not in the picture, and less than "
+            f"an effect of {EFFECT:g} ({EFFECT_SIZE:g} of the file size, {EFFECT_OUTSIDE:g} of numbers and dates), and "
+            "less than "
             f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
-            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which no "
-            "picture differs are not listed."
+            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which "
+            "no picture differs are not listed."
         ),
     )
 
