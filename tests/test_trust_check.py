@@ -92,6 +92,17 @@ def test_poor_pictures_are_named_once_with_the_reason(images: ImageSet) -> None:
     assert "Grey pictures among coloured ones: 1." in lines
 
 
+def test_a_blank_picture_deserves_no_other_label(images: ImageSet) -> None:
+    facts = gather(images.paths)
+    changed = list(facts.pictures)
+    changed[1] = replace(changed[1], contrast=1.0)  # type: ignore[type-var]
+    proba, X = sure(images)
+    proba[1] = proba[1, ::-1]
+    (suspect,) = checked(images, proba, X, facts=Facts(pictures=tuple(changed))).suspects
+    assert (suspect.index, suspect.suggested) == (1, "")
+    assert suspect.why == ("blank: one colour nearly all over",)
+
+
 def test_what_most_pictures_are_is_no_exception(images: ImageSet) -> None:
     facts = gather(images.paths)
     small = Facts(pictures=tuple(replace(one, width=20, colour=0.0) for one in facts.pictures if one))

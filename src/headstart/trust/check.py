@@ -8,7 +8,7 @@ product. Pictures come into the list from ½ up: more likely wrong than right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -139,15 +139,17 @@ def check(
         clusters = np.unique(images.digests, return_inverse=True)[1]
     doubts = labels.doubt(proba, images.y)
     odd = outliers.find(X, images.groups, seed=seed)
+    poor = _poor(facts, input_size)
+    blank = {one.index: one.why for one in poor if one.why == _WORDS["blank"]}
     train = np.flatnonzero(images.split == "train")
     in_train = Facts(pictures=tuple(facts.pictures[i] for i in train))
     return Findings(
         images=images,
         audit=audit,
         facts=facts,
-        suspects=_suspects(images, proba, doubts, odd, clusters),
+        suspects=_suspects(images, proba, doubts, odd, clusters, blank),
         expected_errors=doubts.expected,
-        poor=_poor(facts, input_size),
+        poor=poor,
         grey=_grey(facts),
         mixed=_mixed(facts),
         shortcuts=shortcuts.find(
@@ -168,7 +170,7 @@ def describe(one: Shortcut, classes: Sequence[str]) -> str:
 
 
 def _suspects(
-    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, clusters: Ints
+    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, clusters: Ints, blank: Mapping[int, str]
 ) -> tuple[Suspect, ...]:
     copies = labels.conflicts(clusters, images.y, proba)
     right = doubts.confidence.copy()
@@ -179,12 +181,12 @@ def _suspects(
     for i in np.argsort(-suspicion, kind="stable").tolist():
         if suspicion[i] < SUSPICIOUS:
             break
-        suggested, why = "", []
+        suggested, why = "", [blank[i]] if i in blank else []
         if i in copies:
             other = copies[i].other
             suggested = images.classes[images.y[other]]
             why.append(f"the same picture is labelled “{suggested}”: {display(images.paths[other].name)}")
-        if doubts.confidence[i] < 0.5:
+        if doubts.confidence[i] < 0.5 and i not in blank:  # what shows nothing deserves no other label
             other = int(doubts.suggested[i])
             sure = "confidently" if doubts.confident[i] else "rather"
             suggested = suggested or images.classes[other]
