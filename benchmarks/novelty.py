@@ -7,9 +7,17 @@ The model of what is familiar is learned from its training pictures alone, limit
 pictures and all pictures of STRANGE. Printed are the share of both that is called unfamiliar, with 95 % intervals, and
 the area under the ROC curve; beside it the same for the distance to the k-th nearest training picture.
 
-Expected, efficientnet_lite0 at 224, limit set for 3 % of familiar pictures (from a full store; else about a minute):
+Seconds from a full store, else about a minute. Expected with efficientnet_lite0, where the limit is set for 3 % of
+familiar pictures, on 245 + 153 pictures of ants and bees, 2,500 of cats and dogs (no chance in it but the intervals'):
 
-    EXPECTED
+    ants and bees against cats and dogs, 224   Mahalanobis AUROC 0.9946, flagged 2.6 % [1.0, 6.5] own, 100.0 % strange
+                                               nearest 1   AUROC 0.9962, flagged 2.6 % [1.0, 6.5] own,  99.6 % strange
+                                               nearest 5   AUROC 0.9942, flagged 3.3 % [1.4, 7.4] own, 100.0 % strange
+    the same at 384 (--size 384)               Mahalanobis AUROC 0.9992, flagged 3.9 % [1.8, 8.3] own,  99.8 % strange
+                                               nearest 1   AUROC 0.9983, flagged 2.6 % [1.0, 6.5] own,  98.8 % strange
+    cats and dogs against ants and bees, 224   Mahalanobis AUROC 1.0000, flagged 3.6 % [2.3, 5.6] own, 100.0 % strange
+
+Mahalanobis keeps 1.3 MB for 245 training pictures and 6.6 MB for any number above 1,280.
 """
 
 from __future__ import annotations
