@@ -48,7 +48,7 @@ def main() -> None:
     images = scan(options.photos)
     found: dict[float, list[tuple[float, float, float]]] = {coverage: [] for coverage in options.coverage}
     caution_of: list[tuple[float, float, float, float]] = []
-    with classifier._table(images, None) as table:
+    with classifier.table(images) as table:
         failed = table.fill(options.size)
         table.images = images = images.without({images.paths[i]: why for i, why in failed.items()})
         for seed in range(options.splits):

@@ -51,7 +51,7 @@ def rows_of(photos: Path, size: int, output: str) -> tuple[ImageSet, Floats]:
     classifier = ImageClassifier(sizes=[size])
     classifier._spaces = {}
     images = scan(photos)
-    with classifier._table(images, None) as table:
+    with classifier.table(images) as table:
         failed = table.fill(size)
         table.images = images = images.without({images.paths[i]: why for i, why in failed.items()})
         return images, table.rows(size, output, np.arange(len(images)))

@@ -48,7 +48,7 @@ def test_what_is_loaded_answers_as_what_was_trained(fitted: ImageClassifier, sav
 
 def test_predictions_equal_what_training_computed_for_the_same_pictures(fitted: ImageClassifier, saved: Path) -> None:
     images, choice = fitted.images_, fitted.choice_
-    with fitted._table(images, None) as table:
+    with fitted.table(images) as table:
         X = table.rows(choice.candidate.size, choice.candidate.output, np.arange(len(images)))
     in_training = choice.head.predict_proba(X)
     served = np.array([prediction.proba for prediction in Model.load(saved).predict(images.paths)])
@@ -57,7 +57,7 @@ def test_predictions_equal_what_training_computed_for_the_same_pictures(fitted: 
 
 def test_what_is_said_about_an_answer_is_what_training_would_say(fitted: ImageClassifier, saved: Path) -> None:
     images, choice, caution = fitted.images_, fitted.choice_, fitted.model_.caution
-    with fitted._table(images, None) as table:
+    with fitted.table(images) as table:
         everything = np.arange(len(images))
         X = table.rows(choice.candidate.size, choice.candidate.output, everything)
         rows = table.rows(choice.candidate.size, FAMILIAR, everything)

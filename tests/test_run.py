@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from headstart.classifier import ImageClassifier
+from headstart.contest import contest
 from headstart.deploy.artifact import Model
+from headstart.deploy.judged import read_judged
 from headstart.errors import DataError, OptionError
 from headstart.run import Run, evaluate_model, train
 from pictures import write_folder
@@ -19,7 +22,12 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
-    assert {path.name for path in run.folder.iterdir()} == {"model", "metrics.json", "run.json", "report.html"}
+    assert {path.name for path in run.folder.iterdir()} == {
+        "model", "metrics.json", "predictions.csv", "run.json", "report.html",
+    }  # fmt: skip
+    answers = read_judged(run.folder / "predictions.csv")
+    assert answers.correct.mean() == pytest.approx(run.evaluation.accuracy.value)
+    assert contest([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).out_of_fold
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert set(metrics["accuracy"]) >= {"value", "low", "high", "n", "measured_on"}
     assert metrics["accuracy"]["value"] == run.evaluation.accuracy.value

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
-from headstart.backbones.weights import Weights, locate
+from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.deploy.artifact import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -26,11 +26,14 @@ from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
 from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
+from headstart.images.grouping import grouped_by
 from headstart.images.transforms import Geometry
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
 from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
 from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
 from headstart.trust.costs import Costs, read_costs
+from headstart.trust.duplicates import find_duplicates
+from headstart.trust.mending import mend
 
 PathLike = str | Path
 
@@ -61,6 +64,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
         precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
+        group_by: what names the pictures that belong together (one patient, one burst) and so never cross a fold: a
+            column of the table, or a regular expression on the path below the folder, whose first group counts.
         cost: a CSV or JSON file with what each answer costs for each truth, see :mod:`headstart.trust.costs`.
         random_state: seed of folds, samples and resampling.
         cache: folder of the feature store; by default the platform's cache folder.
@@ -71,6 +76,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         choice_: the head that was chosen, and every candidate that was looked at.
         selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.
+        mended_: the copies that were found, and what was done so that they flatter no number.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
     """
@@ -86,6 +92,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: str | None = None,
         device: str = "auto",
         precision: str = "auto",
+        group_by: str | None = None,
         cost: PathLike | None = None,
         random_state: int = 0,
         cache: PathLike | None = None,
@@ -98,6 +105,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.device = device
         self.precision = precision
+        self.group_by = group_by
         self.cost = cost
         self.random_state = random_state
         self.cache = cache
@@ -117,21 +125,30 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         began = time.monotonic()
         deadline = None if self.budget is None else began + self.budget
-        options = self._options()
+        options = self.options()
         self._spaces: dict[int, Space] = {}  # networks that are ready to run, by input size
         self.__dict__.pop("_measured", None)
 
         # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────
         images, self.classes_ = _images(X, y, groups)
+        if self.group_by is not None:
+            table_file = Path(X) if isinstance(X, (str, Path)) and Path(X).is_file() else None
+            images = grouped_by(images, self.group_by, table_file)
         costs = None if self.cost is None else read_costs(Path(self.cost), images.classes)
         self.timings_ = {"reading the folder": time.monotonic() - began}
 
-        with self._table(images, progress) as table:
+        with self.table(images, progress) as table:
             # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────
             failed = table.fill(options.sizes[0])
-            table.images = self.images_ = images.without({images.paths[i]: why for i, why in failed.items()})
-            self.audit_: Audit = audit(self.images_)
+            table.images = images.without({images.paths[i]: why for i, why in failed.items()})
             self.timings_["features"] = table.seconds
+
+            # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────
+            start = time.monotonic()
+            self.mended_ = mend(find_duplicates(table, options.sizes[0]))
+            table.images = self.images_ = self.mended_.images
+            self.audit_: Audit = audit(self.images_)
+            self.timings_["looking for copies"] = time.monotonic() - start
 
             # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
             start = time.monotonic()
@@ -163,7 +180,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             space=self.selection_.space,
             output=self.selection_.output,
             head=self.selection_.head,
-            backbone=self._backbone_facts,
+            backbone=self._origin,
             training=self._training_facts(),
             notes=self.selection_.space.runtime.notes,
             caution=caution,
@@ -183,7 +200,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "choice_")
         if not hasattr(self, "_measured"):
             start = time.monotonic()
-            with self._table(self.images_, progress) as table:
+            with self.table(progress=progress) as table:
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
                 if held_out:
                     parts = [self._on_split(table, split) for split in held_out]
@@ -231,7 +248,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _train(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.images_.split == "train")
 
-    def _options(self) -> ProbeOptions:
+    def options(self) -> ProbeOptions:
+        """What may be tried. Raises OptionError with everything that is wrong with the parameters."""
         sizes = tuple(sorted(self.sizes)) if self.sizes else default_sizes(catalog.get(self.backbone).input_size)
         problems = []
         if sizes[0] < 32:
@@ -250,15 +268,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return ProbeOptions(sizes=sizes, seed=self.random_state, balanced=self.class_weight == "balanced")
 
     @contextmanager
-    def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
+    def table(self, images: ImageSet | None = None, progress: Progress | None = None) -> Iterator[FeatureTable]:
+        """Features at any size, of the pictures it was fitted on or of others; from the store where they are there."""
         record, weights, cache = self._network()
-        self._backbone_facts = {
-            "name": record.name,
-            "architecture": record.architecture,
-            "licence": record.licence if weights.origin in ("bundled", "hub") else "that of the weights given",
-            "weights": weights.origin,
-            "sha256": weights.sha256,
-        }
+        self._origin = origin_of(record, weights)
 
         def space_at(size: int) -> Space:
             runtime = prepare(record, weights, size=size, cache=cache, device=self.device, precision=self.precision)
@@ -266,7 +279,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Space(runtime=runtime, geometry=geometry)
 
         with open_store(cache) as store:
-            yield FeatureTable(images, space_at, store, spaces=self._spaces, progress=progress)
+            yield FeatureTable(images or self.images_, space_at, store, spaces=self._spaces, progress=progress)
 
     def _network(self) -> tuple[Backbone, Weights, Path]:
         record = catalog.get(self.backbone)
@@ -332,7 +345,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def _out_of_fold(self, table: FeatureTable) -> Measured:
-        options = self._options()
+        options = self.options()
         within = tuple(size for size in options.sizes if size not in self.choice_.beyond_budget)
         repeats = repeats_for(len(self._train))
         proba = nested_proba(table, self._train, replace(options, sizes=within), repeats=repeats)

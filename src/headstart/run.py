@@ -4,6 +4,7 @@
 
     model/          the deployable model
     metrics.json    every metric with its interval and what it was measured on
+    predictions.csv answer and label of every picture that the first of them was measured on
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
 """
@@ -14,6 +15,7 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,15 @@ import numpy as np
 from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
+from headstart.deploy.judged import write_judged
+from headstart.doubts import leak_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.images.transforms import augmented
 from headstart.report.abstention import abstention
+from headstart.report.duplicates import duplicates
 from headstart.report.page import CandidateRow, ReportContent, write_report
 from headstart.report.tuning import tuning
 from headstart.trust.caution import CautionReport, measure_caution
@@ -85,12 +90,13 @@ def train(
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
+    write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
     write_json(folder / "run.json", _record(classifier, command))
     write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
     return Run(
         folder=folder,
         evaluation=measured[0].evaluation,
-        lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
+        lines=(*classifier.audit_.lines(), *classifier.mended_.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
         trial_reason=classifier.selection_.reason,
         caution=measured[0].caution,
@@ -238,7 +244,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
         title=title,
         evaluation=measured[0].evaluation,
         other_evaluations=tuple(part.evaluation for part in measured[1:]),
-        audit_lines=tuple(classifier.audit_.lines()),
+        audit_lines=(*classifier.audit_.lines(), *classifier.mended_.lines()),
         notes=model.notes,
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
@@ -264,6 +270,9 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             one
             for one in (
                 tuning(classifier.selection_.trial, classifier.selection_.reason),
+                duplicates(
+                    classifier.mended_, leak_of(classifier), partial(gallery.captioned, classifier.mended_.found.images)
+                ),
                 abstention(model.caution, measured[0].caution),
             )
             if one

@@ -62,6 +62,13 @@ def train(
     class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = "auto",
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression "
+            "on the path, whose first group counts."
+        ),
+    ] = None,
     cost: Annotated[
         Path | None, typer.Option(help="What mistakes cost: a CSV with a row per truth and a column per answer.")
     ] = None,
@@ -80,6 +87,7 @@ def train(
         class_weight=class_weight,
         device=device,
         precision=precision,
+        group_by=group_by,
         cost=cost,
         random_state=seed,
     )
