@@ -6,9 +6,19 @@ Every time all pictures are split anew, stratified and by groups; the whole proc
 sets) runs on the training part, and the sets are counted on the rest. Only the last layer at one input size is looked
 at, so that 200 splits take minutes.
 
-Expected, efficientnet_lite0 at 224:
+Expected on 398 pictures of ants and bees with efficientnet_lite0 at 224, 238 pictures for training, mean over 200
+splits (in parentheses the range of 90 % of them):
 
-    EXPECTED
+    coverage   true class in the set     labels in a set   by the thresholds alone
+        80 %   0.954 (0.931 to 0.975)              1.000                     0.805
+        90 %   0.954 (0.931 to 0.975)              1.000                     0.902
+        95 %   0.960 (0.931 to 0.988)              1.015                     0.953
+        98 %   0.982 (0.956 to 1.000)              1.111                     0.982
+
+    accuracy 0.954; of the 92.2 % of answers that are not unsure 0.978 are right; 2.9 % are unfamiliar
+
+The model is right more often than 90 %, and a set always holds the most probable class, so up to there every set is one
+label; what the thresholds by themselves would let through shows that they are as exact as they should be.
 """
 
 from __future__ import annotations

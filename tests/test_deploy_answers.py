@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.deploy.answers import line, row, write_csv
+from headstart.deploy.answers import line, row, summary, write_csv
 from headstart.deploy.artifact import Prediction
 
 CLASSES = ("ants", "bees", "flies")
@@ -66,6 +66,11 @@ def test_a_line_says_what_is_doubtful() -> None:
     assert line(row(DOUBTFUL, CLASSES)) == "c.jpg\tbees 50.0%\tanswer: ask, please\tunsure {bees, ants}"
     strange = Prediction(path=Path("d.jpg"), proba=np.array([0.9, 0.1, 0]), unfamiliar=True, label_set=("ants",))
     assert line(row(strange, CLASSES)) == "d.jpg\tants 90.0%\tunfamiliar"
+
+
+def test_the_summary_counts_what_is_doubtful_and_what_could_not_be_read() -> None:
+    assert summary([GOOD]) == "1 picture labelled"
+    assert summary([GOOD, DOUBTFUL, BAD]) == "2 pictures labelled, 1 of them unsure, 1 could not be read"
 
 
 def test_the_table_has_a_line_per_prediction_and_a_column_per_class(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ def test_sure_answers_are_wrong_half_as_often() -> None:
 
 def test_the_threshold_at_its_limits() -> None:
     assert sure_enough(proba_of([0.9, 0.7, 0.8]), np.zeros(3, int)) == 0.7  # no mistake: as sure as it ever was
+    assert sure_enough(proba_of([1.0] * 8), np.zeros(8, int)) == 0.9  # 8 pictures show no chance of error below 1/10
     assert sure_enough(proba_of([0.8] * 6), np.array([0, 1] * 3)) == 1.0  # confidence says nothing
     nothing = answered_above(1.1, proba_of([0.8, 0.9]), np.zeros(2, int))
     assert nothing.share.value == 0

@@ -130,13 +130,12 @@ def predict(
     if csv_file:
         answers.write_csv(csv_file, predictions, model.classes)
     if as_json:
-        print_json({"classes": list(model.classes), "predictions": rows})
+        print_json({"classes": list(model.classes), "coverage": model.caution.covers(coverage), "predictions": rows})
     elif not csv_file:
         for row in rows:
             typer.echo(answers.line(row))
-    unread = sum(prediction.proba is None for prediction in predictions)
-    say(f"{len(predictions) - unread} pictures labelled" + (f", {unread} could not be read" if unread else ""))
-    if unread or not predictions:
+    say(answers.summary(predictions))
+    if not predictions or any(prediction.proba is None for prediction in predictions):
         raise typer.Exit(1)
 
 

@@ -45,6 +45,17 @@ def line(row: dict[str, Any]) -> str:
     return f"{row['path']}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
 
 
+def summary(predictions: Sequence[Prediction]) -> str:
+    """How many pictures were labelled, and how many of these answers are doubtful; in words."""
+    unread = sum(one.proba is None for one in predictions)
+    labelled = len(predictions) - unread
+    said = [f"{labelled} picture{'s' if labelled != 1 else ''} labelled"]
+    for name in ("unsure", "unfamiliar"):
+        if count := sum(getattr(one, name) is True for one in predictions):
+            said.append(f"{count} of them {name}")
+    return ", ".join([*said, f"{unread} could not be read"] if unread else said)
+
+
 def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
     """Write a line per prediction, whole or not at all.
 

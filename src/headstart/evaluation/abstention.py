@@ -94,14 +94,16 @@ def sure_enough(proba: ArrayLike, y: ArrayLike, *, error_left: float = ERROR_LEF
     """The lowest probability of an answer from which answers are wrong at most ``error_left`` times as often as all.
 
     ``proba`` (n, k) must be out of fold. 1 where no answers are that much better: confidence says nothing here. The
-    lowest probability seen where no answer was wrong.
+    lowest probability seen where no answer was wrong. Else at most (n + 1) / (n + 2), since n pictures cannot show that
+    a smaller chance of error is any (Laplace).
     """
     (confidence,), (hits,) = _answers(proba, y)
     order = np.argsort(-confidence, kind="stable")
     risk = (~hits[order]).cumsum() / np.arange(1, len(order) + 1)
     last_of_equals = np.append(np.diff(confidence[order]) < 0, True)
     fine = np.flatnonzero(last_of_equals & (risk <= error_left * risk[-1]))
-    return float(confidence[order[fine[-1]]]) if len(fine) else 1.0
+    n = len(order)
+    return min(float(confidence[order[fine[-1]]]), (n + 1) / (n + 2)) if len(fine) else 1.0
 
 
 def _answers(proba: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:

@@ -156,7 +156,8 @@ def _unfamiliar(caution: Caution, report: CautionReport) -> str:
         return ""
     text = (
         "A picture of something else still gets a label; it is marked “unfamiliar” when it is farther from the "
-        f"training pictures than all but {_percent(novelty.share)} of them are when left out."
+        f"training pictures than all but {_percent(novelty.share)} of them are when left out. What is close to the "
+        "classes may pass unnoticed."
     )
     if report.unfamiliar is None:
         return text

@@ -64,6 +64,10 @@ class Caution:
         """Of label sets where nothing else is asked for."""
         return COVERAGE if self.sets is None else min(COVERAGE, self.sets.most_coverage)
 
+    def covers(self, asked: float | None) -> float | None:
+        """The coverage, 0 to 1, of label sets; None without sets. ``asked`` as for :meth:`judge`."""
+        return None if self.sets is None else self.coverage if asked is None else asked
+
     def judge(
         self, proba: NDArray[np.float64], rows: NDArray[np.floating] | None = None, *, coverage: float | None = None
     ) -> list[Judgement]:
@@ -78,7 +82,8 @@ class Caution:
         unsure = [None] * n if self.sure_from is None else (best < self.sure_from).tolist()
         measured = None if self.novelty is None or rows is None else self.novelty.measure(rows)
         self.require(coverage)
-        sets = self.sets.sets(proba, self.coverage if coverage is None else coverage) if self.sets else None
+        covers = self.covers(coverage)
+        sets = None if self.sets is None or covers is None else self.sets.sets(proba, covers)
         order = np.argsort(-proba, axis=1, kind="stable")
         answers = [self.costs.answers[i] for i in self.costs.decide(proba)] if self.costs else [None] * n
         return [
