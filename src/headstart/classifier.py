@@ -208,6 +208,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return ProbeOptions(sizes=sizes, seed=self.random_state, balanced=self.class_weight == "balanced")
 
     @contextmanager
+    def table(self, images: ImageSet, progress: Progress | None = None) -> Iterator[FeatureTable]:
+        """Feature rows of these pictures from this classifier's network, computed when they are asked for."""
+        self.__dict__.setdefault("_spaces", {})
+        with self._table(images, progress) as table:
+            yield table
+
+    @contextmanager
     def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
         record = catalog.get(self.backbone)
         random = self.weights == "random"
