@@ -145,7 +145,7 @@ class Units:
             seen = spread / variance
             effective = min(seen, 1 / ((1 - AREA_PRIOR) / seen + AREA_PRIOR / by_groups))
             # Rarer positives know their own variance badly, however many negatives there are.
-            effective *= (_t_quantile(math.inf) / _t_quantile(by_groups / len(parts) - 1)) ** 2
+            effective *= (t_quantile(math.inf) / t_quantile(by_groups / len(parts) - 1)) ** 2
         elif self.alone:
             effective = min(spread / variance, by_pictures)
         else:
@@ -156,7 +156,7 @@ class Units:
             weight = UNSEEN_MISTAKES
             effective = min(seen, (mistaken + weight) / (mistaken / seen + weight / by_groups))
         if not self.alone and binomial:  # few groups know their own variance badly: Student's t in place of z
-            effective *= (_t_quantile(math.inf) / _t_quantile(self.count - 1)) ** 2
+            effective *= (t_quantile(math.inf) / t_quantile(self.count - 1)) ** 2
         low, high = wilson(value * effective, effective)
         return Estimate(value, low, high, n, self._named("Wilson", effective, n))
 
@@ -178,7 +178,7 @@ class Units:
         mistakes = len(np.unique(self.codes[mistaken]))
         likely = max(variance, float(expected.sum()) / n**2)
         error = math.sqrt((mistakes * variance + UNSEEN_MISTAKES * likely) / (mistakes + UNSEEN_MISTAKES))
-        t = _t_quantile(self.count - 1)
+        t = t_quantile(self.count - 1)
         sums = np.bincount(self.codes, weights=values - value, minlength=self.count)
         spread = float((sums**2).mean())
         skewness = float((sums**3).mean()) / spread**1.5 if spread > 0 else 0.0
@@ -193,7 +193,7 @@ class Units:
         return method if self.alone else f"{method}, {self.count} groups"
 
 
-def _t_quantile(freedom: float) -> float:
+def t_quantile(freedom: float) -> float:
     """Upper 2.5 % point of Student's t; of the normal for infinite degrees of freedom."""
     upper = (1 + LEVEL) / 2
     if math.isinf(freedom):

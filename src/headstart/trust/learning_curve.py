@@ -312,7 +312,9 @@ def _needs(
     found: list[tuple[ClassNeed, Floats]] = []
     for c in looked_at:
         rows = np.array([(place <= 1) & ~((y == c) & (place > 0.5)) for place in places])
-        kept = np.array([[max(row[y == c].sum(), 1), (place[y == c] <= 1).sum()] for row, place in zip(rows, places, strict=True)])
+        kept = np.array(
+            [[max(row[y == c].sum(), 1), (place[y == c] <= 1).sum()] for row, place in zip(rows, places, strict=True)]
+        )
         shift = np.zeros((len(rows), len(pictures.classes)))
         if recipe.family != "nearest mean" and not recipe.balanced:
             shift[:, c] = np.log(kept[:, 1] / kept[:, 0])
@@ -325,7 +327,9 @@ def _needs(
         need = ClassNeed(
             name=pictures.classes[c],
             pictures=int((y == c).sum()),
-            recall=mine.share(float(right.mean()), (right - right.mean()) / len(right), [Size(len(right), mine.count)], n=len(right)),
+            recall=mine.share(
+                float(right.mean()), (right - right.mean()) / len(right), [Size(len(right), mine.count)], n=len(right)
+            ),
             rise=float(rise.mean()),
             low=float(rise.mean()) - error,
             high=float(rise.mean()) + error,
