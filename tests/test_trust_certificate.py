@@ -46,7 +46,7 @@ def test_noise_does_not_help_in_any_of_six_draws() -> None:
 def test_where_colours_do_it_all_no_network_is_needed() -> None:
     found = draw(pretrained=0.4, untrained=0.6, colour=2.0)
     assert found.verdict == "does not help"
-    assert "the colours of the pictures alone do better by" in found.sentences[0]
+    assert "the colours of the pictures alone give an accuracy higher by" in found.sentences[0]
     assert "No network is needed" in found.sentences[0]
 
 

@@ -109,7 +109,8 @@ class Certificate:
     def sentences(self) -> tuple[str, ...]:
         """The verdict in words, the evidence, and what it means."""
         best, gap = self.best_rival, self.best_rival.difference
-        amount = f"{abs(100 * gap.value):.1f} points (95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+        low, high = sorted((abs(gap.low), abs(gap.high)))
+        amount = f"{abs(100 * gap.value):.1f} points (95 % interval {100 * low:.1f} to {100 * high:.1f})"
         against = {
             "majority": "always answering the most frequent class",
             "colour": "the colours of the pictures alone",
@@ -119,18 +120,20 @@ class Certificate:
             said = f"Pretraining helps here: {amount} more accurate than {against}, the best of three rivals."
             return (said, *self._depth_sentences())
         if self.verdict == "hurts":
-            said = (
-                f"Pretraining hurts here: {against} is {amount} more accurate. Train the whole network, or another one."
-            )
-            return (said, *self._depth_sentences())
+            said = f"Pretraining hurts here: {against} is {amount} more accurate."
+            return (f"{said} Train the whole network, or begin with another one.", *self._depth_sentences())
         if gap.worse:
-            said = f"Pretraining does not help here: {against} do better by {amount}. No network is needed for these labels."
-            said = said.replace("class do better", "class does better")
-            return (said, *self._untrained_sentence())
-        unbeaten = [rival.name for rival in self.rivals if not rival.difference.better]
-        said = f"Pretraining does not help here, as far as {self.n} pictures can show: it cannot be told from "
-        said += f"{' or '.join(unbeaten)}. Against {against} the difference is {100 * gap.value:+.1f} points (95 % interval "
-        return (f"{said}{100 * gap.low:+.1f} to {100 * gap.high:+.1f}).", *self._untrained_sentence())
+            said = f"Pretraining does not help here: {against} gives an accuracy higher by {amount}."
+            said = said.replace("alone gives", "alone give")
+            simple = "" if best.kind == "random" else " No network is needed for these labels."
+            return (said + simple, *self._untrained_sentence())
+        unbeaten = " or ".join(rival.name for rival in self.rivals if not rival.difference.better)
+        return (
+            f"Pretraining does not help here, as far as {self.n} pictures can show: it cannot be told from {unbeaten}.",
+            f"Against {against} the difference is {100 * gap.value:+.1f} points (95 % interval {100 * gap.low:+.1f} to "
+            f"{100 * gap.high:+.1f}).",
+            *self._untrained_sentence(),
+        )
 
     def _untrained_sentence(self) -> tuple[str, ...]:
         untrained = next(rival for rival in self.rivals if rival.kind == "random")
