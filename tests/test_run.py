@@ -19,7 +19,13 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
-    assert {path.name for path in run.folder.iterdir()} == {"model", "metrics.json", "run.json", "report.html"}
+    assert {path.name for path in run.folder.iterdir()} == {
+        "model",
+        "metrics.json",
+        "data.json",
+        "run.json",
+        "report.html",
+    }
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert set(metrics["accuracy"]) >= {"value", "low", "high", "n", "measured_on"}
     assert metrics["accuracy"]["value"] == run.evaluation.accuracy.value

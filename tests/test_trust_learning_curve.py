@@ -62,7 +62,7 @@ def test_nothing_to_learn_is_not_promised_away() -> None:
 
 def test_the_class_with_few_pictures_needs_more_of_them() -> None:
     one = learning_curve(draw(0, counts=(150, 24, 150)), LOGISTIC, seed=0)
-    assert [need.pictures for need in one.needs][0] == 24
+    assert one.needs[0].pictures == 24
     assert one.needs[0].name == "bees"
     assert one.needs[0].stands_out
     assert one.needs[0].per_hundred > 3 * one.needs[1].per_hundred

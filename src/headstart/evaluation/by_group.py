@@ -1,4 +1,4 @@
-"""Accuracy of each group of pictures (patient, site, camera), and whether the weakest is weaker than chance makes it."""
+"""Accuracy of each group of pictures (patient, site, camera), and whether the weakest is weak beyond chance."""
 
 from __future__ import annotations
 

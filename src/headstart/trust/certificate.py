@@ -188,8 +188,8 @@ def subsample(
 ) -> Index:
     """At most ``most`` of the pictures ``index``, stratified, whole groups; the same ones for the same seed.
 
-    ``y``, ``groups`` and ``digests`` are those of all pictures. A picture's place in the queue is a hash of the seed and
-    of the bytes of its group's first picture, so it does not depend on the order of the folder.
+    ``y``, ``groups`` and ``digests`` are those of all pictures. A picture's place in the queue is a hash of the seed
+    and of the bytes of its group's first picture, so it does not depend on the order of the folder.
     """
     if len(index) <= most:
         return index
@@ -312,8 +312,8 @@ def certify(
 def difference(hits: Index, other: Index, repeats: int, units: Units) -> Difference:
     """Compare how often in ``repeats`` each picture (n,) was answered right by one and by the other.
 
-    The interval adds two pictures that differ, one in favour of each, before taking the usual one, so that no difference
-    in the sample is not certainty (Agresti and Min, "Simple improved confidence intervals for comparing matched
+    The interval adds two pictures that differ, one in favour of each, before taking the usual one, so that no
+    difference in the sample is not certainty (Agresti and Min, "Simple improved confidence intervals for comparing matched
     proportions", 2005); pictures of one group count as one draw.
     """
     n = len(hits)

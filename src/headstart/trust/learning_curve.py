@@ -49,8 +49,8 @@ Index = NDArray[np.int64]
 class Pictures:
     """Feature rows to fit heads on.
 
-    ``X`` (v·n, d) float32, one block of n rows per view and the plain view first; it is overwritten. ``y`` (n,) classes,
-    ``groups`` (n,) pictures that stay together, ``classes`` (k,) names.
+    ``X`` (v·n, d) float32, one block of n rows per view and the plain view first; it is overwritten. ``y`` (n,)
+    classes, ``groups`` (n,) pictures that stay together, ``classes`` (k,) names.
     """
 
     X: NDArray[np.float32] = field(repr=False)
@@ -204,7 +204,7 @@ def learning_curve(pictures: Pictures, recipe: Recipe, *, seed: int, n_splits: i
     for share in shares:
         once = slice(None, None, DRAWS) if share == 1.0 else slice(None)  # all pictures are the same in every draw
         rows = np.array([place <= share for place in places[once]])
-        sizes.append(int(round(rows.sum(axis=1).mean())))
+        sizes.append(round(float(rows.sum(axis=1).mean())))
         logits = _logits(axes, pictures, recipe, rows, tests[once])
         wrong.append((logits.argmax(axis=2) != y).mean(axis=0))
         if share == 1.0:
