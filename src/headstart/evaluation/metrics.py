@@ -205,7 +205,7 @@ def _log_loss(P: Floats, truth: Floats, hits: Masks, units: Units) -> Estimate:
     surprise = -np.log(np.maximum(P, SMALLEST_PROBABILITY))  # of every possible answer
     expected = (P * surprise**2).sum(axis=2) - (P * surprise).sum(axis=2) ** 2  # its variance, were P right
     losses = -np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean(axis=0)
-    return units.mean(losses, expected=np.maximum(expected, 0.0).mean(axis=0), mistaken=~hits.all(axis=0))
+    return units.mean(losses, expected=np.maximum(expected, 0.0).mean(axis=0), mistaken=np.asarray(~hits.all(axis=0)))
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> tuple[float, Floats] | None:

@@ -8,7 +8,8 @@ from headstart.report.section import Section, Table, p_value, percent
 
 def by_group_section(found: ByGroup) -> Section:
     """Accuracy of each group, weakest first."""
-    small = f" {found.small} groups have fewer than five pictures and are not listed." if found.small else ""
+    groups = "1 group has" if found.small == 1 else f"{found.small} groups have"
+    small = f" {groups} fewer than five pictures and no row." if found.small else ""
     return Section(
         id="groups",
         title="Is it as good for every group?",
@@ -30,7 +31,7 @@ def by_group_section(found: ByGroup) -> Section:
             marked=tuple(i for i, one in enumerate(found.groups) if one.weaker),
         ),
         method=(
-            "Fisher's exact test of each group against all other pictures, one-sided, corrected for the number of groups "
-            f"(Holm). Intervals are Wilson's, for further pictures of the same group.{small}"
+            "Fisher's exact test of each group against all other pictures, one-sided, corrected for the number of "
+            f"groups (Holm). Intervals are Wilson's, for further pictures of the same group.{small}"
         ),
     )

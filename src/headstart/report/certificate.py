@@ -21,14 +21,14 @@ def certificate_section(certificate: Certificate) -> Section:
         figures=(certificate_figure(certificate),),
         table=Table(
             about="Depth by depth",
-            columns=("depth", "pretrained", "random weights", "difference", "p"),
+            columns=("depth", "pretrained", "random weights", "points", "p"),
             rows=tuple(
                 (
                     depth.name,
                     percent(depth.accuracy),
                     percent(depth.untrained),
-                    f"{100 * depth.difference.value:+.1f} points",
-                    p_value(depth.difference.p),
+                    f"{100 * depth.difference.value:+.1f}",
+                    p_value(depth.difference.p).removeprefix("p ").removeprefix("= "),
                 )
                 for depth in certificate.depths
             ),
@@ -38,13 +38,14 @@ def certificate_section(certificate: Certificate) -> Section:
         if certificate.depths
         else None,
         method=(
-            f"{certificate.folds}-fold cross-validation{times} on {certificate.n} pictures, the same folds for all. Every "
-            "row of features gets the same head, ridge regression whose strength is chosen inside each training part, so "
-            f"that features alone are compared; the chosen features are the {certificate.features}. Colours: histograms "
-            "of 16 bins a channel and 4 × 4 × 4 of all three, mean and spread. Random weights: the same network, never "
-            "trained. Differences are tested picture by picture (exact sign-flip test; McNemar's for single pictures); "
-            "“helps” needs all three rivals beaten at the 5 % level, “hurts” takes 1 %. Intervals: Wilson's for "
-            "accuracies, Agresti and Min's for differences. The head the model uses is another, so its accuracy differs."
+            f"{certificate.folds}-fold cross-validation{times} on {certificate.n} pictures, the same folds for all. "
+            "Every row of features gets the same head, ridge regression whose strength is chosen inside each training "
+            f"part, so that features alone are compared; the chosen features are the {certificate.features}. Colours: "
+            "histograms of 16 bins a channel and 4 × 4 × 4 of all three, mean and spread. Random weights: the same "
+            "network, never trained. Differences are tested picture by picture (exact sign-flip test; McNemar's for "
+            "single pictures); “helps” needs all three rivals beaten at the 5 % level, “hurts” takes 1 %. Intervals: "
+            "Wilson's for accuracies, Agresti and Min's for differences. The model's own head is another one, so the "
+            "accuracy at the top of the page differs a little."
         ),
     )
 

@@ -25,13 +25,13 @@ def learning_curve_section(curve: LearningCurve) -> Section:
         figures=(forecast_figure(curve),),
         table=Table(
             about="What each class's pictures are worth",
-            columns=("class", "pictures", "recognised", "loss without half of them", "worth of 100 more"),
+            columns=("class", "pictures", "recognised", "loss without half", "per 100"),
             rows=tuple(
                 (
                     need.name,
                     f"{need.pictures:,}",
                     percent(need.recall),
-                    f"{need.rise:+.4f} [{need.low:+.4f}, {need.high:+.4f}]",
+                    f"{need.rise:+.3f} [{need.low:+.3f}, {need.high:+.3f}]",
                     f"{need.per_hundred:+.4f}",
                 )
                 for need in curve.needs
@@ -43,12 +43,12 @@ def learning_curve_section(curve: LearningCurve) -> Section:
         else None,
         method=(
             f"The chosen head was fitted again on nested parts of each class's pictures ({curve.sizes[0]} to "
-            f"{curve.sizes[-1]} in all, {max(curve.draws)} heads at most sizes) and tested on pictures of none of them. The error "
-            "is taken to follow an inverse power law with a floor; all such laws that agree with the measured curve are "
-            "kept, with their weights, and beyond it each is followed for none to twice the way it promises. The band "
-            "holds 90 % of them. What a class is worth: the log-loss, calibrated, when half of its pictures are left out, "
-            "with the change of the class frequencies put right. Settings are not chosen anew, so a larger network or a "
-            "dearer head that pays only with more pictures is not foreseen."
+            f"{curve.sizes[-1]} in all, {max(curve.draws)} heads at most sizes) and tested on pictures of none of "
+            "them. The error is taken to follow an inverse power law with a floor; all such laws that agree with the "
+            "measured curve are kept, with their weights, and beyond it each is followed for none to twice the way it promises. "
+            "The band holds 90 % of them. What a class is worth: the rise of the calibrated log-loss when half of its "
+            "pictures are left out, the change of the class frequencies put right. Settings are not chosen anew, so a "
+            "larger network or a dearer head that pays only with more pictures is not foreseen."
         ),
     )
 
@@ -61,8 +61,9 @@ def curve_sentences(curve: LearningCurve) -> tuple[str, ...]:
     if low < 0.1 and high >= 0.5:
         worth = "Twice as many pictures may help"
     first = (
-        f"{worth}: with {double.pictures:,} the accuracy to expect is {double.value:.1%} (90 % interval {double.low:.1%} "
-        f"to {double.high:.1%}), {value:.1f} points more than with {curve.n:,} ({low:.1f} to {high:.1f})."
+        f"{worth}: with {double.pictures:,} the accuracy to expect is {double.value:.1%} (90 % interval "
+        f"{double.low:.1%} to {double.high:.1%}), {value:.1f} points more than with {curve.n:,} "
+        f"({low:.1f} to {high:.1f})."
     )
     return (first, _how_many(curve), _which(curve))
 

@@ -262,14 +262,14 @@ def certify(
     units = Units.of(len(y), groups)
 
     def hits(X: NDArray[np.floating]) -> Index:
-        return np.sum([out_of_fold(X, y, groups, splits) == y for splits in rounds], axis=0)
+        return np.asarray(np.sum([out_of_fold(X, y, groups, splits) == y for splits in rounds], axis=0))
 
     def most_frequent() -> Index:
         answers = [np.empty(len(y), dtype=np.int64) for _ in rounds]
         for answer, splits in zip(answers, rounds, strict=True):
             for train, test in splits:
                 answer[test] = np.bincount(y[train]).argmax()
-        return np.sum([answer == y for answer in answers], axis=0)
+        return np.asarray(np.sum([answer == y for answer in answers], axis=0))
 
     chosen = hits(pretrained)
     found: dict[RivalKind, tuple[str, Index]] = {
@@ -313,8 +313,8 @@ def difference(hits: Index, other: Index, repeats: int, units: Units) -> Differe
     """Compare how often in ``repeats`` each picture (n,) was answered right by one and by the other.
 
     The interval adds two pictures that differ, one in favour of each, before taking the usual one, so that no
-    difference in the sample is not certainty (Agresti and Min, "Simple improved confidence intervals for comparing matched
-    proportions", 2005); pictures of one group count as one draw.
+    difference in the sample is not certainty (Agresti and Min, "Simple improved confidence intervals for comparing
+    matched proportions", 2005); pictures of one group count as one draw.
     """
     n = len(hits)
     gaps = (hits - other) / repeats

@@ -128,7 +128,7 @@ class LearningCurve:
         ratio = np.atleast_1d(np.asarray(pictures, dtype=np.float64)) / self.sizes[-1]
         relative = f + (1 - f) * ratio**-c
         found = np.clip(E * np.where(ratio > 1, relative**u, relative), 0.0, 1.0)
-        return found[:, 0] if np.ndim(pictures) == 0 else found
+        return np.asarray(found[:, 0] if np.ndim(pictures) == 0 else found)
 
     def at(self, pictures: int) -> Forecast:
         """The accuracy to expect with ``pictures`` in all."""
@@ -186,8 +186,12 @@ class LearningCurve:
 _QUANTILES = ((1 - FORECAST_LEVEL) / 2, 0.5, (1 + FORECAST_LEVEL) / 2)
 
 
-def learning_curve(pictures: Pictures, recipe: Recipe, *, seed: int, n_splits: int = 5) -> LearningCurve:
+def learning_curve(
+    pictures: Pictures, recipe: Recipe, *, seed: int, n_splits: int = 5, total: int | None = None
+) -> LearningCurve:
     """Measure the curve of ``recipe`` on ``pictures`` and extrapolate it.
+
+    ``total``: how many pictures there are, where ``pictures`` is a sample of them; forecasts count from there.
 
     Costs as much as fitting the head about thirty times on all pictures. Raises DataError where not even two folds can
     be made.
@@ -215,7 +219,7 @@ def learning_curve(pictures: Pictures, recipe: Recipe, *, seed: int, n_splits: i
         units.share(float(row.mean()), (row - row.mean()) / n, [Size(n, units.count)], n=n) for row in hits
     )
     return LearningCurve(
-        n=n,
+        n=total or n,
         sizes=tuple(sizes),
         measured=measured,
         draws=tuple(len(splits) * (1 if share == 1.0 else DRAWS) for share in shares),
