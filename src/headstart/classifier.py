@@ -19,6 +19,7 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
 from headstart.backbones.weights import Weights, locate
 from headstart.deploy.artifact import Model
+from headstart.deploy.reference import Reference, relative_names, sample, unit
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress, Space
@@ -200,6 +201,27 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         self.model_.save(Path(folder))
 
+    def reference(self, progress: Progress | None = None) -> Reference:
+        """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
+        first = self.measure(progress)[0]
+        kept = sample(len(self._train), seed=self.random_state)
+        index, size = self._train[kept], self.model_.space.geometry.size
+        with self._table(self.images_, progress) as table:
+            rows = self._served_table(table).rows(size, "last", index)
+        tuned = self.trial_ is not None and self.trial_.kept
+        return Reference(
+            classes=self.images_.classes,
+            root=None if self.images_.root is None else self.images_.root.absolute(),
+            names=relative_names([self.images_.paths[i] for i in index], self.images_.root),
+            digests=tuple(self.images_.digests[i] for i in index),
+            rows=unit(rows),
+            y=self.images_.y[index],
+            proba=None if tuned else self.choice_.proba[kept].astype(np.float32),
+            judged_proba=first.proba.astype(np.float32),
+            judged_y=self.images_.y[first.index],
+            judged_on=first.evaluation.measured_on,
+        )
+
     @classmethod
     def load(cls, folder: PathLike) -> ImageClassifier:
         """Open a model directory for prediction; raises ModelError unless it still gives the same answers."""
@@ -320,12 +342,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
         model, size = self.model_, self.model_.space.geometry.size
-        served = FeatureTable(
-            table.images, lambda size: model.space, table.store, spaces={size: model.space}, progress=table.progress
-        )
-        X = served.rows(size, model.output, index)
+        X = self._served_table(table).rows(size, model.output, index)
         name = {"test": "the test split", "val": "the validation split"}[split]
         return self._measure(model.head.predict_proba(X)[None], index, measured_on=name)
+
+    def _served_table(self, table: FeatureTable) -> FeatureTable:
+        """The same pictures through the network that is served, which may be a fine-tuned one."""
+        space = self.model_.space
+        spaces = {space.geometry.size: space}
+        return FeatureTable(table.images, lambda size: space, table.store, spaces=spaces, progress=table.progress)
 
     def _on_trial(self, trial: Trial) -> list[Measured]:
         """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""

@@ -3,6 +3,7 @@
 ::
 
     model/          the deployable model
+    training/       what `explain` and `watch` need to know of the training pictures; not for passing on
     metrics.json    every metric with its interval and what it was measured on
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
@@ -77,6 +78,7 @@ def train(
     (folder / "report.html").unlink(missing_ok=True)
     start = time.monotonic()
     classifier.save(folder / "model")
+    classifier.reference(progress).save(folder / "training")
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
@@ -141,7 +143,7 @@ def _check_destination(source: Path, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         problems.append(Problem(expected="a folder", found=f"{folder} is a file", todo="choose another name with -o"))
     elif folder.is_dir() and any(folder.iterdir()) and not inside:
-        ours = {"run.json", "model", "metrics.json", "report.html"}
+        ours = {"run.json", "model", "training", "metrics.json", "report.html"}
         if not ours & {entry.name for entry in folder.iterdir()}:
             todo = "choose another name with -o: what is there would be mixed with the run"
             problems.append(Problem(expected="a new folder, or one of an earlier run", found=str(folder), todo=todo))

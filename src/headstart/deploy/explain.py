@@ -11,7 +11,7 @@ the place it points at is hidden, and for comparison places of the same size and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,11 +36,11 @@ SHARE = 0.2
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares for the curve."""
 ELSEWHERE = 39
-"""Regions elsewhere that each share is compared with: with 39 the rarest outcome is one in 40."""
+"""Regions elsewhere that it is compared with: with 39 the rarest outcome is one in 40."""
 HOLDS = 0.05
 """A map holds if at most this share of regions, its own among them, matters as much as its own."""
-FINEST = 16
-"""Pixels per position of a map drawn from many depths."""
+A_FEW = 4
+"""Regions elsewhere for the other shares, whose mean alone is shown."""
 PATCH = 4
 """Side of a hidden patch, as parts of the picture's side; patches overlap by half."""
 EXACT_WITHIN = 1e-3
@@ -174,15 +174,11 @@ class Explainer:
             X = np.stack([one[model.output] for one in _rows(model.space, pictures)])
             return X.astype(np.float64) @ weight + bias, head.predict_proba(X)[:, target]
 
-        found, why = (None, "something other than pooling stands between the last map and the head")
-        if self._maps is not None:
-            found, why = _exact(self._maps, model.output, picture, weight, bias)
-        if found is None:
-            method, score, miss = "hiding", float(rows[model.output] @ weight + bias), float("nan")
-            evidence = _by_hiding(picture, lambda pictures: scores(pictures)[0])
-        else:
-            method = "exact"
-            evidence, score, miss = found
+        exact, why = _exact(self._maps, model.output, picture, weight, bias)
+        if exact is None:
+            hiding = _by_hiding(picture, lambda pictures: scores(pictures)[0])
+            exact = hiding, float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
+        evidence, score, miss = exact
         return Explanation(
             path=path,
             classes=model.classes,
@@ -193,7 +189,7 @@ class Explainer:
             evidence=evidence,
             score=score,
             miss=miss,
-            method="exact" if method == "exact" else "hiding",
+            method="hiding" if why else "exact",
             why_not_exact=why,
             row=rows["last"],
             check=check(picture, evidence, scores, seed=seed),
@@ -230,16 +226,18 @@ def _overlap(cells: int, side: int) -> Grid:
 
 
 def _exact(
-    maps: MapGraph, output: str, picture: Picture, weight: NDArray[np.float64], bias: float
+    maps: MapGraph | None, output: str, picture: Picture, weight: NDArray[np.float64], bias: float
 ) -> tuple[tuple[Grid, float, float] | None, str]:
     """Evidence, score, and by how much the parts miss it; or None and the reason."""
+    if maps is None:
+        return None, "something other than pooling stands between the last map and the head"
     rows, pooled = maps.run(picture)
     if sum(len(one.positions) for one in pooled) != len(weight):
         return None, "the head reads more than was pooled from maps"
     score = float(rows[output].astype(np.float64) @ weight + bias)
     sides = [one.positions.shape[1] for one in pooled]
-    side = sides[0] if len(pooled) == 1 else max(min(sides), len(picture) // FINEST)
-    evidence = split_score(pooled, weight, bias, side=side)
+    # Drawn as coarse as the coarsest: what single positions of the fine maps say is too noisy to point at anything.
+    evidence = split_score(pooled, weight, bias, side=min(sides))
     miss = float(evidence.mean()) - score
     scale = float(np.abs(weight) @ np.abs(rows[output].astype(np.float64))) or 1.0
     if abs(miss) > EXACT_WITHIN * scale:
@@ -250,7 +248,7 @@ def _exact(
 # ── hiding ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _by_hiding(picture: Picture, scores: Any) -> Grid:
+def _by_hiding(picture: Picture, scores: Callable[[Iterable[Picture]], Grid]) -> Grid:
     """How far the score falls when a place is hidden, the mean over the patches that cover it: (2·PATCH, 2·PATCH)."""
     side = 2 * PATCH
     corners = [(i, j) for i in range(side - 1) for j in range(side - 1)]
@@ -263,46 +261,44 @@ def _by_hiding(picture: Picture, scores: Any) -> Grid:
     return np.asarray(np.einsum("m,mij->ij", drops, masks) / masks.sum(axis=0))
 
 
-def check(picture: Picture, evidence: Grid, scores: Any, *, seed: int) -> Check:
+def check(
+    picture: Picture, evidence: Grid, scores: Callable[[Iterable[Picture]], tuple[Grid, Grid]], *, seed: int
+) -> Check:
     """Hide what ``evidence`` points at, and regions of the same size and shape elsewhere.
 
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
     plain = np.broadcast_to(picture.mean(axis=(0, 1)), picture.shape)
-    masks = [mask for share in SHARES for mask in _regions(evidence, share, rng)]
-    score, proba = scores([picture])
-    after_score, after = scores(hide(picture, mask, plain) for mask in masks)
-    after_score, after = after_score.reshape(len(SHARES), -1), after.reshape(len(SHARES), -1)
-    at = SHARES.index(SHARE)
-    first = at * (1 + ELSEWHERE)
-    typical = first + 1 + int(np.argsort(after_score[at, 1:])[ELSEWHERE // 2])
+    regions = {share: _regions(evidence, share, ELSEWHERE if share == SHARE else A_FEW, rng) for share in SHARES}
+    score, proba = scores([picture, *(hide(picture, mask, plain) for masks in regions.values() for mask in masks)])
+    ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
+    after = dict(zip(SHARES, np.split(proba, ends)[1:-1], strict=True))
+    own, others = (part := np.split(score, ends)[1 + SHARES.index(SHARE)])[0], part[1:]
+    typical = regions[SHARE][1 + int(np.argsort(others)[len(others) // 2])]
     return Check(
-        share=float(masks[first].mean()),
+        share=float(regions[SHARE][0].mean()),
         before=float(proba[0]),
-        after=float(after[at, 0]),
-        elsewhere=after[at, 1:],
-        rank=int((after_score[at, 1:] <= after_score[at, 0]).sum()),
-        curve=tuple(
-            (float(masks[i * (1 + ELSEWHERE)].mean()), float(row[0]), float(row[1:].mean()))
-            for i, row in enumerate(after)
-        ),
-        hidden=hide(picture, masks[first], plain),
-        hidden_elsewhere=hide(picture, masks[typical], plain),
+        after=float(after[SHARE][0]),
+        elsewhere=after[SHARE][1:],
+        rank=int((others <= own).sum()),
+        curve=tuple((float(regions[s][0].mean()), float(row[0]), float(row[1:].mean())) for s, row in after.items()),
+        hidden=hide(picture, regions[SHARE][0], plain),
+        hidden_elsewhere=hide(picture, typical, plain),
     )
 
 
-def _regions(evidence: Grid, share: float, rng: np.random.Generator) -> Iterator[NDArray[np.bool_]]:
+def _regions(evidence: Grid, share: float, others: int, rng: np.random.Generator) -> list[NDArray[np.bool_]]:
     """The places of most evidence that make up ``share`` of the picture, then the same shape moved and mirrored."""
-    count = max(1, round(share * evidence.size))
-    mask = np.zeros(evidence.size, bool)
-    mask[np.argsort(-evidence, axis=None, kind="stable")[:count]] = True
-    mask = mask.reshape(evidence.shape)
-    yield mask
-    for _ in range(ELSEWHERE):
-        moved = np.roll(mask, tuple(rng.integers(0, evidence.shape[0], 2)), axis=(0, 1))
+    flat = np.zeros(evidence.size, bool)
+    flat[np.argsort(-evidence, axis=None, kind="stable")[: max(1, round(share * evidence.size))]] = True
+    mask = flat.reshape(evidence.shape)
+    regions = [mask]
+    for _ in range(others):
+        moved = np.roll(mask, tuple(rng.integers(0, len(mask), 2)), axis=(0, 1))
         moved = moved[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]
-        yield moved.T if rng.random() < 0.5 else moved
+        regions.append(moved.T if rng.random() < 0.5 else moved)
+    return regions
 
 
 def hide(picture: Picture, mask: NDArray[np.bool_], instead: NDArray[np.floating]) -> Picture:
