@@ -46,10 +46,10 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
 
 def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
-    return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
+    return Thumbnail(jpeg=small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
 
 
-def _small_jpeg(path: Path) -> bytes:
+def small_jpeg(path: Path) -> bytes:
     """The middle square of a picture."""
     picture = decode(path, at_least=THUMBNAIL_PX)
     height, width = picture.shape[:2]

@@ -12,18 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart import gallery
 from headstart.deploy.artifact import Model
 from headstart.deploy.reference import Reference, unit
 from headstart.errors import DataError, Problem
 from headstart.features.extract import Progress, Silent, extract
 from headstart.images.folder import display, find_pictures
 from headstart.images.transforms import View
+from headstart.report.page import write_report
+from headstart.report.section import Thumbnail
+from headstart.report.watch import watch_page
 from headstart.trust.drift import Drift, compare
 from headstart.trust.queue import margins, queue
 from headstart.trust.unlabelled import Unlabelled, estimate
 
 QUEUE = 24
 """Pictures proposed for labelling."""
+SHOWN = 24
+"""Of them on the page, as thumbnails."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,3 +162,27 @@ def _answers(
     if not paths:
         return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), left_out
     return paths, unit(np.stack(last)), model.head.predict_proba(np.stack(read)), left_out
+
+
+def write_page(path: Path, found: Watch, command: str) -> None:
+    """Write the page; ``command`` is what makes it again."""
+    rows = found.rows()
+    page = watch_page(
+        found.drift,
+        found.accuracy,
+        classes=found.classes,
+        queue=rows,
+        thumbnails=[
+            Thumbnail(
+                jpeg=gallery.small_jpeg(found.paths[i]),
+                caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{found.paths[i].name}",
+            )
+            for place, (i, row) in enumerate(zip(found.queue[:SHOWN], rows, strict=False), start=1)
+        ],
+        known=[display(found.paths[i]) for i in found.known],
+        left_out=[(display(one), reason) for one, reason in found.left_out],
+        judged_on=found.judged_on,
+        trusted=found.trusted,
+        command=command,
+    )
+    write_report(path, page)

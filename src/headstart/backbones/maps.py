@@ -46,9 +46,9 @@ class Pooled:
             return (weight @ x).reshape(height, width)
         if self.statistic == "max":
             parts = np.bincount(x.argmax(axis=1), weights=weight * x.max(axis=1) * count, minlength=count)
-            return parts.reshape(height, width)
+            return np.asarray(parts, np.float64).reshape(height, width)
         squares = (x - x.mean(axis=1, keepdims=True)) ** 2 + 1e-12
-        return ((weight / np.sqrt(squares.mean(axis=1))) @ squares).reshape(height, width)
+        return np.asarray((weight / np.sqrt(squares.mean(axis=1))) @ squares, np.float64).reshape(height, width)
 
 
 class MapGraph:
@@ -115,7 +115,9 @@ def _pools(source: Any) -> list[tuple[Statistic, Any, bool]]:
     Empty unless every stretch is understood.
     """
     node = _behind_shapes(source)
-    parts = [node.input_value(i) for i in range(node.get_input_size())] if node.get_type_name() == "Concat" else [source]
+    parts = (
+        [node.input_value(i) for i in range(node.get_input_size())] if node.get_type_name() == "Concat" else [source]
+    )
     found = [_pool(part) for part in parts]
     return [one for one in found if one] if all(found) else []
 

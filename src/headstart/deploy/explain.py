@@ -196,9 +196,7 @@ class Explainer:
         )
 
 
-def split_score(
-    pooled: list[Pooled], weight: NDArray[np.float64], bias: float, *, side: int
-) -> Grid:
+def split_score(pooled: list[Pooled], weight: NDArray[np.float64], bias: float, *, side: int) -> Grid:
     """The score ``weight · row + bias`` shared out over a ``side × side`` grid whose mean is the score.
 
     Each map's parts are brought to the grid by areas, which keeps their mean; the bias belongs to all places alike.
@@ -236,8 +234,8 @@ def _exact(
         return None, "the head reads more than was pooled from maps"
     score = float(rows[output].astype(np.float64) @ weight + bias)
     sides = [one.positions.shape[1] for one in pooled]
-    # Drawn as coarse as the coarsest: what single positions of the fine maps say is too noisy to point at anything.
-    evidence = split_score(pooled, weight, bias, side=min(sides))
+    # Of many depths twice as fine as the coarsest: what single positions of the finest say is too noisy to point.
+    evidence = split_score(pooled, weight, bias, side=min(sides) * (1 if len(pooled) == 1 else 2))
     miss = float(evidence.mean()) - score
     scale = float(np.abs(weight) @ np.abs(rows[output].astype(np.float64))) or 1.0
     if abs(miss) > EXACT_WITHIN * scale:
@@ -307,7 +305,8 @@ def hide(picture: Picture, mask: NDArray[np.bool_], instead: NDArray[np.floating
     cells = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
     exact = np.kron(cells, np.ones((4, 4, 1), np.uint8))  # four pixels a cell: softened over a quarter of one
     cover = resample(exact, size=(size, size), interpolation="bilinear").astype(np.float64) / 255
-    return np.rint(picture * (1 - cover) + instead * cover).astype(np.uint8)
+    mixed: NDArray[np.float64] = picture * (1 - cover) + instead * cover
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _blurred(picture: Picture) -> NDArray[np.floating]:

@@ -3,7 +3,8 @@
 ::
 
     training/rows.safetensors   rows `last` of the training pictures, divided by their length, float16 (n, d);
-                                labels (n,); out-of-fold probabilities (n, k); honest probabilities (m, k) and labels (m,)
+                                labels (n,); out-of-fold probabilities (n, k); and of the pictures that the quoted
+                                accuracy was measured on, probabilities (m, k) and labels (m,)
     training/pictures.json      the folder, names relative to it, and hashes of the files
 
 This lies beside the model, not in it: it names the user's files and could tell whether a picture was among them. A
@@ -70,7 +71,7 @@ class Reference:
 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "pictures.json").unlink(missing_ok=True)
-        tensors = {
+        tensors: dict[str, NDArray[Any]] = {
             "rows": self.rows.astype(np.float16),
             "y": self.y,
             "judged_proba": self.judged_proba,
@@ -79,6 +80,9 @@ class Reference:
         if self.proba is not None:
             tensors["proba"] = self.proba
         save_file(tensors, folder / "rows.safetensors")
+        (folder / "rows.safetensors").chmod(
+            0o644
+        )  # readable like any file, though safetensors writes for its owner only
         document = {
             "format": FORMAT,
             "classes": list(self.classes),
@@ -93,7 +97,7 @@ class Reference:
 
     @classmethod
     def load(cls, run: Path) -> Reference:
-        """What the run directory ``run`` remembers, also given its ``model`` directory; raises ModelError if nothing."""
+        """What a run directory remembers, also given the ``model`` directory in it; raises ModelError if nothing."""
         from safetensors.numpy import load_file
 
         folder = find_reference(run)

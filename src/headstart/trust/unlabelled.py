@@ -76,8 +76,8 @@ def estimate(proba: Floats, known_proba: Floats, known_y: NDArray[np.int64], *, 
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(draws, (tail, 1 - tail), axis=0)
     by_method = {
-        name: Estimate(float(value), float(min(l, value)), float(max(h, value)), n, "simulated")
-        for name, value, l, h in zip(METHODS, values, low, high, strict=True)
+        name: Estimate(float(value), float(min(below, value)), float(max(above, value)), n, "simulated")
+        for name, value, below, above in zip(METHODS, values, low, high, strict=True)
     }
     middle = float(np.median(values))
     accuracy = Estimate(
@@ -98,4 +98,4 @@ def _three(sure: Floats, known_sure: Floats, right: NDArray[np.bool_]) -> NDArra
     ordered = np.sort(known_sure)
     # As many known answers lie below the threshold as were wrong.
     threshold = ordered[wrong] if wrong < len(ordered) else np.inf
-    return np.clip([sure.mean(), known - fall, (sure >= threshold).mean()], 0.0, 1.0)
+    return np.asarray(np.clip([sure.mean(), known - fall, (sure >= threshold).mean()], 0.0, 1.0), np.float64)
