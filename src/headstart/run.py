@@ -3,6 +3,7 @@
 ::
 
     model/          the deployable model
+    training/       what `explain` and `watch` need to know of the training pictures; not for passing on
     metrics.json    every metric with its interval and what it was measured on
     predictions.csv answer and label of every picture that the first of them was measured on
     data.json       the pictures, file by file: what `headstart replay` compares
@@ -28,7 +29,7 @@ from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.deploy.judged import write_judged
-from headstart.doubts import leak_of
+from headstart.doubts import leak_of, reference_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
@@ -91,6 +92,7 @@ def train(
     (folder / "report.html").unlink(missing_ok=True)
     start = time.monotonic()
     classifier.save(folder / "model")
+    reference_of(classifier, progress).save(folder / "training")
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
@@ -169,7 +171,7 @@ def _check_destination(source: Path, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         problems.append(Problem(expected="a folder", found=f"{folder} is a file", todo="choose another name with -o"))
     elif folder.is_dir() and any(folder.iterdir()) and not inside:
-        ours = {"run.json", "model", "metrics.json", "report.html"}
+        ours = {"run.json", "model", "training", "metrics.json", "report.html"}
         if not ours & {entry.name for entry in folder.iterdir()}:
             todo = "choose another name with -o: what is there would be mixed with the run"
             problems.append(Problem(expected="a new folder, or one of an earlier run", found=str(folder), todo=todo))
