@@ -321,7 +321,8 @@ def _blurred(picture: Picture) -> NDArray[np.floating]:
 
 def _read(path: Path, model: Model) -> Picture:
     try:
-        return load(path, model.space.geometry)[0]
+        shown: Picture = load(path, model.space.geometry)[0]
+        return shown
     except UnreadablePictureError as error:
         problem = Problem(expected="a picture", found=f"{display(path)}: {error.reason}", todo="give another file")
         raise DataError("the picture cannot be read", [problem]) from error

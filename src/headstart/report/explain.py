@@ -137,8 +137,8 @@ def _check(found: Explanation) -> Section:
             "What is hidden takes the mean colour of the picture, with a soft edge. The same shape is then moved, "
             f"mirrored and turned at random, {len(check.elsewhere)} times for the share of {percent(check.share, 0)} "
             f"and 4 times for the others. By score, {check.rank} of the {len(check.elsewhere)} matter at least as "
-            f"much, p = {check.p:.3f}; the map is said to hold at p ≤ 0.05 (deletion, Samek et al. 2017). Where the object "
-            "fills the picture, places elsewhere are part of it as well, and a right map can fail."
+            f"much, p = {check.p:.3f}; the map is said to hold at p ≤ 0.05 (deletion, Samek et al. 2017). Where the "
+            "object fills the picture, places elsewhere are part of it as well, and a right map can fail."
         ),
     )
 
