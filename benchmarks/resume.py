@@ -7,7 +7,8 @@ with a cache of its own. Then, for each kill, it is started in a new folder and 
 time with an empty cache, so that kills fall into every stage. The same command then goes on, and every tensor of its
 last checkpoint, its curves but for their seconds, and predictions.csv must equal those of the undisturbed run bit for
 bit. It prints one line per kill, with how many epochs were finished when it came, and fails at the first difference.
-A run that ends before its moment has come does not count. On ants and bees: EXPECTED.
+A run that ends before its moment has come does not count. Every run is a process of its own, forked from one that has
+imported what it needs: kills then fall into the work and not into the loading of torch. On ants and bees: EXPECTED.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,9 +27,13 @@ from typing import Any
 
 import torch
 
+import headstart.cli
+import headstart.reproduce
+import headstart.training.finetune
+
 
 def command(options: argparse.Namespace, out: Path) -> list[str]:
-    words = [sys.executable, "-m", "headstart", "recipes", "run", "mobilenetv2-two-phase", str(options.photos)]
+    words = ["recipes", "run", "mobilenetv2-two-phase", str(options.photos)]
     words += ["--backbone", "efficientnet_lite0", "--epochs", str(options.epochs), "--views", str(options.views)]
     return [*words, "-o", str(out)]
 
@@ -73,9 +77,8 @@ def main() -> None:
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as scratch:
         whole, killed, cache = Path(scratch) / "whole", Path(scratch) / "killed", Path(scratch) / "cache"
-        environment = {**os.environ, "HEADSTART_CACHE": str(Path(scratch) / "first")}
-        cold = timed(command(options, whole), environment)
-        environment["HEADSTART_CACHE"] = str(cache)
+        log = Path(scratch) / "log"
+        cold = finish(command(options, whole), Path(scratch) / "first", log)
         print(f"undisturbed: {cold:.1f} s, {len(snapshot(whole)['epochs'])} epochs", flush=True)
         kills = 0
         while kills < options.kills:
@@ -83,33 +86,55 @@ def main() -> None:
                 shutil.rmtree(cache, ignore_errors=True)
             shutil.rmtree(killed, ignore_errors=True)
             moment = rng.uniform(0, cold)
-            if not killed_at(moment, command(options, killed), environment):
+            if not killed_at(moment, command(options, killed), cache, log):
                 continue
             kills += 1
             finished = len(snapshot(killed)["epochs"]) if (killed / "checkpoint").is_file() else 0
-            again = subprocess.run(command(options, killed), env=environment, capture_output=True, text=True)
-            if again.returncode:
-                sys.exit(f"kill {kills} at {moment:.1f} s: going on failed\n{again.stderr}")
+            finish(command(options, killed), cache, log)
             if different := differences(killed, whole):
                 sys.exit(f"kill {kills} at {moment:.1f} s: {', '.join(different)} differ")
             print(f"{kills:>2}: killed at {moment:5.1f} s, {finished} epochs finished, same", flush=True)
 
 
-def timed(words: list[str], environment: dict[str, str]) -> float:
+def begin(words: list[str], cache: Path, log: Path) -> int:
+    """The id of a process that runs the command."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        with log.open("w") as stream:
+            os.dup2(stream.fileno(), 1)
+            os.dup2(stream.fileno(), 2)
+        os.environ["HEADSTART_CACHE"] = str(cache)
+        sys.argv = ["headstart", *words]
+        headstart.cli.main()
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    finally:
+        os._exit(code)
+
+
+def finish(words: list[str], cache: Path, log: Path) -> float:
+    """Run the command to its end; its seconds."""
     began = time.monotonic()
-    subprocess.run(words, env=environment, check=True, capture_output=True)
+    _, status = os.waitpid(begin(words, cache, log), 0)
+    if os.waitstatus_to_exitcode(status):
+        sys.exit(f"{' '.join(words)} failed\n{log.read_text()}")
     return time.monotonic() - began
 
 
-def killed_at(moment: float, words: list[str], environment: dict[str, str]) -> bool:
-    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        process.wait(timeout=moment)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return True
-    return False
+def killed_at(moment: float, words: list[str], cache: Path, log: Path) -> bool:
+    """Whether the kill came before the end."""
+    child, ends = begin(words, cache, log), time.monotonic() + moment
+    while time.monotonic() < ends:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
 
 
 if __name__ == "__main__":

@@ -71,6 +71,13 @@ def test_a_held_out_split_is_what_is_quoted(tmp_path: Path) -> None:
     assert (test.measured_on, val.measured_on) == ("the test split", "the validation split")
     assert classifier.evaluation_ is test
     assert classifier.model_.training["pictures"] == 20
+    proba, X = classifier.unseen()
+    images = classifier.images_
+    assert len(proba) == len(X) == len(images) == 60
+    val = images.split == "val"
+    held_out = classifier.predict_proba([path for path, use in zip(images.paths, val, strict=True) if use])
+    np.testing.assert_allclose(proba[val], held_out, atol=1e-3)
+    np.testing.assert_array_equal(proba[images.split == "train"], classifier.choice_.proba)
 
 
 def test_the_same_input_gives_the_same_bytes(photos: Path, fitted: ImageClassifier) -> None:

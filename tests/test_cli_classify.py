@@ -173,7 +173,14 @@ def test_a_killed_run_completes_when_repeated_and_gives_the_same_model(photos: P
     done = headstart(*words, HEADSTART_CACHE=str(cache))
     assert done.returncode == 0, done.stderr
     assert (out / "model" / "head.safetensors").read_bytes() == model
-    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "model", "report.html", "run.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "data.json",
+        "metrics.json",
+        "model",
+        "report.html",
+        "run.json",
+        "training",
+    ]
 
 
 def test_an_interruption_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:

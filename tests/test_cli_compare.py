@@ -4,9 +4,11 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from command import headstart
+from headstart.deploy.judged import Judged, write_judged
 from pictures import write_folder
 
 TINY = ("--backbone", "test_efficientnet.r160_in1k", "--weights", "random")
@@ -36,24 +38,38 @@ def test_a_grid_becomes_a_table_and_the_same_command_goes_on(pictures: Path, tmp
     document = json.loads(again.stdout)
     assert len(document["rows"]) == 4
     assert document["command"].startswith("headstart compare ")
-    assert "The best epoch is picked by looking" in document["caveats"][0]
+    assert "The best epoch is picked by looking" in document["caveats"][1]
 
 
-def test_two_runs_are_compared(pictures: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        run = ["recipes", "run", "resnet18-frozen", pictures, *TINY, "--epochs", "1"]
-        done = headstart(*run, "-o", tmp_path / name, "--seed", str(ord(name)))
-        assert done.returncode == 0, done.stderr
-    done = headstart("compare", tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
+def run_of(folder: Path, wrong: int) -> Path:
+    """What a run leaves that is compared: 20 answers, ``wrong`` of them wrong."""
+    folder.mkdir()
+    (folder / "metrics.json").write_text('{"measured_on": "the test split"}')
+    first = np.where(np.arange(20) < wrong, 0.2, 0.8)
+    names = tuple(f"{i:02}.jpg" for i in range(20))
+    proba = np.stack([first, 1 - first], axis=1)
+    judged = Judged(classes=("ants", "bees"), names=names, digests=names, labels=("ants",) * 20, proba=proba)
+    write_judged(folder / "predictions.csv", judged)
+    return folder
+
+
+def test_two_runs_are_compared(tmp_path: Path) -> None:
+    a, b = run_of(tmp_path / "a", 0), run_of(tmp_path / "b", 12)
+    done = headstart("compare", a, b, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "8 pictures, the validation split, last epoch" in (tmp_path / "out" / "compare.html").read_text("utf-8")
+    assert "The two settings can be told apart." in done.stdout
     assert "McNemar's exact test" in done.stdout
-    document = json.loads(headstart("compare", tmp_path / "a", tmp_path / "b", "--json").stdout)
-    assert {row["setting"] for row in document["settings"]} == {"a", "b"}
-    alone = headstart("compare", tmp_path / "a")
+    assert "20 pictures, the test split" in (tmp_path / "out" / "compare.html").read_text("utf-8")
+    document = json.loads(headstart("compare", a, b, "--json").stdout)
+    assert [(row["setting"], row["accuracy"]) for row in document["settings"]] == [("a", 1.0), ("b", 0.4)]
+
+
+def test_a_run_alone_or_beside_pictures_is_refused(pictures: Path, tmp_path: Path) -> None:
+    a = run_of(tmp_path / "a", 0)
+    alone = headstart("compare", a)
     assert alone.returncode == 2
     assert "expected: two runs or more" in alone.stderr
-    mixed = headstart("compare", tmp_path / "a", pictures)
+    mixed = headstart("compare", a, pictures)
     assert mixed.returncode == 2
     assert f"{pictures} has no metrics.json" in mixed.stderr
 

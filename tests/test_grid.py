@@ -4,7 +4,7 @@ import pytest
 
 from headstart import recipes, tables
 from headstart.errors import OptionError
-from headstart.grid import grid, of_table
+from headstart.grid import grid, in_common, of_table
 
 BASE = recipes.get("resnet18-frozen")
 
@@ -33,7 +33,15 @@ def test_what_is_not_said_stays_as_the_recipe_has_it() -> None:
     assert only.recipe == BASE
     assert only.name == BASE.name
     (shorter,) = grid(BASE, sizes=[160, 160], epochs=40)
+    assert shorter.name == "160 px"
     assert (shorter.recipe.plan.size, shorter.recipe.plan.phases[0].epochs) == (160, 40)
+
+
+def test_what_settings_share_is_said_once() -> None:
+    words = in_common(grid(BASE, lrs=[1e-3, 0.1], sizes=[160], modes=["full"]))
+    assert (
+        words == "trunk resnet18; size 160 px; training from all; epochs 25; optimiser sgd; batch 4; views crop, fresh"
+    )
 
 
 def test_momentum_belongs_to_sgd() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.errors import DataError
 from headstart.images.folder import scan
 from headstart.recipe_page import describe
 from headstart.recipes import get
@@ -68,7 +69,7 @@ def shortened(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Reprodu
     return run(recipe, photos, tmp_path_factory.mktemp("run"), pictures=pictures, command="headstart recipes run …")
 
 
-def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction) -> None:
+def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction, photos: Path) -> None:
     folder = shortened.folder
     assert len(shortened.epochs) == 4
     assert "epoch   3  phase 2" in shortened.epochs[2]
@@ -96,6 +97,7 @@ def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction) -> None
         rows = list(csv.DictReader(file))
     assert len(rows) == shortened.evaluation.n == 8
     right = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert {row["sha256"] for row in rows} <= set(scan(photos).digests)
     assert right == pytest.approx(shortened.evaluation.accuracy.value)
 
 
@@ -142,6 +144,24 @@ def test_phases_are_fitted_to_another_trunk() -> None:
     swapped = on(recipe, "test_resnet.r160_in1k")
     assert [one.train_from for one in swapped.plan.phases] == ["head", "fraction:0.8"]
     assert swapped.departures[-1] == "fraction:0.8 learns where the write-up has blocks.4.1.conv_dw"
+
+
+def test_pictures_are_looked_at_before_anything_is_trained(photos: Path, tmp_path: Path) -> None:
+    broken, missing = tmp_path / "broken.jpg", tmp_path / "missing.jpg"
+    broken.write_bytes(b"no picture")
+    with pytest.raises(DataError) as caught:
+        run(get("resnet18-frozen"), photos, tmp_path / "run", weights="random", pictures=[broken, missing])
+    assert len(caught.value.problems) == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_that_never_learns_says_so(photos: Path, tmp_path: Path) -> None:
+    recipe = get("resnet18-full").on("test_efficientnet.r160_in1k").with_epochs(1)
+    (phase,) = recipe.plan.phases
+    wild = replace(phase, optimiser=replace(phase.optimiser, lr=1e12))
+    recipe = replace(recipe, plan=replace(recipe.plan, size=32, phases=(wild,)))
+    with pytest.raises(DataError, match="training stopped at the last sound weights"):
+        run(recipe, photos, tmp_path / "run", weights="random")
 
 
 def test_a_finished_run_repeats_its_result_from_the_checkpoint(shortened: Reproduction, photos: Path) -> None:

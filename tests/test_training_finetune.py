@@ -22,7 +22,7 @@ from headstart.training.finetune import finetune
 from headstart.training.heads import LinearHead
 from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.training.prefix import Maps
-from headstart.training.trainee import State
+from headstart.training.trainee import State, Trainee
 from headstart.training.tuned import FineTuned
 
 TINY = "test_efficientnet.r160_in1k"
@@ -299,3 +299,32 @@ def test_runs_that_differ_in_rate_and_batch_share_the_features_of_fresh_views(
     seen.clear()
     tune(photos, tmp_path, plan(0.1, 8))
     assert len(seen) == 2 * prefix.CHECKED  # of the validation and of the training pictures
+
+
+def test_a_clipped_gradient_takes_steps_no_longer_than_that(photos: Path, cache: Path) -> None:
+    def moved(clip: float | None) -> float:
+        phase = Phase(epochs=1, optimiser=Optimiser(name="sgd", lr=1.0), batch_size=30, clip=clip)
+        plan = replace(PLAN, head=Head(), phases=(phase,))  # one step
+        backbone = catalog.get(TINY)
+        start = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2).state()
+        end = tune(photos, cache, plan).last
+        return float(torch.cat([(end[name] - start[name]).flatten() for name in end]).norm())
+
+    free = moved(None)
+    assert free > 1e-4
+    assert moved(free / 4) == pytest.approx(free / 4, rel=1e-3)
+    assert moved(free * 4) == pytest.approx(free, rel=1e-5)
+
+
+def test_balanced_classes_count_the_same(photos: Path, cache: Path) -> None:
+    """With 4 of one class and 15 of the other the rare one is given more probability if classes count the same."""
+    y = scan(photos).y
+    train = np.r_[np.flatnonzero(y == 0)[5:20], np.flatnonzero(y == 1)[5:9]]
+    val = np.r_[np.flatnonzero(y == 0)[:5], np.flatnonzero(y == 1)[:5]]
+    phase = Phase(epochs=10, optimiser=Optimiser(name="adam", lr=3e-2), batch_size=8)
+    plan = replace(PLAN, head=Head(), augment=Augment(kind="none"), phases=(phase,))
+    rare = [
+        tune(photos, cache, replace(plan, balanced=balanced), train=train, val=val).last_proba[:, 1].mean()
+        for balanced in (False, True)
+    ]
+    assert rare[1] > rare[0] + 0.1

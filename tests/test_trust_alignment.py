@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import UnreadablePictureError
 from headstart.images.decode import encode, resample
-from headstart.trust.alignment import Miniature, coarse, compare, miniature
+from headstart.trust.alignment import Miniature, coarse, compare, miniature, promising
 from headstart.trust.duplicates import COPY
 from pictures import scene
 
@@ -56,6 +56,14 @@ def test_copies_agree_whichever_comes_first(copies: list[bytes], mirrored: bool)
 def test_different_pictures_do_not_agree() -> None:
     others = [scene(seed) for seed in range(100, 106)]
     assert compare(small(*ORIGINALS), small(*others)).detail.max() < 0.4
+
+
+def test_a_glance_keeps_copies_and_spares_most_others() -> None:
+    both = small(*ORIGINALS, *(one[4:, :-5][:, ::-1] for one in ORIGINALS))
+    copies = np.array([[i, i + 6] for i in range(6)])
+    others = np.array([[i, j] for i in range(6) for j in range(i)])
+    assert promising(both, copies).all()
+    assert promising(both, others).mean() < 0.5
 
 
 def test_a_strong_frame_in_common_does_not_make_two_pictures_agree() -> None:

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from headstart.images.folder import scan
 from headstart.trust.labels import conflicts, doubt
-from pictures import write_folder
 
 
 def judged(n: int, k: int, wrong: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -48,17 +43,18 @@ def test_a_class_nobody_is_sure_of_does_not_swallow_the_others() -> None:
     assert not doubt(proba, y).confident[50:].any()
 
 
-def test_the_same_picture_under_two_labels_is_a_conflict(tmp_path: Path) -> None:
-    root = write_folder(tmp_path, {"rings": 5, "stripes": 5})
-    (root / "stripes" / "copy.jpg").write_bytes((root / "rings" / "002.jpeg").read_bytes())
-    images = scan(root)
-    proba = np.tile([0.8, 0.2], (len(images), 1))
-    found = conflicts(images, proba[np.arange(len(images)), images.y], proba)
-    named = {images.paths[i].name: value for i, value in found.items()}
-    assert set(named) == {"002.jpeg", "copy.jpg"}
-    right, label, path = named["copy.jpg"]
-    assert right == pytest.approx(0.2)
-    assert images.classes[label] == "rings"
-    assert path.name == "002.jpeg"
-    assert named["002.jpeg"][0] == 0.5  # however sure the classifier is, one of the two is wrong
-    assert conflicts(replace(images, y=np.zeros_like(images.y)), proba[:, 0], proba) == {}
+def test_the_same_picture_under_two_labels_is_a_conflict() -> None:
+    clusters = np.array([7, 3, 7, 4, 3, 9])
+    y = np.array([0, 1, 1, 0, 1, 2])
+    proba = np.tile([0.6, 0.2, 0.2], (6, 1))
+    found = conflicts(clusters, y, proba)
+    assert set(found) == {0, 2}
+    assert (found[2].right, found[2].other) == (pytest.approx(0.25), 0)
+    assert (found[0].right, found[0].other) == (0.5, 2)  # however sure the classifier is, one of the two is wrong
+
+
+def test_of_several_other_labels_the_most_probable_is_named() -> None:
+    y, proba = np.array([0, 1, 2]), np.tile([0.1, 0.2, 0.7], (3, 1))
+    found = conflicts(np.zeros(3, int), y, proba)
+    assert [found[i].other for i in range(3)] == [2, 2, 1]
+    assert conflicts(np.zeros(3, int), np.zeros(3, int), proba) == {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,30 @@ def test_the_sentence_says_what_it_was_worth_and_whether_that_is_sure() -> None:
     )  # fmt: skip
     # 10/102 ± 1.95996 √((12/102 − (10/102)²)/102)
     assert leak.sentence == (
-        "10 of 100 pictures of test had a copy in training. Trained on the copies, the accuracy would have been 95.0%; "
-        "it is 85.0% without them. The leak was worth +10.0 points (95 % interval +3.4 to +16.2). "
-        "That is a real difference."
+        "10 of 100 pictures of test had a copy in training. Trained on them, the accuracy of the head on frozen "
+        "features would have been 95.0%; it is 85.0% without. The leak was worth +10.0 points "
+        "(95 % interval +3.4 to +16.2). That is a real difference."
     )
+    assert replace(leak, split="folds").sentence.startswith(
+        "10 of 100 pictures have a near copy. Had folds torn the copies apart, the accuracy"
+    )
+
+
+def test_without_splits_it_is_measured_in_folds_that_tear_copies_apart(tmp_path: Path) -> None:
+    for number in range(40):
+        here = tmp_path / "photos" / ("a" if number % 2 else "b")
+        here.mkdir(parents=True, exist_ok=True)
+        (here / f"{number}.png").write_bytes(encode(tinted(number), format="PNG"))
+        for copy in range(2 if number < 20 else 0):
+            (here / f"{number} {copy}").write_bytes(encode(tinted(number), quality=90 - copy))
+    options = ProbeOptions(sizes=(32,))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(scan(tmp_path / "photos"), store)
+        mended = mend(find_duplicates(table, 32))
+        table.images = mended.images
+        choice = choose(table, np.arange(80), options)
+        leak = measure_leak(table, mended, choice, options)
+    assert leak is not None
+    assert (leak.split, leak.copied, leak.flattery.n) == ("folds", 60, 80)
+    assert leak.copied_leaky > leak.copied_mended + 0.1
+    assert leak.flattery.value == pytest.approx(60 / 80 * (leak.copied_leaky - leak.copied_mended))

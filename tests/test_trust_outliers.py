@@ -18,9 +18,10 @@ def test_one_picture_unlike_all_others_is_found() -> None:
     assert np.delete(found.ordinary, 17).min() > 0.1
 
 
-def test_where_nothing_is_odd_nothing_is_found() -> None:
-    flagged = sum((outliers.find(cloud(200, seed), np.arange(200), seed=0).ordinary < 0.05).any() for seed in range(20))
-    assert flagged <= 3
+def test_where_nothing_is_odd_hardly_anything_is_found() -> None:
+    flagged = [(outliers.find(cloud(200, seed), np.arange(200), seed=0).ordinary < 0.05).sum() for seed in range(20)]
+    assert max(flagged) <= 2
+    assert sum(flagged) <= 8  # of 4,000 pictures
 
 
 def test_only_the_direction_of_features_counts() -> None:

@@ -36,6 +36,8 @@ class Checkup:
 
     folder: Path
     findings: Findings
+    apply: str
+    """The command that carries out what a person has decided."""
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def check_pictures(
         command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
     )
     write_report(folder / PAGE, page)
-    return Checkup(folder=folder, findings=findings, seconds=time.monotonic() - began)
+    return Checkup(folder=folder, findings=findings, apply=apply, seconds=time.monotonic() - began)
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:

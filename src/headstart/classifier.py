@@ -270,6 +270,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @contextmanager
     def table(self, images: ImageSet | None = None, progress: Progress | None = None) -> Iterator[FeatureTable]:
         """Features at any size, of the pictures it was fitted on or of others; from the store where they are there."""
+        self.__dict__.setdefault("_spaces", {})
         record, weights, cache = self._network()
         self._origin = origin_of(record, weights)
 

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from headstart.backbones import catalog
 from headstart.classifier import ImageClassifier
+from headstart.deploy.artifact import FAMILIAR
+from headstart.deploy.reference import Reference, relative_names, sample, unit
 from headstart.features.extract import Progress, Silent
 from headstart.images import facts
 from headstart.trust.check import Findings, check
@@ -14,9 +16,7 @@ from headstart.trust.leak import Leak, measure_leak
 
 
 def leak_of(classifier: ImageClassifier, progress: Progress | None = None) -> Leak | None:
-    """What training on copies of held-out pictures would have added to the accuracy; None if there were none."""
-    if not len(classifier.mended_.dropped):
-        return None
+    """What learning from copies of what it is measured on would have added to the accuracy; None without copies."""
     with classifier.table(classifier.mended_.found.images, progress) as table:
         return measure_leak(table, classifier.mended_, classifier.choice_, classifier.options())
 
@@ -55,4 +55,26 @@ def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -
         facts=gathered,
         input_size=catalog.get(classifier.backbone).input_size,
         seed=classifier.random_state,
+    )
+
+
+def reference_of(classifier: ImageClassifier, progress: Progress | None = None) -> Reference:
+    """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
+    images, model = classifier.images_, classifier.model_
+    first, train = classifier.measure(progress)[0], np.flatnonzero(images.split == "train")
+    kept = sample(len(train), seed=classifier.random_state)
+    index = train[kept]
+    with classifier.table(progress=progress) as table:
+        rows = table.through(model.space).rows(model.space.geometry.size, FAMILIAR, index)
+    return Reference(
+        classes=images.classes,
+        root=None if images.root is None else images.root.absolute(),
+        names=relative_names([images.paths[i] for i in index], images.root),
+        digests=tuple(images.digests[i] for i in index),
+        rows=unit(rows),
+        y=images.y[index],
+        proba=None if classifier.selection_.fine_tuned else classifier.choice_.proba[kept].astype(np.float32),
+        judged_proba=first.proba.astype(np.float32),
+        judged_y=images.y[first.index],
+        judged_on=first.evaluation.measured_on,
     )

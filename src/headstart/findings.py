@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from headstart.deploy.artifact import versions, write_json
 from headstart.evaluation.compare import Comparison, Result, published_claim
 from headstart.evaluation.curves import History
-from headstart.grid import Setting
+from headstart.grid import Setting, in_common
 from headstart.report.compare import Content, page, settings_table
 from headstart.report.page import write_report
 from headstart.tables import Claim
@@ -111,6 +111,7 @@ class Experiment:
 
     def _caveats(self) -> list[str]:
         said = [
+            f"All settings have in common: {in_common(self.settings)}.",
             "The figure of a setting is that of the last epoch. The best epoch is picked by looking at the pictures it "
             "is measured on, so it flatters; it stands here because write-ups quote it.",
             "Times are of the epochs alone, on this machine. The outputs of what is frozen are computed once for all "

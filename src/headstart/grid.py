@@ -39,7 +39,7 @@ def grid(
     modes: Sequence[str] = (),
     epochs: int | None = None,
 ) -> tuple[Setting, ...]:
-    """Every combination; what is left empty stays as the recipe has it. A name says what varies.
+    """Every combination; what is left empty stays as the recipe has it. A name says what varies, or what was asked for.
 
     The learning rate of a recipe of several phases is that of the first; the others keep their ratio to it. ``modes``
     are ``frozen``, ``full`` or where training begins, for a recipe of one phase. ``epochs`` replaces the recipe's.
@@ -52,12 +52,34 @@ def grid(
         ("backbone", backbones), ("size", sizes), ("optimiser", optimisers), ("lr", lrs), ("batch", batch_sizes),
         ("mode", modes),
     )  # fmt: skip
+    several = [name for name, values in axes if len(dict.fromkeys(values)) > 1]
     settings = []
     for values in product(*(dict.fromkeys(values) or (None,) for _, values in axes)):
         chosen = dict(zip((name for name, _ in axes), values, strict=True))
-        varied = [_word(name, chosen[name]) for name, values in axes if len(dict.fromkeys(values)) > 1]
+        named = several or [name for name, values in axes if values]
+        varied = [_word(name, chosen[name]) for name in named]
         settings.append(Setting(name=" ".join(varied) or base.name, recipe=_varied(base, chosen, epochs)))
     return tuple(settings)
+
+
+def in_common(settings: Sequence[Setting]) -> str:
+    """What all settings share, in words."""
+    facts = [
+        {
+            "trunk": setting.recipe.backbone,
+            "size": f"{setting.recipe.plan.size} px",
+            "training from": ", then ".join(phase.train_from for phase in setting.recipe.plan.phases),
+            "epochs": " + ".join(str(phase.epochs) for phase in setting.recipe.plan.phases),
+            "optimiser": ", then ".join(phase.optimiser.name for phase in setting.recipe.plan.phases),
+            "lr": ", then ".join(f"{phase.optimiser.lr:g}" for phase in setting.recipe.plan.phases),
+            "batch": ", then ".join(str(phase.batch_size) for phase in setting.recipe.plan.phases),
+            "views": f"{setting.recipe.plan.augment.kind}, {setting.recipe.plan.augment.views}",
+        }
+        for setting in settings
+    ]
+    return "; ".join(
+        f"{name} {value}" for name, value in facts[0].items() if all(other[name] == value for other in facts)
+    )
 
 
 def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: int | None = None) -> tuple[Setting, ...]:

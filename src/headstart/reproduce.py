@@ -27,10 +27,12 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.deploy.artifact import Model, write_json
 from headstart.deploy.judged import write_judged
+from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.features.store import cache_folder
+from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, display, scan
 from headstart.images.splits import holdout
 from headstart.recipe_page import Told, describe, epoch_line
@@ -168,6 +170,7 @@ def run(
     located = _weights(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)
     train, val, test = (np.flatnonzero(images.split == split) for split in ("train", "val", "test"))
+    _check_pictures(pictures)
     folder.mkdir(parents=True, exist_ok=True)
     tuned = finetune(
         backbone,
@@ -181,6 +184,10 @@ def run(
         checkpoint=folder / "checkpoint",
         progress=progress,
     )
+    if not tuned.history.epochs:
+        todo = "lower the learning rate of the recipe's plan, or use other weights"
+        problem = Problem(expected="a loss that falls", found="; ".join(tuned.notes), todo=todo)
+        raise DataError(f"recipe {recipe.name} could not be trained", [problem])
     _save(tuned, images, train, origin_of(backbone, located), recipe, folder / "model")
     index, proba, _ = honest = _honest(tuned, images, val, test)
     all_held_out = _all_held_out(tuned, val, test, proba)
@@ -241,6 +248,19 @@ def _save(
     training = {"pictures": len(train), "class_counts": dict(zip(images.classes, counts, strict=True))}
     training |= {"fingerprint": images.fingerprint(), "recipe": recipe.name}
     Model(classes=images.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
+
+
+def _check_pictures(paths: Sequence[Path]) -> None:
+    """Before hours of training, not after. Raises DataError naming every one that cannot be read."""
+    problems = []
+    for path in paths:
+        try:
+            decode(path)
+        except UnreadablePictureError as error:
+            todo = "give another picture"
+            problems.append(Problem(expected=f"{display(path)}: a picture", found=error.reason, todo=todo))
+    if problems:
+        raise DataError("pictures to be answered", problems)
 
 
 def _weights(backbone: Backbone, weights: str | None) -> Weights:

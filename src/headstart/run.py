@@ -3,19 +3,23 @@
 ::
 
     model/          the deployable model
+    training/       what `explain` and `watch` need to know of the training pictures; not for passing on
     metrics.json    every metric with its interval and what it was measured on
     predictions.csv answer and label of every picture that the first of them was measured on
+    data.json       the pictures, file by file: what `headstart replay` compares
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
 """
 
 from __future__ import annotations
 
+import platform
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +29,12 @@ from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.deploy.judged import write_judged
-from headstart.doubts import leak_of
+from headstart.doubts import leak_of, reference_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
+from headstart.images.record import record
 from headstart.images.transforms import augmented
 from headstart.report.abstention import abstention
 from headstart.report.duplicates import duplicates
@@ -87,11 +92,13 @@ def train(
     (folder / "report.html").unlink(missing_ok=True)
     start = time.monotonic()
     classifier.save(folder / "model")
+    reference_of(classifier, progress).save(folder / "training")
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
     write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
-    write_json(folder / "run.json", _record(classifier, command))
+    write_json(folder / "data.json", record(images))
+    write_json(folder / "run.json", {"source": display(source.resolve()), **_record(classifier, command)})
     write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
     return Run(
         folder=folder,
@@ -164,7 +171,7 @@ def _check_destination(source: Path, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         problems.append(Problem(expected="a folder", found=f"{folder} is a file", todo="choose another name with -o"))
     elif folder.is_dir() and any(folder.iterdir()) and not inside:
-        ours = {"run.json", "model", "metrics.json", "report.html"}
+        ours = {"run.json", "model", "training", "metrics.json", "report.html"}
         if not ours & {entry.name for entry in folder.iterdir()}:
             todo = "choose another name with -o: what is there would be mixed with the run"
             problems.append(Problem(expected="a new folder, or one of an earlier run", found=str(folder), todo=todo))
@@ -186,6 +193,13 @@ def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
     return shlex.join(words)
 
 
+def surroundings() -> dict[str, str]:
+    """Versions of all that takes part in training, and the kind of machine: what may change the last digits."""
+    others = {name: metadata.version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
+    here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
+    return {**versions(), **others, **here}
+
+
 def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
     first, *others = ({**part.evaluation.to_dict(), "caution": part.caution.to_dict()} for part in measured)
     return {**first, "others": others}
@@ -199,7 +213,7 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
             k: v if v is None or isinstance(v, (int, float, str, list)) else str(v)
             for k, v in classifier.get_params().items()
         },
-        "versions": versions(),
+        "versions": surroundings(),
         "data": {**classifier.model_.training, "left_out": len(classifier.images_.left_out)},
         "backbone": dict(classifier.model_.backbone),
         "runtime": classifier.model_.space.runtime.name,

@@ -142,10 +142,14 @@ class FrozenNetwork(nn.Module):
         probe = torch.randint(0, 256, (1, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
         with torch.inference_mode():
             final, stages = self._maps(self.normalise(probe))
+            last_map = _positions(self.model, final)
             # The last stage of a ResNet is its final map: once is enough.
-            self._with_final = not (stages and torch.equal(stages[-1], _positions(self.model, final)))
+            self._with_final = not (stages and torch.equal(stages[-1], last_map))
             last, depths = self(probe)
         self.widths = {"last": int(last.shape[1]), "depths": int(depths.shape[1])}
+        named = [*zip(self._blocks, stages, strict=True), *([("final map", last_map)] if self._with_final else [])]
+        self.layout = tuple((name, int(positions.shape[1])) for name, positions in named)
+        """Of ``depths``: each block's name and channels c, for 3·c numbers, in order."""
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """``(last, depths)`` of a batch of decoded pictures."""

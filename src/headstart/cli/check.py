@@ -48,7 +48,7 @@ def check(
         typer.echo(f"page    {folder / checkup.PAGE}")
         typer.echo(f"list    {folder / checkup.LIST}")
     say("Fill in its column decision (keep, drop or relabel:NAME), then:")
-    say(f"headstart check {photos} --apply {folder / checkup.LIST}")
+    say(done.apply)
     say(f"{done.seconds:.1f} s")
     if done.findings.images.left_out:
         raise typer.Exit(1)

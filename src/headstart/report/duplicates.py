@@ -22,8 +22,9 @@ _METHOD = (
     "held-out pictures stay as many as they were."
 )
 _LEAK_METHOD = (
-    " What the copies were worth: the chosen head was fitted once more with them, and both heads answered the same "
-    "held-out pictures; the interval of the difference is Bonett and Price's for paired shares."
+    " What the copies were worth: the chosen head on frozen features was fitted once more with them, or in folds that "
+    "tear them apart, and both heads answered the same pictures. The interval of the difference is Bonett and Price's "
+    "for paired shares."
 )
 
 

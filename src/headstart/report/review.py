@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from headstart.images.names import display, some
+from headstart.images.names import display
+from headstart.report.page import percent
 from headstart.report.section import Section, Table, Thumbnail
 from headstart.trust.check import Findings, describe
-from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE
+from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
 
 MOST_SHOWN = 150
 MOST_POOR = 30
@@ -19,7 +20,9 @@ Show = Callable[[int, str], Thumbnail]
 
 def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN) -> tuple[Section, ...]:
     """The sections, each left out where there is nothing to say; ``most`` suspicious pictures are shown."""
-    parts = (_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show), _folder(findings))
+    parts = [_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show), _folder(findings)]
+    if findings.alarms:  # then nothing else matters as much
+        parts.insert(0, parts.pop(1))
     return tuple(part for part in parts if part is not None)
 
 
@@ -27,18 +30,21 @@ def lede(findings: Findings) -> tuple[str, ...]:
     """The answer in a few plain sentences."""
     images, suspects, alarms = findings.images, findings.suspects, findings.alarms
     mislabelled = sum(bool(one.suggested) for one in suspects)
-    first = (
-        f"Of {len(images):,} pictures, {len(suspects)} deserve a look: "
-        f"{mislabelled} may have a wrong label, {len(suspects) - mislabelled} are unlike the others."
+    kinds = [f"{mislabelled} may have a wrong label"] if mislabelled else []
+    if odd := len(suspects) - mislabelled:
+        kinds.append(f"{odd} {'does' if odd == 1 else 'do'} not look like the others")
+    pictures = (
+        f"Of {len(images):,} pictures, {len(suspects)} deserve{'s' if len(suspects) == 1 else ''} a look: "
+        + ", ".join(kinds)
+        + "."
         if suspects
         else f"None of the {len(images):,} pictures looks mislabelled or out of place."
     )
-    second = (
-        "Shortcut alarm: " + some([one.fact for one in alarms]) + " gives the class away."
-        if alarms
-        else "No fact about the files gives the class away."
-    )
-    return first, second
+    if not alarms:
+        return pictures, "No fact about the files gives the class away."
+    names = [f"the {one.fact}" for one in alarms]
+    named = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"Shortcut alarm: {named} alone can give the class away.", pictures
 
 
 def todo(review: str, command: str) -> Section:
@@ -80,7 +86,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         method=(
             "Every picture was judged by a classifier that had not learned from it. Its probability for the given "
             "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
-            "distance to the ten most similar pictures says whether it is ordinary; how many would be as far out by "
+            "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
             "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
         ),
     )
@@ -96,9 +102,11 @@ def _shortcuts(findings: Findings) -> Section | None:
     rows = tuple(
         (
             one.fact,
-            classes[one.label],
-            f"{one.recognised:.0%}",
-            f"{one.mistaken:.0%}",
+            *(
+                (classes[one.label], percent(one.recognised, 0), percent(one.mistaken, 0))
+                if one.effect > 0
+                else ("none", "", "")
+            ),
             f"{max(one.effect, 0):.2f}",
             f"{one.needed:.2f}",
             "alarm" if one.alarm else "",
@@ -112,7 +120,7 @@ def _shortcuts(findings: Findings) -> Section | None:
         sentences=sentences,
         table=Table(
             about="Facts that were tried",
-            columns=("fact", "most telling of", "recognised", "others mistaken", "effect", "alarm from", ""),
+            columns=("fact", "tells most of", "recognised", "others mistaken", "effect", "alarm from", ""),
             rows=rows,
             numbers=(2, 3, 4, 5),
             marked=tuple(i for i, one in enumerate(tried) if one.alarm),
@@ -120,7 +128,8 @@ def _shortcuts(findings: Findings) -> Section | None:
         method=(
             "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
             "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
-            f"an effect of {EFFECT:g}, or {EFFECT_OUTSIDE:g} where the fact is not in the picture, and less than "
+            f"an effect of {EFFECT:g} ({EFFECT_SIZE:g} of the file size, {EFFECT_OUTSIDE:g} of numbers and dates), and "
+            "less than "
             f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
             "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which "
             "no picture differs are not listed."
@@ -140,7 +149,9 @@ def _poor(findings: Findings, show: Show) -> Section | None:
         id="poor",
         title="Pictures that show little",
         aside="Blank, tiny, blurred, or grey among coloured ones.",
-        sentences=(f"{len(words)} pictures" + (f", of which {hidden} are not shown." if hidden else "."),),
+        sentences=(
+            f"{len(words)} of {len(findings.images):,} pictures" + (f"; {hidden} are not shown." if hidden else "."),
+        ),
         thumbnails=tuple(shown),
     )
 

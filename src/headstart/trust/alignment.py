@@ -23,8 +23,9 @@ PATCHES = 16
 _GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
 _LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
 _LARGEST_SHIFT = 0.15
-_ALIKE = 0.5  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
+_ALIKE = 0.6  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
 _PLAUSIBLE = 0.8  # the same after aligning, below which a pair is not looked at any closer
+_GLANCES = 8192  # pairs glanced at at a time
 _LEVELS = ((4, 8), (2, 5), (1, 4))  # pixels averaged, and steps taken, from coarse to fine
 _NEIGHBOURHOOD = 9  # pixels across that local brightness and contrast are taken from
 _NOISE = 2.0  # grey levels of contrast that compression alone may make
@@ -63,6 +64,19 @@ def miniature(source: Path | bytes) -> Miniature:
 def coarse(pictures: Miniature) -> Floats:
     """Luminance (n, 16, 16) of n pictures."""
     return _shrunk(pictures.luminance, _LEVELS[0][0])
+
+
+def promising(pictures: Miniature, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the pairs (p, 2) of the pictures look alike enough at a coarse glance for `compare` to be worth it."""
+    plain = coarse(pictures)
+    everything = np.ones_like(plain)
+    upright, mirrored = (_standard(one, everything).reshape(len(plain), -1) for one in (plain, plain[:, :, ::-1]))
+    alike = np.zeros(len(pairs), np.float32)
+    for start in range(0, len(pairs), _GLANCES):
+        first, second = pairs[start : start + _GLANCES].T
+        fits = [(one[first] * upright[second]).sum(axis=1) for one in (upright, mirrored)]
+        alike[start : start + _GLANCES] = np.maximum(*fits)
+    return alike >= _ALIKE
 
 
 def compare(first: Miniature, second: Miniature) -> Agreement:
@@ -174,9 +188,9 @@ def _colour(first: Floats, second: Floats, placement: Floats) -> Floats:
 
 def _shrunk(pictures: NDArray[Any], pixels: int) -> Floats:
     """Means of squares of ``pixels`` × ``pixels``."""
-    pairs, side = pictures.shape[:2]
-    count = side // pixels
-    means: Floats = pictures.reshape(pairs, count, pixels, count, pixels).mean(axis=(2, 4), dtype=np.float32)
+    count = pictures.shape[1] // pixels
+    average = np.repeat(np.eye(count), pixels, axis=1).astype(np.float32) / np.float32(pixels)  # (count, side)
+    means: Floats = average @ pictures.astype(np.float32) @ average.T
     return means
 
 

@@ -8,7 +8,7 @@ product. Pictures come into the list from ½ up: more likely wrong than right.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,6 +43,7 @@ _WORDS = {
 }
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +100,8 @@ class Findings:
         lines += self.audit.lines()
         mislabelled = sum(bool(one.suggested) for one in self.suspects)
         if mislabelled:
-            estimate = f" Estimated from all pictures, {self.expected_errors:.0f} labels are wrong."
-            lines.append(
-                f"Labels that are probably wrong: {mislabelled} of {len(self.images):,}."
-                + (estimate if self.expected_errors >= 1 else "")
-            )
+            wrong = f"Estimated over all pictures, about {self.expected_errors:.0f} are wrong."
+            lines.append(f"Labels in doubt: {mislabelled} of {len(self.images):,}. {wrong}")
         if odd := len(self.suspects) - mislabelled:
             lines.append(f"Pictures unlike the others: {odd}. See whether they belong here.")
         for why, count in Counter(one.why.partition(":")[0] for one in self.poor).most_common():
@@ -122,6 +120,7 @@ def check(
     facts: Facts,
     input_size: int,
     seed: int,
+    clusters: Ints | None = None,
 ) -> Findings:
     """Look for everything that can be doubted.
 
@@ -133,18 +132,24 @@ def check(
         facts: of these pictures.
         input_size: of the network, in pixels: what has less than half of it on its shorter side is tiny.
         seed: of folds, samples and shuffles.
+        clusters: (n,) the same number for pictures that show the same; byte-identical files by default. Where their
+            labels differ, at least one of them is wrong.
     """
+    if clusters is None:
+        clusters = np.unique(images.digests, return_inverse=True)[1]
     doubts = labels.doubt(proba, images.y)
     odd = outliers.find(X, images.groups, seed=seed)
+    poor = _poor(facts, input_size)
+    blank = {one.index: one.why for one in poor if one.why == _WORDS["blank"]}
     train = np.flatnonzero(images.split == "train")
     in_train = Facts(pictures=tuple(facts.pictures[i] for i in train))
     return Findings(
         images=images,
         audit=audit,
         facts=facts,
-        suspects=_suspects(images, proba, doubts, odd),
+        suspects=_suspects(images, proba, doubts, odd, clusters, blank),
         expected_errors=doubts.expected,
-        poor=_poor(facts, input_size),
+        poor=poor,
         grey=_grey(facts),
         mixed=_mixed(facts),
         shortcuts=shortcuts.find(
@@ -164,22 +169,24 @@ def describe(one: Shortcut, classes: Sequence[str]) -> str:
     )
 
 
-def _suspects(images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers) -> tuple[Suspect, ...]:
-    copies = labels.conflicts(images, doubts.confidence, proba)
+def _suspects(
+    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, clusters: Ints, blank: Mapping[int, str]
+) -> tuple[Suspect, ...]:
+    copies = labels.conflicts(clusters, images.y, proba)
     right = doubts.confidence.copy()
-    for i, (probability, _, _) in copies.items():
-        right[i] = min(right[i], probability)
+    for i, copy in copies.items():
+        right[i] = min(right[i], copy.right)
     suspicion = 1.0 - right * odd.ordinary
     found = []
     for i in np.argsort(-suspicion, kind="stable").tolist():
         if suspicion[i] < SUSPICIOUS:
             break
-        suggested, why = "", []
+        suggested, why = "", [blank[i]] if i in blank else []
         if i in copies:
-            _, label, path = copies[i]
-            suggested = images.classes[label]
-            why.append(f"the same picture is labelled “{suggested}” in {path.name}")
-        if doubts.confidence[i] < 0.5:
+            other = copies[i].other
+            suggested = images.classes[images.y[other]]
+            why.append(f"the same picture is labelled “{suggested}”: {display(images.paths[other].name)}")
+        if doubts.confidence[i] < 0.5 and i not in blank:  # what shows nothing deserves no other label
             other = int(doubts.suggested[i])
             sure = "confidently" if doubts.confident[i] else "rather"
             suggested = suggested or images.classes[other]

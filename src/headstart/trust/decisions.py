@@ -63,7 +63,9 @@ def write_review(path: Path, findings: Findings) -> None:
     images = findings.images
     rows = {one.index: (list(one.why), one.suggested) for one in findings.suspects}
     for poor in findings.poor:
-        rows.setdefault(poor.index, ([], ""))[0].append(poor.why)
+        why, _ = rows.setdefault(poor.index, ([], ""))
+        if poor.why not in why:
+            why.append(poor.why)
     table = [
         (_path(images, i), images.classes[images.y[i]], "; ".join(why), suggested, "")
         for i, (why, suggested) in rows.items()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from headstart.errors import UnreadablePictureError
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
-from headstart.trust.alignment import PATCHES, SIDE, Miniature, coarse, compare, miniature
+from headstart.trust.alignment import PATCHES, SIDE, Miniature, coarse, compare, miniature, promising
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
@@ -164,6 +164,7 @@ def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray
 
 def _confirmed(unique: Index, small: Miniature, candidates: Index) -> list[Pair]:
     """Those of the candidates (p, 2), rows of the miniatures of the pictures ``unique``, whose pixels agree."""
+    candidates = candidates[promising(small, candidates)]
     pairs = []
     for start in range(0, len(candidates), _PAIRS):
         first, second = candidates[start : start + _PAIRS].T

@@ -10,12 +10,9 @@ The ranking is by self-confidence, the calibrated probability of the label that 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from headstart.images.folder import ImageSet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -68,24 +65,32 @@ def doubt(proba: Floats, y: Ints) -> LabelDoubts:
     )
 
 
-def conflicts(images: ImageSet, confidence: Floats, proba: Floats) -> dict[int, tuple[float, int, Path]]:
-    """Byte-identical pictures under several labels, of which at most one is right.
+@dataclass(frozen=True, kw_only=True)
+class Conflict:
+    """A picture that occurs again under another label."""
 
-    Returns position → (probability that its label is right given that one of them is, at most ½; the most probable of
-    the others' labels; a file that has it).
+    right: float
+    """Probability of its label, given that one of the labels is right; at most ½, for whoever is sure of one of them
+    may have learned it from the other copy."""
+    other: int
+    """Position of a copy with the most probable of the other labels."""
+
+
+def conflicts(clusters: Ints, y: Ints, proba: Floats) -> dict[int, Conflict]:
+    """Pictures that show the same under several labels, of which at most one is right; by position.
+
+    ``clusters`` (n,) has the same number for pictures that show the same, ``y`` (n,) their labels, ``proba`` (n, k).
     """
-    rows_of: dict[str, list[int]] = {}
-    for row, digest in enumerate(images.digests):
-        rows_of.setdefault(digest, []).append(row)
+    order = np.argsort(clusters, kind="stable")
+    starts = np.flatnonzero(np.diff(clusters[order], prepend=clusters[order[:1]] - 1))
     found = {}
-    for rows in rows_of.values():
-        labels = {int(images.y[row]) for row in rows}
-        if len(labels) == 1:
+    for members in np.split(order, starts[1:]):
+        present = np.unique(y[members])
+        if len(present) < 2:
             continue
-        for row in rows:
-            others = [other for other in rows if images.y[other] != images.y[row]]
-            best = max(others, key=lambda other: proba[row, images.y[other]])
-            among = sum(float(proba[row, label]) for label in labels)
-            right = min(0.5, float(confidence[row]) / among if among > 0 else 0.5)
-            found[row] = right, int(images.y[best]), images.paths[best]
+        for i in members.tolist():
+            others = members[y[members] != y[i]]
+            among = float(proba[i, present].sum())
+            right = float(proba[i, y[i]]) / among if among > 0 else 0.5
+            found[i] = Conflict(right=min(0.5, right), other=int(others[proba[i, y[others]].argmax()]))
     return found

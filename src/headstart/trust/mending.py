@@ -20,9 +20,11 @@ class Mended:
 
     found: Duplicates
     """The copies, in the pictures as they were."""
+    grouped: ImageSet
+    """The same pictures, in which clusters of copies are groups."""
     images: ImageSet
-    """The pictures to go on with: clusters of copies are groups, and training pictures that have a copy in a held-out
-    split are left out, each with that reason. The held-out splits stay whole, and so does the number they give."""
+    """The pictures to go on with: of these, without the training pictures that have a copy in a held-out split, each
+    left out with that reason. The held-out splits stay whole, and so does the number they give."""
     dropped: NDArray[np.int64]
     """Positions in ``found.images`` of the training pictures left out."""
     copied: NDArray[np.int64]
@@ -83,9 +85,11 @@ def mend(found: Duplicates) -> Mended:
             reasons.update({images.paths[i]: f"a copy of {original}, which is tested on" for i in trained})
             dropped += trained
             copied.update(tested)
+    grouped = images.grouped(found.membership())
     return Mended(
         found=found,
-        images=images.grouped(found.membership()).without(reasons),
+        grouped=grouped,
+        images=grouped.without(reasons),
         dropped=np.array(sorted(dropped), dtype=np.int64),
         copied=np.array(sorted(copied), dtype=np.int64),
     )

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NEIGHBOURS = 10
+NEIGHBOURS = 5
 MOST = 8000  # pictures among which neighbours are looked for
 _BLOCK = 1024
 _QUARTILE, _DECILE = 0.6745, 1.2816  # the normal law's upper quartile and upper decile
+_SAME = 1e-3  # distances that differ by less, as a share, are the same
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,7 +51,7 @@ def find(X: NDArray[np.float32], groups: Ints, *, seed: int, neighbours: int = N
     logs = np.log(np.maximum(distance, 1e-6))
     centre, quarter, tenth = np.quantile(logs, (0.5, 0.75, 0.9))
     scale = max((quarter - centre) / _QUARTILE, (tenth - centre) / _DECILE)
-    tail = ndtr(-(logs - centre) / max(float(scale), 1e-6))
+    tail = np.where(logs > centre, ndtr(-(logs - centre) / max(float(scale), _SAME)), 1.0)
     order = np.argsort(tail, kind="stable")
     expected = tail[order] * n / np.arange(1, n + 1)
     ordinary = np.empty(n)
