@@ -31,7 +31,7 @@ def test_pictures_in_the_wrong_folder_come_first(checked: Checkup) -> None:
     suspects = checked.to_dict()["suspects"]
     assert {one["path"] for one in suspects[:2]} == {"rings/x.jpeg", "stripes/y.jpeg"}
     assert {(one["label"], one["suggested"]) for one in suspects[:2]} == {("rings", "stripes"), ("stripes", "rings")}
-    with (checked.folder / "review.csv").open(newline="") as stream:
+    with (checked.folder / "review.csv").open(newline="", encoding="utf-8-sig") as stream:
         listed = [row["path"] for row in csv.DictReader(stream)]
     assert listed[:2] == [one["path"] for one in suspects[:2]]
 

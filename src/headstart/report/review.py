@@ -18,11 +18,16 @@ Show = Callable[[int, str], Thumbnail]
 """Position of a picture and the words under it → the picture, small."""
 
 
-def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN) -> tuple[Section, ...]:
-    """The sections, each left out where there is nothing to say; ``most`` suspicious pictures are shown."""
-    parts = [_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show), _folder(findings)]
+def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN, folder: bool = True) -> tuple[Section, ...]:
+    """The sections, each left out where there is nothing to say.
+
+    ``most`` suspicious pictures are shown; the whole list is expected in review.csv beside the page. ``folder`` is
+    False on a page that says elsewhere what the audit found.
+    """
+    parts = [_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show)]
     if findings.alarms:  # then nothing else matters as much
         parts.insert(0, parts.pop(1))
+    parts.append(_folder(findings) if folder else None)
     return tuple(part for part in parts if part is not None)
 
 
