@@ -143,11 +143,9 @@ def _shortcuts(findings: Findings) -> Section | None:
 
 
 def _poor(findings: Findings, show: Show) -> Section | None:
-    if not findings.poor and not findings.grey:
+    words = findings.showing_little
+    if not words:
         return None
-    words = {one.index: one.why for one in findings.poor}
-    for i in findings.grey:
-        words.setdefault(i, "grey, where the others are in colour")
     shown = [show(i, f"{why}\n{_name(findings, i)}") for i, why in list(words.items())[:MOST_POOR]]
     hidden = len(words) - len(shown)
     return Section(

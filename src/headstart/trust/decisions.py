@@ -62,10 +62,10 @@ def write_review(path: Path, findings: Findings) -> None:
     """Write every picture to be looked at, most suspicious first, with an empty column for the decision."""
     images = findings.images
     rows = {one.index: (list(one.why), one.suggested) for one in findings.suspects}
-    for poor in findings.poor:
-        why, _ = rows.setdefault(poor.index, ([], ""))
-        if poor.why not in why:
-            why.append(poor.why)
+    for i, why in findings.showing_little.items():
+        said, _ = rows.setdefault(i, ([], ""))
+        if why not in said:
+            said.append(why)
     table = [
         (_path(images, i), images.classes[images.y[i]], "; ".join(why), suggested, "")
         for i, (why, suggested) in rows.items()
