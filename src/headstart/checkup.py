@@ -102,14 +102,21 @@ def check_pictures(
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    _check_destination(source, folder)
+    _check_destination(source, folder, TABLE)
     images = scan(source, for_training=False)
     folder.mkdir(parents=True, exist_ok=True)
     return decisions.apply(images, decided, folder / TABLE)
 
 
-def _check_destination(source: Path, folder: Path) -> None:
-    problems = []
+def _check_destination(source: Path, folder: Path, *names: str) -> None:
+    """Refuse a folder among the pictures, and one in which a file of ``names`` is what is read."""
+    problems = [
+        Problem(
+            expected=f"a {name} of its own", found=f"{display(source)} itself", todo="choose another folder with -o"
+        )
+        for name in names
+        if (folder / name).resolve() == source.resolve()
+    ]
     if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         todo = "choose a folder elsewhere with -o: the pictures are only ever read"
         problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))

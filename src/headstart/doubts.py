@@ -45,8 +45,8 @@ def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -
     """Check the pictures that a classifier was fitted on."""
     images = classifier.images_
     proba, X = unseen(classifier, progress)
-    with (progress or Silent()).stage("looking at the files", 1):
-        gathered = facts.gather(images.paths)
+    with (progress or Silent()).stage("looking at the files", len(images)) as advance:
+        gathered = facts.gather(images.paths, advance)
     return check(
         images,
         proba,
