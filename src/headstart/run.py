@@ -28,8 +28,8 @@ from headstart.deploy.artifact import Model, versions, write_json
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
+from headstart.images import record
 from headstart.images.folder import display, scan
-from headstart.images.record import record
 from headstart.images.transforms import augmented
 from headstart.report.page import CandidateRow, ReportContent, write_report
 
@@ -80,7 +80,7 @@ def train(
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
-    write_json(folder / "data.json", record(classifier.images_))
+    record.write(folder / "data.json", classifier.images_)
     write_json(folder / "run.json", {"source": display(source.resolve()), **_record(classifier, command)})
     write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
     return Run(
