@@ -161,6 +161,8 @@ def _differences(run: Path, again: Path, recorded: Mapping[str, Any], now: Mappi
     if before.get("n") != after.get("n"):
         found.append(f"measured on {before.get('n')} → {after.get('n')} pictures")
     files, others = _files(run), _files(again)
+    if all(files.get(name) == others.get(name) for name in ("metrics.json", "model/head.safetensors")):
+        found.append("not the head and no figure: metrics.json and model/head.safetensors are what they were")
     unlike = [name for name in sorted({*files, *others}) if files.get(name) != others.get(name)]
     found.append(f"{len(unlike)} of {len({*files, *others})} files: {', '.join(unlike)}")
     return found

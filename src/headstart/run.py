@@ -33,8 +33,8 @@ from headstart.doubts import leak_of, reference_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
+from headstart.images import record
 from headstart.images.folder import display, scan
-from headstart.images.record import record
 from headstart.images.transforms import augmented
 from headstart.report.abstention import abstention
 from headstart.report.duplicates import duplicates
@@ -97,7 +97,7 @@ def train(
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
     write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
-    write_json(folder / "data.json", record(images))
+    record.write(folder / "data.json", images)
     write_json(folder / "run.json", {"source": display(source.resolve()), **_record(classifier, command)})
     write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
     return Run(
