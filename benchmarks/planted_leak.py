@@ -7,7 +7,7 @@ into training under another name: half of them the same bytes, half recompressed
 - true flattery: the head chosen and trained on the split as it was given, against the head chosen and trained on the
   training pictures without the copies (the simulation knows them), both on the test split: in every draw, and as a mean
   over all draws, which is the flattery to be expected;
-- covered: in how many draws the interval reported by `ImageClassifier.leak` holds either.
+- covered: in how many draws the interval reported by `headstart.doubts.leak_of` holds either.
 
     python benchmarks/planted_leak.py FOLDER [--draws 20] [--train 400] [--test 200] [--seed 0]
 
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart import ImageClassifier
+from headstart.doubts import leak_of
 from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
 from headstart.training.probe import choose
@@ -48,8 +49,8 @@ def is_copy(images: ImageSet) -> np.ndarray:
 
 def true_flattery(classifier: ImageClassifier) -> float:
     """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
-    given, options, accuracy = classifier.mended_.found.images, classifier._options(), {}
-    with classifier._table(given, None) as table:
+    given, options, accuracy = classifier.mended_.found.images, classifier.options(), {}
+    with classifier.table(given) as table:
         test = np.flatnonzero(given.split == "test")
         in_train = given.split == "train"
         for name, train in {"leaky": in_train, "clean": in_train & ~is_copy(given)}.items():
@@ -77,7 +78,7 @@ def main() -> None:
             copies, dropped = is_copy(classifier.mended_.found.images), classifier.mended_.dropped
             planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
             wrong += int((~copies[dropped]).sum())
-            leak = classifier.leak()
+            leak = leak_of(classifier)
             truths.append(true_flattery(classifier))
         assert leak is not None
         reports.append(leak.flattery)

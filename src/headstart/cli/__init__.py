@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from headstart.cli import backbones, classify, machine, recipes
+from headstart.cli import backbones, check, classify, compare, machine, recipes, replay
 from headstart.cli.app import app
 
-__all__ = ["app", "backbones", "classify", "machine", "main", "recipes"]
+__all__ = ["app", "backbones", "check", "classify", "compare", "machine", "main", "recipes", "replay"]
 
 
 def main() -> NoReturn:

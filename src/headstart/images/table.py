@@ -49,7 +49,7 @@ class Column:
 
 def read_column(source: Path, name: str) -> Column:
     """What a CSV that `read_table` has read says of its pictures under the column ``name``, in any case."""
-    header, rows = _parsed(source)
+    header, rows = parse(source)
     values = {}
     for _, cells in rows:
         cell = dict(zip(header, (text.strip() for text in cells), strict=False))
@@ -65,7 +65,7 @@ def read_table(source: Path) -> list[Entry]:
     Raises:
         DataError: no columns ``path`` and ``label``, or bad rows: all of them, with their line numbers.
     """
-    header, rows = _parsed(source)
+    header, rows = parse(source)
     faults: dict[str, list[str]] = defaultdict(list)
     seen: dict[str, int] = {}
     entries = []
@@ -96,8 +96,12 @@ def read_table(source: Path) -> list[Entry]:
     return entries
 
 
-def _parsed(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Header in lower case, and the rows that are not blank with the line each ends on."""
+def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Header in lower case, and the rows that are not blank with the line each ends on.
+
+    Raises:
+        DataError: no columns ``path`` and ``label``.
+    """
     raw = source.read_bytes()
     # Names that are no UTF-8 come through unchanged, as they do from the file system.
     encoding = "utf-16" if raw.startswith(_UTF16_MARKS) else "utf-8-sig"
