@@ -112,7 +112,9 @@ def subsets(folder: Path, found: object, truth: dict[str, str]) -> None:
         first = queue(proba[part], rows[part], 24)
         hits += int((~right[part][first]).sum())
         random_hits += float((~right[part]).mean() * 24)
-    print("ten subsets of 200:", levels, f"covered {covered} of 10", f"wrong in queue {hits}, by chance {random_hits:.1f}")
+    print(
+        "ten subsets of 200:", levels, f"covered {covered} of 10", f"wrong in queue {hits}, by chance {random_hits:.1f}"
+    )
 
 
 if __name__ == "__main__":

@@ -325,10 +325,11 @@ def _plain(picture: Picture) -> Grid:
 
 def _read(path: Path, model: Model) -> Picture:
     try:
-        return load(path, model.space.geometry)[0]
+        picture: Picture = load(path, model.space.geometry)[0]
     except UnreadablePictureError as error:
         problem = Problem(expected="a picture", found=f"{display(path)}: {error.reason}", todo="give another file")
         raise DataError("the picture cannot be read", [problem]) from error
+    return picture
 
 
 def _rows(space: Space, pictures: Iterable[Picture]) -> Iterator[dict[str, NDArray[np.float32]]]:
