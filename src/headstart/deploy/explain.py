@@ -3,7 +3,8 @@
 The heads are linear and their rows are pooled from maps, so the score of a class splits into a part for every
 position of the map, exactly (`backbones.maps`; of a mean-pooled last layer this is the class-activation map of Zhou et
 al. 2016, "Learning deep features for discriminative localization"). Where something else stands between maps and
-head, parts of the picture are hidden in turn instead (occlusion, Zeiler and Fergus 2014).
+head, random halves of the picture are hidden instead, and the score is explained by what was hidden (Ribeiro et al.
+2016, "Why should I trust you?"; Petsiuk et al. 2018, "RISE").
 
 A map persuades whether it is right or not. So it is always checked by what it claims (deletion, Samek et al. 2017):
 the place it points at is hidden, and for comparison places of the same size and shape elsewhere.
@@ -41,8 +42,12 @@ HOLDS = 0.05
 """A map holds if at most this share of regions, its own among them, matters as much as its own."""
 A_FEW = 4
 """Regions elsewhere for the other shares, whose mean alone is shown."""
-PATCH = 4
-"""Side of a hidden patch, as parts of the picture's side; patches overlap by half."""
+PLACES = 7
+"""Along one side of a map made by hiding."""
+HALVES = 64
+"""Random halves of the picture that are hidden for it, and as many other halves."""
+RIDGE = 0.0125
+"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25."""
 EXACT_WITHIN = 1e-3
 """By how much the parts may miss the score, relative to its size, to be called exact."""
 
@@ -176,7 +181,7 @@ class Explainer:
 
         exact, why = _exact(self._maps, model.output, picture, weight, bias)
         if exact is None:
-            hiding = _by_hiding(picture, lambda pictures: scores(pictures)[0])
+            hiding = _by_hiding(picture, lambda pictures: scores(pictures)[0], seed=seed)
             exact = hiding, float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
         evidence, score, miss = exact
         return Explanation(
@@ -246,17 +251,18 @@ def _exact(
 # ── hiding ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _by_hiding(picture: Picture, scores: Callable[[Iterable[Picture]], Grid]) -> Grid:
-    """How far the score falls when a place is hidden, the mean over the patches that cover it: (2·PATCH, 2·PATCH)."""
-    side = 2 * PATCH
-    corners = [(i, j) for i in range(side - 1) for j in range(side - 1)]
-    masks = np.zeros((len(corners), side, side), bool)
-    for mask, (i, j) in zip(masks, corners, strict=True):
-        mask[i : i + 2, j : j + 2] = True
-    before = scores([picture])[0]
-    after = scores(hide(picture, mask, _blurred(picture)) for mask in masks)
-    drops = before - after
-    return np.asarray(np.einsum("m,mij->ij", drops, masks) / masks.sum(axis=0))
+def _by_hiding(picture: Picture, scores: Callable[[Iterable[Picture]], Grid], *, seed: int) -> Grid:
+    """How far the score falls when a place is hidden, by ridge regression over random halves: (PLACES, PLACES).
+
+    Each half is followed by the other, so that every place is hidden as often as not.
+    """
+    halves = np.random.default_rng(seed).random((HALVES, PLACES, PLACES)) < 0.5
+    masks = np.concatenate([halves, ~halves])
+    plain = _plain(picture)
+    falls = -scores(hide(picture, mask, plain) for mask in masks)
+    A = masks.reshape(len(masks), -1) - 0.5
+    ridge = A.T @ A + RIDGE * len(masks) * np.eye(A.shape[1])
+    return np.asarray(np.linalg.solve(ridge, A.T @ (falls - falls.mean())).reshape(PLACES, PLACES), np.float64)
 
 
 def check(
@@ -267,7 +273,7 @@ def check(
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
-    plain = np.broadcast_to(picture.mean(axis=(0, 1)), picture.shape)
+    plain = _plain(picture)
     regions = {share: _regions(evidence, share, ELSEWHERE if share == SHARE else A_FEW, rng) for share in SHARES}
     score, proba = scores([picture, *(hide(picture, mask, plain) for masks in regions.values() for mask in masks)])
     ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
@@ -304,16 +310,14 @@ def hide(picture: Picture, mask: NDArray[np.bool_], instead: NDArray[np.floating
     size = len(picture)
     cells = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
     exact = np.kron(cells, np.ones((4, 4, 1), np.uint8))  # four pixels a cell: softened over a quarter of one
-    cover = resample(exact, size=(size, size), interpolation="bilinear").astype(np.float64) / 255
-    mixed: NDArray[np.float64] = picture * (1 - cover) + instead * cover
-    return np.rint(mixed).astype(np.uint8)
+    cover = resample(exact, size=(size, size), interpolation="bilinear") / 255.0
+    mixed: Picture = np.rint(picture * (1 - cover) + instead * cover).astype(np.uint8)
+    return mixed
 
 
-def _blurred(picture: Picture) -> NDArray[np.floating]:
-    """The picture with all but its coarse colours gone: reduced to a few pixels and enlarged again."""
-    size = len(picture)
-    few = resample(picture, size=(PATCH, PATCH), interpolation="bilinear")
-    return resample(few, size=(size, size), interpolation="bicubic").astype(np.float64)
+def _plain(picture: Picture) -> Grid:
+    """The mean colour of the picture in place of the picture."""
+    return np.tile(picture.mean(axis=(0, 1), dtype=np.float64), (*picture.shape[:2], 1))
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -321,11 +325,11 @@ def _blurred(picture: Picture) -> NDArray[np.floating]:
 
 def _read(path: Path, model: Model) -> Picture:
     try:
-        shown: Picture = load(path, model.space.geometry)[0]
-        return shown
+        picture: Picture = load(path, model.space.geometry)[0]
     except UnreadablePictureError as error:
         problem = Problem(expected="a picture", found=f"{display(path)}: {error.reason}", todo="give another file")
         raise DataError("the picture cannot be read", [problem]) from error
+    return picture
 
 
 def _rows(space: Space, pictures: Iterable[Picture]) -> Iterator[dict[str, NDArray[np.float32]]]:

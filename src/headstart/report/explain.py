@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.deploy.explain import Explanation
+from headstart.deploy.explain import HALVES, Explanation
 from headstart.images.decode import encode, resample
 from headstart.images.folder import display
 from headstart.report.figures import ACCENT, MUTED, WIDTH, _axes, _blank, _page_style, _svg
@@ -35,9 +36,10 @@ METHODS = {
         "A place sees its surroundings too: a map of {side} × {side} places is no outline of an object."
     ),
     "hiding": (
-        "The score could not be split exactly: {why}. So patches of a quarter of the picture's side were blurred in "
-        "turn, overlapping by half, and the colour says by how much the score of the class less that of its strongest "
-        "rival falls when a place is hidden (occlusion, Zeiler and Fergus 2014)."
+        "The score could not be split exactly: {why}. So {pictures} times a random half of the picture was hidden "
+        "under its mean colour, and a ridge regression tells by how much the score of the class less that of its "
+        "strongest rival falls when a place is hidden (Ribeiro et al. 2016; Petsiuk et al. 2018). That is an estimate, on a grid "
+        "of {side} × {side} places."
     ),
 }
 
@@ -67,7 +69,7 @@ def explain_page(
     """
     answer = found.classes[int(found.proba.argmax())]
     target, rival = found.classes[found.target], found.classes[found.rival]
-    lede = [f"{display(found.path)} is “{answer}”, says the model: {percent(float(found.proba.max()))}."]
+    lede = [f"{display(Path(found.path.name))} is “{answer}”, says the model: {percent(float(found.proba.max()))}."]
     lede.append(verdict(found))
     return PlainPage(
         title="What the answer rests on",
@@ -79,7 +81,11 @@ def explain_page(
                 aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
                 figures=(_side_by_side(found),),
                 method=METHODS[found.method].format(
-                    score=found.score, miss=abs(found.miss), side=len(found.evidence), why=found.why_not_exact
+                    score=found.score,
+                    miss=abs(found.miss),
+                    side=len(found.evidence),
+                    why=found.why_not_exact,
+                    pictures=2 * HALVES,
                 ),
             ),
             _check(found),
@@ -202,7 +208,7 @@ def heat(picture: NDArray[np.uint8], evidence: NDArray[np.float64]) -> NDArray[n
     smooth = resample(np.repeat(grid[..., None], 3, axis=2), size=(len(picture),) * 2, interpolation="bilinear")
     strength = smooth[..., :1].astype(np.float64) / 127.5 - 1
     grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2) * 0.75 + 50
-    cover = 0.75 * np.abs(strength) ** 0.8
+    cover = 0.85 * np.abs(strength) ** 0.7
     return np.clip(grey * (1 - cover) + np.where(strength > 0, FOR, AGAINST) * cover, 0, 255).astype(np.uint8)
 
 

@@ -71,7 +71,6 @@ def _estimate(accuracy: Unlabelled, *, judged_on: str, trusted: bool, drift: Dri
     one = accuracy.accuracy
     known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
     sentences = [
-        claim(one, trusted=trusted),
         f"On labelled pictures it was right for {percent(accuracy.known)} ({accuracy.m:,} pictures, {judged_on}).",
     ]
     if drift.level == "too few":
@@ -111,7 +110,7 @@ def _estimate(accuracy: Unlabelled, *, judged_on: str, trusted: bool, drift: Dri
 
 def _drift(drift: Drift, classes: Sequence[str]) -> Section:
     unfamiliar = int(drift.unfamiliar.sum())
-    sentences = [verdict(drift)]
+    sentences = []
     if drift.level != "too few":
         sentences.append(
             f"Asked which of two pictures is the new one, a classifier picks the right one in {percent(drift.auc, 0)} "
