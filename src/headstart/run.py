@@ -25,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from headstart import gallery
+from headstart import gallery, run_page
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.deploy.judged import write_judged
-from headstart.doubts import reference_of
+from headstart.doubts import Doubts, reference_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
