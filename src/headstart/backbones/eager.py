@@ -18,8 +18,9 @@ from headstart.backbones import graph, network, parity
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.parity import Rows
 from headstart.backbones.split import FrozenPrefix
+from headstart.backbones.tuned import TunedNetwork
 from headstart.backbones.weights import Weights
-from headstart.errors import ModelError, OptionError, Problem
+from headstart.errors import MissingPackageError, ModelError, OptionError, Problem
 
 
 def freeze(backbone: Backbone, weights: Weights, *, size: int) -> network.FrozenNetwork:
@@ -47,7 +48,7 @@ def prepare(
 
 
 def fastest(
-    frozen: network.FrozenNetwork | FrozenPrefix,
+    frozen: network.FrozenNetwork | FrozenPrefix | TunedNetwork,
     identity: Mapping[str, Any],
     *,
     backbone: Backbone,
@@ -113,7 +114,7 @@ class TorchRuntime:
 
     def __init__(
         self,
-        frozen: network.FrozenNetwork | FrozenPrefix,
+        frozen: network.FrozenNetwork | FrozenPrefix | TunedNetwork,
         backbone: Backbone,
         identity: Mapping[str, Any],
         *,
@@ -153,6 +154,8 @@ class TorchRuntime:
         if graph.available():
             graph.write(frozen, self._identity, folder)
             return
+        if isinstance(frozen, TunedNetwork):
+            raise MissingPackageError("openvino", "saving a fine-tuned network", "pip install openvino")
         from safetensors.torch import save_file
 
         save_file(frozen.model.state_dict(), folder / "network.safetensors")

@@ -29,6 +29,9 @@ from headstart.errors import ModelError, Problem
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenNetwork
     from headstart.backbones.split import FrozenPrefix
+    from headstart.backbones.tuned import TunedNetwork
+
+    Frozen = FrozenNetwork | FrozenPrefix | TunedNetwork
 
 FORMAT = 1
 DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
@@ -72,7 +75,7 @@ def digest(description: Mapping[str, Any]) -> str:
 # ---------------------------------------------------------------- torch → folder
 
 
-def convert(frozen: FrozenNetwork | FrozenPrefix, identity: Mapping[str, Any], folder: Path) -> None:
+def convert(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     """Write ``frozen`` as a graph into ``folder``, which appears complete or not at all.
 
     Args:
@@ -94,7 +97,7 @@ def convert(frozen: FrozenNetwork | FrozenPrefix, identity: Mapping[str, Any], f
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def write(frozen: FrozenNetwork | FrozenPrefix, identity: Mapping[str, Any], folder: Path) -> None:
+def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     """Write the files of a graph into an existing folder."""
     import torch
     from safetensors.numpy import save_file

@@ -297,10 +297,16 @@ def cut(model: nn.Module, at: str) -> tuple[nn.Module, nn.Module]:
 
 
 class _Tracer(fx.Tracer):
-    """torch.fx's tracer, which takes whole the modules timm declares untraceable."""
+    """torch.fx's tracer, which takes whole the modules timm declares untraceable, and those with an adapter."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, tuple(get_notrace_modules())) or super().is_leaf_module(m, module_qualified_name)
+        whole = is_wrapped(m) or isinstance(m, tuple(get_notrace_modules()))
+        return whole or super().is_leaf_module(m, module_qualified_name)
+
+
+def is_wrapped(module: nn.Module) -> bool:
+    """Whether an adapter was put around ``module``, which then stands inside it."""
+    return isinstance(getattr(module, "base_layer", None), nn.Module)
 
 
 def trace(model: nn.Module, method: str = "forward") -> tuple[list[fx.Node], fx.Node]:

@@ -26,6 +26,9 @@ from headstart.errors import MissingPackageError, ModelError, OptionError, Probl
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenNetwork
     from headstart.backbones.split import FrozenPrefix
+    from headstart.backbones.tuned import TunedNetwork
+
+    Frozen = FrozenNetwork | FrozenPrefix | TunedNetwork
 
 DEVICES = ("auto", "openvino", "torch", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "f32")
@@ -46,7 +49,7 @@ class Runtime(Protocol):
     """Most pictures in a batch."""
     widths: dict[str, int]
     """Width of each kind of row: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
-    `split.FrozenPrefix`."""
+    `split.FrozenPrefix`; or ``last`` and ``tuned``, see `tuned.TunedNetwork`."""
     parity: float
     """Mean cosine to torch in float32 on made-up pictures, at least `parity.THRESHOLD`."""
     notes: tuple[str, ...]
@@ -99,9 +102,9 @@ def prepare(
     )
 
 
-def prepare_prefix(
+def prepare_module(
     backbone: Backbone,
-    frozen: FrozenPrefix,
+    frozen: FrozenPrefix | TunedNetwork,
     identity: Mapping[str, Any],
     *,
     cache: Path,
@@ -109,11 +112,11 @@ def prepare_prefix(
     device: str = "auto",
     precision: str = "auto",
 ) -> Runtime:
-    """The fastest faithful runtime for the beginning of a network; its one kind of row is ``map``.
+    """The fastest faithful runtime for the beginning of a network, or for one that was fine-tuned.
 
     Args:
-        backbone: whose beginning it is.
-        frozen: the beginning.
+        backbone: whose beginning it is, or what it was made from.
+        frozen: takes pictures, and says in ``widths`` which rows it gives.
         identity: everything that determines what it computes; ``size`` among it.
         cache, batch, device, precision: as for `prepare`.
 
@@ -126,7 +129,7 @@ def prepare_prefix(
 
 
 def _prepare(
-    frozen: Callable[[], FrozenNetwork | FrozenPrefix],
+    frozen: Callable[[], Frozen],
     identity: Mapping[str, Any],
     *,
     backbone: Backbone,
@@ -210,7 +213,7 @@ def _frozen(backbone: Backbone, weights: Weights, *, size: int) -> FrozenNetwork
 
 
 def _prepare_graph(
-    frozen: Callable[[], FrozenNetwork | FrozenPrefix],
+    frozen: Callable[[], Frozen],
     identity: Mapping[str, Any],
     *,
     cache: Path,

@@ -51,6 +51,9 @@ app = typer.Typer(
 Photos = Annotated[Path, typer.Argument(help="A folder with one folder per class, or a CSV with path,label.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Backbone = Annotated[str, typer.Option(help="See `headstart backbones list`.")]
+Finetune = Annotated[
+    str, typer.Option(help="auto: train the upper part of the network too, kept only if better; never; always.")
+]
 Budget = Annotated[str | None, typer.Option(help="Begin nothing dearer after this time: 90s, 5m, 1h.")]
 Seed = Annotated[int, typer.Option(help="Of folds, samples and resampling.")]
 

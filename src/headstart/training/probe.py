@@ -210,6 +210,17 @@ def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, re
     return proba
 
 
+def probe_with(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> LinearHead:
+    """The head of one candidate, at the strength that cross-validation on ``index`` finds, fitted on all of them."""
+    trials = _Trials(table, _sample(table, index, options), options)
+    return trials.fit(trials.score(candidate))
+
+
+def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> NDArray[np.float64]:
+    """Probabilities (n, k) of one candidate on the pictures ``index``, each from a head that was not fitted on it."""
+    return _Trials(table, _sample(table, index, options), options).score(candidate).proba
+
+
 def repeats_for(n: int) -> int:
     """How often nested cross-validation is repeated: five times below 300 pictures, once from 1,500 up."""
     return int(np.clip(1500 // max(n, 1), 1, 5))
@@ -296,7 +307,7 @@ class _Trials:
 
     def beats(self, challenger: Score, incumbent: Score) -> bool:
         """Whether the challenger's log-loss is lower by more than one standard error of the paired difference."""
-        mean, standard_error = _mean_and_error(incumbent.losses - challenger.losses, self.sample.groups)
+        mean, standard_error = mean_and_error(incumbent.losses - challenger.losses, self.sample.groups)
         return mean > standard_error
 
     def _axes(self, candidate: Candidate) -> Axes:
@@ -335,7 +346,7 @@ def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float
     temperature = fit_temperature(logits, sample.y)
     proba = softmax(logits, temperature)
     losses = -np.log(np.maximum(proba[np.arange(len(proba)), sample.y], 1e-15))
-    _, standard_error = _mean_and_error(losses, sample.groups)
+    _, standard_error = mean_and_error(losses, sample.groups)
     return Score(
         candidate=candidate,
         strength=strength,
@@ -347,7 +358,7 @@ def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float
     )
 
 
-def _mean_and_error(values: NDArray[np.float64], groups: Index) -> tuple[float, float]:
+def mean_and_error(values: NDArray[np.float64], groups: Index) -> tuple[float, float]:
     """Mean of (n,) values and its standard error, in which the pictures of one group count as one draw."""
     mean = float(values.mean())
     _, group = np.unique(groups, return_inverse=True)
