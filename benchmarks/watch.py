@@ -93,7 +93,7 @@ def show(name: str, found: object, truth: dict[str, str]) -> None:
 def subsets(folder: Path, found: object, truth: dict[str, str]) -> None:
     """Ten random subsets of 200: alarms, and how often the interval holds the truth."""
     from headstart.deploy.artifact import Model
-    from headstart.watch import _answers, Silent
+    from headstart.watch import Silent, _answers
 
     reference = Reference.load(folder)
     model = Model.load(folder)

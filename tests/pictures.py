@@ -32,6 +32,19 @@ def draw(kind: str, seed: int, *, side: int = 96) -> NDArray[np.uint8]:
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
+def scene(seed: int, *, size: tuple[int, int] = (120, 140)) -> NDArray[np.uint8]:
+    """One picture (height, width, 3) with structure at every scale, as photographs have: no two seeds are alike."""
+    rng = np.random.default_rng(seed)
+    height, width = size
+    picture = np.zeros((height, width, 3))
+    for cells in (2, 4, 8, 16, 32):
+        noise = rng.normal(0, 1, (cells + 1, cells + 1, 3))
+        rows, columns = np.linspace(0, cells - 1e-6, height), np.linspace(0, cells - 1e-6, width)
+        picture += noise[rows.astype(int)][:, columns.astype(int)] / np.sqrt(cells)
+    low, high = np.quantile(picture, [0.01, 0.99])
+    return np.clip((picture - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+
+
 def write_folder(
     root: Path, counts: dict[str, int], *, first_seed: int = 0, format: str = "JPEG", side: int = 96
 ) -> Path:

@@ -57,6 +57,29 @@ def test_a_cut_before_everything_leaves_no_prefix() -> None:
     assert set(first.trained) == set(split(model, "all").trained) == {name for name, _ in model.named_parameters()}
 
 
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.8, 1.0])
+def test_a_fraction_is_the_fewest_last_stages_that_hold_it(share: float) -> None:
+    model = built(EFFICIENTNET)
+    sizes = {
+        stage.name: sum(p.numel() for p in model.get_submodule(stage.name).parameters())
+        for stage in network.stages(model)
+    }
+    total = sum(sizes.values())
+    trained = set(split(model, f"fraction:{share}").trained)
+    whole = [name for name in sizes if any(one.startswith(f"{name}.") for one in trained)]
+    assert whole == list(sizes)[-len(whole) :]
+    held = sum(sizes[name] for name in whole)
+    assert held >= share * total or len(whole) == len(sizes)
+    assert held - sizes[whole[0]] < share * total
+
+
+def test_none_is_the_head_alone() -> None:
+    model = built(EFFICIENTNET)
+    nothing, head = split(model, "none"), split(model, "head")
+    assert nothing.trained == head.trained == ()
+    assert nothing.at == head.at
+
+
 def test_a_name_that_does_not_run_is_refused_with_those_that_do() -> None:
     with pytest.raises(OptionError, match=r"'layer4'[\s\S]*choose one of conv_stem, blocks.0"):
         split(built(EFFICIENTNET), "layer4")

@@ -134,18 +134,18 @@ def fill_cache(hub: Path) -> None:
 
 
 @contextmanager
-def hub_server() -> Iterator[tuple[str, list[str]]]:
+def hub_server(repo: str = REPO, content: bytes = CONTENT) -> Iterator[tuple[str, list[str]]]:
     """A loopback server that answers for one file as the hub does; yields its address and the requests it had."""
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self, body: bytes) -> None:
             requests.append(f"{self.command} {self.path}")
-            known = self.path == f"/{REPO}/resolve/main/model.safetensors"
+            known = self.path == f"/{repo}/resolve/main/model.safetensors"
             self.send_response(200 if known else 404)
             self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("ETag", f'"{hashlib.sha256(CONTENT).hexdigest()}"')
-            self.send_header("Content-Length", str(len(CONTENT) if known else 0))
+            self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+            self.send_header("Content-Length", str(len(content) if known else 0))
             self.end_headers()
             self.wfile.write(body if known else b"")
 
@@ -153,7 +153,7 @@ def hub_server() -> Iterator[tuple[str, list[str]]]:
             self.answer(b"")
 
         def do_GET(self) -> None:
-            self.answer(CONTENT)
+            self.answer(content)
 
         def log_message(self, *args: Any) -> None:
             pass

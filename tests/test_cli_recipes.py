@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
 
 from command import headstart
+from headstart.backbones import catalog, network
+from headstart.backbones.weights import locate
 from headstart.recipes import RECIPES
+from test_backbones_weights import hub_server
 
 
 def test_list_names_every_recipe() -> None:
@@ -23,3 +30,27 @@ def test_an_unknown_recipe_is_exit_code_2_with_the_closest_names() -> None:
     done = headstart("recipes", "show", "vgg16-frozn")
     assert done.returncode == 2
     assert "did you mean vgg16-frozen" in done.stderr
+
+
+def test_weights_come_from_the_hub_once_and_then_from_its_cache(photos: Path, tmp_path: Path) -> None:
+    """The real path: the hub's client, its cache, timm's network, a recipe; then once more with the network off."""
+    name = "test_resnet.r160_in1k"
+    backbone = catalog.get(name)
+    model = network.build(backbone, locate(backbone, random=True), num_classes=1000)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.9)  # other than random weights would be
+    content = save(model.state_dict())
+    words = ["recipes", "run", "resnet18-frozen", str(photos), "--backbone", name, "--epochs", "1", "--views", "1"]
+    environment = {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    with hub_server(f"timm/{name}", content) as (address, requests):
+        done = headstart(*words, "-o", str(tmp_path / "a"), "--json", HF_ENDPOINT=address, **environment)
+    assert done.returncode == 0, done.stderr
+    assert f"GET /timm/{name}/resolve/main/model.safetensors" in requests
+    (cached,) = (tmp_path / "hub" / "hub").glob("models--*/snapshots/*/model.safetensors")
+    assert torch.equal(load(cached.read_bytes())["conv1.0.weight"], model.state_dict()["conv1.0.weight"])
+    again = headstart(*words, "-o", str(tmp_path / "b"), "--json", **{**environment, "HF_HUB_OFFLINE": "1"})
+    assert again.returncode == 0, again.stderr
+    assert "hub weights" in (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
+    first, second = (json.loads(one.stdout) for one in (done, again))
+    assert first["initial"] == second["initial"]

@@ -9,6 +9,7 @@ from headstart.evaluation.paired import (
     corrected_resampled_t,
     holm,
     mcnemar_exact,
+    out_of_fold_p,
     paired_p,
     seed_spreads,
     sign_flip,
@@ -114,3 +115,21 @@ def test_seeds_that_vary_make_a_difference_less_certain():
     steady = paired_p(a, b, *seed_spreads([a, b]))
     assert steady == pytest.approx(mcnemar_exact(12, 0))
     assert paired_p(a, wild, *seed_spreads([a, wild])) > 10 * steady
+
+
+def test_out_of_fold_p_is_the_shrunk_z_of_nadeau_and_bengio() -> None:
+    p = math.erfc(3 / math.sqrt(2))  # z = 3
+    assert out_of_fold_p(p, train_fraction=0.8) == pytest.approx(math.erfc(2 / math.sqrt(2)))  # z / 1.5
+    assert out_of_fold_p(1.0, train_fraction=0.8) == pytest.approx(1.0)
+    assert out_of_fold_p(0.0, train_fraction=0.8) < 1e-50
+
+
+def test_out_of_fold_answers_of_equal_procedures_are_rarely_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    told = 0
+    for _ in range(300):  # per fold, what a model learned moves all of its answers together
+        luck = rng.normal(0, 0.03, (2, 5)).repeat(20, axis=1)
+        right = rng.random((2, 100)) < np.clip(0.85 + luck, 0, 1)
+        p = mcnemar_exact(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
+        told += out_of_fold_p(p, train_fraction=0.8) < 0.05
+    assert told / 300 <= 0.05

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.features.extract import Space
 from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
-from headstart.images.transforms import View
+from headstart.images.transforms import Geometry, View
 from pictures import write_folder
-from tiny import tiny_table
+from tiny import TinyRuntime, tiny_table
 
 
 def test_rows_are_computed_when_asked_for_and_kept(tmp_path: Path) -> None:
@@ -50,3 +51,13 @@ def test_an_estimate_grows_with_the_pixels_and_shrinks_with_what_is_there(tmp_pa
         small, large = table.estimate(64, everything), table.estimate(128, everything)
         assert small > 0
         assert large == pytest.approx(4 * small)
+
+
+def test_the_same_pictures_can_be_sent_through_another_network(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 6, "stripes": 6}, side=40))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        other = Space(runtime=TinyRuntime(48), geometry=Geometry(size=48, mode="squash"))
+        X = table.through(other).rows(48, "last", np.array([1, 5]))
+        assert X.shape == (2, 6)
+        assert other.runtime.pictures_seen == 2  # type: ignore[attr-defined]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from headstart import gallery
-from headstart.images.decode import decode
+from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
 from pictures import draw
 
@@ -28,6 +29,17 @@ def test_thumbnails_are_small_squares_with_their_label(images: ImageSet) -> None
     assert thumbnail.caption == "rings"
     (view,) = gallery.views([draw("rings", 1, side=64)], caption="a view")
     assert view.caption == "a view"
+
+
+def test_a_whole_picture_keeps_its_proportions_and_edges(images: ImageSet, tmp_path: Path) -> None:
+    wide = draw("rings", 1, side=400)[:200].copy()
+    wide[:, :40] = 255, 0, 0
+    (tmp_path / "wide.png").write_bytes(encode(wide, format="PNG"))
+    shown = gallery.whole(replace(images, paths=(tmp_path / "wide.png",)), 0, "wide")
+    assert shown.caption == "wide"
+    small = decode(shown.jpeg)
+    assert small.shape == (gallery.THUMBNAIL_PX // 2, gallery.THUMBNAIL_PX, 3)
+    assert small[50, 5, 0] > 200 > 100 > small[50, 5, 1]
 
 
 def test_counts_are_by_split_and_class(images: ImageSet) -> None:

@@ -9,7 +9,7 @@ from headstart.recipes import RECIPES, get
 
 def test_names_are_unique_and_backbones_exist() -> None:
     names = [recipe.name for recipe in RECIPES]
-    assert len(set(names)) == len(names) == 8
+    assert len(set(names)) == len(names) == 9
     for recipe in RECIPES:
         assert catalog.get(recipe.backbone).name == recipe.backbone
         assert get(recipe.name) is recipe
@@ -32,3 +32,32 @@ def test_another_trunk_never_reads_a_whole_map() -> None:
     assert recipe.plan.head.reads == "map"
     assert recipe.on("efficientnet_lite0").plan.head.reads == "features"
     assert recipe.on("vgg16") is recipe
+
+
+def test_departures_are_said() -> None:
+    recipe = get("resnet18-full")
+    assert recipe.departures == ()
+    assert recipe.with_epochs(25) is recipe
+    other = recipe.on("vit_tiny_patch16_224").with_epochs(1).with_views(4).with_lora(8)
+    assert other.plan.augment.views == 4
+    assert other.plan.lora is not None
+    assert other.plan.lora.rank == 8
+    assert other.departures == (
+        "trunk vit_tiny_patch16_224 where the write-up has resnet18",
+        "shortened to at most 1 epoch in each phase",
+        "4 fixed augmented views of each picture in turn, where the write-up draws a new one every epoch",
+        "adapters of rank 8 on attention learn in place of the trunk's own weights",
+    )
+
+
+def test_views_of_a_recipe_that_does_not_augment_are_refused() -> None:
+    with pytest.raises(OptionError, match="a recipe that augments"):
+        get("vgg16-mlp").with_views(4)
+
+
+def test_features_are_extracted_both_ways() -> None:
+    """Once without augmentation, and end to end with it."""
+    end_to_end, stored = get("vgg16-dense256").plan, get("vgg16-dense256-stored").plan
+    assert (end_to_end.augment.views, stored.augment.kind) == ("fresh", "none")
+    assert end_to_end.phases[0] == stored.phases[0]
+    assert end_to_end.head == stored.head

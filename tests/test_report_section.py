@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from headstart.evaluation.intervals import Estimate, undefined
 from headstart.report.page import PlainPage, render
-from headstart.report.section import Section, Table, Thumbnail
+from headstart.report.section import Section, Table, Thumbnail, p_value, percent
 from test_report_page import EVIL, JPEG, Page
 
 SECTION = Section(
@@ -38,3 +39,9 @@ def test_a_long_table_is_folded_away() -> None:
     folded, open_ = (render(PlainPage(title="T", lede=(), sections=(one,))) for one in (long, short))
     assert "<summary>All 13</summary>" in folded
     assert "<summary>" not in open_
+
+
+def test_figures_in_cells() -> None:
+    assert percent(Estimate(0.9, 0.85, 0.95, 100, "Wilson")) == "90.0% [85.0%, 95.0%]"
+    assert percent(undefined("no picture of bees here")) == "–"
+    assert [p_value(p) for p in (0.00001, 0.0123, 0.5)] == ["p < 0.001", "p = 0.012", "p = 0.5"]

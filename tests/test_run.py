@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from headstart.classifier import ImageClassifier
+from headstart.contest import contest
 from headstart.deploy.artifact import Model
+from headstart.deploy.judged import read_judged
 from headstart.errors import DataError, OptionError
 from headstart.run import Run, evaluate_model, train
 from pictures import write_folder
@@ -19,13 +22,19 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
-    assert {path.name for path in run.folder.iterdir()} == {"model", "metrics.json", "run.json", "report.html"}
+    assert {path.name for path in run.folder.iterdir()} == {
+        "model", "training", "metrics.json", "predictions.csv", "data.json", "run.json", "report.html",
+    }  # fmt: skip
+    answers = read_judged(run.folder / "predictions.csv")
+    assert answers.correct.mean() == pytest.approx(run.evaluation.accuracy.value)
+    assert contest([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).out_of_fold
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert set(metrics["accuracy"]) >= {"value", "low", "high", "n", "measured_on"}
     assert metrics["accuracy"]["value"] == run.evaluation.accuracy.value
     record = json.loads((run.folder / "run.json").read_text())
     assert {"command", "options", "versions", "data", "backbone", "runtime", "choice", "seconds"} <= set(record)
     assert record["data"]["class_counts"] == {"rings": 20, "stripes": 20}
+    assert metrics["caution"]["risk_coverage"]["at"][0]["accuracy"]["value"] == metrics["accuracy"]["value"]
     assert record["options"]["sizes"] == [224]
 
 
@@ -33,6 +42,7 @@ def test_the_report_says_what_the_metrics_say(run: Run) -> None:
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "nested cross-validation" in page
     assert f"{run.evaluation.accuracy.low:.1%}".replace("%", "") in page
+    assert "When it should not answer" in page
     assert page.count("data:image/jpeg;base64,") >= 18  # nine pictures and nine augmented views
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
 
@@ -65,17 +75,21 @@ def test_a_folder_of_something_else_is_not_written_to(photos: Path, tmp_path: Pa
 def test_a_model_is_measured_on_other_pictures(run: Run, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"rings": 3, "stripes": 6}, first_seed=500)
     (new / "rings" / "bad.jpg").write_bytes(b"no picture")
-    evaluation, left_out = evaluate_model(Model.load(run.folder), new)
+    evaluation, caution, left_out = evaluate_model(Model.load(run.folder), new)
     assert evaluation.n == 9
     assert evaluation.accuracy.value > 0.8
     assert evaluation.measured_on == "9 pictures of new"
     assert len(left_out) == 1
     assert "bad.jpg: not a picture" in left_out[0]
+    assert caution.measured_on == evaluation.measured_on
+    assert caution.curve.at[0].accuracy == evaluation.accuracy
+    assert caution.unfamiliar is not None
+    assert caution.covered is not None
 
 
 def test_pictures_of_one_class_can_be_measured_on(run: Run, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"stripes": 4}, first_seed=500)
-    evaluation, _ = evaluate_model(Model.load(run.folder), new)
+    evaluation, _, _ = evaluate_model(Model.load(run.folder), new)
     assert (evaluation.n, len(evaluation.classes)) == (4, 2)
 
 

@@ -17,10 +17,12 @@ from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
 from headstart.images.folder import scan
+from headstart.training import prefix
 from headstart.training.finetune import finetune
 from headstart.training.heads import LinearHead
 from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
-from headstart.training.trainee import State
+from headstart.training.prefix import Maps
+from headstart.training.trainee import State, Trainee
 from headstart.training.tuned import FineTuned
 
 TINY = "test_efficientnet.r160_in1k"
@@ -46,7 +48,13 @@ PLAN = Plan(
 def tune(photos: Path, cache: Path, plan: Plan = PLAN, name: str = TINY, **options: Any) -> FineTuned:
     images, backbone = scan(photos), catalog.get(name)
     val = np.arange(len(images)) % 4 == 0
-    split = {"train": np.flatnonzero(~val), "val": np.flatnonzero(val), "device": "torch", **options}
+    split = {
+        "train": np.flatnonzero(~val),
+        "val": np.flatnonzero(val),
+        "device": "torch",
+        "precision": "f32",
+        **options,
+    }
     weights = locate(backbone, random=True)
     return finetune(backbone, weights, images, plan=plan, cache=cache, **split)
 
@@ -255,3 +263,68 @@ def test_a_probe_is_where_it_begins(photos: Path, cache: Path) -> None:
     out = tune(photos, cache, replace(PLAN, head=Head(start="probe"), phases=(still,)), probe=probe)
     assert out.history.initial_loss == pytest.approx(out.history.epochs[0].val_loss, abs=1e-4)
     assert torch.equal(out.last["head.0.weight"], torch.from_numpy(weight.T / 2))
+
+
+def test_features_of_fresh_views_that_are_kept_change_nothing(photos: Path, tmp_path: Path) -> None:
+    augment = Augment(kind="crop", views="fresh")
+    head = Phase(epochs=3, optimiser=Optimiser(name="sgd", lr=1e-2, momentum=0.9), batch_size=7)
+    later = Phase(train_from="blocks.4", epochs=1, optimiser=Optimiser(name="sgd", lr=1e-3), batch_size=8)
+    plan = replace(PLAN, augment=augment, phases=(head, later, replace(head, epochs=2)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prefix, "FRESH_BYTES", 0)
+        computed = tune(photos, tmp_path / "none", plan)
+    kept = tune(photos, tmp_path / "kept", plan)
+    assert same(kept.last, computed.last)
+    assert same(tune(photos, tmp_path / "kept", plan).last, computed.last)  # this time they are there already
+    assert len(list((tmp_path / "kept" / "maps").iterdir())) > len(list((tmp_path / "none" / "maps").iterdir()))
+
+
+def test_runs_that_differ_in_rate_and_batch_share_the_features_of_fresh_views(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(lr: float, batch_size: int) -> Plan:
+        phase = Phase(epochs=2, optimiser=Optimiser(name="sgd", lr=lr), batch_size=batch_size)
+        return replace(PLAN, augment=Augment(kind="crop", views="fresh"), phases=(phase,))
+
+    seen = []
+    picture = Maps._picture
+
+    def counted(maps: Maps, i: int, view: int) -> Any:
+        seen.append((i, view))
+        return picture(maps, i, view)
+
+    monkeypatch.setattr(Maps, "_picture", counted)
+    tune(photos, tmp_path, plan(1e-3, 4))
+    assert len({one for one in seen if one[1] >= 0}) == 2 * 30
+    seen.clear()
+    tune(photos, tmp_path, plan(0.1, 8))
+    assert len(seen) == 2 * prefix.CHECKED  # of the validation and of the training pictures
+
+
+def test_a_clipped_gradient_takes_steps_no_longer_than_that(photos: Path, cache: Path) -> None:
+    def moved(clip: float | None) -> float:
+        phase = Phase(epochs=1, optimiser=Optimiser(name="sgd", lr=1.0), batch_size=30, clip=clip)
+        plan = replace(PLAN, head=Head(), phases=(phase,))  # one step
+        backbone = catalog.get(TINY)
+        start = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2).state()
+        end = tune(photos, cache, plan).last
+        return float(torch.cat([(end[name] - start[name]).flatten() for name in end]).norm())
+
+    free = moved(None)
+    assert free > 1e-4
+    assert moved(free / 4) == pytest.approx(free / 4, rel=1e-3)
+    assert moved(free * 4) == pytest.approx(free, rel=1e-5)
+
+
+def test_balanced_classes_count_the_same(photos: Path, cache: Path) -> None:
+    """With 4 of one class and 15 of the other the rare one is given more probability if classes count the same."""
+    y = scan(photos).y
+    train = np.r_[np.flatnonzero(y == 0)[5:20], np.flatnonzero(y == 1)[5:9]]
+    val = np.r_[np.flatnonzero(y == 0)[:5], np.flatnonzero(y == 1)[:5]]
+    phase = Phase(epochs=10, optimiser=Optimiser(name="adam", lr=3e-2), batch_size=8)
+    plan = replace(PLAN, head=Head(), augment=Augment(kind="none"), phases=(phase,))
+    rare = [
+        tune(photos, cache, replace(plan, balanced=balanced), train=train, val=val).last_proba[:, 1].mean()
+        for balanced in (False, True)
+    ]
+    assert rare[1] > rare[0] + 0.1

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from headstart.errors import OptionError
-from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
+from headstart.training.plan import Augment, Head, Lora, Optimiser, Phase, Plan, Schedule
 
 
 def test_a_plan_names_everything_that_is_wrong() -> None:
@@ -18,11 +18,15 @@ def test_a_plan_names_everything_that_is_wrong() -> None:
             size=8,
             head=Head(reads="map", start="probe", dropout=1.0),
             augment=Augment(views=0, area=(0.9, 0.1)),
+            lora=Lora(rank=0),
             phases=(
                 Phase(train_from="last:none", epochs=0),
+                Phase(train_from="fraction:1.5"),
                 Phase(optimiser=Optimiser(lr=float("nan")), schedule=Schedule(warmup=1.0), clip=0.0),
             ),
         )
+    expected = [problem.expected for problem in caught.value.problems if "train_from" in problem.expected]
+    assert expected[0].endswith("head, none, all, the name of a module, last:N, or fraction:F with 0 < F ≤ 1")
     found = [problem.todo for problem in caught.value.problems]
     assert found == [
         "change size",
@@ -30,15 +34,17 @@ def test_a_plan_names_everything_that_is_wrong() -> None:
         "change head start",
         "change augment area",
         "change augment views",
+        "change lora rank",
         "change phase 1 train_from",
         "change phase 1 epochs",
-        "change phase 2 clip",
-        "change phase 2 lr",
-        "change phase 2 warmup",
+        "change phase 2 train_from",
+        "change phase 3 clip",
+        "change phase 3 lr",
+        "change phase 3 warmup",
     ]
 
 
-@pytest.mark.parametrize("train_from", ["head", "all", "last:3", "blocks.4.1.conv_dw"])
+@pytest.mark.parametrize("train_from", ["head", "none", "all", "last:3", "fraction:0.3", "blocks.4.1.conv_dw"])
 def test_ways_to_say_where_learning_begins(train_from: str) -> None:
     assert Plan(size=32, phases=(Phase(train_from=train_from),)).phases[0].train_from == train_from
 

@@ -82,13 +82,13 @@ def tuned(photos: Path) -> ImageClassifier:
 
 
 def test_a_kept_network_is_served_as_it_was_measured(tuned: ImageClassifier, photos: Path, tmp_path: Path) -> None:
-    assert tuned.trial_ is not None
-    assert tuned.trial_.kept
+    assert tuned.selection_.trial is not None
+    assert tuned.selection_.trial.kept
     assert tuned.model_.output == "tuned"
     first, *others = tuned.measure()
     assert first.evaluation.measured_on == "training pictures held out, choice included"
     assert [part.evaluation.n for part in others] == [first.evaluation.n] * 2
-    assert first.evaluation.n == len(tuned.trial_.index) < len(tuned.images_)
+    assert first.evaluation.n == len(tuned.selection_.trial.index) < len(tuned.images_)
     tuned.save(tmp_path / "model")
     paths = sorted(photos.rglob("*.jpeg"))
     again = ImageClassifier.load(tmp_path / "model").predict_proba(paths)
@@ -99,15 +99,15 @@ def test_a_kept_network_is_served_as_it_was_measured(tuned: ImageClassifier, pho
 def test_the_same_input_gives_the_same_fine_tuned_model(tuned: ImageClassifier, photos: Path, tmp_path: Path) -> None:
     """With a cache of its own: nothing of the first run is there to be found."""
     again = ImageClassifier(TINY, weights="random", sizes=[64], finetune="always", cache=tmp_path / "cache").fit(photos)
-    assert again.trial_ is not None
-    assert tuned.trial_ is not None
-    assert again.trial_.to_dict() == tuned.trial_.to_dict()
+    assert again.selection_.trial is not None
+    assert tuned.selection_.trial is not None
+    assert again.selection_.trial.to_dict() == tuned.selection_.trial.to_dict()
     assert np.array_equal(again.model_.head.weight, tuned.model_.head.weight)
     assert again.model_.space.runtime.key == tuned.model_.space.runtime.key
 
 
 def test_held_out_pictures_are_no_training_pictures_of_the_trial(tuned: ImageClassifier) -> None:
-    trial = tuned.trial_
+    trial = tuned.selection_.trial
     assert trial is not None
     assert len(set(trial.index.tolist())) == len(trial.index)
     np.testing.assert_array_equal(trial.y, tuned.images_.y[trial.index])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,9 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
-from headstart.backbones.weights import Weights, locate
-from headstart.deploy.artifact import Model
-from headstart.deploy.reference import Reference, relative_names, sample, unit
+from headstart.backbones.weights import Weights, locate, origin_of
+from headstart.deploy.artifact import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress, Space
@@ -27,14 +26,15 @@ from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
 from headstart.images.audit import Audit, audit
 from headstart.images.folder import ImageSet, from_paths, scan
+from headstart.images.grouping import grouped_by
 from headstart.images.transforms import Geometry
-from headstart.training.heads import LinearHead
 from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
+from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
+from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
+from headstart.trust.costs import Costs, read_costs
+from headstart.trust.duplicates import find_duplicates
+from headstart.trust.mending import mend
 
-if TYPE_CHECKING:
-    from headstart.training.selection import Setting, Trial
-
-FINETUNE = ("auto", "never", "always")
 PathLike = str | Path
 
 
@@ -47,6 +47,8 @@ class Measured:
     """(n,) positions in the image set."""
     proba: NDArray[np.float64]
     """(n, k) probabilities; the mean over repeats where there were several."""
+    caution: CautionReport
+    """What leaving doubtful answers out would give, on the same pictures."""
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -62,6 +64,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: ``"balanced"`` lets every class count the same in the loss.
         device: ``"auto"``, ``"openvino"``, ``"torch"`` (CPU), ``"cuda"`` or ``"mps"``.
         precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
+        group_by: what names the pictures that belong together (one patient, one burst) and so never cross a fold: a
+            column of the table, or a regular expression on the path below the folder, whose first group counts.
+        cost: a CSV or JSON file with what each answer costs for each truth, see :mod:`headstart.trust.costs`.
         random_state: seed of folds, samples and resampling.
         cache: folder of the feature store; by default the platform's cache folder.
 
@@ -69,8 +74,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
         model_: the deployable :class:`headstart.deploy.artifact.Model`.
         choice_: the head that was chosen, and every candidate that was looked at.
-        trial_: how the fine-tuned network did against it; None where it was not tried.
+        selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.
+        mended_: the copies that were found, and what was done so that they flatter no number.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
     """
@@ -86,6 +92,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: str | None = None,
         device: str = "auto",
         precision: str = "auto",
+        group_by: str | None = None,
+        cost: PathLike | None = None,
         random_state: int = 0,
         cache: PathLike | None = None,
     ) -> None:
@@ -97,6 +105,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.device = device
         self.precision = precision
+        self.group_by = group_by
+        self.cost = cost
         self.random_state = random_state
         self.cache = cache
 
@@ -115,20 +125,30 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         began = time.monotonic()
         deadline = None if self.budget is None else began + self.budget
-        options = self._options()
+        options = self.options()
         self._spaces: dict[int, Space] = {}  # networks that are ready to run, by input size
         self.__dict__.pop("_measured", None)
 
         # ── pictures ────────────────────────────────────────────────────────────────────────────────────────────
         images, self.classes_ = _images(X, y, groups)
+        if self.group_by is not None:
+            table_file = Path(X) if isinstance(X, (str, Path)) and Path(X).is_file() else None
+            images = grouped_by(images, self.group_by, table_file)
+        costs = None if self.cost is None else read_costs(Path(self.cost), images.classes)
         self.timings_ = {"reading the folder": time.monotonic() - began}
 
-        with self._table(images, progress) as table:
+        with self.table(images, progress) as table:
             # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────
             failed = table.fill(options.sizes[0])
-            table.images = self.images_ = images.without({images.paths[i]: why for i, why in failed.items()})
-            self.audit_: Audit = audit(self.images_)
+            table.images = images.without({images.paths[i]: why for i, why in failed.items()})
             self.timings_["features"] = table.seconds
+
+            # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────
+            start = time.monotonic()
+            self.mended_ = mend(find_duplicates(table, options.sizes[0]))
+            table.images = self.images_ = self.mended_.images
+            self.audit_: Audit = audit(self.images_)
+            self.timings_["looking for copies"] = time.monotonic() - start
 
             # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
             start = time.monotonic()
@@ -138,19 +158,32 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
             start = time.monotonic()
-            self.trial_, self.trial_reason_ = self._trial(table, options, deadline)
-            space, output, head = self._served(table, options)
-            if self.trial_:
+            self.selection_: Selection = select(
+                table,
+                self._train,
+                self.choice_,
+                options,
+                self._setting(),
+                finetune=self.finetune,
+                deadline=deadline,
+            )
+            if self.selection_.trial:
                 self.timings_["fine-tuning"] = time.monotonic() - start
+
+            # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
+            start = time.monotonic()
+            caution = self._caution(table, costs)
+            self.timings_["learning when not to answer"] = time.monotonic() - start
 
         self.model_ = Model(
             classes=self.images_.classes,
-            space=space,
-            output=output,
-            head=head,
-            backbone=self._backbone_facts,
+            space=self.selection_.space,
+            output=self.selection_.output,
+            head=self.selection_.head,
+            backbone=self._origin,
             training=self._training_facts(),
-            notes=space.runtime.notes,
+            notes=self.selection_.space.runtime.notes,
+            caution=caution,
         )
         return self
 
@@ -167,12 +200,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "choice_")
         if not hasattr(self, "_measured"):
             start = time.monotonic()
-            with self._table(self.images_, progress) as table:
+            with self.table(progress=progress) as table:
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
                 if held_out:
                     parts = [self._on_split(table, split) for split in held_out]
-                elif self.trial_ and self.trial_.kept:
-                    parts = self._on_trial(self.trial_)
+                elif self.selection_.trial and self.selection_.fine_tuned:
+                    parts = self._on_trial(self.selection_.trial)
                 else:
                     parts = [self._out_of_fold(table)]
             self._measured: tuple[Measured, ...] = tuple(parts)
@@ -201,27 +234,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_")
         self.model_.save(Path(folder))
 
-    def reference(self, progress: Progress | None = None) -> Reference:
-        """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
-        first = self.measure(progress)[0]
-        kept = sample(len(self._train), seed=self.random_state)
-        index, size = self._train[kept], self.model_.space.geometry.size
-        with self._table(self.images_, progress) as table:
-            rows = self._served_table(table).rows(size, "last", index)
-        tuned = self.trial_ is not None and self.trial_.kept
-        return Reference(
-            classes=self.images_.classes,
-            root=None if self.images_.root is None else self.images_.root.absolute(),
-            names=relative_names([self.images_.paths[i] for i in index], self.images_.root),
-            digests=tuple(self.images_.digests[i] for i in index),
-            rows=unit(rows),
-            y=self.images_.y[index],
-            proba=None if tuned else self.choice_.proba[kept].astype(np.float32),
-            judged_proba=first.proba.astype(np.float32),
-            judged_y=self.images_.y[first.index],
-            judged_on=first.evaluation.measured_on,
-        )
-
     @classmethod
     def load(cls, folder: PathLike) -> ImageClassifier:
         """Open a model directory for prediction; raises ModelError unless it still gives the same answers."""
@@ -236,7 +248,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _train(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.images_.split == "train")
 
-    def _options(self) -> ProbeOptions:
+    def options(self) -> ProbeOptions:
+        """What may be tried. Raises OptionError with everything that is wrong with the parameters."""
         sizes = tuple(sorted(self.sizes)) if self.sizes else default_sizes(catalog.get(self.backbone).input_size)
         problems = []
         if sizes[0] < 32:
@@ -255,15 +268,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return ProbeOptions(sizes=sizes, seed=self.random_state, balanced=self.class_weight == "balanced")
 
     @contextmanager
-    def _table(self, images: ImageSet, progress: Progress | None) -> Iterator[FeatureTable]:
+    def table(self, images: ImageSet | None = None, progress: Progress | None = None) -> Iterator[FeatureTable]:
+        """Features at any size, of the pictures it was fitted on or of others; from the store where they are there."""
+        self.__dict__.setdefault("_spaces", {})
         record, weights, cache = self._network()
-        self._backbone_facts = {
-            "name": record.name,
-            "architecture": record.architecture,
-            "licence": record.licence if weights.origin in ("bundled", "hub") else "that of the weights given",
-            "weights": weights.origin,
-            "sha256": weights.sha256,
-        }
+        self._origin = origin_of(record, weights)
 
         def space_at(size: int) -> Space:
             runtime = prepare(record, weights, size=size, cache=cache, device=self.device, precision=self.precision)
@@ -271,7 +280,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Space(runtime=runtime, geometry=geometry)
 
         with open_store(cache) as store:
-            yield FeatureTable(images, space_at, store, spaces=self._spaces, progress=progress)
+            yield FeatureTable(images or self.images_, space_at, store, spaces=self._spaces, progress=progress)
 
     def _network(self) -> tuple[Backbone, Weights, Path]:
         record = catalog.get(self.backbone)
@@ -280,43 +289,22 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cache = Path(self.cache) if self.cache else cache_folder()
         return record, locate(record, file=file, random=random), cache
 
-    def _trial(self, table: FeatureTable, options: ProbeOptions, deadline: float | None) -> tuple[Trial | None, str]:
-        """The fine-tuned network against the probe, and in words what came out, or why it was not tried."""
-        from headstart.training import selection
-
-        if self.finetune == "never":
-            return None, ""
-        always = self.finetune == "always"
-        y = self.images_.y[self._train]
-        if not always and (reason := selection.nothing_to_win(self.choice_, y, options)):
-            return None, reason
-        if deadline is not None and not always:
-            needed = selection.seconds_for(table, self.choice_, len(y))
-            if time.monotonic() + needed > deadline:
-                return None, f"Fine-tuning was not tried: the budget does not reach to its {needed:.0f} seconds."
-        trial = selection.attempt(table, self._train, self.choice_, options, self._setting(), always=always)
-        return trial, trial.reason
-
-    def _served(self, table: FeatureTable, options: ProbeOptions) -> tuple[Space, str, LinearHead]:
-        """The network, the row of it that is read, and the head that reads it."""
-        candidate, trial = self.choice_.candidate, self.trial_
-        if trial is None or not trial.kept:
-            return table.space(candidate.size), candidate.output, self.choice_.head
-        from headstart.training import selection
-
-        tuned = selection.final(table, self._train, trial, self.choice_, options, self._setting())
-        space, head = tuned.deploy(
-            tuned.mixed(trial.share),
-            cache=self._setting().cache,
-            temperature=trial.temperature,
-            device=self.device,
-            precision=self.precision,
+    def _caution(self, table: FeatureTable, costs: Costs | None) -> Caution:
+        """When not to answer, from training pictures that the network or the head judged without knowing them."""
+        train, chosen = self._train, self.selection_
+        kept = chosen.trial if chosen.fine_tuned else None
+        return learn_caution(
+            table.through(chosen.space).rows(chosen.space.geometry.size, FAMILIAR, train),
+            self.images_.y[train],
+            self.images_.classes,
+            proba=kept.tuned if kept else self.choice_.proba,
+            judged=np.searchsorted(train, kept.index) if kept else None,
+            groups=self.images_.groups[train],
+            costs=costs,
+            seed=self.random_state,
         )
-        return space, "tuned", head
 
     def _setting(self) -> Setting:
-        from headstart.training.selection import Setting
-
         record, weights, cache = self._network()
         return Setting(
             backbone=record,
@@ -336,21 +324,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "random_state": self.random_state,
             "head": str(self.choice_.candidate),
             "strength": self.choice_.strength,
-            "fine_tuned": bool(self.trial_ and self.trial_.kept),
+            "fine_tuned": self.selection_.fine_tuned,
         }
 
     def _on_split(self, table: FeatureTable, split: str) -> Measured:
         index = np.flatnonzero(self.images_.split == split)
         model, size = self.model_, self.model_.space.geometry.size
-        X = self._served_table(table).rows(size, model.output, index)
+        served = table.through(model.space)
+        X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
         name = {"test": "the test split", "val": "the validation split"}[split]
-        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name)
-
-    def _served_table(self, table: FeatureTable) -> FeatureTable:
-        """The same pictures through the network that is served, which may be a fine-tuned one."""
-        space = self.model_.space
-        spaces = {space.geometry.size: space}
-        return FeatureTable(table.images, lambda size: space, table.store, spaces=spaces, progress=table.progress)
+        novelty = model.caution.novelty.measure(familiar) if model.caution.novelty else None
+        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, novelty=novelty)
 
     def _on_trial(self, trial: Trial) -> list[Measured]:
         """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
@@ -362,25 +346,43 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ]
 
     def _out_of_fold(self, table: FeatureTable) -> Measured:
-        options = self._options()
+        options = self.options()
         within = tuple(size for size in options.sizes if size not in self.choice_.beyond_budget)
         repeats = repeats_for(len(self._train))
         proba = nested_proba(table, self._train, replace(options, sizes=within), repeats=repeats)
         name = f"{options.n_splits}-fold nested cross-validation"
         return self._measure(proba, self._train, measured_on=f"{name}, {repeats} times" if repeats > 1 else name)
 
-    def _measure(self, proba: NDArray[np.float64], index: NDArray[np.int64], *, measured_on: str) -> Measured:
-        y = self.images_.y
+    def _measure(
+        self,
+        proba: NDArray[np.float64],
+        index: NDArray[np.int64],
+        *,
+        measured_on: str,
+        novelty: NDArray[np.float64] | None = None,
+    ) -> Measured:
+        y, groups = self.images_.y, self.images_.groups[index]
+        counts = np.bincount(y[self._train], minlength=len(self.images_.classes))
         evaluation = evaluate(
             proba,
             y[index],
             self.images_.classes,
             measured_on=measured_on,
-            majority=int(np.bincount(y[self._train]).argmax()),
-            groups=self.images_.groups[index],
+            majority=int(counts.argmax()),
+            groups=groups,
             seed=self.random_state,
         )
-        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0))
+        caution = measure_caution(
+            self.model_.caution,
+            proba,
+            y[index],
+            measured_on=measured_on,
+            prior=counts / counts.sum(),
+            new=novelty is not None,
+            novelty=novelty,
+            groups=groups,
+        )
+        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)
 
 
 def default_sizes(input_size: int) -> tuple[int, ...]:

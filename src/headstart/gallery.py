@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.deploy.judged import Judged
 from headstart.images.decode import decode, encode, resample
-from headstart.images.folder import ImageSet, display
+from headstart.images.folder import ImageSet
+from headstart.images.names import below
 from headstart.report.page import Mistake
 from headstart.report.section import Thumbnail
 
@@ -29,8 +31,18 @@ def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
 
 def name_of(images: ImageSet, path: Path) -> str:
     """A picture's path from where the pictures were scanned."""
-    inside = images.root is not None and path.is_relative_to(images.root)
-    return display(path.relative_to(images.root) if inside and images.root else path)
+    return below(images.root, path)
+
+
+def judged(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> Judged:
+    """The answers ``proba`` (n, k) on the pictures ``index`` (n,), to be kept with a run."""
+    return Judged(
+        classes=images.classes,
+        names=tuple(name_of(images, images.paths[i]) for i in index),
+        digests=tuple(images.digests[i] for i in index),
+        labels=tuple(images.classes[images.y[i]] for i in index),
+        proba=proba,
+    )
 
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:
@@ -47,6 +59,26 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
 def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
     return Thumbnail(jpeg=small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
+
+
+def picture(path: Path, *, caption: str) -> Thumbnail:
+    """The middle of any picture. Raises UnreadablePictureError."""
+    return Thumbnail(jpeg=small_jpeg(path), caption=caption)
+
+
+def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """The middle of picture ``i`` with words under it."""
+    return thumbnail(images, i, caption=caption)
+
+
+def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """All of picture ``i``, edges included."""
+    picture = decode(images.paths[i], at_least=THUMBNAIL_PX)
+    height, width = picture.shape[:2]
+    scale = THUMBNAIL_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = resample(picture, size=size, interpolation="bicubic")
+    return Thumbnail(jpeg=encode(small, format="JPEG", quality=80), caption=caption)
 
 
 def small_jpeg(path: Path) -> bytes:

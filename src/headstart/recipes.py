@@ -6,11 +6,12 @@ Each record holds what the write-up says. Where it is silent, the backbone's own
 from __future__ import annotations
 
 import difflib
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from headstart.errors import OptionError, Problem
-from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
+from headstart.training.plan import Augment, Head, Lora, Optimiser, Phase, Plan, Schedule
 
 HALF = (0.5, 0.5, 0.5)
 
@@ -30,18 +31,62 @@ class Recipe:
     tutorials do. ``none``: the validation split is quoted, at the last epoch, which nothing chose."""
     published: str = ""
     """The results of the write-up, as it states them."""
+    share: float = 0.5
+    """Of the trunk's parameters that learns in a phase which begins at a named module."""
+    departures: tuple[str, ...] = ()
+    """Where this is not what the write-up does, a sentence each."""
 
     def with_epochs(self, epochs: int) -> Recipe:
         """The same with at most ``epochs`` in each phase."""
         phases = tuple(replace(phase, epochs=min(epochs, phase.epochs)) for phase in self.plan.phases)
-        return replace(self, plan=replace(self.plan, phases=phases))
+        if phases == self.plan.phases:
+            return self
+        said = f"shortened to at most {epochs} epoch{'s' if epochs > 1 else ''} in each phase"
+        return self._departing(said, replace(self.plan, phases=phases))
+
+    def with_views(self, views: int) -> Recipe:
+        """The same with ``views`` fixed augmented views of each picture, so that what is frozen is computed once.
+
+        Raises OptionError for a recipe that does not augment.
+        """
+        if self.plan.augment.kind == "none":
+            problem = Problem(expected="a recipe that augments", found=self.name, todo="leave --views out")
+            raise OptionError("--views", [problem])
+        said = f"{views} fixed augmented views of each picture in turn, where the write-up draws a new one every epoch"
+        return self._departing(said, replace(self.plan, augment=replace(self.plan.augment, views=views)))
+
+    def with_lora(self, rank: int) -> Recipe:
+        """The same with low-rank adapters on attention in place of the trunk's own weights."""
+        said = f"adapters of rank {rank} on attention learn in place of the trunk's own weights"
+        return self._departing(said, replace(self.plan, lora=Lora(rank=rank, alpha=2.0 * rank)))
+
+    def with_modules(self, names: Container[str]) -> Recipe:
+        """The same for a network with modules of these names: where it lacks the one that a phase begins with, what
+        learns is the same share of the trunk."""
+        everywhere = ("head", "none", "all")
+        phases, said = [], []
+        for one in self.plan.phases:
+            if one.train_from in everywhere or ":" in one.train_from or one.train_from in names:
+                phases.append(one)
+                continue
+            phases.append(replace(one, train_from=f"fraction:{self.share}"))
+            said.append(f"{phases[-1].train_from} learns where the write-up has {one.train_from}")
+        if not said:
+            return self
+        return self._departing("; ".join(said), replace(self.plan, phases=tuple(phases)))
+
+    def _departing(self, said: str, plan: Plan) -> Recipe:
+        return replace(self, plan=plan, departures=(*self.departures, said))
 
     def on(self, backbone: str) -> Recipe:
         """The same with another trunk; a head that would read VGG's whole map reads the trunk's features instead."""
         if backbone == self.backbone:
             return self
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
-        return replace(self, backbone=backbone, plan=replace(self.plan, head=head))
+        said = f"trunk {backbone} where the write-up has {self.backbone}"
+        if head != self.plan.head:
+            said += ", its features read where the whole of VGG's last map is"
+        return replace(self, backbone=backbone)._departing(said, replace(self.plan, head=head))
 
 
 def _step(train_from: str, *, epochs: int, batch_size: int) -> Phase:
@@ -123,11 +168,12 @@ RECIPES = (
             ),
         ),
         test="batches",
+        share=0.8,
         published="validation accuracy about 0.95–0.97 after phase 1 and 0.98 after phase 2; test 0.979 and 0.995",
     ),
     Recipe(
         name="vgg16-dense256",
-        about="A frozen VGG-16, a dense layer of 256, then block 5 fine-tuned (cats and dogs).",
+        about="A frozen VGG-16 with augmentation, a dense layer of 256, then block 5 fine-tuned (cats and dogs).",
         backbone="vgg16",
         plan=Plan(
             size=180,
@@ -142,6 +188,20 @@ RECIPES = (
         ),
         test="batches",
         published="test accuracy 0.985",
+    ),
+    Recipe(
+        name="vgg16-dense256-stored",
+        about="The first half of vgg16-dense256 without augmentation: the base runs once, the head learns from that.",
+        backbone="vgg16",
+        plan=Plan(
+            size=180,
+            mode="squash",
+            interpolation="bilinear",
+            head=Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one"),
+            augment=Augment(kind="none"),
+            phases=(_adam("head", lr=1e-3, epochs=20, keep="best"),),
+        ),
+        test="batches",
     ),
     Recipe(
         name="vgg16-five-classes",

@@ -5,14 +5,15 @@
     history.json        every epoch: losses, accuracies, seconds
     metrics.json        every metric with its interval and what it was measured on; the best epoch beside it, labelled
     predictions.csv     path, label, predicted label and probabilities of the pictures it was measured on
+    predictions.npz     the same as arrays: path, classes, y, predicted, proba
+    model/              the trained network, for `headstart predict`
     report.html         the same for people, with the curves of all phases in one figure
     checkpoint          what an interrupted run goes on from
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,27 +21,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import gallery
+from headstart import gallery, recipe_page
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.weights import Weights, locate
-from headstart.deploy.artifact import versions, write_json
-from headstart.evaluation.curves import Epoch, verdict
+from headstart.backbones.weights import Weights, locate, origin_of
+from headstart.deploy.artifact import Model, write_json
+from headstart.deploy.judged import write_judged
+from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.features.store import cache_folder
-from headstart.images.augment import vary
-from headstart.images.folder import ImageSet, scan
+from headstart.images.decode import decode
+from headstart.images.folder import ImageSet, display, scan
 from headstart.images.splits import holdout
-from headstart.images.transforms import Geometry
+from headstart.recipe_page import Told, describe, epoch_line
 from headstart.recipes import Recipe
-from headstart.report.page import ReportContent, write_report
-from headstart.report.section import Thumbnail
+from headstart.report.page import write_report
+from headstart.trust.colours import Transfer, transfer
 
 if TYPE_CHECKING:
     from headstart.training.trainee import Summary
     from headstart.training.tuned import FineTuned
 
+Answered = tuple[NDArray[np.int64], NDArray[np.float64], str]
+"""Positions of pictures, their probabilities (n, k), and what they are called together."""
 BATCH = 32  # pictures in the validation batches of which a fifth becomes the test split
 
 
@@ -48,29 +53,88 @@ BATCH = 32  # pictures in the validation batches of which a fifth becomes the te
 class Reproduction:
     """What :func:`run` measured."""
 
-    evaluation: Evaluation
-    """On the test split if there is one, else on the validation split after the last epoch."""
+    told: Told
+    recipe: Recipe
+    summaries: tuple[Summary, ...]
+    """Counts of parameters, a phase each."""
     epochs: tuple[str, ...]
     """A line per epoch."""
-    best_epoch: str
-    """The best validation accuracy of any epoch, labelled as what it is."""
-    verdict: str
-    notes: tuple[str, ...]
-    seconds: float
+    elsewhere: tuple[tuple[Path, str, float], ...]
+    """Pictures of the user's, each with its label and the probability of that."""
     folder: Path
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """On the test split if there is one, else on the validation split after the last epoch."""
+        return self.told.evaluation
+
+    def lines(self) -> Iterator[str]:
+        """What people read after a run, line by line."""
+        told = self.told
+        for number, summary in enumerate(self.summaries, start=1):
+            yield f"phase {number} {describe(summary)}"
+        yield told.initial
+        yield from self.epochs
+        yield f"trained in {told.seconds:.1f} s"
+        for one in (told.evaluation, *told.others):
+            yield f"accuracy {one.accuracy}, measured on {one.measured_on}"
+        yield told.best_epoch
+        for number, said in enumerate(told.phase_verdicts, start=1):
+            yield f"after phase {number}: {said}"
+        yield told.verdict
+        if told.transfer is not None:
+            yield told.transfer.text
+        for path, label, probability in self.elsewhere:
+            yield f"{display(path)}: {label} {probability:.1%}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        rest = {"best_epoch": self.best_epoch, "verdict": self.verdict, "notes": list(self.notes)}
-        return {"run": str(self.folder), **self.evaluation.to_dict(), **rest, "seconds": round(self.seconds, 2)}
+        told = self.told
+        return {
+            "run": str(self.folder),
+            **told.evaluation.to_dict(),
+            "others": [one.to_dict() for one in told.others],
+            "recipe": self.recipe.name,
+            "departures": list(self.recipe.departures),
+            "initial": told.initial,
+            "best_epoch": told.best_epoch,
+            "phase_verdicts": list(told.phase_verdicts),
+            "verdict": told.verdict,
+            "transfer": told.transfer.to_dict() if told.transfer else None,
+            "elsewhere": [
+                {"path": display(path), "label": label, "probability": probability}
+                for path, label, probability in self.elsewhere
+            ],
+            "notes": list(told.notes),
+            "summaries": [vars(summary) for summary in self.summaries],
+            "seconds": round(told.seconds, 2),
+        }
+
+
+def on(recipe: Recipe, backbone: str) -> Recipe:
+    """``recipe`` with another trunk, and what learns fitted to it."""
+    import torch
+
+    from headstart.backbones import network
+
+    swapped = recipe.on(backbone)
+    if swapped is recipe:
+        return recipe
+    trunk = catalog.get(backbone)
+    with torch.device("meta"):
+        model = network.build(trunk, locate(trunk, random=True), size=recipe.plan.size)
+    return swapped.with_modules({name for name, _ in model.named_modules()})
 
 
 def summaries(recipe: Recipe, *, num_classes: int = 2) -> tuple[Summary, ...]:
-    """How many parameters each phase of a recipe trains. Counted on random weights, which have the same shapes."""
+    """How many parameters each phase of a recipe trains. Counted on tensors that have shapes and no content."""
+    import torch
+
     from headstart.training.trainee import Trainee
 
     backbone = catalog.get(recipe.backbone)
-    trainee = Trainee(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
+    with torch.device("meta"):
+        trainee = Trainee(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
     return tuple(trainee.summary(phase) for phase in range(len(recipe.plan.phases)))
 
 
@@ -81,12 +145,24 @@ def run(
     *,
     weights: str | None = None,
     seed: int = 0,
+    pictures: Sequence[Path] = (),
     command: str = "",
     progress: Progress | None = None,
 ) -> Reproduction:
     """Carry out ``recipe`` on the pictures of ``source`` and write the folder.
 
-    ``weights`` is a file, or ``"random"``, in place of the backbone's own. Raises DataError, OptionError, WeightsError.
+    Args:
+        recipe: from `headstart.recipes`, for this trunk: see `on`.
+        source: the labelled pictures.
+        folder: to write; the same call goes on with a run that was interrupted.
+        weights: a file, or ``"random"``, in place of the backbone's own.
+        seed: of everything that is drawn.
+        pictures: from elsewhere, to be answered by the trained network.
+        command: that repeats the run, for its page.
+        progress: is told how far the run is.
+
+    Raises:
+        DataError, OptionError, WeightsError: as for `headstart.training.finetune.finetune`.
     """
     from headstart.training.finetune import finetune
 
@@ -94,6 +170,7 @@ def run(
     located = _weights(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)
     train, val, test = (np.flatnonzero(images.split == split) for split in ("train", "val", "test"))
+    _check_pictures(pictures)
     folder.mkdir(parents=True, exist_ok=True)
     tuned = finetune(
         backbone,
@@ -107,25 +184,40 @@ def run(
         checkpoint=folder / "checkpoint",
         progress=progress,
     )
-    if len(test):
-        index, proba, name = test, tuned.predict_proba([images.paths[i] for i in test]), "the test split"
-    else:
-        index, proba, name = val, tuned.last_proba, "the validation split, last epoch"
-    evaluation = _evaluate(images, index, proba, measured_on=name, seed=seed)
-    found = Reproduction(
-        evaluation=evaluation,
-        epochs=tuple(epoch_line(epoch) for epoch in tuned.history.epochs),
+    if not tuned.history.epochs:
+        todo = "lower the learning rate of the recipe's plan, or use other weights"
+        problem = Problem(expected="a loss that falls", found="; ".join(tuned.notes), todo=todo)
+        raise DataError(f"recipe {recipe.name} could not be trained", [problem])
+    _save(tuned, images, train, origin_of(backbone, located), recipe, folder / "model")
+    index, proba, _ = honest = _honest(tuned, images, val, test)
+    all_held_out = _all_held_out(tuned, val, test, proba)
+    elsewhere = list(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else []
+    told = Told(
+        evaluation=_evaluate(images, *honest, seed=seed),
+        others=tuple(_evaluate(images, *part, seed=seed) for part in all_held_out),
+        initial=_initial(tuned),
         best_epoch=_best_epoch(tuned, len(val)),
+        phase_verdicts=_phase_verdicts(tuned.history, len(val)),
         verdict=verdict(tuned.history, n_val=len(val)).text,
+        transfer=None if located.origin == "random" else _transfer(images, train, (*all_held_out, honest)[0]),
         notes=tuned.notes,
         seconds=sum(epoch.seconds for epoch in tuned.history.epochs),
+    )
+    found = Reproduction(
+        told=told,
+        recipe=recipe,
+        summaries=tuned.summaries,
+        epochs=tuple(epoch_line(epoch) for epoch in tuned.history.epochs),
+        elsewhere=tuple((path, images.classes[int(row.argmax())], float(row.max())) for path, row in elsewhere),
         folder=folder,
     )
     write_json(folder / "history.json", tuned.history.to_dict())
-    write_json(folder / "metrics.json", {**found.to_dict(), "summaries": [vars(s) for s in tuned.summaries]})
-    _write_predictions(folder / "predictions.csv", images, index, proba)
-    made = _made(recipe, backbone, located, tuned, seed)
-    write_report(folder / "report.html", _content(recipe, images, index, proba, found, tuned, made, command))
+    write_json(folder / "metrics.json", found.to_dict())
+    _write_predictions(folder, images, index, proba)
+    page = recipe_page.content(
+        recipe, backbone, located, images, index, proba, told, tuned, elsewhere, seed=seed, command=command
+    )
+    write_report(folder / "report.html", page)
     return found
 
 
@@ -147,12 +239,28 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
     return replace(images, split=split)
 
 
-def epoch_line(epoch: Epoch) -> str:
-    """One epoch in a line."""
-    return (
-        f"epoch {epoch.epoch:>3}  phase {epoch.phase}  train {epoch.train_loss:.4f} {epoch.train_accuracy:.4f}  "
-        f"val {epoch.val_loss:.4f} {epoch.val_accuracy:.4f}  {epoch.seconds:.1f} s"
-    )
+def _save(
+    tuned: FineTuned, images: ImageSet, train: NDArray[np.int64], origin: Mapping[str, str], recipe: Recipe, to: Path
+) -> None:
+    """Write the model directory, which `headstart predict` opens."""
+    space, head = tuned.deploy(cache=cache_folder())
+    counts = np.bincount(images.y[train], minlength=len(images.classes)).tolist()
+    training = {"pictures": len(train), "class_counts": dict(zip(images.classes, counts, strict=True))}
+    training |= {"fingerprint": images.fingerprint(), "recipe": recipe.name}
+    Model(classes=images.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
+
+
+def _check_pictures(paths: Sequence[Path]) -> None:
+    """Before hours of training, not after. Raises DataError naming every one that cannot be read."""
+    problems = []
+    for path in paths:
+        try:
+            decode(path)
+        except UnreadablePictureError as error:
+            todo = "give another picture"
+            problems.append(Problem(expected=f"{display(path)}: a picture", found=error.reason, todo=todo))
+    if problems:
+        raise DataError("pictures to be answered", problems)
 
 
 def _weights(backbone: Backbone, weights: str | None) -> Weights:
@@ -161,7 +269,7 @@ def _weights(backbone: Backbone, weights: str | None) -> Weights:
 
 
 def _evaluate(
-    images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64], *, measured_on: str, seed: int
+    images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64], measured_on: str, *, seed: int
 ) -> Evaluation:
     train = images.y[images.split == "train"]
     return evaluate(
@@ -184,81 +292,56 @@ def _best_epoch(tuned: FineTuned, n_val: int) -> str:
     )
 
 
-def _write_predictions(path: Path, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "predicted", *images.classes])
-        for i, row in zip(index, proba, strict=True):
-            name = gallery.name_of(images, images.paths[i])
-            answer = images.classes[int(row.argmax())]
-            writer.writerow([name, images.classes[images.y[i]], answer, *(f"{p:.6f}" for p in row)])
-    unfinished.replace(path)
+def _honest(tuned: FineTuned, images: ImageSet, val: NDArray[np.int64], test: NDArray[np.int64]) -> Answered:
+    """What the honest figure is measured on."""
+    if len(test):
+        return test, tuned.predict_proba([images.paths[i] for i in test]), "the test split"
+    return val, tuned.last_proba, "the validation split, last epoch"
 
 
-def _made(recipe: Recipe, backbone: Backbone, weights: Weights, tuned: FineTuned, seed: int) -> dict[str, str]:
-    made = {
-        "Recipe": f"{recipe.name}: {recipe.about}",
-        "Published": recipe.published or "no figure",
-        "Trunk": f"{backbone.name}, {weights.origin} weights",
-        "Frozen part ran with": tuned.runtime,
-        "Seed": str(seed),
-        "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
-    }
-    for number, summary in enumerate(tuned.summaries, start=1):
-        made[f"Phase {number}"] = describe(summary)
-    return made
+def _all_held_out(
+    tuned: FineTuned, val: NDArray[np.int64], test: NDArray[np.int64], proba: NDArray[np.float64]
+) -> tuple[Answered, ...]:
+    """Validation and test together, where the plan chose nothing on validation: several times as many pictures."""
+    if not len(test) or any(phase.keep == "best" or phase.patience for phase in tuned.plan.phases):
+        return ()
+    every = np.concatenate([val, test])
+    name = f"all {len(every):,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
+    return ((every, np.concatenate([tuned.last_proba, proba]), name),)
 
 
-def describe(summary: Summary) -> str:
-    """Parameter counts of a phase in words."""
+def _initial(tuned: FineTuned) -> str:
+    history = tuned.history
     return (
-        f"from {summary.train_from}: {summary.trainable:,} parameters in {summary.trainable_tensors} tensors learn, of "
-        f"{summary.total:,} ({summary.total_with_statistics:,} with batch-norm statistics; "
-        f"trunk {summary.base:,}, {summary.base_with_statistics:,} with them)"
+        f"Before training: validation loss {history.initial_loss:.4f}, accuracy {history.initial_accuracy:.4f} "
+        f"(guessing evenly: {np.log(len(tuned.classes)):.4f}, {1 / len(tuned.classes):.4f})."
     )
 
 
-def _content(
-    recipe: Recipe,
-    images: ImageSet,
-    index: NDArray[np.int64],
-    proba: NDArray[np.float64],
-    found: Reproduction,
-    tuned: FineTuned,
-    made: Mapping[str, str],
-    command: str,
-) -> ReportContent:
-    nine = gallery.one_of_each(images, 9)
-    geometry, augment = Geometry(size=recipe.plan.size, mode=recipe.plan.mode), recipe.plan.augment
-    varied = [
-        vary(images.paths[nine[0]], geometry, augment.kind, seed, area=augment.area, turn=augment.turn)
-        for seed in range(9 if augment.kind != "none" else 0)
-    ]
-    return ReportContent(
-        title=recipe.name,
-        evaluation=found.evaluation,
-        notes=(found.best_epoch, *found.notes),
-        class_counts=gallery.class_counts(images),
-        samples=tuple(gallery.thumbnail(images, i) for i in nine),
-        augmented=gallery.views(varied, caption=images.classes[images.y[nine[0]]]),
-        mistakes=gallery.mistakes(images, index, proba),
-        history=tuned.history,
-        verdict=found.verdict,
-        predictions=_answers(images, index, proba),
-        left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
-        made=made,
-        timings={"training": found.seconds},
-        command=command,
+def _phase_verdicts(history: History, n_val: int) -> tuple[str, ...]:
+    """What the curves said when each phase but the last was over."""
+    ends = [phase[-1].epoch for phase in history.phases[:-1]]
+    return tuple(verdict(replace(history, epochs=history.epochs[:end]), n_val=n_val).text for end in ends)
+
+
+def _transfer(images: ImageSet, train: NDArray[np.int64], answered: Answered) -> Transfer:
+    index, proba, _ = answered
+    return transfer(
+        proba,
+        images.y[index],
+        [images.paths[i] for i in index],
+        train_paths=[images.paths[i] for i in train],
+        train_y=images.y[train],
     )
 
 
-def _answers(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> tuple[Thumbnail, ...]:
-    """Nine of the pictures, evenly spaced, each with the answer and its probability."""
-    places = np.linspace(0, len(index) - 1, min(9, len(index))).round().astype(int)
-    return tuple(
-        gallery.thumbnail(
-            images, int(index[i]), caption=f"{images.classes[int(proba[i].argmax())]} {proba[i].max():.0%}"
+def _write_predictions(folder: Path, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> None:
+    judged = gallery.judged(images, index, proba)
+    write_judged(folder / "predictions.csv", judged)
+    y, predicted = images.y[index], proba.argmax(axis=1)
+    unfinished = folder / ".predictions.part"
+    with unfinished.open("wb") as arrays:
+        np.savez(
+            arrays, path=np.array(judged.names), classes=np.array(images.classes), y=y, predicted=predicted, proba=proba
         )
-        for i in places
-    )
+    unfinished.replace(folder / "predictions.npz")

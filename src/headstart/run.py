@@ -5,16 +5,21 @@
     model/          the deployable model
     training/       what `explain` and `watch` need to know of the training pictures; not for passing on
     metrics.json    every metric with its interval and what it was measured on
+    predictions.csv answer and label of every picture that the first of them was measured on
+    data.json       the pictures, file by file: what `headstart replay` compares
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
 """
 
 from __future__ import annotations
 
+import platform
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +28,19 @@ import numpy as np
 from headstart import gallery
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
+from headstart.deploy.judged import write_judged
+from headstart.doubts import leak_of, reference_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
+from headstart.images.record import record
 from headstart.images.transforms import augmented
+from headstart.report.abstention import abstention
+from headstart.report.duplicates import duplicates
 from headstart.report.page import CandidateRow, ReportContent, write_report
 from headstart.report.tuning import tuning
+from headstart.trust.caution import CautionReport, measure_caution
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
@@ -46,6 +57,8 @@ class Run:
     choice_reason: str
     trial_reason: str
     """What came of fine-tuning, or why it was not tried; empty where it was not asked for."""
+    caution: CautionReport
+    """What leaving doubtful answers out would give."""
     left_out: int
     seconds: float
 
@@ -57,6 +70,7 @@ class Run:
             "notes": list(self.lines),
             "choice": self.choice_reason,
             "finetune": self.trial_reason,
+            "caution": self.caution.to_dict(),
             "left_out": self.left_out,
             "seconds": round(self.seconds, 2),
         }
@@ -78,25 +92,32 @@ def train(
     (folder / "report.html").unlink(missing_ok=True)
     start = time.monotonic()
     classifier.save(folder / "model")
-    classifier.reference(progress).save(folder / "training")
+    reference_of(classifier, progress).save(folder / "training")
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
-    write_json(folder / "run.json", _record(classifier, command))
+    write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
+    write_json(folder / "data.json", record(images))
+    write_json(folder / "run.json", {"source": display(source.resolve()), **_record(classifier, command)})
     write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
     return Run(
         folder=folder,
         evaluation=measured[0].evaluation,
-        lines=tuple(classifier.audit_.lines()) + classifier.model_.notes,
+        lines=(*classifier.audit_.lines(), *classifier.mended_.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
-        trial_reason=classifier.trial_reason_,
+        trial_reason=classifier.selection_.reason,
+        caution=measured[0].caution,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
     )
 
 
-def evaluate_model(model: Model, source: Path, *, progress: Progress | None = None) -> tuple[Evaluation, list[str]]:
-    """Evaluate a model on labelled pictures it was not trained on; also the names and reasons of those left out.
+def evaluate_model(
+    model: Model, source: Path, *, progress: Progress | None = None
+) -> tuple[Evaluation, CautionReport, list[str]]:
+    """Evaluate a model on labelled pictures it was not trained on.
+
+    Also how its caution fares on them, and the names and reasons of pictures left out.
 
     Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Raises
     DataError for a class the model does not know.
@@ -121,17 +142,24 @@ def evaluate_model(model: Model, source: Path, *, progress: Progress | None = No
             expected="pictures", found="none that can be read", todo="see the reasons: " + "; ".join(left_out)
         )
         raise DataError(f"{source} cannot be evaluated", [problem])
-    counts = model.training["class_counts"]
+    proba = np.array([predictions[i].proba for i in read])
+    y, groups, measured_on = to_model[images.y[read]], images.groups[read], f"{len(read)} pictures of {source.name}"
+    counts = np.array([model.training["class_counts"][name] for name in model.classes])
     evaluation = evaluate(
-        np.array([predictions[i].proba for i in read]),
-        to_model[images.y[read]],
-        model.classes,
-        measured_on=f"{len(read)} pictures of {source.name}",
-        majority=int(np.argmax([counts[name] for name in model.classes])),
-        groups=images.groups[read],
-        seed=0,
+        proba, y, model.classes, measured_on=measured_on, majority=int(counts.argmax()), groups=groups, seed=0
     )
-    return evaluation, left_out
+    novelty = np.array([predictions[i].novelty for i in read], dtype=np.float64)
+    caution = measure_caution(
+        model.caution,
+        proba[None],
+        y,
+        measured_on=measured_on,
+        prior=counts / counts.sum(),
+        new=True,
+        novelty=novelty if model.caution.novelty else None,
+        groups=groups,
+    )
+    return evaluation, caution, left_out
 
 
 def _check_destination(source: Path, folder: Path) -> None:
@@ -165,20 +193,27 @@ def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
     return shlex.join(words)
 
 
+def surroundings() -> dict[str, str]:
+    """Versions of all that takes part in training, and the kind of machine: what may change the last digits."""
+    others = {name: metadata.version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
+    here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
+    return {**versions(), **others, **here}
+
+
 def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
-    first, *others = (part.evaluation.to_dict() for part in measured)
+    first, *others = ({**part.evaluation.to_dict(), "caution": part.caution.to_dict()} for part in measured)
     return {**first, "others": others}
 
 
 def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
-    choice = classifier.choice_
+    choice, chosen = classifier.choice_, classifier.selection_
     return {
         "command": command,
         "options": {
             k: v if v is None or isinstance(v, (int, float, str, list)) else str(v)
             for k, v in classifier.get_params().items()
         },
-        "versions": versions(),
+        "versions": surroundings(),
         "data": {**classifier.model_.training, "left_out": len(classifier.images_.left_out)},
         "backbone": dict(classifier.model_.backbone),
         "runtime": classifier.model_.space.runtime.name,
@@ -199,7 +234,7 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
                 for score in choice.board
             ],
         },
-        "finetune": classifier.trial_.to_dict() if classifier.trial_ else {"reason": classifier.trial_reason_},
+        "finetune": chosen.trial.to_dict() if chosen.trial else {"kept": False, "reason": chosen.reason},
         "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
     }
 
@@ -209,10 +244,9 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
     geometry = model.space.geometry
     nine = gallery.one_of_each(images, 9)
     runtime = model.space.runtime
-    kept = classifier.trial_ is not None and classifier.trial_.kept
     made = {
         "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
-        "Network": "fine-tuned" if kept else "frozen",
+        "Network": "fine-tuned" if classifier.selection_.fine_tuned else "frozen",
         "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
         "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
         "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
@@ -224,7 +258,7 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
         title=title,
         evaluation=measured[0].evaluation,
         other_evaluations=tuple(part.evaluation for part in measured[1:]),
-        audit_lines=tuple(classifier.audit_.lines()),
+        audit_lines=(*classifier.audit_.lines(), *classifier.mended_.lines()),
         notes=model.notes,
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
@@ -246,7 +280,17 @@ def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measure
             for score in choice.board
         ),
         choice_reason=choice.reason,
-        sections=tuple(one for one in (tuning(classifier.trial_, classifier.trial_reason_),) if one),
+        sections=tuple(
+            one
+            for one in (
+                tuning(classifier.selection_.trial, classifier.selection_.reason),
+                duplicates(
+                    classifier.mended_, leak_of(classifier), partial(gallery.captioned, classifier.mended_.found.images)
+                ),
+                abstention(model.caution, measured[0].caution),
+            )
+            if one
+        ),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
         timings=classifier.timings_,

@@ -115,6 +115,10 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     model.reshape([-1, size, size, 3])
     for name, output in zip(frozen.widths, model.outputs, strict=True):
         output.get_tensor().set_names({name})
+    # The converter numbers what it makes by a counter of the process; the same network should be the same file.
+    model.set_friendly_name("frozen")
+    for number, operation in enumerate(model.get_ordered_ops()):
+        operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
     openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
     save_file(dict(zip(frozen.widths, rows, strict=True)), folder / "reference.safetensors")
     for file in DATA_FILES:  # readable like any file, though safetensors writes for its owner only

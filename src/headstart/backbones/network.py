@@ -142,10 +142,14 @@ class FrozenNetwork(nn.Module):
         probe = torch.randint(0, 256, (1, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
         with torch.inference_mode():
             final, stages = self._maps(self.normalise(probe))
+            last_map = _positions(self.model, final)
             # The last stage of a ResNet is its final map: once is enough.
-            self._with_final = not (stages and torch.equal(stages[-1], _positions(self.model, final)))
+            self._with_final = not (stages and torch.equal(stages[-1], last_map))
             last, depths = self(probe)
         self.widths = {"last": int(last.shape[1]), "depths": int(depths.shape[1])}
+        named = [*zip(self._blocks, stages, strict=True), *([("final map", last_map)] if self._with_final else [])]
+        self.layout = tuple((name, int(positions.shape[1])) for name, positions in named)
+        """Of ``depths``: each block's name and channels c, for 3·c numbers, in order."""
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """``(last, depths)`` of a batch of decoded pictures."""
@@ -293,10 +297,16 @@ def cut(model: nn.Module, at: str) -> tuple[nn.Module, nn.Module]:
 
 
 class _Tracer(fx.Tracer):
-    """torch.fx's tracer, which takes whole the modules timm declares untraceable."""
+    """torch.fx's tracer, which takes whole the modules timm declares untraceable, and those with an adapter."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, tuple(get_notrace_modules())) or super().is_leaf_module(m, module_qualified_name)
+        whole = is_wrapped(m) or isinstance(m, tuple(get_notrace_modules()))
+        return whole or super().is_leaf_module(m, module_qualified_name)
+
+
+def is_wrapped(module: nn.Module) -> bool:
+    """Whether an adapter was put around ``module``, which then stands inside it."""
+    return isinstance(getattr(module, "base_layer", None), nn.Module)
 
 
 def trace(model: nn.Module, method: str = "forward") -> tuple[list[fx.Node], fx.Node]:

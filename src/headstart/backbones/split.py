@@ -41,7 +41,8 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
 
     Args:
         model: from `network.build`, without a classifier.
-        train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``all``; ``head`` for nothing.
+        train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``fraction:F`` for the fewest last
+            ones that hold at least the share F of the parameters of all; ``all``; ``head`` or ``none`` for nothing.
         reads_map: the trunk ends with the last map, not with pooled features.
 
     Raises:
@@ -49,19 +50,17 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
     """
     trunk = Trunk(model, reads_map=reads_map)
     every = tuple(name for name, _ in model.named_parameters())
-    if train_from == "head":
+    if train_from in ("head", "none"):
         return Split(at=-1, prefix=trunk, suffix=None, trained=())
     if train_from == "all":
         return Split(at=0, prefix=None, suffix=trunk, trained=every)
-    kind, _, count = train_from.partition(":")
-    begin = [stage.name for stage in network.stages(model)][-int(count) :][0] if kind == "last" else train_from
+    begin = _first_module(model, train_from)
     nodes, result = network.trace(model, "forward_features" if reads_map else "forward")
     first = next((i for i, node in enumerate(nodes) if begin in node.meta.get("nn_module_stack", {})), None)
     if first is None:
         names = ", ".join(stage.name for stage in network.stages(model))
-        problem = Problem(
-            expected="the name of a module that runs", found=repr(train_from), todo=f"choose one of {names}, head, all"
-        )
+        todo = f"choose one of {names}, last:N, fraction:F, head, none, all"
+        problem = Problem(expected="the name of a module that runs", found=repr(train_from), todo=todo)
         raise OptionError("train_from", [problem])
     frozen = _parameters(model, nodes[:first])
     trained = tuple(name for name in every if name in _parameters(model, nodes[first:]) - frozen)
@@ -75,6 +74,23 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
         suffix=network.part(model, nodes[at:], begin=crossing, end=result),
         trained=trained,
     )
+
+
+def _first_module(model: nn.Module, train_from: str) -> str:
+    """Name of the module that ``last:N``, ``fraction:F`` or a name begins with."""
+    kind, _, amount = train_from.partition(":")
+    if kind not in ("last", "fraction"):
+        return train_from
+    names = [stage.name for stage in network.stages(model)]
+    if kind == "last":
+        return names[-int(amount) :][0]
+    sizes = {name: sum(parameter.numel() for parameter in model.get_submodule(name).parameters()) for name in names}
+    held = 0
+    for name in reversed(names):
+        held += sizes[name]
+        if held >= float(amount) * sum(sizes.values()):
+            return name
+    return names[0]
 
 
 class Trunk(nn.Module):

@@ -64,6 +64,17 @@ def locate(
     raise WeightsError(f"weights of {backbone.name}", [problem])
 
 
+def origin_of(backbone: Backbone, weights: Weights) -> dict[str, str]:
+    """What a saved model says about where its network came from."""
+    return {
+        "name": backbone.name,
+        "architecture": backbone.architecture,
+        "licence": backbone.licence if weights.origin in ("bundled", "hub") else "that of the weights given",
+        "weights": weights.origin,
+        "sha256": weights.sha256,
+    }
+
+
 def is_ready(backbone: Backbone) -> bool:
     """Whether the published weights are on this machine: their package installed, or their file in the hub's cache."""
     source = backbone.source

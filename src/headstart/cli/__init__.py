@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from headstart.cli import backbones, classify, explain, machine, recipes, watch
+from headstart.cli import backbones, check, classify, compare, explain, machine, recipes, replay, watch
 from headstart.cli.app import app
 
-__all__ = ["app", "backbones", "classify", "explain", "machine", "main", "recipes", "watch"]
+__all__ = [
+    "app",
+    "backbones",
+    "check",
+    "classify",
+    "compare",
+    "explain",
+    "machine",
+    "main",
+    "recipes",
+    "replay",
+    "watch",
+]
 
 
 def main() -> NoReturn:

@@ -62,6 +62,16 @@ def train(
     class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = "auto",
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression "
+            "on the path, whose first group counts."
+        ),
+    ] = None,
+    cost: Annotated[
+        Path | None, typer.Option(help="What mistakes cost: a CSV with a row per truth and a column per answer.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -77,6 +87,8 @@ def train(
         class_weight=class_weight,
         device=device,
         precision=precision,
+        group_by=group_by,
+        cost=cost,
         random_state=seed,
     )
     name = photos.resolve().stem if photos.is_file() else photos.resolve().name
@@ -89,9 +101,18 @@ def predict(
     paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
+    coverage: Annotated[
+        float | None, typer.Option(help="How often the true class is to be in the label set; 0.9 by default.")
+    ] = None,
+    cost: Annotated[Path | None, typer.Option(help="Decide by the costs in this file, not the model's own.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Label pictures: one row per input, in the order given."""
+    """Label pictures: one row per input, in the order given.
+
+    An answer is marked `unsure` where its probability is below the level from which answers are wrong half as often as
+    all are, and `unfamiliar` where the picture is unlike those of training. Where more than one class cannot be ruled
+    out, they are listed in braces. With costs, `answer` is what costs least on average.
+    """
     from headstart.deploy import answers
     from headstart.deploy.artifact import Model
     from headstart.images.folder import find_pictures
@@ -102,20 +123,19 @@ def predict(
     model = Model.load(run, batch=min(16, max(1, len(pictures))))
     for note in model.notes:
         say(note)
+    model = model.with_costs(cost) if cost else model
     with showing_progress() as progress:
-        predictions = model.predict(pictures, progress=progress)
+        predictions = model.predict(pictures, coverage=coverage, progress=progress)
     rows = [answers.row(prediction, model.classes, top=top) for prediction in predictions]
     if csv_file:
         answers.write_csv(csv_file, predictions, model.classes)
     if as_json:
-        print_json({"classes": list(model.classes), "predictions": rows})
+        print_json({"classes": list(model.classes), "coverage": model.caution.covers(coverage), "predictions": rows})
     elif not csv_file:
         for row in rows:
-            best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
-            typer.echo(f"{row['path']}\t{best or 'not read: ' + row['reason']}")
-    unread = sum(prediction.proba is None for prediction in predictions)
-    say(f"{len(predictions) - unread} pictures labelled" + (f", {unread} could not be read" if unread else ""))
-    if unread or not predictions:
+            typer.echo(answers.line(row))
+    say(answers.summary(predictions))
+    if not predictions or any(prediction.proba is None for prediction in predictions):
         raise typer.Exit(1)
 
 
@@ -129,14 +149,16 @@ def evaluate(
 
     model = Model.load(run)
     with showing_progress() as progress:
-        evaluation, left_out = evaluate_model(model, photos, progress=progress)
+        evaluation, caution, left_out = evaluate_model(model, photos, progress=progress)
     if as_json:
-        print_json({**evaluation.to_dict(), "left_out": left_out})
+        print_json({**evaluation.to_dict(), "caution": caution.to_dict(), "left_out": left_out})
     else:
         typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
         typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
         typer.echo(f"macro-F1 {evaluation.macro_f1}")
         typer.echo(f"log-loss {evaluation.log_loss}")
+        for line in caution.lines():
+            typer.echo(line)
         typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
     for line in left_out:
         say(f"left out: {line}")
@@ -164,6 +186,8 @@ def _print_run(run: Run) -> None:
         say(run.trial_reason)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
+    for line in run.caution.lines():
+        typer.echo(line)
     typer.echo(f"model   {run.folder / 'model'}")
     typer.echo(f"report  {run.folder / 'report.html'}")
     if run.left_out:

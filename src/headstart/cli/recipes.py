@@ -33,10 +33,10 @@ def recipes_show(
     as_json: Json = False,
 ) -> None:
     """Show what a recipe does, and how many parameters each phase trains."""
-    from headstart import recipes, reproduce
+    from headstart import recipe_page, recipes, reproduce
 
     recipe = recipes.get(name)
-    recipe = recipe.on(backbone) if backbone else recipe
+    recipe = reproduce.on(recipe, backbone) if backbone else recipe
     counted = reproduce.summaries(recipe, num_classes=classes)
     if as_json:
         phases = [vars(summary) for summary in counted]
@@ -44,11 +44,13 @@ def recipes_show(
         return
     typer.echo(f"{recipe.name}: {recipe.about}")
     typer.echo(f"published: {recipe.published or 'no figure'}")
+    for departure in recipe.departures:
+        typer.echo(f"not as published: {departure}")
     for phase, summary in zip(recipe.plan.phases, counted, strict=True):
         optimiser = phase.optimiser
         typer.echo(
             f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, "
-            f"{reproduce.describe(summary)}"
+            f"{recipe_page.describe(summary)}"
         )
 
 
@@ -60,6 +62,16 @@ def recipes_run(
     backbone: Annotated[str | None, typer.Option(help="Another trunk than the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many in each phase: a shortened run.")] = None,
+    views: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many fixed augmented views instead of new ones: what is frozen runs once."),
+    ] = None,
+    lora: Annotated[
+        int | None, typer.Option(min=1, help="Rank of adapters on a vision transformer's attention.")
+    ] = None,
+    picture: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="One of yours to be answered; repeatable.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -69,24 +81,31 @@ def recipes_run(
     from headstart import recipes, reproduce
 
     recipe = recipes.get(name)
-    recipe = recipe.on(backbone) if backbone else recipe
+    recipe = reproduce.on(recipe, backbone) if backbone else recipe
     recipe = recipe.with_epochs(epochs) if epochs else recipe
-    given = {"--backbone": backbone, "--weights": weights, "--epochs": epochs, "--seed": seed or None}
+    recipe = recipe.with_views(views) if views else recipe
+    recipe = recipe.with_lora(lora) if lora else recipe
+    given = {"--backbone": backbone, "--weights": weights, "--epochs": epochs, "--views": views, "--lora": lora}
     folder = out or Path("runs") / name
     words = ["headstart", "recipes", "run", name, str(photos), "-o", str(folder)]
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    words += ["--seed", str(seed)] * bool(seed) + [word for file in picture or () for word in ("--picture", str(file))]
     with showing_progress() as progress:
         found = reproduce.run(
-            recipe, photos, folder, weights=weights, seed=seed, command=shlex.join(words), progress=progress
+            recipe,
+            photos,
+            folder,
+            weights=weights,
+            seed=seed,
+            pictures=picture or (),
+            command=shlex.join(words),
+            progress=progress,
         )
     if as_json:
         print_json(found.to_dict())
         return
-    for line in found.epochs:
+    for line in found.lines():
         typer.echo(line)
-    typer.echo(f"accuracy {found.evaluation.accuracy}, measured on {found.evaluation.measured_on}")
-    typer.echo(found.best_epoch)
-    typer.echo(found.verdict)
     typer.echo(f"report  {folder / 'report.html'}")
-    for note in found.notes:
+    for note in (*recipe.departures, *found.told.notes):
         say(note)

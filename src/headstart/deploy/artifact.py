@@ -4,6 +4,7 @@
 
     model.json          classes, preprocessing, calibration, versions, hashes of the other files, golden answers
     head.safetensors    weight (d, k), bias (k,)
+    caution.safetensors what is familiar, and how probable each class was held for its own pictures
     graph.*             the frozen network, with its normalisation
     golden/             pictures drawn by us, and in model.json the probabilities they must give
 
@@ -18,7 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,20 @@ from headstart.features.extract import Progress, Silent, Space, extract
 from headstart.images.decode import encode
 from headstart.images.transforms import Geometry, View
 from headstart.training.heads import LinearHead
+from headstart.trust.caution import Caution, Judgement
+from headstart.trust.costs import read_costs
 
-SCHEMA = 1
+SCHEMA = 2
 SAME_RUNTIME_TOLERANCE = 1e-3
 OTHER_RUNTIME_TOLERANCE = 2e-2  # bfloat16 against float32; measured cosine of features 0.9992
+FAMILIAR = "last"
+"""The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
+JUDGED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes, for one picture or for many
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """The answer for one picture: probabilities, or the reason why there are none."""
+class Prediction(Judgement):
+    """The answer for one picture: probabilities and what is to be said about them, or the reason why there are none."""
 
     path: Path
     proba: NDArray[np.float64] | None
@@ -62,19 +68,50 @@ class Model:
     training: Mapping[str, Any] = field(default_factory=dict)
     """What the model was trained on: class counts, fingerprint, seed, strength."""
     notes: tuple[str, ...] = ()
+    caution: Caution = field(default_factory=Caution)
+    """When not to rely on an answer; one that knows nothing says nothing."""
 
-    def predict(self, paths: Sequence[Path], *, progress: Progress | None = None) -> list[Prediction]:
-        """One Prediction per path, in the order given."""
-        predictions = []
+    def predict(
+        self, paths: Sequence[Path], *, coverage: float | None = None, progress: Progress | None = None
+    ) -> list[Prediction]:
+        """One Prediction per path, in the order given.
+
+        ``coverage``, 0 to 1, is how often the true class is to be among the label set; 0.9 unless told otherwise.
+        Raises OptionError if the model cannot have it.
+        """
+        self.caution.require(coverage)
+        predictions: dict[int, Prediction] = {}
+        waiting: dict[int, Mapping[str, NDArray[np.float32]]] = {}
         with (progress or Silent()).stage("predicting", len(paths)) as advance:
             for i, rows in extract(paths, self.space):
                 if isinstance(rows, str):
-                    predictions.append(Prediction(path=paths[i], proba=None, reason=rows))
+                    predictions[i] = Prediction(path=paths[i], proba=None, reason=rows)
                 else:
-                    X = rows[View.CENTRE][self.output][None]
-                    predictions.append(Prediction(path=paths[i], proba=self.head.predict_proba(X)[0]))
-                advance(len(predictions))
-        return predictions
+                    waiting[i] = rows[View.CENTRE]
+                if len(waiting) == JUDGED_TOGETHER:
+                    predictions.update(self._answers(paths, waiting, coverage))
+                    waiting = {}
+                advance(len(predictions) + len(waiting))
+        predictions.update(self._answers(paths, waiting, coverage))
+        return [predictions[i] for i in range(len(paths))]
+
+    def _answers(
+        self, paths: Sequence[Path], rows: Mapping[int, Mapping[str, NDArray[np.float32]]], coverage: float | None
+    ) -> dict[int, Prediction]:
+        """Predictions by position, from all the rows of each picture."""
+        if not rows:
+            return {}
+        proba = self.head.predict_proba(np.stack([row[self.output] for row in rows.values()]))
+        familiar = np.stack([row[FAMILIAR] for row in rows.values()])
+        judged = self.caution.judge(proba, familiar, coverage=coverage)
+        return {
+            i: Prediction(path=paths[i], proba=p, **vars(judgement))
+            for i, p, judgement in zip(rows, proba, judged, strict=True)
+        }
+
+    def with_costs(self, path: Path) -> Model:
+        """The same model, deciding by the costs in this file; raises OptionError with all that is wrong with it."""
+        return replace(self, caution=replace(self.caution, costs=read_costs(path, self.classes)))
 
     def save(self, folder: Path) -> None:
         """Write the model directory whole or not at all; a model that was there is replaced."""
@@ -92,6 +129,8 @@ class Model:
         from safetensors.numpy import save_file
 
         save_file({"weight": self.head.weight, "bias": self.head.bias}, folder / "head.safetensors")
+        if kept := self.caution.tensors():
+            save_file(kept, folder / "caution.safetensors")
         self.space.runtime.save(folder)
         (folder / "golden").mkdir()
         for name, data in golden_pictures().items():
@@ -105,6 +144,7 @@ class Model:
             "geometry": self.space.geometry.to_dict(),
             "output": self.output,
             "temperature": self.head.temperature,
+            "caution": self.caution.to_dict(),
             "runtime": self.space.runtime.name,
             "training": dict(self.training),
             "versions": versions(),
@@ -127,6 +167,8 @@ class Model:
         geometry = Geometry.from_dict(document["geometry"])
         runtime = open_graph(folder, size=geometry.size, batch=batch)
         tensors = load_file(folder / "head.safetensors")
+        cautions = folder / "caution.safetensors"
+        kept = load_file(cautions) if cautions.name in document["files"] else {}
         model = cls(
             classes=tuple(document["classes"]),
             space=Space(runtime=runtime, geometry=geometry),
@@ -135,6 +177,7 @@ class Model:
             backbone=document["backbone"],
             training=document["training"],
             notes=_runtime_notes(runtime, document["runtime"]),
+            caution=Caution.from_parts(document["caution"], kept, document["classes"]),
         )
         model._check_golden(folder, document)
         return model

@@ -26,6 +26,7 @@ from headstart.evaluation.paired import (
     freedom_of,
     holm,
     mcnemar_exact,
+    out_of_fold_p,
     paired_p,
     seed_spreads,
 )
@@ -210,9 +211,10 @@ class Comparison:
         }
 
 
-def compare(results: Sequence[Result], *, level: float = 0.05) -> Comparison:
+def compare(results: Sequence[Result], *, level: float = 0.05, train_fraction: float | None = None) -> Comparison:
     """Rank settings. ``level``: the chance, over all pairs together, of telling apart settings that do not differ.
 
+    ``train_fraction`` is the share of pictures that was trained on where answers are out of fold: 0.8 for five folds.
     Raises DataError with every result that does not fit the others, OptionError for a level outside (0, 1).
     """
     _check(results, level)
@@ -223,6 +225,8 @@ def compare(results: Sequence[Result], *, level: float = 0.05) -> Comparison:
     spreads = dict(zip(names, seed_spreads([hits[name] for name in names]), strict=True))
     duels = list(combinations(names, 2))
     raw = [paired_p(hits[a], hits[b], spreads[a], spreads[b]) for a, b in duels]
+    if train_fraction is not None:
+        raw = [out_of_fold_p(p, train_fraction=train_fraction) for p in raw]
     pairs = tuple(
         _pair(a, b, hits, p=p, p_adjusted=adjusted, pairs=len(duels), level=level)
         for (a, b), p, adjusted in zip(duels, raw, holm(raw), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +134,7 @@ def evaluate(
         accuracy=_share_of(hits.mean(axis=0), units),
         balanced_accuracy=balanced_accuracy,
         macro_f1=macro_f1,
-        log_loss=units.mean(-np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean(axis=0)),
+        log_loss=_log_loss(P, truth, hits, units),
         ece=_calibration_error(confidence, hits, units, bins=bins, seed=seed, resamples=resamples),
         ece_bins=bins,
         roc_auc=_roc_auc(P, y, units),
@@ -199,6 +200,14 @@ def _share_of(hits: Floats, units: Units) -> Estimate:
     return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
 
+def _log_loss(P: Floats, truth: Floats, hits: Masks, units: Units) -> Estimate:
+    """Mean of −log p of the true class; ``truth`` (repeats, n)."""
+    surprise = -np.log(np.maximum(P, SMALLEST_PROBABILITY))  # of every possible answer
+    expected = (P * surprise**2).sum(axis=2) - (P * surprise).sum(axis=2) ** 2  # its variance, were P right
+    losses = -np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean(axis=0)
+    return units.mean(losses, expected=np.maximum(expected, 0.0).mean(axis=0), mistaken=np.asarray(~hits.all(axis=0)))
+
+
 def _ratio(numerator: Floats, denominator: Floats) -> tuple[float, Floats] | None:
     """Mean over repeats of Σ numerator / Σ denominator, both (repeats, n), and each picture's influence (n,).
 
@@ -262,11 +271,14 @@ def _roc_auc(P: Floats, y: NDArray[np.intp], units: Units) -> Estimate:
     sizes, total, influence = [], 0.0, np.zeros(n)
     for c in positives:
         positive = y == c
-        sizes.append(min(units.size(positive), units.size(~positive)))
+        sides = units.size(positive), units.size(~positive)
+        sizes.append(min(sides, key=lambda side: side.groups))
+        # n / (n − 1) on each side: a class of ten pictures spreads less around its own mean than around the true one.
+        unbiased = np.where(positive, *(math.sqrt(side.groups / max(side.groups - 1, 1)) for side in sides))
         for scores in P[:, :, c]:
             value, own = _placements(scores, positive)
             total += value
-            influence += own
+            influence += own * unbiased
     pairs = len(positives) * len(P)
     return units.share(total / pairs, influence / pairs, sizes, n=n, binomial=False)
 

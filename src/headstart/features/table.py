@@ -51,6 +51,11 @@ class FeatureTable:
                 self._spaces[size] = self._space_at(size)
         return self._spaces[size]
 
+    def through(self, space: Space) -> FeatureTable:
+        """The same pictures through one network, whatever the size asked for."""
+        spaces = {space.geometry.size: space}
+        return FeatureTable(self.images, lambda size: space, self.store, spaces=spaces, progress=self.progress)
+
     def fill(
         self, size: int, index: NDArray[np.int64] | None = None, views: Sequence[View] = (View.CENTRE,)
     ) -> dict[int, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.images.folder import ImageSet, LeftOut
-from headstart.images.names import display, some
+from headstart.images.names import below, some
 
 _UNEVEN = 3.0  # largest class over smallest from which accuracy alone misleads
 _EXAMPLES = 3  # named in a line for people
@@ -79,8 +79,7 @@ class Audit:
         return "[" + some([self._name(path) for path in paths], _EXAMPLES) + "]"
 
     def _name(self, path: Path) -> str:
-        inside = self.root is not None and path.is_relative_to(self.root)
-        return display(path.relative_to(self.root) if inside and self.root else path)
+        return below(self.root, path)
 
 
 def audit(images: ImageSet) -> Audit:

@@ -55,6 +55,10 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+# Further EXIF tags: maker and model; when it was taken (in a block of its own); when the file was last changed.
+_CAMERA_TAGS = (0x010F, 0x0110)
+_EXIF_IFD, _TAKEN_TAG, _CHANGED_TAG = 0x8769, 0x9003, 0x0132
+
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
@@ -76,6 +80,18 @@ def read_header(source: Path | bytes) -> Header:
         return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a file tells of how it was made; what it does not tell is empty."""
+
+    quantisation: tuple[int, ...]
+    """The 64 steps of a JPEG's brightness table, in any order: the larger, the more was thrown away."""
+    camera: str
+    """EXIF maker and model."""
+    taken: str
+    """EXIF date and time, ``YYYY:MM:DD HH:MM:SS``."""
+
+
 class Picture:
     """A decoded picture, upright RGB, still in Pillow's memory: cutting pieces from it copies only the pieces."""
 
@@ -94,14 +110,14 @@ class Picture:
             UnreadablePictureError: with the reason in plain words.
         """
         with _opened(source) as image:
-            try:
-                if at_least is not None:
-                    image.draft("RGB", (at_least, at_least))
-                image.load()
-                return cls(_upright(_rgb(image), image))
-            except Exception as error:
-                # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
-                raise UnreadablePictureError(_damaged(error)) from error
+            return cls(_loaded(image, at_least))
+
+    @classmethod
+    def read_all(cls, source: Path | bytes, *, at_least: int | None = None) -> tuple[Picture, Header, Origin]:
+        """As ``read``, and what the file tells besides, opened once."""
+        with _opened(source) as image:
+            header = Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+            return cls(_loaded(image, at_least)), header, _origin(image)
 
     def pixels(self) -> NDArray[np.uint8]:
         """The whole picture, ``(h, w, 3)``."""
@@ -198,6 +214,33 @@ def _identified(stream: IO[bytes]) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadablePictureError(_too_large(f"{image.width}×{image.height}"))
     return image
+
+
+def _loaded(image: Image.Image, at_least: int | None) -> Image.Image:
+    try:
+        if at_least is not None:
+            image.draft("RGB", (at_least, at_least))
+        image.load()
+        return _upright(_rgb(image), image)
+    except Exception as error:
+        # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
+        raise UnreadablePictureError(_damaged(error)) from error
+
+
+def _origin(image: Image.Image) -> Origin:
+    """Of a loaded picture: a PNG may hold its EXIF block behind the pixels."""
+    tables = getattr(image, "quantization", None) or {}
+    try:
+        exif = image.getexif()
+        camera = " ".join(_exif_text(exif.get(tag)) for tag in _CAMERA_TAGS).strip()
+        taken = _exif_text(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG)) or _exif_text(exif.get(_CHANGED_TAG))
+    except Exception:  # a damaged EXIF block tells nothing, and any kind of exception may say so
+        camera = taken = ""
+    return Origin(quantisation=tuple(next(iter(tables.values()), ())), camera=camera, taken=taken)
+
+
+def _exif_text(value: Any) -> str:
+    return value.replace("\0", " ").strip() if isinstance(value, str) else ""
 
 
 def _too_large(size: str) -> str:

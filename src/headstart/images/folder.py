@@ -79,6 +79,16 @@ class ImageSet:
         _require_enough(left, {split: set(self.classes) for split in ("train", *np.unique(self.split))})
         return left
 
+    def grouped(self, keys: Sequence[Hashable | None]) -> ImageSet:
+        """Make one group of the pictures that share a key (n,), and of all that was in a group with one; None is none.
+
+        Raises:
+            DataError: too few groups of a class are left.
+        """
+        joined = replace(self, groups=_merged(self.groups.tolist(), keys))
+        _require_enough(joined, {split: set(self.classes) for split in ("train", *np.unique(self.split))})
+        return joined
+
     def fingerprint(self) -> str:
         """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
         lines = [

@@ -14,6 +14,11 @@ def display(path: str | Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def below(root: Path | None, path: Path) -> str:
+    """A picture's path from where the pictures were scanned, for people; as it is, where it does not lie there."""
+    return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
+
+
 def class_name(text: str) -> str:
     """One spelling for names that look the same: NFC, printable."""
     return display(unicodedata.normalize("NFC", text))

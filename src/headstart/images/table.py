@@ -6,7 +6,7 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,25 @@ class Entry:
     group: Hashable | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a table, and the names of all there are, in lower case."""
+
+    names: tuple[str, ...]
+    values: Mapping[Path, str]
+    """By the path of the picture; empty where there is no such column."""
+
+
+def read_column(source: Path, name: str) -> Column:
+    """What a CSV that `read_table` has read says of its pictures under the column ``name``, in any case."""
+    header, rows = parse(source)
+    values = {}
+    for _, cells in rows:
+        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+        values[source.parent / cell.get("path", "")] = cell.get(name.lower(), "")
+    return Column(names=tuple(header), values=values if name.lower() in header else {})
+
+
 def read_table(source: Path) -> list[Entry]:
     """Read a CSV with a header; columns beyond the four known are ignored.
 
@@ -46,7 +65,7 @@ def read_table(source: Path) -> list[Entry]:
     Raises:
         DataError: no columns ``path`` and ``label``, or bad rows: all of them, with their line numbers.
     """
-    header, rows = _parsed(source)
+    header, rows = parse(source)
     faults: dict[str, list[str]] = defaultdict(list)
     seen: dict[str, int] = {}
     entries = []
@@ -77,8 +96,12 @@ def read_table(source: Path) -> list[Entry]:
     return entries
 
 
-def _parsed(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Header in lower case, and the rows that are not blank with the line each ends on."""
+def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Header in lower case, and the rows that are not blank with the line each ends on.
+
+    Raises:
+        DataError: no columns ``path`` and ``label``.
+    """
     raw = source.read_bytes()
     # Names that are no UTF-8 come through unchanged, as they do from the file system.
     encoding = "utf-16" if raw.startswith(_UTF16_MARKS) else "utf-8-sig"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headstart.evaluation.intervals import Estimate
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thumbnail:
@@ -47,3 +49,13 @@ class Section:
     table: Table | None = None
     method: str = ""
     """How it was found, for those who ask; behind a fold."""
+
+
+def percent(one: Estimate) -> str:
+    """An accuracy and its interval, for a cell of a table."""
+    return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]" if one.defined else "–"
+
+
+def p_value(p: float) -> str:
+    """As people write it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"

@@ -18,7 +18,7 @@ from headstart.errors import ModelError, OptionError, Problem
 from headstart.evaluation.curves import Epoch
 from headstart.training.trainee import State
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(kw_only=True)
@@ -48,6 +48,8 @@ class Snapshot:
     """Of the learning rate: lowered once where the loss diverged."""
     micro_batch: int | None = None
     """Most pictures in memory together, where a whole batch did not fit."""
+    arithmetic: dict[int, str] = field(default_factory=dict)
+    """What each phase that has begun computes in: f32 or bf16."""
     stopped: bool = False
     """True after the loss diverged at the lowered rate as well."""
     notes: list[str] = field(default_factory=list)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,23 +21,21 @@ from torch import Tensor, nn
 
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.graph import digest
-from headstart.backbones.runtime import Runtime
 from headstart.backbones.weights import Weights
 from headstart.evaluation.curves import Epoch, History
 from headstart.features.extract import Progress, Silent
-from headstart.features.store import size_limit
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import Geometry
+from headstart.training import arithmetic
+from headstart.training.arithmetic import Arithmetic
 from headstart.training.checkpoint import Snapshot
 from headstart.training.heads import LinearHead
 from headstart.training.optim import optimiser_for, rate, set_rate
+from headstart.training.phase_maps import Index, PhaseMaps
 from headstart.training.plan import Phase, Plan
-from headstart.training.prefix import PLAIN, Look, Maps, runtime_for
+from headstart.training.prefix import PLAIN, Maps
 from headstart.training.steps import batch_sizes, gradient_that_fits, predict
 from headstart.training.trainee import Trainee
 from headstart.training.tuned import FineTuned
-
-Index = NDArray[np.int64]
 
 LOWERED = 0.1
 """What the learning rate is multiplied by, once, where the loss diverged."""
@@ -63,8 +61,9 @@ def finetune(
 ) -> FineTuned:
     """Carry out ``plan`` on the pictures ``train``, watched on the pictures ``val``.
 
-    On one machine the same arguments give the same weights, bit for bit, whether or not the run was interrupted and
-    whatever is in the cache.
+    On one machine the same arguments give the same weights, bit for bit, whether or not the run was interrupted. That
+    holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is measured,
+    and the cache remembers what it was found to be good at; see `headstart.training.arithmetic`.
 
     Args:
         backbone: the network.
@@ -78,7 +77,7 @@ def finetune(
         probe: a linear head on the backbone's features, for a plan that begins with one.
         device: ``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``; the first three train on the CPU, ``auto`` on a
             GPU that torch sees.
-        precision: of what is frozen: ``auto``, ``bf16`` or ``f32``.
+        precision: ``f32`` for everything, or ``auto``; ``bf16`` is for what is frozen, and ``auto`` for what learns.
         checkpoint: a file written after every epoch. If it is there, the run goes on from it. In a folder that is
             there, the file is named after everything that the weights depend on.
         progress: is told how far the run is.
@@ -136,19 +135,27 @@ class _Run:
     checkpoint: Path | None
     progress: Progress
     _name: str = field(default="", init=False)
-    _latest: tuple[int, Maps] | None = field(default=None, init=False)
-    _runtimes: dict[int, tuple[Runtime | None, tuple[int, ...]]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.torch_device = "cuda" if self.device == "auto" and torch.cuda.is_available() else self.device
         if self.torch_device not in ("cuda", "mps"):
             self.torch_device = "cpu"
         self.trainee.to(self.torch_device)
+        self.trainee.start = self.trainee.state()
         self.k = len(self.images.classes)
-        # Sorted by content, so that any two runs on the same pictures find each other's maps.
-        together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
-        self.pool = np.array(together, dtype=np.int64)
-        self.place = {i: row for row, i in enumerate(together)}
+        self.maps = PhaseMaps(
+            backbone=self.backbone,
+            images=self.images,
+            train=self.train,
+            val=self.val,
+            plan=self.plan,
+            trainee=self.trainee,
+            cache=self.cache,
+            seed=self.seed,
+            device=self.device,
+            precision=self.precision,
+            progress=self.progress,
+        )
 
     # ── start ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +185,7 @@ class _Run:
         if self.checkpoint is not None and self.checkpoint.is_file():
             return Snapshot.load(self.checkpoint, name)
         notes: list[str] = []
-        maps = self.maps(0, notes)
+        maps = self.maps.of(0, notes)
         loss, accuracy = self.validate(self.trainee.suffix(0), maps)
         return Snapshot(weights=self.trainee.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
 
@@ -190,65 +197,16 @@ class _Run:
         snapshot.epoch = snapshot.stale = snapshot.best_epoch = 0
         snapshot.best, snapshot.best_loss, snapshot.optimiser, snapshot.scale = None, math.inf, None, 1.0
 
-    def maps(self, phase: int, notes: list[str]) -> Maps:
-        """The maps of all pictures of the run in a phase; what is fixed is computed and kept."""
-        if self._latest is not None and self._latest[0] == phase:
-            return self._latest[1]
-        maps = self.maps_of(
-            phase, [self.images.paths[i] for i in self.pool], [self.images.digests[i] for i in self.pool], notes
-        )
-        maps.keep([(self.place[int(i)], PLAIN) for i in self.val], self.progress)
-        views = self.plan.augment.views
-        if self.plan.augment.kind == "none":
-            maps.keep([(self.place[int(i)], PLAIN) for i in self.train], self.progress)
-        elif views != "fresh":
-            maps.keep([(self.place[int(i)], view) for view in range(views) for i in self.train], self.progress)
-        notes.extend(note for note in maps.notes if note not in notes)
-        self._latest = phase, maps
-        return maps
-
-    @property
-    def geometry(self) -> Geometry:
-        """The plan's, and where it is silent the backbone's."""
-        return Geometry(
-            size=self.plan.size,
-            mode=self.plan.mode,
-            crop_pct=self.plan.crop_pct or self.backbone.crop_pct,
-            interpolation=self.plan.interpolation or self.backbone.interpolation,
-        )
-
-    def maps_of(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> Maps:
-        """The maps of any pictures in a phase."""
-        if phase not in self._runtimes:
-            self._runtimes[phase] = runtime_for(
-                self.backbone,
-                self.trainee.splits[phase],
-                size=self.plan.size,
-                reads=self.plan.head.reads,
-                cache=self.cache,
-                device=self.device,
-                precision=self.precision,
-            )
-        runtime, shape = self._runtimes[phase]
-        notes.extend(note for note in (runtime.notes if runtime else ()) if note not in notes)
-        return Maps(
-            paths=paths,
-            digests=digests,
-            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.seed),
-            runtime=runtime,
-            shape=shape,
-            folder=self.cache / "maps",
-            limit=size_limit(),
-        )
-
     # ── a phase ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def phase(self, snapshot: Snapshot) -> None:
         """Train until the phase is over, writing the checkpoint after every epoch."""
         options = self.plan.phases[snapshot.phase]
         self.trainee.load(snapshot.weights)
-        maps = self.maps(snapshot.phase, snapshot.notes)
+        maps = self.maps.of(snapshot.phase, snapshot.notes)
         optimiser = self.optimiser(snapshot)
+        if snapshot.phase not in snapshot.arithmetic:
+            snapshot.arithmetic[snapshot.phase] = self.arithmetic(snapshot, maps, optimiser)
         with self.progress.stage(f"training from {options.train_from}", options.epochs * len(self.train)) as advance:
             while snapshot.epoch < options.epochs and not (options.patience and snapshot.stale >= options.patience):
                 try:
@@ -266,6 +224,22 @@ class _Run:
                 self.record(snapshot, epoch, optimiser)
                 if self.checkpoint is not None:
                     snapshot.save(self.checkpoint, self._name)
+
+    def arithmetic(self, snapshot: Snapshot, maps: Maps, optimiser: torch.optim.Optimizer) -> Arithmetic:
+        """What a phase that begins is to compute in; see `headstart.training.arithmetic`."""
+        options, split = self.plan.phases[snapshot.phase], self.trainee.splits[snapshot.phase]
+        small = options.epochs * len(self.train) < arithmetic.FEWEST
+        if self.torch_device != "cpu" or self.precision == "f32" or split.suffix is None or small:
+            return "f32"
+        rows = self.maps.rows(self.val)[: arithmetic.MOST]
+        x = next(maps.batches([(row, PLAIN) for row in rows], [len(rows)]))
+        y = torch.from_numpy(self.images.y[self.val[: len(rows)]])
+        found = arithmetic.measured(self.trainee, snapshot.phase, optimiser, x, y, cache=self.cache)
+        self.trainee.load(snapshot.weights)  # statistics of batch norms may have moved
+        if found is None:
+            return "f32"
+        snapshot.notes.append(f"phase {snapshot.phase + 1} {found}")
+        return found.choice
 
     def optimiser(self, snapshot: Snapshot) -> torch.optim.Optimizer:
         """The phase's optimiser, as it was after the last epoch."""
@@ -298,7 +272,7 @@ class _Run:
         order = np.random.default_rng([self.seed, number]).permutation(len(self.train))
         torch.manual_seed(self.seed * 1_000_003 + number)  # of dropout
         sizes = batch_sizes(len(order), options.batch_size)
-        wanted = [(self.place[int(self.train[i])], self.view(int(i), number)) for i in order]
+        wanted = self.maps.wanted(order, number)
         y = torch.from_numpy(self.images.y[self.train[order]])
         weight = self.class_weights()[y]
         self.trainee.mode(options)
@@ -344,7 +318,15 @@ class _Run:
         the gradient is that of the whole batch all the same."""
         least = 2 if options.batch_norm == "train" else 1
         fitted = gradient_that_fits(
-            suffix, optimiser, x, y, weight, snapshot.micro_batch, device=self.torch_device, least=least
+            suffix,
+            optimiser,
+            x,
+            y,
+            weight,
+            snapshot.micro_batch,
+            device=self.torch_device,
+            half=snapshot.arithmetic[snapshot.phase] == "bf16",
+            least=least,
         )
         if fitted.micro_batch != snapshot.micro_batch:
             snapshot.micro_batch = fitted.micro_batch
@@ -357,13 +339,6 @@ class _Run:
             nn.utils.clip_grad_norm_(parameters, options.clip)
         optimiser.step()
         return fitted.loss, fitted.right
-
-    def view(self, i: int, epoch: int) -> int:
-        """Which view of the i-th training picture an epoch shows: a new one, or the fixed ones in turn."""
-        if self.plan.augment.kind == "none":
-            return PLAIN
-        views = self.plan.augment.views
-        return epoch if views == "fresh" else (epoch + i) % views
 
     def class_weights(self) -> Tensor:
         """(k,), with a mean of 1 over the training pictures."""
@@ -382,16 +357,17 @@ class _Run:
     def val_proba(self, suffix: nn.Module, maps: Maps) -> NDArray[np.float64]:
         """(n, k) probabilities of the validation pictures."""
         self.trainee.eval()
-        return predict(suffix, maps, [self.place[int(i)] for i in self.val])
+        return predict(suffix, maps, self.maps.rows(self.val))
 
     # ── result ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def result(self, snapshot: Snapshot) -> FineTuned:
         """What the snapshot after the last epoch says."""
         phase = snapshot.phase
-        last, best = snapshot.weights, snapshot.best or snapshot.weights
+        summaries = tuple(self.trainee.summary(i) for i in range(len(self.plan.phases)))
+        last, best = self.trainee.settle(snapshot.weights, snapshot.best or snapshot.weights)
         self.trainee.load(last)
-        maps, suffix = self.maps(phase, snapshot.notes), self.trainee.suffix(phase)
+        maps, suffix = self.maps.of(phase, snapshot.notes), self.trainee.suffix(phase)
         last_proba = self.val_proba(suffix, maps)
         self.trainee.load(best)
         best_proba = self.val_proba(suffix, maps)
@@ -403,7 +379,7 @@ class _Run:
                 initial_accuracy=snapshot.initial_accuracy,
                 epochs=tuple(snapshot.epochs),
             ),
-            summaries=tuple(self.trainee.summary(i) for i in range(len(self.plan.phases))),
+            summaries=summaries,
             last=last,
             best=best,
             best_epoch=snapshot.best_epoch,
@@ -411,9 +387,9 @@ class _Run:
             best_proba=best_proba,
             runtime=maps.runtime.name if maps.runtime else f"torch f32 {self.torch_device}",
             notes=tuple(snapshot.notes),
-            geometry=self.geometry,
+            geometry=self.maps.geometry,
             trainee=self.trainee,
             _val_proba=lambda: self.val_proba(suffix, maps),
-            _maps=lambda paths, digests: self.maps_of(phase, paths, digests, []),
+            _maps=lambda paths, digests: self.maps.of_files(phase, paths, digests, []),
             _phase=phase,
         )

@@ -16,6 +16,8 @@ Triple = tuple[float, float, float]
 
 OPTIMISERS = ("sgd", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
+CUTS = "head, none, all, the name of a module, last:N, or fraction:F with 0 < F ≤ 1"
+"""What `Phase.train_from` may be, in words."""
 READS = ("features", "pooled map", "map")
 
 
@@ -67,6 +69,17 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lora:
+    """Low-rank adapters that learn in place of a vision transformer's own weights; see `headstart.training.lora`."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    """The adapters' product is multiplied by alpha / rank."""
+    targets: tuple[str, ...] = ("qkv", "proj")
+    """Names of linear layers of attention, the last part of each: timm's for queries, keys and values, and output."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Augment:
     """How pictures are varied in training. Validation always sees the plain view."""
 
@@ -86,8 +99,9 @@ class Phase:
     """Some epochs with the same part of the network learning."""
 
     train_from: str = "head"
-    """``head``: only the head learns; ``all``: everything; the name of a module: it and what runs after it;
-    ``last:N``: the last N stages."""
+    """``head`` or ``none``: only the head learns, nothing of the trunk; ``all``: everything; the name of a module: it
+    and what runs after it; ``last:N``: the last N stages; ``fraction:F``: the fewest last stages that hold at least
+    the share F of the parameters of all stages."""
     epochs: int = 10
     """At most."""
     optimiser: Optimiser = field(default_factory=Optimiser)
@@ -124,6 +138,8 @@ class Plan:
     std: Triple | None = None
     head: Head = field(default_factory=Head)
     augment: Augment = field(default_factory=Augment)
+    lora: Lora | None = None
+    """Adapters, which are then all that learns of the trunk after the cut of each phase."""
     phases: tuple[Phase, ...] = (Phase(),)
     balanced: bool = False
     """Weight the loss so that every class counts the same."""
@@ -153,6 +169,10 @@ def _checks(plan: Plan) -> Iterator[Check]:
     yield "std", plan.std, "three numbers above 0", plan.std is None or min(plan.std) > 0
     yield from _head_checks(plan.head)
     yield from _augment_checks(plan.augment)
+    if plan.lora is not None:
+        yield "lora rank", plan.lora.rank, "1 or more", plan.lora.rank >= 1
+        yield "lora alpha", plan.lora.alpha, "a number above 0", 0 < plan.lora.alpha < float("inf")
+        yield "lora targets", plan.lora.targets, "one name or more", bool(plan.lora.targets)
     yield "phases", plan.phases, "one or more", len(plan.phases) > 0
     for number, phase in enumerate(plan.phases, start=1):
         yield from _phase_checks(phase, f"phase {number}")
@@ -180,10 +200,14 @@ def _augment_checks(augment: Augment) -> Iterator[Check]:
 
 
 def _phase_checks(phase: Phase, name: str) -> Iterator[Check]:
-    kind, _, count = phase.train_from.partition(":")
-    counted = kind != "last" or (count.isdecimal() and int(count) >= 1)
-    wanted = "head, all, the name of a module, or last:N"
-    yield f"{name} train_from", phase.train_from, wanted, bool(phase.train_from) and counted
+    counted = {"last": _is_count, "fraction": _is_share}.get(phase.train_from.partition(":")[0], bool)
+    wanted = CUTS
+    yield (
+        f"{name} train_from",
+        phase.train_from,
+        wanted,
+        counted(phase.train_from.partition(":")[2] or phase.train_from),
+    )
     yield f"{name} epochs", phase.epochs, "1 or more", phase.epochs >= 1
     yield f"{name} batch_size", phase.batch_size, "1 or more", phase.batch_size >= 1
     yield f"{name} batch_norm", phase.batch_norm, "eval or train", phase.batch_norm in ("eval", "train")
@@ -200,3 +224,14 @@ def _phase_checks(phase: Phase, name: str) -> Iterator[Check]:
     yield f"{name} step_size", schedule.step_size, "1 or more", schedule.step_size >= 1
     yield f"{name} gamma", schedule.gamma, "above 0, at most 1", 0 < schedule.gamma <= 1
     yield f"{name} warmup", schedule.warmup, "at least 0, below 1", 0 <= schedule.warmup < 1
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and int(text) >= 1
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 < float(text) <= 1
+    except ValueError:
+        return False

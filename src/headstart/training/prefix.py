@@ -32,12 +32,17 @@ from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.features.extract import Progress, Silent
 from headstart.images import augment
 from headstart.images.transforms import Geometry
+from headstart.training import lora
 from headstart.training.plan import Augment
 
 PLAIN = -1
 CHECKED = 4
 """How many maps are computed again and compared before they are trained on."""
 _COMMIT_EVERY = 256
+_IN_MEMORY = 8_000_000
+"""Bytes of a view up to which its maps are read into memory: a file each would use up the handles of a process."""
+FRESH_VIEWS, FRESH_BYTES = 100, 500_000_000
+"""The most views that are new in every epoch and kept all the same, and the most bytes of them."""
 
 Wanted = Sequence[tuple[int, int]]
 """Pictures, by their position in ``paths``, each with the number of a view."""
@@ -77,7 +82,7 @@ def runtime_for(
     """
     if split.prefix is None:
         return None, (size, size, 3)
-    frozen = FrozenPrefix(backbone, split.prefix, size=size)
+    frozen = FrozenPrefix(backbone, lora.merged(split.prefix), size=size)
     content = hashlib.sha256()
     for name, value in sorted(frozen.state_dict().items()):  # an earlier phase may have trained a part of it
         content.update(name.encode() + value.contiguous().numpy().tobytes())
@@ -154,13 +159,33 @@ class Maps:
             return False
         for view in views:
             self._open(view)
+        if not self._kept_soundly(wanted, views, progress):
+            return False
+        for view in views:
+            if len(self.paths) * self._row_bytes <= _IN_MEMORY:
+                self._kept[view] = np.array(self._kept[view])
+        return True
+
+    def keep_fresh(self, rows: Sequence[int], views: range, progress: Progress | None = None) -> bool:
+        """`keep` views that are shown in one epoch each, where they are so small that other runs may as well use them.
+
+        As a rule that is so behind the cut before the head, where a view is a row of features.
+        """
+        if len(views) > FRESH_VIEWS or len(views) * len(self.paths) * self._row_bytes > min(
+            FRESH_BYTES, self.limit / 4
+        ):
+            return False
+        return self.keep([(i, view) for view in views for i in rows], progress)
+
+    def _kept_soundly(self, wanted: Wanted, views: Sequence[int], progress: Progress | None) -> bool:
+        """Fill the open files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
         _trim(self.folder, self.limit, used=[self._file(view).parent for view in self._kept])
-        self._fill(wanted, progress)
+        self._fill(wanted, views, progress)
         if not self._holds(wanted):
             self.notes.append("kept maps were not what the network computes: they were thrown away and made again")
             for view in views:
                 self._done_file(view).unlink(missing_ok=True)
-            self._fill(wanted, progress)
+            self._fill(wanted, views, progress)
             if not self._holds(wanted):
                 self.notes.append("this machine does not compute the same maps twice: none are kept")
                 self._kept.clear()
@@ -201,8 +226,8 @@ class Maps:
             done = np.zeros(0, np.bool_)
         return done.copy() if len(done) == len(self.paths) else np.zeros(len(self.paths), np.bool_)
 
-    def _fill(self, wanted: Wanted, progress: Progress | None) -> None:
-        done = {view: self._done(view) for view in self._kept}
+    def _fill(self, wanted: Wanted, views: Sequence[int], progress: Progress | None) -> None:
+        done = {view: self._done(view) for view in views}
         todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
         if not todo:
             return

@@ -216,6 +216,11 @@ def probe_with(table: FeatureTable, index: Index, candidate: Candidate, options:
     return trials.fit(trials.score(candidate))
 
 
+def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> NDArray[np.float64]:
+    """Probabilities (n, k) of one candidate on the pictures ``index``, each from a head that was not fitted on it."""
+    return _Trials(table, _sample(table, index, options), options).score(candidate).proba
+
+
 def repeats_for(n: int) -> int:
     """How often nested cross-validation is repeated: five times below 300 pictures, once from 1,500 up."""
     return int(np.clip(1500 // max(n, 1), 1, 5))

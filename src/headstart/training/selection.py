@@ -13,27 +13,30 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.curves import History
 from headstart.evaluation.paired import mcnemar_exact
+from headstart.features.extract import Space
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds, holdout
-from headstart.training.finetune import finetune
+from headstart.training.heads import LinearHead
 from headstart.training.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.training.probe import Candidate, Choice, ProbeOptions, choose, mean_and_error, probe_with
-from headstart.training.tuned import FineTuned
+
+if TYPE_CHECKING:
+    from headstart.training.tuned import FineTuned
 
 Index = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+FINETUNE = ("auto", "never", "always")
 LEAST_PER_CLASS = 20
 """Training pictures of the smallest class below which fine-tuning is not tried: it would be a matter of luck."""
 SHARES = (0.5, 0.75, 1.0)
@@ -57,6 +60,8 @@ class Setting:
         self, table: FeatureTable, train: Index, val: Index, plan: Plan, candidate: Candidate, options: ProbeOptions
     ) -> FineTuned:
         """Fine-tune on ``train`` from the probe of the last layer, going on where an earlier run was cut off."""
+        from headstart.training.finetune import finetune  # torch is loaded where something is trained, and not before
+
         checkpoints = self.cache / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         _keep_newest(checkpoints)
@@ -142,6 +147,63 @@ class Trial:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What is deployed: a network, the row of it that is read, the head that reads it, and how that came about."""
+
+    space: Space
+    output: str
+    head: LinearHead
+    trial: Trial | None = None
+    """None where fine-tuning was not tried."""
+    reason: str = ""
+    """What came out of it, or why it was not tried; empty where it was not asked for."""
+
+    @property
+    def fine_tuned(self) -> bool:
+        """Whether it is the fine-tuned network."""
+        return self.trial is not None and self.trial.kept
+
+
+def select(
+    table: FeatureTable,
+    index: Index,
+    choice: Choice,
+    options: ProbeOptions,
+    setting: Setting,
+    *,
+    finetune: str,
+    deadline: float | None = None,
+) -> Selection:
+    """Settle what is deployed for the pictures ``index``: the probe ``choice``, or a network fine-tuned on them.
+
+    ``finetune`` is one of `FINETUNE`. With a ``deadline`` (``time.monotonic`` seconds) that it would not meet,
+    ``auto`` does not try.
+    """
+    y = table.images.y[index]
+    reason = "" if finetune != "auto" else nothing_to_win(choice, y, options)
+    if finetune == "auto" and not reason and deadline is not None:
+        needed = seconds_for(table, choice, len(y))
+        if time.monotonic() + needed > deadline:
+            reason = f"Fine-tuning was not tried: the budget does not reach to its {needed:.0f} seconds."
+    trial = None
+    if finetune != "never" and not reason:
+        trial = attempt(table, index, choice, options, setting, always=finetune == "always")
+        reason = trial.reason
+    if trial is None or not trial.kept:
+        space = table.space(choice.candidate.size)
+        return Selection(space=space, output=choice.candidate.output, head=choice.head, trial=trial, reason=reason)
+    tuned = final(table, index, trial, choice, options, setting)
+    space, head = tuned.deploy(
+        tuned.mixed(trial.share),
+        cache=setting.cache,
+        temperature=trial.temperature,
+        device=setting.device,
+        precision=setting.precision,
+    )
+    return Selection(space=space, output="tuned", head=head, trial=trial, reason=reason)
+
+
 def nothing_to_win(choice: Choice, y: Index, options: ProbeOptions) -> str:
     """Why fine-tuning is not worth a try, in a sentence; empty where it is."""
     error = float((choice.proba.argmax(axis=1) != y).mean())
@@ -155,6 +217,8 @@ def nothing_to_win(choice: Choice, y: Index, options: ProbeOptions) -> str:
 
 def plan_for(setting: Setting, choice: Choice, options: ProbeOptions) -> Plan:
     """How the upper part of a network is fine-tuned: few epochs at a low rate, on fixed views, from the probe."""
+    from headstart.backbones import network
+
     size = choice.candidate.size
     phase = Phase(
         train_from=upper_part(network.build(setting.backbone, setting.weights, size=size)),
@@ -179,6 +243,8 @@ def upper_part(model: Any) -> str:
     What lies below sees edges and textures, costs most, and gains least (Yosinski et al. 2014). Of networks whose
     stages are all alike, transformers, the last quarter is trained.
     """
+    from headstart.backbones import network
+
     stages = network.stages(model)
     if len({stage.reduction for stage in stages}) == 1:
         return stages[-max(len(stages) // 4, 1)].name

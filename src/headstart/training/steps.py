@@ -50,12 +50,13 @@ def gradient_that_fits(
     micro_batch: int | None,
     *,
     device: str,
+    half: bool = False,
     least: int = 1,
 ) -> Fitted:
     """`gradient`, in parts half as large as often as memory does not suffice; never below ``least`` pictures."""
     while True:
         try:
-            loss, right = gradient(suffix, optimiser, x, y, weight, micro_batch, device)
+            loss, right = gradient(suffix, optimiser, x, y, weight, micro_batch, device, half=half)
             return Fitted(loss=loss, right=right, micro_batch=micro_batch)
         except RuntimeError as error:
             current = min(micro_batch or len(x), len(x))
@@ -72,13 +73,18 @@ def gradient(
     weight: Tensor,
     micro_batch: int | None,
     device: str,
+    *,
+    half: bool = False,
 ) -> tuple[float, int]:
-    """Leave the gradient of a batch's mean weighted loss; returns the summed loss and how many were right."""
+    """Leave the gradient of a batch's mean weighted loss; returns the summed loss and how many were right.
+
+    ``half``: compute in bf16 where torch deems it safe, as is always done on an NVIDIA GPU.
+    """
     optimiser.zero_grad(set_to_none=True)
     loss_sum, right, start = 0.0, 0, 0
     for size in batch_sizes(len(x), micro_batch or len(x)):
         part = slice(start, start + size)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=half or device == "cuda"):
             logits = suffix(placed(x[part], device)).float()
         labels = y[part].to(device)
         losses = losses_of(logits, labels) * weight[part].to(device)

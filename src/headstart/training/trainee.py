@@ -19,6 +19,7 @@ from headstart.backbones.split import Split, split
 from headstart.backbones.tuned import TunedNetwork
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
+from headstart.training import lora
 from headstart.training import plan as plans
 from headstart.training.heads import LinearHead
 from headstart.training.plan import Phase, Plan
@@ -39,10 +40,14 @@ class Summary:
     """Numbers in parameters, head included."""
     trainable: int
     trainable_tensors: int
+    head: int
+    """Numbers in the parameters of the head, which always learn."""
     base: int
     """Numbers in the parameters of the trunk alone."""
     batch_norm_statistics: int
     """Running means and variances of the trunk, which no gradient changes."""
+    adapters: int = 0
+    """Numbers in low-rank adapters, which ``total`` holds and ``base`` does not: they are merged in the end."""
 
     @property
     def total_with_statistics(self) -> int:
@@ -148,16 +153,19 @@ class Trainee:
     ) -> None:
         self.backbone = replace(backbone, mean=plan.mean or backbone.mean, std=plan.std or backbone.std)
         self.trunk = network.build(backbone, weights, size=plan.size)
+        self.adapters: tuple[str, ...] = ()
+        if plan.lora is not None:
+            self.adapters = lora.attach(self.trunk, plan.lora, name=backbone.name, seed=seed)
         self.stages = tuple(stage.name for stage in network.stages(self.trunk))
-        reads_map = plan.head.reads != "features"
+        self._reads_map = plan.head.reads != "features"
         problems: list[Problem] = []
         splits: list[Split] = []
         for number, phase in enumerate(plan.phases, start=1):
             try:
-                splits.append(split(self.trunk, phase.train_from, reads_map=reads_map))
+                splits.append(self._split(phase.train_from))
             except OptionError as error:
                 problems += [replace(one, found=f"{one.found} in phase {number}") for one in error.problems]
-        whole = split(self.trunk, "head", reads_map=reads_map).prefix
+        whole = self._split("head").prefix
         assert whole is not None
         with torch.inference_mode():
             shape = tuple(whole(torch.zeros(1, 3, plan.size, plan.size)).shape[1:])
@@ -169,19 +177,24 @@ class Trainee:
             raise OptionError("plan of fine-tuning for this network", problems)
         self.plan, self.splits = plan, tuple(splits)
         self._changing = sorted({name for one in splits for name in self._state_names(one)})
-        self.start = self.state()
+        self.start: State = {}
+        """The tensors before any training; filled in by who trains: where only shapes are asked there are none."""
 
     def summary(self, phase: int) -> Summary:
         """Counts for the phase at position ``phase`` of the plan."""
         parameters = dict(self.trunk.named_parameters())
         trained = [parameters[name] for name in self.splits[phase].trained] + list(self.head.parameters())
         base = network.count_parameters(self.trunk)
+        head = sum(p.numel() for p in self.head.parameters())
+        adapters = sum(parameters[name].numel() for name in self.adapters)
         return Summary(
             train_from=self.plan.phases[phase].train_from,
-            total=base.total + sum(p.numel() for p in self.head.parameters()),
+            total=base.total + head,
+            head=head,
             trainable=sum(p.numel() for p in trained),
             trainable_tensors=len(trained),
-            base=base.total,
+            base=base.total - adapters,
+            adapters=adapters,
             batch_norm_statistics=base.batch_norm_statistics,
         )
 
@@ -194,7 +207,7 @@ class Trainee:
 
     def whole(self) -> nn.Module:
         """uint8 pictures (n, s, s, 3) → logits."""
-        trunk = split(self.trunk, "all", reads_map=self.plan.head.reads != "features").suffix
+        trunk = self._split("all").suffix
         assert trunk is not None
         return nn.Sequential(network.Normalise(self.backbone), trunk, self.head).eval()
 
@@ -222,6 +235,28 @@ class Trainee:
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         return both, LinearHead(weight=np.ascontiguousarray(weight.T), bias=bias.copy(), temperature=temperature)
 
+    def settle(self, *states: State) -> tuple[State, ...]:
+        """The same states as those of the ordinary network, which this is from now on: adapters become plain weights.
+
+        Without adapters nothing changes.
+        """
+        if not self.adapters:
+            return states
+        learned = {name for one in self.splits for name in one.trained}
+        layers = [name for name in lora.adapted(self.trunk) if any(one.startswith(f"{name}.") for one in learned)]
+        plain: list[State] = []
+        for state in (*states, self.start):
+            self.load(state)
+            ordinary = lora.merged(self.trunk)
+            tensors = ordinary.state_dict()
+            head = {name: value for name, value in state.items() if name.startswith("head.")}
+            plain.append({**head, **{f"trunk.{name}.weight": _copy(tensors[f"{name}.weight"]) for name in layers}})
+        lora.merge(self.trunk)
+        self.adapters, self._changing = (), [f"{name}.weight" for name in sorted(layers)]
+        self.splits = tuple(self._split(phase.train_from) for phase in self.plan.phases)
+        *settled, self.start = plain
+        return tuple(settled)
+
     def begin(self, phase: int) -> dict[str, nn.Parameter]:
         """Let gradients reach what the phase trains, and nothing else; returns the trunk's part by name."""
         trained = set(self.splits[phase].trained)
@@ -246,7 +281,7 @@ class Trainee:
     def state(self) -> State:
         """Copies, on the CPU, of all tensors that any phase of the plan changes."""
         tensors = self._tensors()
-        return {name: tensors[name].detach().to("cpu", copy=True).contiguous() for name in self._names()}
+        return {name: _copy(tensors[name]) for name in self._names()}
 
     def load(self, state: State) -> None:
         """The inverse of `state`."""
@@ -263,6 +298,18 @@ class Trainee:
         # slower. A rule, not a timing at each run: the last bits differ, and the same seed is to give the same weights.
         self.trunk.to(memory_format=torch.channels_last)
 
+    def _split(self, train_from: str) -> Split:
+        """The trunk cut there; where it has adapters, they are all that learns."""
+        one = split(self.trunk, train_from, reads_map=self._reads_map)
+        if not self.adapters or one.suffix is None:
+            return one
+        trained = tuple(name for name in one.trained if name in self.adapters)
+        if not trained:
+            todo = "begin earlier, or leave lora out"
+            problem = Problem(expected="attention with adapters after the cut", found=repr(train_from), todo=todo)
+            raise OptionError("train_from", [problem])
+        return replace(one, trained=trained)
+
     def _names(self) -> list[str]:
         return [f"head.{name}" for name in self.head.state_dict()] + [f"trunk.{name}" for name in self._changing]
 
@@ -278,6 +325,10 @@ class Trainee:
             if any(f"{path}.{name}" in trained for name, _ in module.named_parameters(recurse=False)):
                 names |= {f"{path}.{name}" for name, _ in module.named_buffers(recurse=False)}
         return names
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True).contiguous()
 
 
 def _named(module: nn.Module) -> list[tuple[str, Tensor]]:

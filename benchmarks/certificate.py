@@ -1,0 +1,78 @@
+"""What the transfer certificate says where the answer is known.
+
+    python benchmarks/certificate.py PHOTOS [PHOTOS ...]
+
+For every folder, and for the pictures of the demo: the certificate as `train` makes it, on up to 500 of its training
+pictures at 224 pixels; then on the same pictures with labels that say which half has the brighter mean colour. Last,
+400 pictures of pure noise with random labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from headstart.backbones import catalog
+from headstart.backbones.depths import layout
+from headstart.classifier import ImageClassifier
+from headstart.demo import pictures as demo_pictures
+from headstart.features.store import cache_folder
+from headstart.images.decode import encode
+from headstart.images.folder import ImageSet, scan
+from headstart.trust.certificate import Certificate, subsample, transfer_certificate
+from headstart.trust.colour import colours
+
+
+def certificate(images: ImageSet, output: str) -> Certificate:
+    depths = layout(catalog.get("efficientnet_lite0"), cache=cache_folder())
+    with ImageClassifier().table(images) as pretrained, ImageClassifier(weights="random").table(images) as untrained:
+        index = np.arange(len(images))
+        return transfer_certificate(pretrained, untrained, index, size=224, output=output, layout=depths, seed=0)
+
+
+def show(name: str, images: ImageSet) -> None:
+    for output in ("last", "depths"):
+        began = time.monotonic()
+        found = certificate(images, output)
+        rivals = ", ".join(f"{one.name} {one.accuracy.value:.3f} (p {one.difference.p:.1g})" for one in found.rivals)
+        print(
+            f"{name}, {found.features}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
+            end="; ",
+        )
+        print(f"{time.monotonic() - began:.1f} s")
+        print("   ", " ".join(found.sentences))
+    print("   ", ", ".join(f"{one.name} {one.accuracy.value:.3f}/{one.untrained.value:.3f}" for one in found.depths))
+
+
+def sample(folder: Path) -> ImageSet:
+    images = scan(folder)
+    index = subsample(np.flatnonzero(images.split == "train"), images.y, images.groups, images.digests, seed=0)
+    return images.subset(index)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, nargs="+")
+    for folder in [*parser.parse_args().photos, demo_pictures()]:
+        images = sample(folder)
+        show(folder.name, images)
+        bright = colours(images.paths)[:, -6:-3].sum(axis=1)
+        y = (bright > np.median(bright)).astype(np.int64)
+        show(f"{folder.name} by mean colour", replace(images, y=y, classes=("dark", "light")))
+    with tempfile.TemporaryDirectory() as scratch:
+        rng = np.random.default_rng(0)
+        for name in ("a", "b"):
+            (Path(scratch) / name).mkdir()
+            for number in range(200):
+                noise = rng.integers(0, 256, (224, 224, 3)).astype(np.uint8)
+                (Path(scratch) / name / f"{number}.png").write_bytes(encode(noise, format="PNG"))
+        show("noise", scan(Path(scratch)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Whether the accuracy forecast for many pictures, from a few of them, is what the many then give.
+
+    python benchmarks/learning_curve.py PHOTOS [--few 400] [--many 2000] [--draws 10]
+
+PHOTOS has at least --many pictures, in all splits together. Each draw takes --few at random (stratified), chooses a
+head on them as `train` does (the last layer at the backbone's own size, two families, all strengths), measures its
+learning curve and forecasts the accuracy at --many with a 90 % interval. The truth is the accuracy of heads fitted on
+--many pictures, strength chosen anew, on all the others, mean of 8 such splits.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from headstart.classifier import ImageClassifier
+from headstart.images.folder import scan
+from headstart.training.heads import C_PATH, fit_family
+from headstart.training.logistic import principal_axes
+from headstart.training.probe import ProbeOptions, choose
+from headstart.trust.learning_curve import Pictures, Recipe, learning_curve
+
+SPLITS = 8
+
+
+def stratified(y: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """About ``count`` positions, the same share of each class."""
+    members = [rng.permutation(np.flatnonzero(y == c)) for c in np.unique(y)]
+    return np.concatenate([some[: round(count * len(some) / len(y))] for some in members])
+
+
+def truth(X: np.ndarray, y: np.ndarray, many: int) -> tuple[float, float]:
+    """Accuracy with ``many`` pictures, of the best strength, and its standard error over splits."""
+    rng, n = np.random.default_rng(12345), len(y)
+    axes = principal_axes(X)
+    rows = np.zeros((SPLITS, n), bool)
+    for row in rows:
+        row[stratified(y, many, rng)] = True
+    best = np.zeros(SPLITS)
+    for _, W, b in fit_family("logistic regression", axes, y, rows=rows, num_classes=int(y.max()) + 1):
+        hits = np.array(
+            [((axes.Z[~row] @ w + c).argmax(axis=1) == y[~row]).mean() for row, w, c in zip(rows, W, b, strict=True)]
+        )
+        best = hits if hits.mean() > best.mean() else best
+    return float(best.mean()), float(best.std(ddof=1) / np.sqrt(SPLITS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--few", type=int, default=400)
+    parser.add_argument("--many", type=int, default=2000)
+    parser.add_argument("--draws", type=int, default=10)
+    options = parser.parse_args()
+    classifier, images = ImageClassifier(), scan(options.photos)
+    with classifier.table(images) as table:
+        failed = table.fill(224)
+        table.images = images = images.without({images.paths[i]: why for i, why in failed.items()})
+        y, groups = images.y, images.groups
+        accuracy, error = truth(table.rows(224, "last", np.arange(len(y))), y, options.many)
+        print(f"truth at {options.many}: {accuracy:.4f}, standard error {error:.4f}; {len(C_PATH)} strengths")
+        held, widths = 0, []
+        for draw in range(options.draws):
+            index = stratified(y, options.few, np.random.default_rng(draw))
+            choice = choose(table, index, ProbeOptions(sizes=(224,), seed=draw, enough=1.0))
+            recipe = Recipe(family=choice.candidate.family, strength=choice.strength)
+            X = table.rows(224, "last", index)
+            curve = learning_curve(
+                Pictures(X=X, y=y[index], groups=groups[index], classes=images.classes), recipe, seed=draw
+            )
+            now, one = curve.measured[-1], curve.at(options.many)
+            inside = one.low <= accuracy <= one.high
+            held += inside
+            widths.append(one.high - one.low)
+            print(
+                f"draw {draw}: {now.value:.3f} at {curve.sizes[-1]}, forecast {one.value:.4f} "
+                f"[{one.low:.4f}, {one.high:.4f}] {'holds' if inside else 'misses'} ({choice.candidate.family})"
+            )
+    print(f"holds in {held} of {options.draws}; width of the 90 % interval: median {np.median(widths):.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Whether copies of test pictures in training are found, taken out, and their worth is told with a true interval.
+
+From the pictures of FOLDER, a training and a test split are drawn many times. Of one test picture in ten a copy is put
+into training under another name: half of them the same bytes, half recompressed with JPEG quality 60. Then:
+
+- found: the share of the copies that are left out of training, and pictures left out that are no copies;
+- true flattery: the head chosen and trained on the split as it was given, against the head chosen and trained on the
+  training pictures without the copies (the simulation knows them), both on the test split: in every draw, and as a mean
+  over all draws, which is the flattery to be expected;
+- covered: in how many draws the interval reported by `headstart.doubts.leak_of` holds either.
+
+    python benchmarks/planted_leak.py FOLDER [--draws 20] [--train 400] [--test 200] [--seed 0]
+
+EXPECTED
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from headstart import ImageClassifier
+from headstart.doubts import leak_of
+from headstart.images.decode import decode, encode
+from headstart.images.folder import ImageSet, scan
+from headstart.training.probe import choose
+
+
+def plant(images: ImageSet, folder: Path, rng: np.random.Generator, *, train: int, test: int) -> None:
+    """Splits drawn from the pictures, as links; copies in training are named ``copy NUMBER``."""
+    drawn = rng.permutation(len(images))[: train + test]
+    for place, i in enumerate(drawn):
+        split = "test" if place < test else "train"
+        here = folder / split / images.classes[images.y[i]]
+        here.mkdir(parents=True, exist_ok=True)
+        (here / f"picture {place}").symlink_to(images.paths[i].resolve())
+    for place in rng.choice(test, test // 10, replace=False):
+        path, label = images.paths[drawn[place]], images.classes[images.y[drawn[place]]]
+        data = path.read_bytes() if place % 2 else encode(decode(path), quality=60)
+        (folder / "train" / label / f"copy {place}").write_bytes(data)
+
+
+def is_copy(images: ImageSet) -> np.ndarray:
+    return np.array([path.name.startswith("copy") for path in images.paths])
+
+
+def true_flattery(classifier: ImageClassifier) -> float:
+    """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
+    given, options, accuracy = classifier.mended_.found.images, classifier.options(), {}
+    with classifier.table(given) as table:
+        test = np.flatnonzero(given.split == "test")
+        in_train = given.split == "train"
+        for name, train in {"leaky": in_train, "clean": in_train & ~is_copy(given)}.items():
+            choice = choose(table, np.flatnonzero(train), options)
+            X = table.rows(choice.candidate.size, choice.candidate.output, test)
+            accuracy[name] = float((choice.head.predict_proba(X).argmax(axis=1) == given.y[test]).mean())
+    return accuracy["leaky"] - accuracy["clean"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path)
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--train", type=int, default=400)
+    parser.add_argument("--test", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    pictures, rng = scan(options.photos), np.random.default_rng(options.seed)
+    planted = found = wrong = 0
+    truths, reports = [], []
+    for draw in range(options.draws):
+        with tempfile.TemporaryDirectory() as scratch:
+            plant(pictures, Path(scratch), rng, train=options.train, test=options.test)
+            classifier = ImageClassifier(sizes=[224], finetune="never", random_state=draw).fit(Path(scratch))
+            copies, dropped = is_copy(classifier.mended_.found.images), classifier.mended_.dropped
+            planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
+            wrong += int((~copies[dropped]).sum())
+            leak = leak_of(classifier)
+            truths.append(true_flattery(classifier))
+        assert leak is not None
+        reports.append(leak.flattery)
+        print(f"draw {draw:2d}: true {100 * truths[-1]:+.2f} points, reported {leak.flattery}", flush=True)
+    mean = float(np.mean(truths))
+    own = sum(one.low <= truth <= one.high for one, truth in zip(reports, truths, strict=True))
+    expected = sum(one.low <= mean <= one.high for one in reports)
+    print(f"{found} of {planted} copies left out of training, and {wrong} pictures that are no planted copies")
+    print(
+        f"true flattery {100 * mean:+.2f} points on average, from {100 * min(truths):+.2f} to {100 * max(truths):+.2f}"
+    )
+    print(f"interval holds the draw's own flattery in {own} of {options.draws}, the average one in {expected}")
+
+
+if __name__ == "__main__":
+    main()

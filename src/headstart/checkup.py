@@ -1,0 +1,127 @@
+"""Check a folder of pictures: what is doubtful about it, on a page and in a list that a person decides on.
+
+::
+
+    review.html     findings in plain words, the suspicious pictures with the label each may deserve
+    review.csv      the same pictures, with a column for the decision
+    pictures.csv    written by :func:`apply_review`: a table to train on, with the decisions carried out
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from headstart import gallery
+from headstart.classifier import ImageClassifier
+from headstart.doubts import findings_of
+from headstart.errors import OptionError, Problem
+from headstart.features.extract import Progress
+from headstart.images.folder import display, scan
+from headstart.report import review
+from headstart.report.page import PlainPage, write_report
+from headstart.trust import decisions
+from headstart.trust.check import Findings
+
+PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkup:
+    """What :func:`check_pictures` found and wrote."""
+
+    folder: Path
+    findings: Findings
+    apply: str
+    """The command that carries out what a person has decided."""
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        findings, images = self.findings, self.findings.images
+        return {
+            "folder": str(self.folder),
+            "pictures": len(images),
+            "findings": findings.lines(),
+            "suspects": [
+                {
+                    "path": gallery.name_of(images, images.paths[one.index]),
+                    "label": images.classes[images.y[one.index]],
+                    "suggested": one.suggested or None,
+                    "suspicion": round(one.suspicion, 6),
+                    "why": list(one.why),
+                }
+                for one in findings.suspects
+            ],
+            "expected_label_errors": round(findings.expected_errors, 2),
+            "poor": {gallery.name_of(images, images.paths[one.index]): one.why for one in findings.poor},
+            "grey": [gallery.name_of(images, images.paths[i]) for i in findings.grey],
+            "shortcuts": [
+                {
+                    "fact": one.fact,
+                    "label": images.classes[one.label],
+                    "effect": round(one.effect, 4),
+                    "recognised": round(one.recognised, 4),
+                    "mistaken": round(one.mistaken, 4),
+                    "p": round(one.p, 6),
+                    "alarm": one.alarm,
+                }
+                for one in findings.shortcuts
+            ],
+            "left_out": {gallery.name_of(images, out.path): out.reason for out in images.left_out},
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def check_pictures(
+    source: Path, folder: Path, classifier: ImageClassifier, *, progress: Progress | None = None
+) -> Checkup:
+    """Fit ``classifier`` to the pictures in order to doubt them; write the page and the list into ``folder``."""
+    began = time.monotonic()
+    _check_destination(source, folder)
+    classifier.fit(source, progress=progress)
+    findings = findings_of(classifier, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    decisions.write_review(folder / LIST, findings)
+    apply = shlex.join(
+        ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
+    )
+    page = PlainPage(
+        title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
+        lede=review.lede(findings),
+        sections=(*review.sections(findings, partial(gallery.whole, findings.images)), review.todo(LIST, apply)),
+        command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
+    )
+    write_report(folder / PAGE, page)
+    return Checkup(folder=folder, findings=findings, apply=apply, seconds=time.monotonic() - began)
+
+
+def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
+    """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
+    _check_destination(source, folder, TABLE)
+    images = scan(source, for_training=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return decisions.apply(images, decided, folder / TABLE)
+
+
+def _check_destination(source: Path, folder: Path, *names: str) -> None:
+    """Refuse a folder among the pictures, and one in which a file of ``names`` is what is read."""
+    problems = [
+        Problem(
+            expected=f"a {name} of its own", found=f"{display(source)} itself", todo="choose another folder with -o"
+        )
+        for name in names
+        if (folder / name).resolve() == source.resolve()
+    ]
+    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+        todo = "choose a folder elsewhere with -o: the pictures are only ever read"
+        problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))
+    if folder.exists() and not folder.is_dir():
+        found = f"{display(folder)} is a file"
+        problems.append(Problem(expected="a folder", found=found, todo="choose another name with -o"))
+    if problems:
+        raise OptionError("where to write the review", problems)

@@ -1,0 +1,73 @@
+"""Answers on labelled pictures that a model had not seen, kept with a run so that runs can be compared."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import DataError, Problem
+
+_JUDGED = ("path", "label", "predicted", "sha256")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Judged:
+    """Answers on n labelled pictures that a model had not seen."""
+
+    classes: tuple[str, ...]
+    names: tuple[str, ...]
+    """Paths from where the pictures were scanned."""
+    digests: tuple[str, ...]
+    """SHA-256 of each picture's bytes."""
+    labels: tuple[str, ...]
+    proba: NDArray[np.float64]
+    """(n, k)"""
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(n,) whether the most probable class is the label."""
+        return np.array(
+            [self.classes[i] == label for i, label in zip(self.proba.argmax(axis=1), self.labels, strict=True)]
+        )
+
+
+def write_judged(path: Path, judged: Judged) -> None:
+    """Write ``path, label, predicted, sha256`` and a column per class, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.part")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*_JUDGED, *judged.classes])
+        for name, label, digest, row in zip(judged.names, judged.labels, judged.digests, judged.proba, strict=True):
+            # Every digit, so that what is read back gives the same answers.
+            writer.writerow([name, label, judged.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)])
+    unfinished.replace(path)
+
+
+def read_judged(path: Path) -> Judged:
+    """The inverse of `write_judged`.
+
+    Raises:
+        DataError: there is no such file, or it is of another kind.
+    """
+    problem = Problem(
+        expected=f"a table of {', '.join(_JUDGED)} and a probability per class",
+        found="no such file",
+        todo="train again: earlier versions did not keep the answers",
+    )
+    if not path.is_file():
+        raise DataError(f"answers {path}", [problem])
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    try:
+        if tuple(header[:4]) != _JUDGED or not rows:
+            raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")
+        proba = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(header) - 4)
+    except ValueError as error:
+        found = Problem(expected=problem.expected, found=str(error), todo=problem.todo)
+        raise DataError(f"answers {path}", [found]) from error
+    names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)
+    return Judged(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)

@@ -1,0 +1,80 @@
+"""What can be doubted about a classifier and the pictures it learned from, by features that are in the store."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.backbones import catalog
+from headstart.classifier import ImageClassifier
+from headstart.deploy.artifact import FAMILIAR
+from headstart.deploy.reference import Reference, relative_names, sample, unit
+from headstart.features.extract import Progress, Silent
+from headstart.images import facts
+from headstart.trust.check import Findings, check
+from headstart.trust.leak import Leak, measure_leak
+
+
+def leak_of(classifier: ImageClassifier, progress: Progress | None = None) -> Leak | None:
+    """What learning from copies of what it is measured on would have added to the accuracy; None without copies."""
+    with classifier.table(classifier.mended_.found.images, progress) as table:
+        return measure_leak(table, classifier.mended_, classifier.choice_, classifier.options())
+
+
+def unseen(
+    classifier: ImageClassifier, progress: Progress | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Of every picture: probabilities (n, k) from a head that was not fitted on it, and features (n, d).
+
+    Training pictures are judged out of fold, the others by the head itself. The features are the backbone's last
+    layer at the smallest size. Good for doubting pictures; an accuracy would be flattered by the choice of a head.
+    """
+    images, choice = classifier.images_, classifier.choice_
+    everything = np.arange(len(images))
+    others = np.flatnonzero(images.split != "train")
+    proba = np.empty((len(everything), len(images.classes)))
+    proba[images.split == "train"] = choice.proba
+    with classifier.table(progress=progress) as table:
+        if len(others):
+            X = table.rows(choice.candidate.size, choice.candidate.output, others)
+            proba[others] = choice.head.predict_proba(X)
+        return proba, table.rows(classifier.options().sizes[0], "last", everything)
+
+
+def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -> Findings:
+    """Check the pictures that a classifier was fitted on."""
+    images = classifier.images_
+    proba, X = unseen(classifier, progress)
+    with (progress or Silent()).stage("looking at the files", len(images)) as advance:
+        gathered = facts.gather(images.paths, advance)
+    return check(
+        images,
+        proba,
+        X,
+        audit=classifier.audit_,
+        facts=gathered,
+        input_size=catalog.get(classifier.backbone).input_size,
+        seed=classifier.random_state,
+    )
+
+
+def reference_of(classifier: ImageClassifier, progress: Progress | None = None) -> Reference:
+    """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
+    images, model = classifier.images_, classifier.model_
+    first, train = classifier.measure(progress)[0], np.flatnonzero(images.split == "train")
+    kept = sample(len(train), seed=classifier.random_state)
+    index = train[kept]
+    with classifier.table(progress=progress) as table:
+        rows = table.through(model.space).rows(model.space.geometry.size, FAMILIAR, index)
+    return Reference(
+        classes=images.classes,
+        root=None if images.root is None else images.root.absolute(),
+        names=relative_names([images.paths[i] for i in index], images.root),
+        digests=tuple(images.digests[i] for i in index),
+        rows=unit(rows),
+        y=images.y[index],
+        proba=None if classifier.selection_.fine_tuned else classifier.choice_.proba[kept].astype(np.float32),
+        judged_proba=first.proba.astype(np.float32),
+        judged_y=images.y[first.index],
+        judged_on=first.evaluation.measured_on,
+    )

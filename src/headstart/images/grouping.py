@@ -1,0 +1,86 @@
+"""Which pictures belong together, by what their paths say or by a column of the table: a patient, a burst, a day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from headstart.errors import DataError, OptionError, Problem
+from headstart.images.folder import MIN_PER_CLASS, ImageSet
+from headstart.images.names import below, some
+from headstart.images.table import read_column
+
+_EXAMPLES = 3
+
+
+def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> ImageSet:
+    """The pictures in groups: those that share what ``group_by`` finds never cross a fold.
+
+    Args:
+        images: the pictures; whatever is a group already stays one.
+        group_by: a column of the table, where there is one of that name; else a regular expression, searched in each
+            path below the root (with / between folders). Its first group, or the whole match if it has none, names the
+            picture's group; where that is empty the picture stands alone.
+        table: the CSV that the pictures were read from, if any.
+
+    Raises:
+        OptionError: no regular expression.
+        DataError: a path does not match, or a class falls into too few groups to be told from them.
+    """
+    column = read_column(table, group_by) if table is not None else None
+    if column is not None and column.values:
+        keys = [column.values.get(path) for path in images.paths]
+    else:
+        keys = _matched(images, group_by, column.names if column else ())
+    keys = [key or None for key in keys]
+    if problems := list(_problems(images, keys, group_by)):
+        raise DataError(f"groups by {group_by!r}", problems)
+    return images.grouped(keys)
+
+
+def _matched(images: ImageSet, group_by: str, columns: tuple[str, ...]) -> list[str | None]:
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        problem = Problem(
+            expected="a regular expression" + (f", or one of the columns {some(columns)}" if columns else ""),
+            found=f"{group_by!r}: {error}",
+            todo=r"write, for instance, --group-by '(patient\d+)'",
+        )
+        raise OptionError("--group-by", [problem]) from error
+    names = [below(images.root, path).replace("\\", "/") for path in images.paths]
+    matches = [pattern.search(name) for name in names]
+    if missing := [name for name, match in zip(names, matches, strict=True) if match is None]:
+        problem = Problem(
+            expected=f"a match of {group_by!r} in the path of every picture"
+            + (f", or one of the columns {some(columns)}" if columns else ""),
+            found=f"none in {len(missing)} of {len(names)}: {some(missing, _EXAMPLES)}",
+            todo="correct it, or end it with |$ to let the pictures that do not match stand alone",
+        )
+        raise DataError(f"groups by {group_by!r}", [problem])
+    first = 1 if pattern.groups else 0
+    return [match[first] for match in matches if match]
+
+
+def _problems(images: ImageSet, keys: list[str | None], group_by: str) -> Iterator[Problem]:
+    if not any(keys):
+        yield Problem(
+            expected=f"groups named by {group_by!r}",
+            found="an empty name for every picture",
+            todo="correct it, or leave --group-by out",
+        )
+        return
+    few = []
+    for label, name in enumerate(images.classes):
+        mine = [i for i in range(len(images)) if images.y[i] == label and images.split[i] == "train"]
+        found = {keys[i] or i for i in mine}
+        if mine and len(found) < MIN_PER_CLASS:
+            names = some([repr(key) for key in sorted(map(str, found))], _EXAMPLES)
+            few.append(f"{name!r} falls into {len(found)} group{'s' if len(found) > 1 else ''} ({names})")
+    if few:
+        yield Problem(
+            expected=f"at least {MIN_PER_CLASS} groups of each class to train on",
+            found=some(few),
+            todo="name smaller groups, add pictures of other groups, or leave --group-by out",
+        )

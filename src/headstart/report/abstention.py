@@ -1,0 +1,190 @@
+"""When the model says it does not know, as a section: what it would answer and how often right, label sets, novelty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from headstart.evaluation.intervals import Estimate
+from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _canvas, _page_style, _svg
+from headstart.report.section import Section, Table
+
+if TYPE_CHECKING:
+    from headstart.trust.caution import Caution, CautionReport
+
+THIN = "\u202f"  # narrow space that does not break, between a number and %
+PLOT = 190  # height of the curve, in pixels
+
+METHOD = (
+    "An answer counts as sure from the probability at which answers to training pictures, judged out of fold, were "
+    "wrong half as often as all of them were. The area under the curve of errors against the share answered is {area}; "
+    "it would be {best:.4f} if all mistakes were the least sure answers, and the error rate if confidence said "
+    "nothing. A label set holds every class whose probability is not below the ⌊(n + 1)(1 − coverage)⌋-th lowest that "
+    "training pictures of this class got out of fold, class by class (cross-conformal, least ambiguous sets), and the "
+    "most probable class in any case. {realised}{novelty}"
+)
+REALISED = (
+    "With another training sample of the same size, the thresholds at a coverage of {asked} would let through {low} to "
+    "{high} of the smallest class, 9 times out of 10. "
+)
+NOVELTY = (
+    "A picture is unfamiliar if the distance of its frozen, L2-normalised features from the nearest class mean "
+    "(Mahalanobis, shrunk) is above the limit that {share} of the {n:,} training pictures are above, each measured by "
+    "a model without it."
+)
+
+
+def abstention(caution: Caution, report: CautionReport) -> Section:
+    """The section, from what a model knows and how that fared."""
+    sentences = [_sure(report), _sets(caution, report), _unfamiliar(caution, report), _costs(report)]
+    area = report.curve.area
+    novelty = caution.novelty
+    rows = tuple(
+        (_percent(one.share.value, 0), _percent(one.threshold), _percent(one.accuracy.value), _between(one.accuracy))
+        for one in report.curve.at
+    )
+    return Section(
+        id="abstention",
+        title="When it should not answer",
+        aside="A model that may pass on what it is least sure of is right more often on the rest. The band is the "
+        f"95{THIN}% interval.",
+        sentences=tuple(sentence for sentence in sentences if sentence),
+        figures=(curve_figure(report),),
+        table=Table(
+            about="Accuracy if only the surest are answered",
+            columns=("answered", "sure at least", "right", "95 % interval"),
+            rows=rows,
+            numbers=(0, 1, 2, 3),
+        ),
+        method=METHOD.format(
+            area=f"{area.value:.4f} ({area.low:.4f} – {area.high:.4f})",
+            best=report.curve.best_area,
+            realised=_realised(caution, report),
+            novelty=NOVELTY.format(share=_percent(novelty.share), n=novelty.n) if novelty else "",
+        ).strip(),
+    )
+
+
+@_page_style()
+def curve_figure(report: CautionReport) -> str:
+    """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    right = 1 - report.curve.risk
+    shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
+    figure = _blank(WIDTH, PLOT + 86)
+    canvas = _canvas(figure)
+    axes = _axes(figure, left=52, top=32, right=22, bottom=54)
+    lowest = min(float(shown.min()), *(one.accuracy.low for one in report.curve.at))
+    axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
+    axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
+    axes.set_axisbelow(True)
+    stated = sorted(report.curve.at, key=lambda one: one.share.value)
+    axes.fill_between(
+        [one.share.value for one in stated],
+        [one.accuracy.low for one in stated],
+        [one.accuracy.high for one in stated],
+        color=ACCENT, alpha=0.13, linewidth=0,
+    )  # fmt: skip
+    n = len(right)
+    axes.plot([(i + 1) / n for i in range(n // 20, n)], shown, color=ACCENT, linewidth=2.2, clip_on=False)
+    sure = report.sure
+    if sure is not None and sure.accuracy.defined:
+        axes.axvline(sure.share.value, color=INK, linewidth=1, dashes=(1, 2.5))
+        axes.plot(sure.share.value, sure.accuracy.value, "o", color=ACCENT, markersize=8, clip_on=False)
+        x = 52 + sure.share.value * (WIDTH - 74)
+        side = "right" if x > WIDTH / 2 else "left"
+        words = f"sure: {_percent(sure.share.value, 0)} answered, {_percent(sure.accuracy.value)} right"
+        canvas.text(x, 9, words, ha=side, va="center")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}{THIN}%"))
+    axes.set_xlabel("share of pictures answered, surest first", labelpad=8)
+    canvas.text(0, 9, "right", color=MUTED, va="center")
+    said = ", ".join(f"{one.share.value:.0%} answered, {one.accuracy.value:.1%} right" for one in report.curve.at)
+    return _svg(figure, "abstention", f"Accuracy by share of pictures answered, surest first: {said}")
+
+
+def _sure(report: CautionReport) -> str:
+    sure, everything = report.sure, report.curve.at[0].accuracy
+    if sure is None:
+        return ""
+    if not sure.accuracy.defined:
+        return (
+            "How sure it is says nothing about how often it is right, so every answer is marked “unsure”. Answering "
+            f"everything is right for {_percent(everything.value)}."
+        )
+    if sure.share.value == 1:
+        return (
+            f"It would answer all pictures of {report.measured_on}, since none is less sure than it has to be, and be "
+            f"right for {_percent(everything.value)} ({_between(everything)})."
+        )
+    return (
+        f"It marks {_percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
+        f"{_percent(sure.share.value)}. Of those it gets {_percent(sure.accuracy.value)} right "
+        f"({_between(sure.accuracy)}), where answering everything gives {_percent(everything.value)}. "
+        f"Measured on {report.measured_on}."
+    )
+
+
+def _sets(caution: Caution, report: CautionReport) -> str:
+    if caution.sets is None:
+        return caution.no_sets
+    single, asked = report.set_sizes[0], _percent(report.coverage, 0)
+    text = f"Asked for label sets that hold the true class {asked} of the time, it names "
+    if single == 1:
+        text += (
+            "one class for every picture: a single label is right that often already. “predict --coverage” with a "
+            "higher share shows which classes cannot be ruled out."
+        )
+    else:
+        text += f"{report.mean_set_size:.2f} classes on average, and one alone for {_percent(single, 0)} of pictures."
+    if report.covered is not None:
+        text += f" The true class was in the set for {_percent(report.covered.value)} ({_between(report.covered)})."
+    return text
+
+
+def _realised(caution: Caution, report: CautionReport) -> str:
+    if caution.sets is None:
+        return ""
+    low, high = caution.sets.realised(report.coverage)
+    return REALISED.format(asked=_percent(report.coverage, 0), low=_percent(low), high=_percent(high))
+
+
+def _unfamiliar(caution: Caution, report: CautionReport) -> str:
+    novelty = caution.novelty
+    if novelty is None:
+        return ""
+    text = (
+        "A picture of something else still gets a label; it is marked “unfamiliar” when it is farther from the "
+        f"training pictures than all but {_percent(novelty.share)} of them are when left out. What is close to the "
+        "classes may pass unnoticed."
+    )
+    if report.unfamiliar is None:
+        return text
+    seen = report.unfamiliar
+    return (
+        f"{text} Of {report.measured_on}, which should be familiar, {_percent(seen.value)} were marked "
+        f"({_between(seen)})."
+    )
+
+
+def _costs(report: CautionReport) -> str:
+    costs = report.costs
+    if costs is None:
+        return ""
+    text = f"By the costs given, the cheapest answers cost {_cost(costs.cheapest)} a picture"
+    if costs.most_probable is not None:
+        text += f"; the most probable labels would cost {_cost(costs.most_probable)}"
+    return f"{text}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
+
+
+def _percent(value: float, decimals: int = 1) -> str:
+    return f"{100 * value:.{decimals}f}{THIN}%"
+
+
+def _between(one: Estimate) -> str:
+    return f"{100 * one.low:.1f} – {_percent(one.high)}" if one.defined else "–"
+
+
+def _cost(one: Estimate) -> str:
+    return f"{one.value:.3g} ({one.low:.3g} – {one.high:.3g})"

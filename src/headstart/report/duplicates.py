@@ -1,0 +1,106 @@
+"""The part of a page that shows the copies: which pictures they are, what was done, and what they were worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from headstart.images.names import below
+from headstart.report.section import Section, Table, Thumbnail
+from headstart.trust.duplicates import COPY, Duplicates, Pair
+from headstart.trust.leak import Leak
+from headstart.trust.mending import Mended
+
+MOST_SHOWN = 6  # pairs
+MOST_LISTED = 200  # pairs
+
+_METHOD = (
+    "Exact copies have the same bytes. For near copies, the nearest pictures of each are found in the features of the "
+    "pretrained network and in coarse pixels; each such pair is then laid on each other at 64 × 64 pixels, upright and "
+    f"mirrored, shifted and scaled by up to 15 %. Two pictures are copies if their details correlate by {COPY} or more "
+    "and their colours agree. Copies linked to each other make a cluster, and a cluster is never torn apart by a fold. "
+    "Of a cluster that reaches from training into validation or test, the training pictures are left out, so that the "
+    "held-out pictures stay as many as they were."
+)
+_LEAK_METHOD = (
+    " What the copies were worth: the chosen head on frozen features was fitted once more with them, or in folds that "
+    "tear them apart, and both heads answered the same pictures. The interval of the difference is Bonett and Price's "
+    "for paired shares."
+)
+
+
+def duplicates(mended: Mended, leak: Leak | None, thumbnail: Callable[[int, str], Thumbnail]) -> Section | None:
+    """The section on copies; None if there are none.
+
+    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``mended.found.images``.
+    """
+    found = mended.found
+    if not found.clusters and not found.series:
+        return None
+    telling = _most_telling(found)[:MOST_SHOWN]
+    return Section(
+        id="copies",
+        title="Are there copies among the pictures?",
+        aside="Two neighbours at a time are one picture." if telling else "",
+        sentences=(_summary(found), *([leak.sentence] if leak else [])),
+        items=tuple(mended.lines()),
+        thumbnails=tuple(
+            thumbnail(i, f"{name}\n{_what(found, pair)}")
+            for pair in telling
+            for i, name in zip((pair.first, pair.second), _names(found, pair), strict=True)
+        ),
+        table=_table(found, _most_telling(found)) if found.pairs else None,
+        method=_METHOD + (_LEAK_METHOD if leak else ""),
+    )
+
+
+def _summary(found: Duplicates) -> str:
+    pictures, clusters = sum(map(len, found.clusters)), len(found.clusters)
+    if not clusters:
+        return "No copies were found that can be told from pictures that are merely alike."
+    across = sum(len(set(found.images.split[list(members)])) > 1 for members in found.clusters)
+    crossing = f" {across} of them reach across splits." if across else ""
+    share = pictures / len(found.images)
+    what = "One picture is there" if clusters == 1 else f"{clusters} pictures are there"
+    return f"{what} more than once, {pictures} files in all ({share:.1%} of the pictures).{crossing}"
+
+
+def _most_telling(found: Duplicates) -> Sequence[Pair]:
+    """Near pairs before exact ones, across labels first, then across splits; one of each cluster before the others."""
+    cluster_of = found.membership()
+    seen: dict[int | None, int] = {}
+
+    def order(pair: Pair) -> tuple[bool, bool, bool, float]:
+        return (not found.across_labels(pair), not found.across_splits(pair), pair.kind == "exact", -pair.score)
+
+    ranked = []
+    for pair in sorted(found.pairs, key=order):
+        turn = seen[cluster_of[pair.first]] = seen.get(cluster_of[pair.first], -1) + 1
+        ranked.append((turn, pair))
+    return [pair for _, pair in sorted(ranked, key=lambda one: one[0])]
+
+
+def _what(found: Duplicates, pair: Pair) -> str:
+    images = found.images
+    words = ["the same bytes" if pair.kind == "exact" else f"agrees by {pair.score:.2f}"]
+    words += ["mirrored"] if pair.mirrored else []
+    if found.across_labels(pair):
+        words.append(" and ".join(images.classes[images.y[i]] for i in (pair.first, pair.second)))
+    if found.across_splits(pair):
+        words.append(" and ".join(str(images.split[i]) for i in (pair.first, pair.second)))
+    return ", ".join(words)
+
+
+def _names(found: Duplicates, pair: Pair) -> tuple[str, str]:
+    images = found.images
+    return below(images.root, images.paths[pair.first]), below(images.root, images.paths[pair.second])
+
+
+def _table(found: Duplicates, pairs: Sequence[Pair]) -> Table:
+    shown = pairs[:MOST_LISTED]
+    about = "All pairs of copies" if len(shown) == len(pairs) else f"The first {len(shown)} of {len(pairs)} pairs"
+    return Table(
+        about=about,
+        columns=("picture", "copy", "what"),
+        rows=tuple((*_names(found, pair), _what(found, pair)) for pair in shown),
+        marked=tuple(row for row, pair in enumerate(shown) if found.across_splits(pair) or found.across_labels(pair)),
+    )

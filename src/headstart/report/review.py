@@ -1,0 +1,169 @@
+"""What checking the pictures found, as sections of a page: suspicious pictures, shortcuts, poor pictures, the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from headstart.images.names import display
+from headstart.report.page import percent
+from headstart.report.section import Section, Table, Thumbnail
+from headstart.trust.check import Findings, describe
+from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
+
+MOST_SHOWN = 150
+MOST_POOR = 30
+
+Show = Callable[[int, str], Thumbnail]
+"""Position of a picture and the words under it → the picture, small."""
+
+
+def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN, folder: bool = True) -> tuple[Section, ...]:
+    """The sections, each left out where there is nothing to say.
+
+    ``most`` suspicious pictures are shown; the whole list is expected in review.csv beside the page. ``folder`` is
+    False on a page that says elsewhere what the audit found.
+    """
+    parts = [_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show)]
+    if findings.alarms:  # then nothing else matters as much
+        parts.insert(0, parts.pop(1))
+    parts.append(_folder(findings) if folder else None)
+    return tuple(part for part in parts if part is not None)
+
+
+def lede(findings: Findings) -> tuple[str, ...]:
+    """The answer in a few plain sentences."""
+    images, suspects, alarms = findings.images, findings.suspects, findings.alarms
+    mislabelled = sum(bool(one.suggested) for one in suspects)
+    kinds = [f"{mislabelled} may have a wrong label"] if mislabelled else []
+    if odd := len(suspects) - mislabelled:
+        kinds.append(f"{odd} {'does' if odd == 1 else 'do'} not look like the others")
+    pictures = (
+        f"Of {len(images):,} pictures, {len(suspects)} deserve{'s' if len(suspects) == 1 else ''} a look: "
+        + ", ".join(kinds)
+        + "."
+        if suspects
+        else f"None of the {len(images):,} pictures looks mislabelled or out of place."
+    )
+    if not alarms:
+        return pictures, "No fact about the files gives the class away."
+    names = [f"the {one.fact}" for one in alarms]
+    named = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return f"Shortcut alarm: {named} alone can give the class away.", pictures
+
+
+def todo(review: str, command: str) -> Section:
+    """What to do next: fill in the file ``review`` and run ``command``."""
+    return Section(
+        id="todo",
+        title="What to do with it",
+        sentences=(
+            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME "
+            "into the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
+            command,
+            "It writes a table to train on. The pictures themselves are never touched.",
+        ),
+    )
+
+
+def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
+    images, suspects = findings.images, findings.suspects
+    if not suspects:
+        return None
+    shown = []
+    for rank, one in enumerate(suspects[:most], 1):
+        given = images.classes[images.y[one.index]]
+        heading = f"{rank}. {given} → {one.suggested}?" if one.suggested else f"{rank}. {given}?"
+        shown.append(show(one.index, "\n".join([heading, *one.why, _name(findings, one.index)])))
+    sentences = ["The most suspicious come first. Many will turn out to be right: look before you decide."]
+    if findings.expected_errors >= 1:
+        sentences.append(
+            f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} labels are wrong."
+        )
+    if len(suspects) > most:
+        sentences.append(f"{len(suspects) - most} more are in review.csv.")
+    return Section(
+        id="suspicious",
+        title="Pictures to look at",
+        aside="Under each: the label it has, the one it may deserve, and why.",
+        sentences=tuple(sentences),
+        thumbnails=tuple(shown),
+        method=(
+            "Every picture was judged by a classifier that had not learned from it. Its probability for the given "
+            "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
+            "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
+            "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
+        ),
+    )
+
+
+def _shortcuts(findings: Findings) -> Section | None:
+    tried, classes = findings.shortcuts, findings.images.classes
+    if not tried:
+        return None
+    sentences = tuple(describe(one, classes) for one in findings.alarms) or (
+        "None of these facts, alone, tells the classes apart well enough to worry.",
+    )
+    rows = tuple(
+        (
+            one.fact,
+            *(
+                (classes[one.label], percent(one.recognised, 0), percent(one.mistaken, 0))
+                if one.effect > 0
+                else ("none", "", "")
+            ),
+            f"{max(one.effect, 0):.2f}",
+            f"{one.needed:.2f}",
+            "alarm" if one.alarm else "",
+        )
+        for one in tried
+    )
+    return Section(
+        id="shortcuts",
+        title="Can the class be guessed without looking?",
+        aside="A network takes the easiest way: if the file gives the class away, it need not look at the picture.",
+        sentences=sentences,
+        table=Table(
+            about="Facts that were tried",
+            columns=("fact", "tells most of", "recognised", "others mistaken", "effect", "alarm from", ""),
+            rows=rows,
+            numbers=(2, 3, 4, 5),
+            marked=tuple(i for i, one in enumerate(tried) if one.alarm),
+        ),
+        method=(
+            "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
+            "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
+            f"an effect of {EFFECT:g} ({EFFECT_SIZE:g} of the file size, {EFFECT_OUTSIDE:g} of numbers and dates), and "
+            "less than "
+            f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
+            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which "
+            "no picture differs are not listed."
+        ),
+    )
+
+
+def _poor(findings: Findings, show: Show) -> Section | None:
+    words = findings.showing_little
+    if not words:
+        return None
+    shown = [show(i, f"{why}\n{_name(findings, i)}") for i, why in list(words.items())[:MOST_POOR]]
+    hidden = len(words) - len(shown)
+    return Section(
+        id="poor",
+        title="Pictures that show little",
+        aside="Blank, tiny, blurred, or grey among coloured ones.",
+        sentences=(
+            f"{len(words)} of {len(findings.images):,} pictures" + (f"; {hidden} are not shown." if hidden else "."),
+        ),
+        thumbnails=tuple(shown),
+    )
+
+
+def _folder(findings: Findings) -> Section | None:
+    items = (*findings.audit.lines(), *([findings.mixed] if findings.mixed else []))
+    return Section(id="folder", title="The folder", items=items) if items else None
+
+
+def _name(findings: Findings, i: int) -> str:
+    root, path = findings.images.root, findings.images.paths[i]
+    return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else Path(path.name))

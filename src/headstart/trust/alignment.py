@@ -1,0 +1,221 @@
+"""Lay one small picture on another, as a crop or mirror image of it would lie, and say how well they agree.
+
+All functions take many pairs at once. A placement (p, 4) holds, for rows and for columns, a scale and a shift: the
+point y in [−1, 1] of the first picture lies at scale · y + shift of the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.images.transforms import Geometry, load
+
+SIDE = 64
+"""Of the luminance that is compared, in pixels: the whole picture, squashed to a square."""
+PATCHES = 16
+"""Of the colours that are compared: the means of patches, so many along each side."""
+
+_GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
+_LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
+_LARGEST_SHIFT = 0.15
+_ALIKE = 0.6  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
+_PLAUSIBLE = 0.8  # the same after aligning, below which a pair is not looked at any closer
+_GLANCES = 8192  # pairs glanced at at a time
+_LEVELS = ((4, 8), (2, 5), (1, 4))  # pixels averaged, and steps taken, from coarse to fine
+_NEIGHBOURHOOD = 9  # pixels across that local brightness and contrast are taken from
+_NOISE = 2.0  # grey levels of contrast that compression alone may make
+
+Floats = NDArray[np.float32]
+
+
+class Miniature(NamedTuple):
+    """What is compared of a picture, or of many: luminance (…, 64, 64) and colours (…, 16, 16, 3), as uint8."""
+
+    luminance: NDArray[np.uint8]
+    colour: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How p pairs of pictures agree where they overlap, once laid on each other as well as they can be."""
+
+    detail: Floats
+    """(p,) correlation of their details, −1 to 1: brightness less that of the surroundings, over local contrast, so
+    that every part of the picture counts and not the strongest edges alone. 0 where they do not even agree coarsely."""
+    colour: Floats
+    """(p,) root mean square difference of their colours, in levels of 255; infinite where not looked at."""
+    mirrored: NDArray[np.bool_]
+    """(p,) whether one had to be mirrored."""
+
+
+def miniature(source: Path | bytes) -> Miniature:
+    """The miniature of one picture. Raises UnreadablePictureError with the reason in plain words."""
+    small = load(source, _GEOMETRY)[0].astype(np.float32)
+    patches = _shrunk(small.transpose(2, 0, 1), SIDE // PATCHES).transpose(1, 2, 0)
+    luminance = small @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+    return Miniature(np.rint(luminance).astype(np.uint8), np.rint(patches).astype(np.uint8))
+
+
+def coarse(pictures: Miniature) -> Floats:
+    """Luminance (n, 16, 16) of n pictures."""
+    return _shrunk(pictures.luminance, _LEVELS[0][0])
+
+
+def promising(pictures: Miniature, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the pairs (p, 2) of the pictures look alike enough at a coarse glance for `compare` to be worth it."""
+    plain = coarse(pictures)
+    everything = np.ones_like(plain)
+    upright, mirrored = (_standard(one, everything).reshape(len(plain), -1) for one in (plain, plain[:, :, ::-1]))
+    alike = np.zeros(len(pairs), np.float32)
+    for start in range(0, len(pairs), _GLANCES):
+        first, second = pairs[start : start + _GLANCES].T
+        fits = [(one[first] * upright[second]).sum(axis=1) for one in (upright, mirrored)]
+        alike[start : start + _GLANCES] = np.maximum(*fits)
+    return alike >= _ALIKE
+
+
+def compare(first: Miniature, second: Miniature) -> Agreement:
+    """Compare miniatures of p pictures with those of p others, each with the one in its row."""
+    pairs = len(first.luminance)
+    detail, colour = np.zeros(pairs, np.float32), np.full(pairs, np.inf, np.float32)
+    upright, turned = _coarse_fit(first, second, mirrored=False), _coarse_fit(first, second, mirrored=True)
+    mirrored = turned.fit > upright.fit
+    rows = np.flatnonzero(np.maximum(upright.fit, turned.fit) >= _PLAUSIBLE)
+    if len(rows):
+        placement = np.where(mirrored[rows, None], turned.placement[rows], upright.placement[rows])
+        a, b = (one.luminance[rows].astype(np.float32) for one in (first, second))
+        b[mirrored[rows]] = b[mirrored[rows]][:, :, ::-1]
+        for pixels, steps in _LEVELS[1:]:
+            placement = _aligned(_shrunk(a, pixels), _shrunk(b, pixels), placement, steps)
+        detail[rows] = _detail(a, b, placement)
+        c, d = (one.colour[rows].astype(np.float32) for one in (first, second))
+        d[mirrored[rows]] = d[mirrored[rows]][:, :, ::-1]
+        colour[rows] = _colour(c, d, placement)
+    return Agreement(detail=detail, colour=colour, mirrored=mirrored)
+
+
+class _CoarseFit(NamedTuple):
+    placement: Floats
+    fit: Floats
+    """(p,) correlation, aligned where that promised anything."""
+
+
+def _coarse_fit(first: Miniature, second: Miniature, *, mirrored: bool) -> _CoarseFit:
+    a, b = coarse(first), coarse(second)
+    if mirrored:
+        b = np.ascontiguousarray(b[:, :, ::-1])
+    placement = np.tile(np.array([1, 0, 1, 0], np.float32), (len(a), 1))
+    fit = _correlation(a, b, np.ones_like(a))
+    rows = np.flatnonzero(fit >= _ALIKE)
+    if len(rows):
+        placement[rows] = _aligned(a[rows], b[rows], placement[rows], _LEVELS[0][1])
+        fit[rows] = _correlation(a[rows], *_laid(b[rows], placement[rows]))
+    return _CoarseFit(placement, fit)
+
+
+def _aligned(first: Floats, second: Floats, placement: Floats, steps: int) -> Floats:
+    """The placement that maximises the correlation of pictures (p, s, s), by Gauss-Newton steps from the one given.
+
+    Evangelidis and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization":
+    both pictures are standardised, and of each derivative only what is orthogonal to the picture itself counts.
+    """
+    pairs, side = first.shape[:2]
+    place = _places(side)
+    for _ in range(steps):
+        laid, overlap = _laid(second, placement)
+        length = _length(_centred(laid, overlap))
+        b = (_centred(laid, overlap) / length).reshape(pairs, -1)
+        a = _standard(first, overlap).reshape(pairs, -1)
+        down, across = (np.gradient(laid, axis=axis) / length * np.float32(side / 2) for axis in (1, 2))
+        down, across = down / placement[:, 0, None, None], across / placement[:, 2, None, None]
+        slopes = np.stack([down * place[:, None], down, across * place, across], axis=1) * overlap[:, None]
+        J = slopes.reshape(pairs, 4, -1)
+        J = J - J.mean(axis=2, keepdims=True)
+        J = J - (J @ b[:, :, None]) * b[:, None, :]
+        curvature = J @ J.transpose(0, 2, 1)
+        ridge = np.trace(curvature, axis1=1, axis2=2)[:, None, None] * 2.5e-4 + 1e-9
+        step = np.linalg.solve(curvature + ridge * np.eye(4, dtype=np.float32), J @ (a - b)[:, :, None])[:, :, 0]
+        placement = placement + np.clip(step, -0.1, 0.1)
+        placement[:, ::2] = np.clip(placement[:, ::2], 1 / _LARGEST_SCALE, _LARGEST_SCALE)
+        placement[:, 1::2] = np.clip(placement[:, 1::2], -_LARGEST_SHIFT, _LARGEST_SHIFT)
+    return placement
+
+
+def _laid(pictures: Floats, placement: Floats) -> tuple[Floats, Floats]:
+    """Pictures (p, s, s) as they lie on the others, and 1 where they do, else 0. Between pixels bilinearly."""
+    side = pictures.shape[-1]
+    weights, inside = [], []
+    for scale, shift in (placement[:, :2].T, placement[:, 2:].T):
+        at = ((scale[:, None] * _places(side) + shift[:, None] + 1) * side - 1) / 2
+        inside.append((at >= -0.5) & (at <= side - 0.5))
+        apart = np.abs(np.clip(at, 0, side - 1)[:, :, None] - np.arange(side, dtype=np.float32))
+        weights.append(np.maximum(0, 1 - apart))
+    laid = weights[0] @ pictures @ weights[1].transpose(0, 2, 1)
+    return laid, (inside[0][:, :, None] & inside[1][:, None, :]).astype(np.float32)
+
+
+def _detail(first: Floats, second: Floats, placement: Floats) -> Floats:
+    laid, overlap = _laid(second, placement)
+    return _correlation(_local(first), _local(laid), overlap)
+
+
+def _local(pictures: Floats) -> Floats:
+    """Brightness less that of the neighbourhood, over the contrast there."""
+    from scipy.ndimage import uniform_filter
+
+    size = (1, _NEIGHBOURHOOD, _NEIGHBOURHOOD)
+    above = pictures - uniform_filter(pictures, size, mode="nearest")
+    contrast: Floats = np.sqrt(uniform_filter(above * above, size, mode="nearest") + np.float32(_NOISE**2))
+    local: Floats = above / contrast
+    return local
+
+
+def _colour(first: Floats, second: Floats, placement: Floats) -> Floats:
+    """Root mean square difference of colours (p, 16, 16, 3), averaged over squares of 2 × 2."""
+    squares, seen = np.zeros(len(first), np.float32), np.ones(0, np.float32)
+    for channel in range(3):
+        laid, overlap = _laid(second[..., channel], placement)
+        apart, seen = _shrunk((first[..., channel] - laid) * overlap, 2), _shrunk(overlap, 2)
+        squares = squares + (apart * apart).sum(axis=(1, 2)) / 3
+    difference: Floats = np.sqrt(squares / seen.sum(axis=(1, 2)))
+    return difference
+
+
+def _shrunk(pictures: NDArray[Any], pixels: int) -> Floats:
+    """Means of squares of ``pixels`` × ``pixels``."""
+    count = pictures.shape[1] // pixels
+    average = np.repeat(np.eye(count), pixels, axis=1).astype(np.float32) / np.float32(pixels)  # (count, side)
+    means: Floats = average @ pictures.astype(np.float32) @ average.T
+    return means
+
+
+def _places(side: int) -> Floats:
+    return ((np.arange(side, dtype=np.float32) + np.float32(0.5)) / side * 2 - 1).astype(np.float32)
+
+
+def _correlation(first: Floats, second: Floats, overlap: Floats) -> Floats:
+    correlation: Floats = (_standard(first, overlap) * _standard(second, overlap)).sum(axis=(1, 2))
+    return correlation
+
+
+def _standard(pictures: Floats, overlap: Floats) -> Floats:
+    """Mean 0 and length 1 over the overlap, 0 outside."""
+    centred = _centred(pictures, overlap)
+    standard: Floats = centred / _length(centred)
+    return standard
+
+
+def _centred(pictures: Floats, overlap: Floats) -> Floats:
+    mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / overlap.sum(axis=(1, 2), keepdims=True)
+    centred: Floats = (pictures - mean) * overlap
+    return centred
+
+
+def _length(pictures: Floats) -> Floats:
+    length: Floats = np.sqrt((pictures * pictures).sum(axis=(1, 2), keepdims=True))
+    return np.maximum(length, np.float32(1e-6))

@@ -1,0 +1,105 @@
+"""Label sets: every class that cannot be ruled out, so that the true one is among them as often as was asked for.
+
+A class stays in the set of a picture if its calibrated probability is not below those of nearly all training pictures
+of that class, each judged out of fold ("least ambiguous sets", Sadinle, Lei and Wasserman 2019, with the scores of
+cross-conformal prediction, Vovk 2015). The threshold holds the correction for small samples: of n probabilities it is
+the ⌊(n + 1)(1 − coverage)⌋-th lowest.
+
+The thresholds are each class's own ("Mondrian"), so that the promise holds for pictures of a rare class as well as of
+a frequent one, and whatever the mixture will be. The most probable class is always in the set: an empty set would say
+less than a label. For a model that is right more often than was asked for the sets then hold one label each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart.errors import OptionError, Problem
+
+COVERAGE = 0.9
+LEAST_PER_CLASS = 20
+"""Pictures, or groups, of each class: with fewer, what is realised strays too far from what was asked for."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSets:
+    """For each class, how probable it was held for each training picture of it, judged out of fold."""
+
+    scores: tuple[NDArray[np.float32], ...] = field(repr=False)
+    """k arrays (n_c,), ascending, 0 to 1."""
+
+    @property
+    def most_coverage(self) -> float:
+        """The highest coverage, 0 to 1, for which there are pictures enough: n / (n + 1) of the smallest class."""
+        fewest = min(map(len, self.scores))
+        return fewest / (fewest + 1)
+
+    def thresholds(self, coverage: float = COVERAGE) -> Floats:
+        """(k,) probability from which each class is in a set. OptionError for a coverage that cannot be had."""
+        if not 0.5 <= coverage <= self.most_coverage:
+            fewest, most = min(map(len, self.scores)), math.floor(1000 * self.most_coverage) / 1000
+            problem = Problem(
+                expected=f"a coverage from 0.5 to {most:.3f}: the smallest class has {fewest} pictures",
+                found=f"{coverage:g}",
+                todo="ask for another coverage, or train on more pictures of that class",
+            )
+            raise OptionError("label sets", [problem])
+        return np.array([one[_passed_over(len(one), coverage)] for one in self.scores], dtype=np.float64)
+
+    def sets(self, proba: ArrayLike, coverage: float = COVERAGE) -> NDArray[np.bool_]:
+        """Which classes are in the set of each picture, (n, k), from calibrated probabilities (n, k)."""
+        P = np.asarray(proba, dtype=np.float64)
+        inside = P.astype(np.float32) >= self.thresholds(coverage).astype(np.float32)
+        inside[np.arange(len(P)), P.argmax(axis=1)] = True
+        return np.asarray(inside)
+
+    def realised(self, coverage: float = COVERAGE, level: float = 0.9) -> tuple[float, float]:
+        """Between which shares the true class of a new picture will be in its set, with chance ``level``.
+
+        Another training sample of the same size would have given another threshold. For the smallest class, which
+        varies most; the law is Beta(n − l, l + 1) with l pictures passed over (Vovk 2012).
+        """
+        from scipy.special import betaincinv
+
+        n = min(map(len, self.scores))
+        passed = _passed_over(n, coverage)
+        low, high = (float(betaincinv(n - passed, passed + 1, p)) for p in ((1 - level) / 2, (1 + level) / 2))
+        return low, high
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """What is kept: one array, and how much of it belongs to each class."""
+        return {
+            "conformal.scores": np.concatenate(self.scores),
+            "conformal.counts": np.array([len(one) for one in self.scores], dtype=np.float32),
+        }
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> LabelSets:
+        """The same from what was kept."""
+        ends = np.cumsum(tensors["conformal.counts"].astype(np.int64))[:-1]
+        return cls(scores=tuple(np.split(tensors["conformal.scores"], ends)))
+
+
+def learn_label_sets(
+    proba: ArrayLike, y: ArrayLike, classes: Sequence[str], groups: ArrayLike | None = None
+) -> LabelSets | str:
+    """Label sets from out-of-fold calibrated probabilities (n, k) and true classes (n,), or why there are none."""
+    P, labels = np.asarray(proba, dtype=np.float64), np.asarray(y)
+    own = np.arange(len(labels)) if groups is None else np.asarray(groups)
+    counts = [len(np.unique(own[labels == c])) for c in range(len(classes))]
+    if few := [f"{name} has {count}" for name, count in zip(classes, counts, strict=True) if count < LEAST_PER_CLASS]:
+        shown = ", ".join(few[:3]) + (f", and {len(few) - 3} more classes have too few" if len(few) > 3 else "")
+        return f"Label sets need {LEAST_PER_CLASS} independent training pictures of every class: {shown}."
+    return LabelSets(scores=tuple(np.sort(P[labels == c, c]).astype(np.float32) for c in range(len(classes))))
+
+
+def _passed_over(n: int, coverage: float) -> int:
+    """How many of n scores lie below the threshold; 1e-9 takes back the rounding of 1 − coverage."""
+    return max(0, math.floor((n + 1) * (1 - coverage) + 1e-9) - 1)

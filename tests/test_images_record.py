@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.images.folder import ImageSet, scan
+from headstart.images.record import changes, record
+from pictures import write_folder
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> ImageSet:
+    return scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}))
+
+
+def folder(images: ImageSet) -> Path:
+    assert images.root is not None
+    return images.root
+
+
+def test_the_record_names_every_picture_wherever_the_folder_lies(images: ImageSet, tmp_path: Path) -> None:
+    found = record(images)
+    assert json.loads(json.dumps(found)) == found
+    assert [row[0] for row in found["pictures"]][:2] == ["rings/000.jpeg", "rings/001.jpeg"]
+    assert found["fingerprint"] == images.fingerprint()
+    moved = folder(images).rename(tmp_path / "elsewhere")
+    assert record(scan(moved)) == found
+    assert changes(found, scan(moved)) == ()
+
+
+def test_every_kind_of_change_is_named(images: ImageSet) -> None:
+    before, root = record(images), folder(images)
+    (root / "rings" / "000.jpeg").unlink()
+    (root / "rings" / "001.jpeg").rename(root / "rings" / "renamed.jpeg")
+    (root / "rings" / "002.jpeg").write_bytes((root / "stripes" / "003.jpeg").read_bytes() + b"tail")
+    write_folder(root, {"stripes": 6})
+    assert changes(before, scan(root)) == (
+        "1 picture missing: rings/000.jpeg.",
+        "1 picture added: stripes/005.jpeg.",
+        "1 picture renamed or moved: rings/001.jpeg → rings/renamed.jpeg.",
+        "1 picture with other contents: rings/002.jpeg.",
+    )
+
+
+def test_labels_splits_and_groups_count(images: ImageSet) -> None:
+    before = record(images)
+    y, split = images.y.copy(), images.split.copy()
+    y[0], split[1] = 1, "test"
+    assert changes(before, replace(images, y=y)) == ("1 picture with another class: rings/000.jpeg.",)
+    assert changes(before, replace(images, split=split)) == ("1 picture in another split: rings/001.jpeg.",)
+    together = replace(images, groups=np.array([0, 0, *range(2, 10)]))
+    assert changes(before, together) == ("The pictures are the same, and grouped differently.",)
+
+
+def test_what_was_left_out_before_is_not_new(images: ImageSet) -> None:
+    without = images.without({images.paths[0]: "truncated"})
+    assert changes(record(without), images) == ()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+
+from headstart.evaluation.calibration import softmax
+from headstart.report.abstention import abstention, curve_figure
+from headstart.report.page import PlainPage, render
+from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
+from headstart.trust.costs import Costs
+from test_report_page import EVIL, Page
+
+CLASSES = ("ants", "bees")
+COSTS = Costs(classes=CLASSES, answers=(EVIL, "throw"), matrix=((0, 1), (5, 0)))
+
+
+def pictures(n: int, seed: int, *, sure: float = 1.2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return rng.normal(0, 1, (n, 12)) + 4 * np.eye(2, 12)[y], softmax(rng.normal(0, 1, (n, 2)) + sure * np.eye(2)[y]), y
+
+
+def found(n: int = 300, *, sure: float = 1.2, held_out: bool = True) -> tuple[Caution, CautionReport]:
+    rows, proba, y = pictures(n, 0, sure=sure)
+    caution = learn_caution(rows, y, CLASSES, proba=proba, costs=COSTS)
+    new, answers, truth = pictures(200, 1, sure=sure)
+    assert caution.novelty is not None
+    report = measure_caution(
+        caution,
+        answers[None],
+        truth,
+        measured_on="the test split",
+        prior=[0.5, 0.5],
+        new=held_out,
+        novelty=caution.novelty.measure(new),
+    )
+    return caution, report
+
+
+def words(caution: Caution, report: CautionReport) -> str:
+    return " ".join(abstention(caution, report).sentences).replace("\u202f", " ")
+
+
+def test_the_section_says_what_would_be_answered_and_how_often_right() -> None:
+    caution, report = found()
+    text = words(caution, report)
+    assert report.sure is not None
+    assert f"answers the other {100 * report.sure.share.value:.1f} %" in text
+    assert f"gets {100 * report.sure.accuracy.value:.1f} % right" in text
+    assert f"it names {report.mean_set_size:.2f} classes on average" in text
+    assert "The true class was in the set for" in text
+    assert "Of the test split, which should be familiar," in text
+    assert "the most probable labels" not in text  # a class is no answer here
+    section = abstention(caution, report)
+    assert section.table is not None
+    assert [row[0] for row in section.table.rows][::5] == ["100\u202f%", "50\u202f%"]
+
+
+def test_out_of_fold_it_claims_no_coverage_and_no_familiarity() -> None:
+    text = words(*found(held_out=False))
+    assert "The true class was in the set" not in text
+    assert "should be familiar" not in text
+    assert "marked “unfamiliar” when" in text
+
+
+def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
+    text = words(*found(sure=14.0))
+    assert "It would answer all pictures of the test split" in text
+    assert "right for 100.0 %" in text
+    assert "a single label is right that often already" in text
+    rng = np.random.default_rng(0)
+    proba = np.array([0.6, 0.4])[(np.arange(200)[:, None] + [0, 1]) // 1 % 2]
+    y = rng.permutation(np.arange(200) % 2)
+    caution = Caution(classes=CLASSES, sure_from=1.0, no_sets="Label sets need more.")
+    report = measure_caution(caution, proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
+    text = words(caution, report)
+    assert "every answer is marked “unsure”" in text
+    assert "Label sets need more." in text
+    bare = measure_caution(Caution(), proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
+    assert abstention(Caution(), bare).sentences == ()
+
+
+def test_the_page_escapes_names_and_shows_the_curve() -> None:
+    html = render(PlainPage(title="T", lede=(), sections=(abstention(*found()),)))
+    page = Page(html)
+    assert "script" not in page.tags
+    assert "svg" in page.tags
+    assert "When it should not answer" in page.text
+
+
+def test_the_figure_is_accessible_themed_and_always_the_same() -> None:
+    _, report = found()
+    svg = curve_figure(report)
+    root = ElementTree.fromstring(svg)
+    assert root.get("role") == "img"
+    assert "100% answered" in (root.get("aria-label") or "")
+    assert "var(--accent)" in svg
+    assert "://" not in svg
+    assert curve_figure(report) == svg
+
+
+@pytest.mark.parametrize("n", [2, 7, 50])
+def test_few_pictures_draw_too(n: int) -> None:
+    _, proba, y = pictures(n, 3)
+    report = measure_caution(Caution(sure_from=0.7), proba[None], y, measured_on="few", prior=[0.5, 0.5], new=True)
+    assert curve_figure(report).startswith("<svg")

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.images.folder import ImageSet, scan
+from headstart.report.page import PlainPage, render
+from headstart.report.review import MOST_SHOWN, lede, sections, todo
+from headstart.report.section import Thumbnail
+from pictures import write_folder
+from test_report_page import JPEG
+from test_trust_check import checked, sure
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    return scan(write_folder(tmp_path_factory.mktemp("review"), {"rings": 20, "stripes": 20}))
+
+
+def show(i: int, caption: str) -> Thumbnail:
+    return Thumbnail(jpeg=JPEG, caption=f"{caption}\n#{i}")
+
+
+def test_suspects_are_shown_with_both_labels_and_the_reason(images: ImageSet) -> None:
+    proba, X = sure(images)
+    proba[4] = 0.1, 0.9
+    findings = checked(images, proba, X)
+    section = sections(findings, show)[0]
+    assert section.id == "suspicious"
+    first = section.thumbnails[0].caption.split("\n")
+    assert first == ["1. rings → stripes?", "looks rather like “stripes” (90.0%)", "rings/004.jpeg", "#4"]
+    assert lede(findings)[0].startswith("Of 40 pictures, 1 deserves a look: 1 may have a wrong label.")
+
+
+def test_more_suspects_than_are_shown_are_counted(images: ImageSet) -> None:
+    proba, X = sure(images)
+    findings = checked(images, proba[:, ::-1], X)  # every label is doubted
+    assert len(findings.suspects) == 40
+    section = sections(findings, show, most=10)[0]
+    assert len(section.thumbnails) == 10 < MOST_SHOWN
+    assert "30 more are in review.csv." in section.sentences
+
+
+def test_sound_pictures_have_a_page_that_says_so(images: ImageSet) -> None:
+    findings = checked(images, *sure(images))
+    assert [section.id for section in sections(findings, show)] == ["shortcuts"]
+    assert lede(findings) == (
+        "None of the 40 pictures looks mislabelled or out of place.",
+        "No fact about the files gives the class away.",
+    )
+
+
+def test_an_alarm_is_said_first_and_marked(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"rings": 20})
+    write_folder(root, {"stripes": 20}, format="PNG")
+    images = scan(root)
+    findings = checked(images, *sure(images))
+    assert lede(findings)[0].startswith("Shortcut alarm: the ")
+    section = sections(findings, show)[0]
+    assert section.id == "shortcuts"
+    assert section.table is not None
+    assert section.table.marked[0] == 0
+    assert section.table.rows[0][-1] == "alarm"
+    assert all(len(row) == len(section.table.columns) for row in section.table.rows)
+
+
+def test_what_the_audit_found_can_be_left_to_another_part_of_the_page(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"rings": 8, "stripes": 8})
+    (root / "rings" / "broken.jpeg").write_bytes(b"no picture")
+    images = scan(root)
+    findings = checked(images, *sure(images))
+    folder = sections(findings, show)[-1]
+    assert folder.id == "folder"
+    assert folder.items[0].startswith("Left out (1): rings/broken.jpeg")
+    assert "folder" not in [one.id for one in sections(findings, show, folder=False)]
+
+
+def test_names_with_markup_stay_text(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"rings": 8})
+    (root / "rings").rename(root / "<i>rings")
+    write_folder(root, {"stripes": 8})
+    images = scan(root)
+    proba, X = sure(images)
+    proba[0] = proba[0][::-1]
+    findings = checked(images, proba, X)
+    page = PlainPage(
+        title="t", lede=lede(findings), sections=(*sections(findings, show), todo("review.csv", "headstart check"))
+    )
+    html = render(page)
+    assert "<i>" not in html
+    assert "&lt;i&gt;rings" in html
+    assert "headstart check" in html
+    assert np.isfinite(findings.expected_errors)
