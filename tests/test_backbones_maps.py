@@ -4,9 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
-from headstart.backbones import parity
+from headstart.backbones import catalog, graph, network, parity
 from headstart.backbones.maps import Pooled, open_maps
+from headstart.backbones.split import split
+from headstart.backbones.tuned import TunedNetwork
+from headstart.backbones.weights import locate
 from headstart.classifier import ImageClassifier
 
 
@@ -55,3 +59,19 @@ def test_the_graph_that_extracts_features_stays_as_it_was(fitted: ImageClassifie
 
 def test_without_a_graph_there_are_no_maps(tmp_path: Path) -> None:
     assert open_maps(tmp_path, "last", size=224) is None
+
+
+@pytest.mark.parametrize(("body", "exact"), [(nn.Identity(), True), (nn.ReLU(), False)])
+def test_a_fine_tuned_row_is_taken_apart_only_where_nothing_follows_the_pooling(
+    tmp_path: Path, body: nn.Module, exact: bool
+) -> None:
+    backbone = catalog.get("test_efficientnet.r160_in1k")
+    model = network.build(backbone, locate(backbone, random=True), size=64)
+    parts = split(model, "blocks.4")
+    tuned = TunedNetwork(backbone, prefix=parts.prefix, pretrained=parts.suffix, tuned=parts.suffix, body=body, size=64)
+    graph.write(tuned, {"size": 64}, tmp_path)
+    maps = open_maps(tmp_path, "tuned", size=64)
+    assert (maps is not None) == exact
+    if maps is not None:
+        rows, pooled = maps.run(parity.pictures(64, 1)[0])
+        assert pooled[0].positions.mean((1, 2)) == pytest.approx(rows["tuned"], abs=1e-4)

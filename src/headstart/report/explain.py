@@ -38,8 +38,8 @@ METHODS = {
     "hiding": (
         "The score could not be split exactly: {why}. So {pictures} times a random half of the picture was hidden "
         "under its mean colour, and a ridge regression tells by how much the score of the class less that of its "
-        "strongest rival falls when a place is hidden (Ribeiro et al. 2016; Petsiuk et al. 2018). That is an estimate, "
-        "on a grid of {side} × {side} places."
+        "strongest rival falls when a place is hidden (Ribeiro et al. 2016; Petsiuk et al. 2018). An estimate, on "
+        "a grid of {side} × {side} places."
     ),
 }
 
