@@ -7,7 +7,16 @@ pair of which neither was planted; the pairs are listed, for data sets do hold c
 
     python benchmarks/planted_duplicates.py FOLDER [--pictures 100] [--seed 0]
 
-EXPECTED
+Expected, on photographs of 100 to 1,000 pixels. Thresholds were set on the first set; the others were looked at after
+that, and led to colours being compared in finer patches and to coarse pixels naming candidates too, but to no other
+threshold. With all three seeds exact, resized, recompressed and mirrored copies are found 100 of 100 times.
+
+    set                                      seed  cropped  all round  all at once  false alarms
+    398 ants and bees                           0      100        100          100  0 of 1,098 pictures
+    2,500 cats and dogs                         1      100        100          100  0 of 3,200 pictures
+    2,000 simulated photographs of fabric       2       97         97           97  0 of 2,700 pictures
+
+In the cats and dogs one more pair is listed, and it is no false alarm: the same photograph of four puppies, twice.
 """
 
 from __future__ import annotations

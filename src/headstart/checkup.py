@@ -18,11 +18,12 @@ from typing import Any
 
 from headstart import gallery
 from headstart.classifier import ImageClassifier
-from headstart.doubts import findings_of
+from headstart.doubts import findings_of, leak_of
 from headstart.errors import OptionError, Problem
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.report import review
+from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
 from headstart.trust import decisions
 from headstart.trust.check import Findings
@@ -93,7 +94,19 @@ def check_pictures(
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
-        sections=(*review.sections(findings, partial(gallery.whole, findings.images)), review.todo(LIST, apply)),
+        sections=tuple(
+            part
+            for part in (
+                *review.sections(findings, partial(gallery.whole, findings.images)),
+                duplicates(
+                    classifier.mended_,
+                    leak_of(classifier, progress),
+                    partial(gallery.captioned, classifier.mended_.found.images),
+                ),
+                review.todo(LIST, apply),
+            )
+            if part
+        ),
         command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
     )
     write_report(folder / PAGE, page)

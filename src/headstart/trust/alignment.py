@@ -23,7 +23,7 @@ PATCHES = 16
 _GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
 _LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
 _LARGEST_SHIFT = 0.15
-_ALIKE = 0.6  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
+_ALIKE = 0.5  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
 _PLAUSIBLE = 0.8  # the same after aligning, below which a pair is not looked at any closer
 _GLANCES = 8192  # pairs glanced at at a time
 _LEVELS = ((4, 8), (2, 5), (1, 4))  # pixels averaged, and steps taken, from coarse to fine

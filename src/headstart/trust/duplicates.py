@@ -42,7 +42,7 @@ SERIES = 0.1, 20
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
 _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
-_BLOCK = 1024  # pictures whose cosines to all others are in memory at a time
+_BLOCK = 256  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Index = NDArray[np.int64]
@@ -98,7 +98,7 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: twice the features (n, d), 5 kB for each picture, and some 1,000 × n cosines.
+    Memory: twice the features (n, d), 5 kB for each picture, and some 250 × n cosines, twice.
     """
     images = table.images
     exact, unique = _exact(images.digests)
