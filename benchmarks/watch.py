@@ -6,7 +6,22 @@ PHOTOS_TRAIN and PHOTOS_SAME hold one folder per class, of the same classes; PHO
 A model is trained on the first. The second is looked at as it is (ten random subsets of 200), one class at a time, and
 spoilt in ways a camera or a pipeline may spoil pictures; labels are only used afterwards, to compare.
 
-RESULTS
+Measured on cats and dogs (2,000 to train on, 500 the same, 153 ants and bees as the others), two cores, bf16; another
+seed moves an estimate by a few thousandths. In brackets the 95 % interval, which held the truth in every row:
+
+    pictures          drift   told apart (auc)   estimated                true
+    as they are       none    0.48               0.992 [0.982, 0.998]     0.992
+    ten × 200 of them none in 10 of 10           interval held it in 10 of 10
+    only cats         slight  0.68, mix          0.994 [0.980, 1.000]     0.992
+    only dogs         slight  0.70, mix          0.991 [0.972, 1.000]     0.992
+    darker, 0.3       drift   0.99               0.989 [0.976, 1.000]     0.984
+    blurred, 1/8      drift   1.00               0.940 [0.866, 0.960]     0.886   too high by 0.054
+    JPEG quality 5    drift   1.00               0.941 [0.848, 0.962]     0.906   too high by 0.035
+    noise, 40         drift   1.00               0.963 [0.920, 0.978]     0.956
+    other pictures    drift   1.00               0.928 [0.863, 0.987]     has none: neither class is right
+
+The last row is why the page does not trust an estimate under drift. Of ten queues of 24, 12 pictures were wrong answers
+where chance gives 1.9; among the blurred ones 11 of 24, chance 2.7.
 """
 
 from __future__ import annotations
@@ -21,13 +36,15 @@ from numpy.typing import NDArray
 
 from headstart import run
 from headstart.classifier import ImageClassifier
+from headstart.deploy.artifact import Model
 from headstart.deploy.reference import Reference
+from headstart.features.extract import Silent
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
 from headstart.trust.drift import compare
 from headstart.trust.queue import queue
 from headstart.trust.unlabelled import estimate
-from headstart.watch import watch
+from headstart.watch import Watch, answers, watch
 
 Pixels = NDArray[np.uint8]
 
@@ -78,26 +95,23 @@ def main() -> None:
         show("other pictures", watch(folder, [other]), {})
 
 
-def show(name: str, found: object, truth: dict[str, str]) -> None:
-    d, a = found.drift, found.accuracy.accuracy  # type: ignore[attr-defined]
+def show(name: str, found: Watch, truth: dict[str, str]) -> None:
+    d, a = found.drift, found.accuracy.accuracy
     line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {d.unfamiliar.mean():.2f} estimate {a}"
     if truth:
-        answers = found.proba.argmax(axis=1)  # type: ignore[attr-defined]
-        right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])  # type: ignore[attr-defined]
-        first = right[found.queue]  # type: ignore[attr-defined]
+        answers = found.proba.argmax(axis=1)
+        right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
+        first = right[found.queue]
         line += f" true {right.mean():.3f} covered {a.low <= right.mean() <= a.high}"
         line += f" wrong answers in the first {len(first)} to label {int((~first).sum())} of {int((~right).sum())}"
     print(line, flush=True)
 
 
-def subsets(folder: Path, found: object, truth: dict[str, str]) -> None:
+def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     """Ten random subsets of 200: alarms, and how often the interval holds the truth."""
-    from headstart.deploy.artifact import Model
-    from headstart.watch import Silent, _answers
-
     reference = Reference.load(folder)
     model = Model.load(folder)
-    paths, rows, proba, _ = _answers(model, found.paths, Silent())  # type: ignore[attr-defined]
+    paths, rows, proba, _ = answers(model, found.paths, Silent())
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
     levels, covered, hits, random_hits = [], 0, 0, 0.0
     for seed in range(10):

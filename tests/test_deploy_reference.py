@@ -11,12 +11,13 @@ import pytest
 from headstart.classifier import ImageClassifier
 from headstart.deploy import reference as module
 from headstart.deploy.reference import Reference, find_reference, sample
+from headstart.doubts import reference_of
 from headstart.errors import ModelError
 
 
 @pytest.fixture(scope="module")
 def kept(fitted: ImageClassifier) -> Reference:
-    return fitted.reference()
+    return reference_of(fitted)
 
 
 def test_what_is_remembered_is_found_again(kept: Reference, photos: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def watch(
     reference = Reference.load(run)
     model = Model.load(run)
     found = find_pictures(inputs)
-    paths, rows, proba, left_out = _answers(model, found, progress or Silent())
+    paths, rows, proba, left_out = answers(model, found, progress or Silent())
     if not paths:
         said = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
         problem = Problem(expected="new pictures", found=said, todo="give files, folders or patterns of pictures")
@@ -145,7 +145,7 @@ def write_queue(path: Path, found: Watch) -> None:
     unfinished.replace(path)
 
 
-def _answers(
+def answers(
     model: Model, found: Sequence[Path], progress: Progress
 ) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], list[tuple[Path, str]]]:
     """Paths, rows of length 1 and probabilities of what can be read, and what cannot with the reason."""

@@ -181,7 +181,7 @@ class Explainer:
 
         exact, why = _exact(self._maps, model.output, picture, weight, bias)
         if exact is None:
-            hiding = _by_hiding(picture, lambda pictures: scores(pictures)[0], seed=seed)
+            hiding = by_hiding(picture, lambda pictures: scores(pictures)[0], seed=seed)
             exact = hiding, float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
         evidence, score, miss = exact
         return Explanation(
@@ -251,7 +251,7 @@ def _exact(
 # ── hiding ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _by_hiding(picture: Picture, scores: Callable[[Iterable[Picture]], Grid], *, seed: int) -> Grid:
+def by_hiding(picture: Picture, scores: Callable[[Iterable[Picture]], Grid], *, seed: int) -> Grid:
     """How far the score falls when a place is hidden, by ridge regression over random halves: (PLACES, PLACES).
 
     Each half is followed by the other, so that every place is hidden as often as not.

@@ -106,7 +106,7 @@ def verdict(found: Explanation) -> str:
     regions = f"{len(check.elsewhere)} regions of that size and shape placed elsewhere"
     if not check.holds:
         return (
-            f"Read the map with care: {what}, but {check.rank} of {regions} matter as much. "
+            f"Read the map with care: {what}, and {check.rank} of {regions} matter as much or more. "
             "The answer does not rest on that place alone."
         )
     as_much = f"{f'only {check.rank}' if check.rank else 'none'} of {regions} does as much"
