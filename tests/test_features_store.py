@@ -123,3 +123,13 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -
         size_limit()
     monkeypatch.setenv("HEADSTART_CACHE_GB", "2")
     assert size_limit() == 2_000_000_000
+
+
+def test_values_that_are_no_rows_are_kept_beside_rows(tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        store.write({"a": {digest(1): np.ones(3, np.float32)}})
+        store.keep("b", {digest(1): b"one", digest(2): b"\x00\xff"})
+    with FeatureStore(tmp_path) as store:
+        assert store.values("b", [digest(1), digest(2), digest(3)]) == {digest(1): b"one", digest(2): b"\x00\xff"}
+        assert store.values("a", [digest(1)]) == {digest(1): np.ones(3, np.float32).tobytes()}
+        assert store.values("c", [digest(1)]) == {}

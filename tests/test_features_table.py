@@ -61,3 +61,27 @@ def test_the_same_pictures_can_be_sent_through_another_network(tmp_path: Path) -
         X = table.through(other).rows(48, "last", np.array([1, 5]))
         assert X.shape == (2, 6)
         assert other.runtime.pictures_seen == 2  # type: ignore[attr-defined]
+
+
+def test_what_is_remembered_is_computed_once_for_each_content(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40)
+    (folder / "rings" / "copy.jpeg").write_bytes((folder / "rings" / "000.jpeg").read_bytes())
+    images = scan(folder)
+    asked: list[Path] = []
+
+    def size(path: Path) -> bytes | None:
+        asked.append(path)
+        return None if path.name == "001.jpeg" else str(path.stat().st_size).encode()
+
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        first = table.remembered("size", size, stage="sizes")
+        assert len(asked) == 10
+        expected = [None if path.name == "001.jpeg" else str(path.stat().st_size).encode() for path in images.paths]
+        assert first == expected
+        asked.clear()
+        index = np.array([3, 1])
+        assert table.remembered("size", size, stage="sizes", index=index) == [expected[3], expected[1]]
+        assert {path.name for path in asked} <= {"001.jpeg"}  # None is asked for again
+        table.remembered("another size", size, stage="sizes")
+        assert len(asked) >= 10

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from headstart.errors import UnreadablePictureError
 from headstart.images.decode import encode
-from headstart.images.facts import GREY, gather, jpeg_quality, measure, number_in
+from headstart.images.facts import GREY, gather, jpeg_quality, measure, number_in, packed, unpacked
 from pictures import draw
 
 
@@ -109,3 +109,15 @@ def test_the_number_in_a_name_is_its_longest_row_of_digits(name: str, number: in
 def test_no_digits_and_no_table_are_no_number() -> None:
     assert math.isnan(number_in("cat.jpg"))
     assert math.isnan(jpeg_quality(()))
+
+
+def test_facts_that_were_kept_are_those_that_were_measured_but_for_the_name(tmp_path: Path) -> None:
+    path = written(tmp_path / "shot 0042.jpg", draw("rings", 1), quality=71)
+    kept = packed(path)
+    assert kept is not None
+    (again,) = unpacked([path], [kept]).pictures
+    np.testing.assert_equal(vars(again), vars(measure(path)))
+    (renamed,) = unpacked([tmp_path / "shot 7.jpg"], [kept]).pictures
+    assert renamed is not None
+    assert renamed.number == 7
+    assert packed(tmp_path / "gone.jpg") is None

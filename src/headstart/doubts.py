@@ -13,7 +13,7 @@ from headstart.backbones import catalog
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import FAMILIAR
 from headstart.deploy.reference import Reference, relative_names, sample, unit
-from headstart.features.extract import Progress, Silent
+from headstart.features.extract import Progress
 from headstart.images import facts
 from headstart.trust.check import Findings, check
 from headstart.trust.leak import Leak, measure_leak
@@ -82,14 +82,14 @@ def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -
     """Check the pictures that a classifier was fitted on."""
     images = classifier.images_
     proba, X = unseen(classifier, progress)
-    with (progress or Silent()).stage("looking at the files", len(images)) as advance:
-        gathered = facts.gather(images.paths, advance)
+    with classifier.table(progress=progress) as table:
+        kept = table.remembered(facts.SPACE, facts.packed, stage="looking at the files")
     return check(
         images,
         proba,
         X,
         audit=classifier.audit_,
-        facts=gathered,
+        facts=facts.unpacked(images.paths, kept),
         input_size=catalog.get(classifier.backbone).input_size,
         clusters=_clusters(classifier.mended_),
         seed=classifier.random_state,

@@ -129,43 +129,53 @@ class FeatureStore:
             position.setdefault(picture, []).append(i)
         X = np.empty((len(pictures), width), np.float32)
         missing = set(position)
+        for picture, value in self._values(space, position):
+            X[position[picture]] = np.frombuffer(value, np.float32)
+            missing.discard(picture)
+        if missing:
+            raise KeyError(f"{len(missing)} pictures have no row in space {space!r}")
+        return X
+
+    def values(self, space: str, pictures: Iterable[str]) -> dict[str, bytes]:
+        """What was kept of ``pictures`` by :meth:`keep`, by picture; those without are left out."""
+        return dict(self._values(space, pictures))
+
+    def _values(self, space: str, pictures: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """One at a time, so that no second copy of all of them is in memory."""
         today = _today()
-        for digests, marks in _chunks(position):
+        for digests, marks in _chunks(pictures):
             where = f"space = ? AND picture IN ({marks})"
             parameters = [self._id(space), *digests]
             stale = False
             for picture, value, used in self._db.execute(
                 f"SELECT picture, value, used FROM features WHERE {where}", parameters
             ):
-                X[position[picture.hex()]] = np.frombuffer(value, np.float32)
-                missing.discard(picture.hex())
+                yield picture.hex(), value
                 stale |= used < today
             if stale:
                 with self._db:
                     self._db.execute(f"UPDATE features SET used = ? WHERE {where}", [today, *parameters])
-        if missing:
-            raise KeyError(f"{len(missing)} pictures have no row in space {space!r}")
-        return X
 
     def write(self, rows: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> None:
         """Keep rows, given as ``{space: {picture: (d,) float32}}``, all in one transaction."""
-        today = _today()
         with self._db:
             for space, values in rows.items():
-                self._db.execute("INSERT OR IGNORE INTO spaces (key) VALUES (?)", [space])
-                number = self._id(space)
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
-                    [
-                        (
-                            number,
-                            bytes.fromhex(picture),
-                            np.ascontiguousarray(value, np.float32).tobytes(),
-                            today,
-                        )
-                        for picture, value in values.items()
-                    ],
+                self._insert(
+                    space, ((name, np.ascontiguousarray(row, np.float32).tobytes()) for name, row in values.items())
                 )
+
+    def keep(self, space: str, values: Mapping[str, bytes]) -> None:
+        """Keep values that are no rows, given as ``{picture: bytes}``, in one transaction."""
+        with self._db:
+            self._insert(space, values.items())
+
+    def _insert(self, space: str, values: Iterable[tuple[str, bytes]]) -> None:
+        self._db.execute("INSERT OR IGNORE INTO spaces (key) VALUES (?)", [space])
+        number, today = self._id(space), _today()
+        self._db.executemany(
+            "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
+            ((number, bytes.fromhex(picture), value, today) for picture, value in values),
+        )
 
     def _id(self, space: str) -> int:
         """The number of a space; 0, which no space has, where it is not known yet."""

@@ -6,8 +6,11 @@ on the way. So a candidate that is never looked at costs nothing, and one that w
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -17,6 +20,8 @@ from headstart.features.extract import Progress, Silent, Space, extract_to_store
 from headstart.features.store import FeatureStore
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View
+
+_KEEP_TOGETHER = 256  # values of `remembered` in one transaction
 
 
 class FeatureTable:
@@ -91,6 +96,33 @@ class FeatureTable:
                 i, reason = next(iter(failed.items()))
                 raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
             return self._read(size, output, index, views)
+
+    def remembered(
+        self, space: str, compute: Callable[[Path], bytes | None], *, stage: str, index: NDArray[np.int64] | None = None
+    ) -> list[bytes | None]:
+        """What ``compute`` makes of each picture's file, in threads and only where the store has nothing in ``space``.
+
+        ``space`` names everything but the picture that changes the value. None is not kept: such a file is asked for
+        again the next time.
+        """
+        wanted = range(len(self.images)) if index is None else index.tolist()
+        digests = [self.images.digests[i] for i in wanted]
+        known = self.store.values(space, set(digests))
+        todo = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True) if digest not in known}
+        fresh: dict[str, bytes] = {}
+        with (
+            self.progress.stage(stage, len(todo)) as advance,
+            ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool,
+        ):
+            for done, (digest, value) in enumerate(zip(todo, pool.map(compute, todo.values()), strict=True), start=1):
+                if value is not None:
+                    fresh[digest] = value
+                if len(fresh) >= _KEEP_TOGETHER or done == len(todo):
+                    self.store.keep(space, fresh)
+                    known |= fresh
+                    fresh = {}
+                advance(done)
+        return [known.get(digest) for digest in digests]
 
     def _read(self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View]) -> NDArray[np.float32]:
         space = self.space(size)

@@ -5,24 +5,29 @@ None of it needs a network. It shows pictures that are of no use, and facts that
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import UnreadablePictureError
-from headstart.images.decode import Picture
+from headstart.images.decode import DECODER, Picture
 
 GREY = 4.0  # mean difference of the channels, in levels of 255, below which a picture counts as grey
 SIDE = 160  # shorter side at which pixels are measured: JPEGs of ordinary size are decoded at a quarter of the cost
 BORDER = 0.03  # width of the border, as a share of the shorter side
+
+SPACE = f"facts1|{DECODER}|{SIDE}|{BORDER}"
+"""Where facts are kept in the store; whoever changes `measure` raises the number."""
 
 Floats = NDArray[np.float64]
 
@@ -85,30 +90,45 @@ class Facts:
         return ["" if one is None else str(getattr(one, name)) for one in self.pictures]
 
 
-def gather(paths: Sequence[Path], advance: Callable[[int], None] | None = None) -> Facts:
-    """Measure pictures, in threads; no more of them are in memory than there are cores.
-
-    ``advance`` is called with the number of pictures that are done.
-    """
-
-    def one(path: Path) -> PictureFacts | str:
-        try:
-            return measure(path)
-        except UnreadablePictureError as error:
-            return error.reason
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
-
+def gather(paths: Sequence[Path]) -> Facts:
+    """Measure pictures, in threads; no more of them are in memory than there are cores."""
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="facts") as pool:
-        found = []
-        for facts in pool.map(one, paths):
-            found.append(facts)
-            if advance is not None:
-                advance(len(found))
+        return unpacked(paths, list(pool.map(packed, paths)))
+
+
+def packed(path: Path) -> bytes | None:
+    """What `measure` finds, but what the name says, as bytes to keep; None for a picture that cannot be read."""
+    found = _measured(path)
+    if isinstance(found, str):
+        return None
+    facts = asdict(found)
+    del facts["number"]
+    return json.dumps(facts).encode()
+
+
+def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:
+    """The inverse of `packed` for many pictures; those that could not be read are tried again, for the reason."""
+    found = [
+        _measured(path) if data is None else _unpack(json.loads(data), path)
+        for path, data in zip(paths, kept, strict=True)
+    ]
     return Facts(
         pictures=tuple(None if isinstance(facts, str) else facts for facts in found),
         failed={i: reason for i, reason in enumerate(found) if isinstance(reason, str)},
     )
+
+
+def _unpack(facts: dict[str, Any], path: Path) -> PictureFacts:
+    return PictureFacts(**{**facts, "border": tuple(facts["border"]), "number": number_in(path.name)})
+
+
+def _measured(path: Path) -> PictureFacts | str:
+    try:
+        return measure(path)
+    except UnreadablePictureError as error:
+        return error.reason
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def measure(path: Path) -> PictureFacts:

@@ -21,6 +21,8 @@ PATCHES = 16
 """Of the colours that are compared: the means of patches, so many along each side."""
 
 _GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
+SPACE = f"miniature1|{_GEOMETRY.key()}|{PATCHES}"
+"""Where miniatures are kept in the store; whoever changes `miniature` raises the number."""
 _LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
 _LARGEST_SHIFT = 0.15
 _ALIKE = 0.5  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7

@@ -11,10 +11,8 @@ Thresholds were set on planted copies in one set of photographs and measured on 
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +23,7 @@ from numpy.typing import NDArray
 from headstart.errors import UnreadablePictureError
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
-from headstart.trust.alignment import PATCHES, SIDE, Miniature, coarse, compare, miniature, promising
+from headstart.trust.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare, miniature, promising
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
@@ -102,9 +100,8 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """
     images = table.images
     exact, unique = _exact(images.digests)
-    with table.progress.stage("looking for copies", len(unique)) as advance:
-        small = _miniatures([images.paths[i] for i in unique], advance)
-        near = _confirmed(unique, small, _candidates(table.rows(size, "last", unique), small))
+    small = _miniatures(table, unique)
+    near = _confirmed(unique, small, _candidates(table.rows(size, "last", unique), small))
     pairs, clusters, series = _settled(exact + near, len(images))
     return Duplicates(
         images=images,
@@ -176,22 +173,22 @@ def _confirmed(unique: Index, small: Miniature, candidates: Index) -> list[Pair]
     return pairs
 
 
-def _miniatures(paths: Sequence[Path], advance: Callable[[int], None]) -> Miniature:
-    """Of all pictures, in order; blank, and so a copy of nothing, where one cannot be read any more."""
+def _miniatures(table: FeatureTable, index: Index) -> Miniature:
+    """Of the pictures at ``index``; blank, and so a copy of nothing, where one cannot be read any more."""
 
-    def one(path: Path) -> Miniature | None:
+    def one(path: Path) -> bytes | None:
         try:
-            return miniature(path)
+            small = miniature(path)
         except UnreadablePictureError:
             return None
+        return small.luminance.tobytes() + small.colour.tobytes()
 
-    n = len(paths)
+    n, cut = len(index), SIDE * SIDE
     small = Miniature(np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
-        for i, found in enumerate(pool.map(one, paths)):
-            if found is not None:
-                small.luminance[i], small.colour[i] = found
-            advance(i + 1)
+    for i, data in enumerate(table.remembered(SPACE, one, stage="looking for copies", index=index)):
+        if data is not None:
+            small.luminance[i] = np.frombuffer(data[:cut], np.uint8).reshape(SIDE, SIDE)
+            small.colour[i] = np.frombuffer(data[cut:], np.uint8).reshape(PATCHES, PATCHES, 3)
     return small
 
 
