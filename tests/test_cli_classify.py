@@ -177,7 +177,9 @@ def test_a_killed_run_completes_when_repeated_and_gives_the_same_model(photos: P
         "data.json",
         "metrics.json",
         "model",
+        "predictions.csv",
         "report.html",
+        "review.csv",
         "run.json",
         "training",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NoReturn
 
 from headstart.cli import backbones, check, classify, compare, explain, machine, recipes, replay, watch
-from headstart.cli.app import app
+from headstart.cli.app import app, interrupted
 
 __all__ = [
     "app",
@@ -24,5 +24,8 @@ __all__ = [
 
 def main() -> NoReturn:
     """Entry point of the ``headstart`` command."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before or after a command's own work, such as while modules are still loaded
+        raise SystemExit(interrupted()) from None
     raise SystemExit(0)

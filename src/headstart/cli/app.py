@@ -31,11 +31,16 @@ class Commands(TyperGroup):
             say(f"error: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            say("\ninterrupted. Nothing is broken: what was computed is kept, and the same command goes on from there.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(interrupted()) from None
         except BrokenPipeError:  # the reader of our output has gone; there is nobody left to tell
             sys.stderr.close()
             raise typer.Exit(1) from None
+
+
+def interrupted() -> int:
+    """Say what an interruption means; returns the exit code."""
+    say("\ninterrupted. Nothing is broken: what was computed is kept, and the same command goes on from there.")
+    return 130
 
 
 app = typer.Typer(

@@ -1,0 +1,66 @@
+"""Which maps a phase trains on: the same rows for every phase, views that take turns, plain ones for validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.backbones import catalog
+from headstart.backbones.weights import locate
+from headstart.features.extract import Silent
+from headstart.images.folder import scan
+from headstart.training.phase_maps import PhaseMaps
+from headstart.training.plan import Augment, Phase, Plan
+from headstart.training.prefix import PLAIN
+from headstart.training.trainee import Trainee
+
+TINY = "test_efficientnet.r160_in1k"
+PLAN = Plan(size=32, mode="squash", augment=Augment(kind="crop", views=2), phases=(Phase(train_from="blocks.4"),))
+
+
+def maps_of(photos: Path, cache: Path, plan: Plan) -> PhaseMaps:
+    images, backbone = scan(photos), catalog.get(TINY)
+    val = np.arange(len(images)) % 4 == 0
+    return PhaseMaps(
+        backbone=backbone,
+        images=images,
+        train=np.flatnonzero(~val),
+        val=np.flatnonzero(val),
+        plan=plan,
+        trainee=Trainee(backbone, locate(backbone, random=True), plan, num_classes=2),
+        cache=cache,
+        seed=0,
+        device="torch",
+        precision="f32",
+        progress=Silent(),
+    )
+
+
+@pytest.mark.parametrize("views", [2, "fresh"])
+def test_views_take_turns_or_are_new_in_every_epoch(photos: Path, cache: Path, views: object) -> None:
+    maps = maps_of(photos, cache, replace(PLAN, augment=Augment(kind="crop", views=views)))  # type: ignore[arg-type]
+    order = np.arange(6)
+    first, second = (dict(maps.wanted(order, epoch)) for epoch in (1, 2))
+    assert first.keys() == second.keys()
+    assert all(first[row] != second[row] for row in first)
+    if views == 2:
+        assert set(first.values()) == {0, 1}
+    else:
+        assert set(first.values()) == {1}
+
+
+def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> None:
+    maps = maps_of(photos, cache, PLAN)
+    notes: list[str] = []
+    kept = maps.of(0, notes)
+    assert maps.of(0, notes) is kept
+    rows = maps.rows(maps.val)
+    assert len(set(rows)) == 10
+    (from_file,) = kept.batches([(row, PLAIN) for row in rows], [10])
+    again = maps.of_files(0, [maps.images.paths[i] for i in maps.val], [maps.images.digests[i] for i in maps.val], [])
+    (computed,) = again.batches([(row, PLAIN) for row in range(10)], [10])
+    np.testing.assert_array_equal(from_file.numpy(), computed.numpy())
+    assert maps.geometry.size == 32
