@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from headstart.features.store import FeatureStore
-from headstart.images.decode import encode, resample
+from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
 from headstart.trust import duplicates
 from headstart.trust.duplicates import Duplicates, Pair, find_duplicates
-from pictures import scene
+from pictures import scene, write_folder
 from tiny import tiny_table
 
 
@@ -134,3 +134,22 @@ def test_the_images_looked_at_are_kept(folder: Path, tmp_path: Path) -> None:
     found = found_in(folder, tmp_path / "cache")
     assert isinstance(found.images, ImageSet)
     assert found.membership() == [None] * 24
+
+
+def test_what_was_found_among_the_same_pictures_is_found_again_without_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "photos", {"rings": 6, "stripes": 6})
+    picture = decode(folder / "rings" / "003.jpeg")
+    (folder / "rings" / "zz.jpg").write_bytes(encode(picture, format="JPEG", quality=60))
+    with FeatureStore(tmp_path / "cache") as store:
+        first = find_duplicates(tiny_table(scan(folder), store), 32)
+        assert "near" in [pair.kind for pair in first.pairs]
+        monkeypatch.setattr("headstart.trust.duplicates.compare", None)
+        again = find_duplicates(tiny_table(scan(folder), store), 32)
+        assert again.pairs == first.pairs
+        # A byte-identical file moves the others: the same two pictures, elsewhere in the set.
+        (folder / "rings" / "000 copy.jpeg").write_bytes((folder / "rings" / "000.jpeg").read_bytes())
+        moved = find_duplicates(tiny_table(scan(folder), store), 32)
+        near = [{moved.images.paths[i].name for i in (p.first, p.second)} for p in moved.pairs if p.kind == "near"]
+        assert {"003.jpeg", "zz.jpg"} in near

@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from headstart.backbones.depths import by_depth
 from headstart.evaluation.intervals import Estimate, Size, Units, t_quantile
@@ -271,11 +274,15 @@ def certify(
                 answer[test] = np.bincount(y[train]).argmax()
         return np.asarray(np.sum([answer == y for answer in answers], axis=0))
 
-    chosen = hits(pretrained)
+    pairs = list((depths or {}).values())
+    features_of = [pretrained, colour, untrained, *(X for pair in pairs for X in pair)]
+    # Side by side, one core each: decompositions of this size gain little from a second core.
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="ridge") as pool, threadpool_limits(1, "blas"):
+        chosen, of_colour, of_random, *by_pair = pool.map(hits, features_of)
     found: dict[RivalKind, tuple[str, Index]] = {
         "majority": ("the most frequent class", most_frequent()),
-        "colour": ("colours alone", hits(colour)),
-        "random": ("random weights", hits(untrained)),
+        "colour": ("colours alone", of_colour),
+        "random": ("random weights", of_random),
     }
     rivals = tuple(
         Rival(
@@ -287,8 +294,7 @@ def certify(
         for kind, (name, own) in found.items()
     )
     looked_at = []
-    for name, (trained, random) in (depths or {}).items():
-        one, other = hits(trained), hits(random)
+    for name, one, other in zip(depths or {}, by_pair[::2], by_pair[1::2], strict=True):
         looked_at.append(
             Depth(
                 name=name,

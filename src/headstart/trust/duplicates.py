@@ -11,9 +11,11 @@ Thresholds were set on planted copies in one set of photographs and measured on 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from headstart.errors import UnreadablePictureError
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
+from headstart.images.transforms import View
 from headstart.trust.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare, miniature, promising
 
 NEIGHBOURS = 8
@@ -42,6 +45,9 @@ _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
 _BLOCK = 256  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
+
+_PAIRS_SPACE = f"near copies 1|{SPACE}"
+"""Where the pairs found among a set of pictures are kept; whoever changes how they are found raises the number."""
 
 Index = NDArray[np.int64]
 
@@ -100,8 +106,7 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """
     images = table.images
     exact, unique = _exact(images.digests)
-    small = _miniatures(table, unique)
-    near = _confirmed(unique, small, _candidates(table.rows(size, "last", unique), small))
+    near = _near_copies(table, size, unique)
     pairs, clusters, series = _settled(exact + near, len(images))
     return Duplicates(
         images=images,
@@ -109,6 +114,20 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
         clusters=tuple(sorted(tuple(sorted(members)) for members in clusters)),
         series=tuple(sorted(tuple(sorted(members)) for members in series)),
     )
+
+
+def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[Pair]:
+    """Pairs of near copies among the pictures ``unique``; for the same pictures they are found once and kept."""
+    contents = [table.images.digests[i] for i in unique]
+    features = table.space(size).key(View.CENTRE, "last")
+    these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
+    if (kept := table.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
+        pairs = [Pair(**pair) for pair in json.loads(kept)]
+    else:
+        small = _miniatures(table, unique)
+        pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
+        table.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
+    return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
 
 
 def _exact(digests: Sequence[str]) -> tuple[list[Pair], Index]:
@@ -159,15 +178,15 @@ def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray
     return centred
 
 
-def _confirmed(unique: Index, small: Miniature, candidates: Index) -> list[Pair]:
-    """Those of the candidates (p, 2), rows of the miniatures of the pictures ``unique``, whose pixels agree."""
+def _confirmed(small: Miniature, candidates: Index) -> list[Pair]:
+    """Those of the candidates (p, 2), rows of the miniatures, whose pixels agree."""
     candidates = candidates[promising(small, candidates)]
     pairs = []
     for start in range(0, len(candidates), _PAIRS):
         first, second = candidates[start : start + _PAIRS].T
         found = compare(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
         for row in np.flatnonzero((found.detail >= COPY) & (found.colour <= SAME_COLOUR)):
-            i, j = unique[candidates[start + row]].tolist()
+            i, j = candidates[start + row].tolist()
             score, mirrored = float(found.detail[row]), bool(found.mirrored[row])
             pairs.append(Pair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
     return pairs
