@@ -5,6 +5,15 @@
 For every folder, and for the pictures of the demo: the certificate as `train` makes it, on up to 500 of its training
 pictures at 224 pixels; then on the same pictures with labels that say which half has the brighter mean colour. Last,
 400 pictures of pure noise with random labels.
+
+Expected, accuracy of the pretrained last layer, of colours alone and of the untrained network:
+
+    ants and bees (245)             helps           0.96   0.69   0.58   by colour: does not help   0.68   0.93   0.73
+    cats and dogs (500 of 2,000)    helps           0.99   0.60   0.55   by colour: does not help   0.64   0.94   0.73
+    demo (500 of 2,000)             helps           0.78   0.69   0.51   by colour: does not help   0.66   0.98   0.77
+    noise (400)                     does not help   about 0.5 for all
+
+Seconds each once the features are in the store; random weights are computed for up to 500 pictures.
 """
 
 from __future__ import annotations

@@ -7,9 +7,14 @@
 PHOTOS is a folder of class folders, used as one set for training. A few seconds each from a filled store; `shortcuts`
 writes a copy of the pictures for each case into a temporary folder.
 
-Expected, with efficientnet_lite0 on one machine:
+Expected, with efficientnet_lite0, on 245 ants and bees, 2,000 cats and dogs, and the demo's 2,000 pictures of fabric:
 
-EXPECTED
+flips, cats and dogs, 5 %, 5 seeds: 97 to 100 of the 100 flipped labels among the first 150; 94 to 106 estimated.
+trap, imageNotFound.gif of the ants: first of 21 suspicious pictures in the training part, second of 24 in all 398.
+shortcuts: no alarm on the clean sets. The largest effect there is 0.45 on ants and bees (numbers in the file names,
+    which need 0.8), 0.07 on cats and dogs, 0.38 on fabric (border). An alarm in all 28 planted cases: JPEG quality
+    0.98 to 1.00 for a class recompressed at 60 or 85, border 0.96 to 1.00 for a black frame of 3 %, 0.72 to 1.00 for
+    a white one of 1 %.
 """
 
 from __future__ import annotations

@@ -6,6 +6,17 @@ PHOTOS has at least --many pictures, in all splits together. Each draw takes --f
 head on them as `train` does (the last layer at the backbone's own size, two families, all strengths), measures its
 learning curve and forecasts the accuracy at --many with a 90 % interval. The truth is the accuracy of heads fitted on
 --many pictures, strength chosen anew, on all the others, mean of 8 such splits.
+
+Expected, "holds in" of 10 draws and the median width of the interval:
+
+    2,500 photographs of cats and dogs, 400 → 2,000      9     0.015   (truth 0.994, interval typically 0.983 to 0.998)
+    2,500 photographs of cats and dogs, 100 → 2,000     10     0.025
+    398 photographs of ants and bees, 100 → 320          8     0.096
+    the pictures of the demo, 400 → 1,600                8     0.079
+
+Of 24 draws at a fixed strength, 21 to 24 held on each of these, and 18 to 20 on Gaussian clouds, whose curves fall
+steeply and then stop: there the forecast from 200 for 1,000 is too hopeful. The chance that beyond the largest part a
+curve goes between no and twice its promised way (TRUST) was set on the latter, the demo and ants and bees.
 """
 
 from __future__ import annotations

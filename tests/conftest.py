@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart import run
 from headstart.classifier import ImageClassifier
 from pictures import write_folder
 
@@ -30,3 +31,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fitted(photos: Path) -> ImageClassifier:
     """A classifier of ``photos`` at one input size."""
     return ImageClassifier(sizes=[224]).fit(photos)
+
+
+@pytest.fixture(scope="session")
+def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of ``photos`` at one input size, with its training pictures remembered. Read only."""
+    folder = tmp_path_factory.mktemp("run") / "photos"
+    run.train(photos, folder, ImageClassifier(sizes=[224], finetune="never"))
+    return folder

@@ -31,7 +31,7 @@ def test_pictures_in_the_wrong_folder_come_first(checked: Checkup) -> None:
     suspects = checked.to_dict()["suspects"]
     assert {one["path"] for one in suspects[:2]} == {"rings/x.jpeg", "stripes/y.jpeg"}
     assert {(one["label"], one["suggested"]) for one in suspects[:2]} == {("rings", "stripes"), ("stripes", "rings")}
-    with (checked.folder / "review.csv").open(newline="") as stream:
+    with (checked.folder / "review.csv").open(newline="", encoding="utf-8-sig") as stream:
         listed = [row["path"] for row in csv.DictReader(stream)]
     assert listed[:2] == [one["path"] for one in suspects[:2]]
 
@@ -69,3 +69,10 @@ def test_nothing_is_written_among_the_pictures(spoilt: Path, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="file is a file"):
         apply_review(spoilt, tmp_path / "review.csv", tmp_path / "file")
+
+
+def test_the_table_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "pictures.csv").write_text("path,label\n")
+    with pytest.raises(OptionError, match=r"expected: a pictures\.csv of its own"):
+        apply_review(tmp_path / "pictures.csv", tmp_path / "review.csv", tmp_path)
+    assert (tmp_path / "pictures.csv").read_text() == "path,label\n"

@@ -179,6 +179,7 @@ def test_a_killed_run_completes_when_repeated_and_gives_the_same_model(photos: P
         "model",
         "report.html",
         "run.json",
+        "training",
     ]
 
 

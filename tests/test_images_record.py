@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headstart.images.folder import ImageSet, scan
-from headstart.images.record import changes, record
+from headstart.images.record import changes, record, write
 from pictures import write_folder
 
 
@@ -30,6 +30,14 @@ def test_the_record_names_every_picture_wherever_the_folder_lies(images: ImageSe
     moved = folder(images).rename(tmp_path / "elsewhere")
     assert record(scan(moved)) == found
     assert changes(found, scan(moved)) == ()
+
+
+def test_it_is_written_a_picture_per_line(images: ImageSet, tmp_path: Path) -> None:
+    write(tmp_path / "data.json", images)
+    text = (tmp_path / "data.json").read_text(encoding="utf-8")
+    assert json.loads(text) == record(images)
+    assert sum(line.startswith('["') for line in text.splitlines()) == len(images)
+    assert [path.name for path in tmp_path.glob("*.json*")] == ["data.json"]
 
 
 def test_every_kind_of_change_is_named(images: ImageSet) -> None:

@@ -50,6 +50,7 @@ def test_the_section_says_what_would_be_answered_and_how_often_right() -> None:
     assert f"answers the other {100 * report.sure.share.value:.1f} %" in text
     assert f"gets {100 * report.sure.accuracy.value:.1f} % right" in text
     assert f"it names {report.mean_set_size:.2f} classes on average" in text
+    assert "The true class was in the set for" in text
     assert "Of the test split, which should be familiar," in text
     assert "the most probable labels" not in text  # a class is no answer here
     section = abstention(caution, report)
@@ -59,7 +60,7 @@ def test_the_section_says_what_would_be_answered_and_how_often_right() -> None:
 
 def test_out_of_fold_it_claims_no_coverage_and_no_familiarity() -> None:
     text = words(*found(held_out=False))
-    assert "They held it" not in text
+    assert "The true class was in the set" not in text
     assert "should be familiar" not in text
     assert "marked “unfamiliar” when" in text
 

@@ -66,6 +66,17 @@ def test_an_alarm_is_said_first_and_marked(tmp_path: Path) -> None:
     assert all(len(row) == len(section.table.columns) for row in section.table.rows)
 
 
+def test_what_the_audit_found_can_be_left_to_another_part_of_the_page(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"rings": 8, "stripes": 8})
+    (root / "rings" / "broken.jpeg").write_bytes(b"no picture")
+    images = scan(root)
+    findings = checked(images, *sure(images))
+    folder = sections(findings, show)[-1]
+    assert folder.id == "folder"
+    assert folder.items[0].startswith("Left out (1): rings/broken.jpeg")
+    assert "folder" not in [one.id for one in sections(findings, show, folder=False)]
+
+
 def test_names_with_markup_stay_text(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"rings": 8})
     (root / "rings").rename(root / "<i>rings")

@@ -23,7 +23,7 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
     assert {path.name for path in run.folder.iterdir()} == {
-        "model", "metrics.json", "predictions.csv", "data.json", "run.json", "report.html",
+        "model", "training", "metrics.json", "predictions.csv", "data.json", "run.json", "report.html",
     }  # fmt: skip
     answers = read_judged(run.folder / "predictions.csv")
     assert answers.correct.mean() == pytest.approx(run.evaluation.accuracy.value)

@@ -18,11 +18,12 @@ from typing import Any
 
 from headstart import gallery
 from headstart.classifier import ImageClassifier
-from headstart.doubts import findings_of
+from headstart.doubts import findings_of, leak_of
 from headstart.errors import OptionError, Problem
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.report import review
+from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
 from headstart.trust import decisions
 from headstart.trust.check import Findings
@@ -93,7 +94,19 @@ def check_pictures(
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
-        sections=(*review.sections(findings, partial(gallery.whole, findings.images)), review.todo(LIST, apply)),
+        sections=tuple(
+            part
+            for part in (
+                *review.sections(findings, partial(gallery.whole, findings.images)),
+                duplicates(
+                    classifier.mended_,
+                    leak_of(classifier, progress),
+                    partial(gallery.captioned, classifier.mended_.found.images),
+                ),
+                review.todo(LIST, apply),
+            )
+            if part
+        ),
         command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
     )
     write_report(folder / PAGE, page)
@@ -102,14 +115,21 @@ def check_pictures(
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    _check_destination(source, folder)
+    _check_destination(source, folder, TABLE)
     images = scan(source, for_training=False)
     folder.mkdir(parents=True, exist_ok=True)
     return decisions.apply(images, decided, folder / TABLE)
 
 
-def _check_destination(source: Path, folder: Path) -> None:
-    problems = []
+def _check_destination(source: Path, folder: Path, *names: str) -> None:
+    """Refuse a folder among the pictures, and one in which a file of ``names`` is what is read."""
+    problems = [
+        Problem(
+            expected=f"a {name} of its own", found=f"{display(source)} itself", todo="choose another folder with -o"
+        )
+        for name in names
+        if (folder / name).resolve() == source.resolve()
+    ]
     if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         todo = "choose a folder elsewhere with -o: the pictures are only ever read"
         problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))

@@ -58,12 +58,12 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
 
 def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
-    return Thumbnail(jpeg=_small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
+    return Thumbnail(jpeg=small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
 
 
 def picture(path: Path, *, caption: str) -> Thumbnail:
     """The middle of any picture. Raises UnreadablePictureError."""
-    return Thumbnail(jpeg=_small_jpeg(path), caption=caption)
+    return Thumbnail(jpeg=small_jpeg(path), caption=caption)
 
 
 def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
@@ -81,7 +81,7 @@ def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
     return Thumbnail(jpeg=encode(small, format="JPEG", quality=80), caption=caption)
 
 
-def _small_jpeg(path: Path) -> bytes:
+def small_jpeg(path: Path) -> bytes:
     """The middle square of a picture."""
     picture = decode(path, at_least=THUMBNAIL_PX)
     height, width = picture.shape[:2]

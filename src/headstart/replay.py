@@ -14,7 +14,6 @@ from headstart.backbones.weights import sha256
 from headstart.classifier import ImageClassifier
 from headstart.errors import DataError, Problem
 from headstart.features.extract import Progress
-from headstart.images.folder import scan
 from headstart.images.record import changes
 from headstart.run import surroundings, train
 
@@ -75,7 +74,7 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
         todo = "say where the pictures are now with --photos"
         problem = Problem(expected=f"the pictures of the run at {source}", found="no such folder or file", todo=todo)
         raise DataError(f"{run} cannot be replayed", [problem])
-    changed = [*changes(pictures, scan(source)), *_surroundings(recorded)]
+    changed = _surroundings(recorded)
     with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch:
         classifier, unknown = _classifier(recorded["options"])
         changed += unknown
@@ -83,6 +82,8 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
             classifier.cache = Path(scratch) / "cache"
         again = Path(scratch) / "run"
         train(source, again, classifier, title=source.name, progress=progress)
+        # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
+        changed = [*changes(pictures, classifier.images_), *changed]
         now = json.loads((again / "run.json").read_text(encoding="utf-8"))
         changed += _resources(recorded, now)
         files = _files(run)
@@ -161,6 +162,8 @@ def _differences(run: Path, again: Path, recorded: Mapping[str, Any], now: Mappi
     if before.get("n") != after.get("n"):
         found.append(f"measured on {before.get('n')} → {after.get('n')} pictures")
     files, others = _files(run), _files(again)
+    if all(files.get(name) == others.get(name) for name in ("metrics.json", "model/head.safetensors")):
+        found.append("not the head and no figure: metrics.json and model/head.safetensors are what they were")
     unlike = [name for name in sorted({*files, *others}) if files.get(name) != others.get(name)]
     found.append(f"{len(unlike)} of {len({*files, *others})} files: {', '.join(unlike)}")
     return found

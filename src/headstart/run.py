@@ -3,9 +3,11 @@
 ::
 
     model/          the deployable model
+    training/       what `explain` and `watch` need to know of the training pictures; not for passing on
     metrics.json    every metric with its interval and what it was measured on
     predictions.csv answer and label of every picture that the first of them was measured on
     data.json       the pictures, file by file: what `headstart replay` compares
+    review.csv      suspicious pictures and a column for what to do, which `headstart check --apply` carries out
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
 """
@@ -17,28 +19,24 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headstart import gallery
+from headstart import gallery, run_page
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.deploy.judged import write_judged
-from headstart.doubts import leak_of
+from headstart.doubts import Doubts, reference_of
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
+from headstart.images import record
 from headstart.images.folder import display, scan
-from headstart.images.record import record
-from headstart.images.transforms import augmented
-from headstart.report.abstention import abstention
-from headstart.report.duplicates import duplicates
-from headstart.report.page import CandidateRow, ReportContent, write_report
-from headstart.report.tuning import tuning
+from headstart.report.page import write_report
+from headstart.trust import decisions
 from headstart.trust.caution import CautionReport, measure_caution
 
 THUMBNAIL_PX = 200
@@ -86,22 +84,28 @@ def train(
     _check_destination(source, folder)
     classifier.fit(source, progress=progress)
     measured = classifier.measure(progress)
-    images = classifier.images_
+    doubts = Doubts.of(classifier, measured[0], progress)
+    images, title = classifier.images_, title or source.resolve().name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.html").unlink(missing_ok=True)
     start = time.monotonic()
     classifier.save(folder / "model")
+    reference_of(classifier, progress).save(folder / "training")
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
     write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
-    write_json(folder / "data.json", record(images))
-    write_json(folder / "run.json", {"source": display(source.resolve()), **_record(classifier, command)})
-    write_report(folder / "report.html", _content(title or source.resolve().name, classifier, measured, command))
+    record.write(folder / "data.json", images)
+    decisions.write_review(folder / "review.csv", doubts.findings)
+    write_json(
+        folder / "run.json",
+        {"source": display(source.resolve()), **_record(classifier, command), "doubts": doubts.to_dict()},
+    )
+    write_report(folder / "report.html", run_page.content(title, classifier, measured, doubts, command=command))
     return Run(
         folder=folder,
         evaluation=measured[0].evaluation,
-        lines=(*classifier.audit_.lines(), *classifier.mended_.lines(), *classifier.model_.notes),
+        lines=(*doubts.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
         trial_reason=classifier.selection_.reason,
         caution=measured[0].caution,
@@ -169,7 +173,7 @@ def _check_destination(source: Path, folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         problems.append(Problem(expected="a folder", found=f"{folder} is a file", todo="choose another name with -o"))
     elif folder.is_dir() and any(folder.iterdir()) and not inside:
-        ours = {"run.json", "model", "metrics.json", "report.html"}
+        ours = {"run.json", "model", "training", "metrics.json", "report.html"}
         if not ours & {entry.name for entry in folder.iterdir()}:
             todo = "choose another name with -o: what is there would be mixed with the run"
             problems.append(Problem(expected="a new folder, or one of an earlier run", found=str(folder), todo=todo))
@@ -235,62 +239,3 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
         "finetune": chosen.trial.to_dict() if chosen.trial else {"kept": False, "reason": chosen.reason},
         "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
     }
-
-
-def _content(title: str, classifier: ImageClassifier, measured: Sequence[Measured], command: str) -> ReportContent:
-    images, choice, model = classifier.images_, classifier.choice_, classifier.model_
-    geometry = model.space.geometry
-    nine = gallery.one_of_each(images, 9)
-    runtime = model.space.runtime
-    made = {
-        "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
-        "Network": "fine-tuned" if classifier.selection_.fine_tuned else "frozen",
-        "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
-        "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
-        "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
-        "Pictures": f"{len(images)}, fingerprint {images.fingerprint()[:16]}",
-        "Seed": str(classifier.random_state),
-        "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
-    }
-    return ReportContent(
-        title=title,
-        evaluation=measured[0].evaluation,
-        other_evaluations=tuple(part.evaluation for part in measured[1:]),
-        audit_lines=(*classifier.audit_.lines(), *classifier.mended_.lines()),
-        notes=model.notes,
-        class_counts=gallery.class_counts(images),
-        samples=tuple(gallery.thumbnail(images, i) for i in nine),
-        augmented=gallery.views(
-            [augmented(images.paths[nine[0]], geometry, seed) for seed in range(9)],
-            caption=images.classes[images.y[nine[0]]],
-        ),
-        mistakes=gallery.mistakes(images, measured[0].index, measured[0].proba),
-        candidates=tuple(
-            CandidateRow(
-                name=str(score.candidate),
-                log_loss=score.log_loss,
-                standard_error=score.standard_error,
-                accuracy=score.accuracy,
-                n=len(score.losses),
-                chosen=score.candidate == choice.candidate and not score.screened,
-                screened=score.screened,
-            )
-            for score in choice.board
-        ),
-        choice_reason=choice.reason,
-        sections=tuple(
-            one
-            for one in (
-                tuning(classifier.selection_.trial, classifier.selection_.reason),
-                duplicates(
-                    classifier.mended_, leak_of(classifier), partial(gallery.captioned, classifier.mended_.found.images)
-                ),
-                abstention(model.caution, measured[0].caution),
-            )
-            if one
-        ),
-        left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
-        made=made,
-        timings=classifier.timings_,
-        command=command,
-    )

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from headstart.cli import backbones, check, classify, compare, machine, recipes, replay
+from headstart.cli import backbones, check, classify, compare, explain, machine, recipes, replay, watch
 from headstart.cli.app import app
 
-__all__ = ["app", "backbones", "check", "classify", "compare", "machine", "main", "recipes", "replay"]
+__all__ = [
+    "app",
+    "backbones",
+    "check",
+    "classify",
+    "compare",
+    "explain",
+    "machine",
+    "main",
+    "recipes",
+    "replay",
+    "watch",
+]
 
 
 def main() -> NoReturn:

@@ -312,7 +312,8 @@ def _calibration_error(
     It is positive even for perfect calibration, so a bootstrap of it never reaches 0. Its spread is drawn
     from perfect calibration instead, where a picture is right with the probability the model gave
     ("consistency resampling", Bröcker & Smith 2007). Pictures of one group, and repeats of one picture,
-    share their draw.
+    share their draw. It answers "could this be 0?"; as an interval of a clear error's size it is wide
+    (``benchmarks/interval_coverage.py``).
     """
     n = confidence.shape[1]
     order = np.argsort(confidence, axis=1, kind="stable")

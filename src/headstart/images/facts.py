@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -85,8 +85,11 @@ class Facts:
         return ["" if one is None else str(getattr(one, name)) for one in self.pictures]
 
 
-def gather(paths: Sequence[Path]) -> Facts:
-    """Measure pictures, in threads; no more of them are in memory than there are cores."""
+def gather(paths: Sequence[Path], advance: Callable[[int], None] | None = None) -> Facts:
+    """Measure pictures, in threads; no more of them are in memory than there are cores.
+
+    ``advance`` is called with the number of pictures that are done.
+    """
 
     def one(path: Path) -> PictureFacts | str:
         try:
@@ -97,7 +100,11 @@ def gather(paths: Sequence[Path]) -> Facts:
             return f"cannot be read: {error.strerror}"
 
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="facts") as pool:
-        found = list(pool.map(one, paths))
+        found = []
+        for facts in pool.map(one, paths):
+            found.append(facts)
+            if advance is not None:
+                advance(len(found))
     return Facts(
         pictures=tuple(None if isinstance(facts, str) else facts for facts in found),
         failed={i: reason for i, reason in enumerate(found) if isinstance(reason, str)},

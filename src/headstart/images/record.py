@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,16 @@ def record(images: ImageSet) -> dict[str, Any]:
         "pictures": rows,
         "left_out": sorted([_name(images, out.path), out.reason] for out in images.left_out),
     }
+
+
+def write(path: Path, images: ImageSet) -> None:
+    """Write the record as JSON with a picture per line, whole or not at all."""
+    document = record(images)
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in document.pop("pictures"))
+    head = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
+    scratch = path.with_name(f".{path.name}-{os.getpid()}")
+    scratch.write_text(f'{head},\n "pictures": [\n{rows}\n]}}\n', encoding="utf-8")
+    scratch.replace(path)
 
 
 def changes(recorded: Mapping[str, Any], images: ImageSet) -> tuple[str, ...]:

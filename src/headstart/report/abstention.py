@@ -73,7 +73,7 @@ def curve_figure(report: CautionReport) -> str:
     shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
     figure = _blank(WIDTH, PLOT + 86)
     canvas = _canvas(figure)
-    axes = _axes(figure, left=52, top=32, right=16, bottom=54)
+    axes = _axes(figure, left=52, top=32, right=22, bottom=54)
     lowest = min(float(shown.min()), *(one.accuracy.low for one in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
@@ -91,7 +91,7 @@ def curve_figure(report: CautionReport) -> str:
     if sure is not None and sure.accuracy.defined:
         axes.axvline(sure.share.value, color=INK, linewidth=1, dashes=(1, 2.5))
         axes.plot(sure.share.value, sure.accuracy.value, "o", color=ACCENT, markersize=8, clip_on=False)
-        x = 52 + sure.share.value * (WIDTH - 68)
+        x = 52 + sure.share.value * (WIDTH - 74)
         side = "right" if x > WIDTH / 2 else "left"
         words = f"sure: {_percent(sure.share.value, 0)} answered, {_percent(sure.accuracy.value)} right"
         canvas.text(x, 9, words, ha=side, va="center")
@@ -133,13 +133,13 @@ def _sets(caution: Caution, report: CautionReport) -> str:
     text = f"Asked for label sets that hold the true class {asked} of the time, it names "
     if single == 1:
         text += (
-            "one class for every picture: a single label is right that often already. `predict --coverage` with a "
+            "one class for every picture: a single label is right that often already. “predict --coverage” with a "
             "higher share shows which classes cannot be ruled out."
         )
     else:
         text += f"{report.mean_set_size:.2f} classes on average, and one alone for {_percent(single, 0)} of pictures."
     if report.covered is not None:
-        text += f" They held it for {_percent(report.covered.value)} ({_between(report.covered)})."
+        text += f" The true class was in the set for {_percent(report.covered.value)} ({_between(report.covered)})."
     return text
 
 

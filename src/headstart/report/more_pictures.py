@@ -44,12 +44,12 @@ def learning_curve_section(curve: LearningCurve) -> Section:
         method=(
             f"The chosen head was fitted again on nested parts of each class's pictures ({curve.sizes[0]} to "
             f"{curve.sizes[-1]} in all, {max(curve.draws)} heads at most sizes) and tested on pictures of none of "
-            "them. The error is taken to follow an inverse power law with a floor; all such laws that agree with the "
-            "measured curve are kept, with their weights, and beyond it each is followed for none to twice the way it "
-            "promises. "
-            "The band holds 90 % of them. What a class is worth: the rise of the calibrated log-loss when half of its "
-            "pictures are left out, the change of the class frequencies put right. Settings are not chosen anew, so a "
-            "larger network or a dearer head that pays only with more pictures is not foreseen."
+            "them. The error is taken to follow an inverse power law with a floor; all such laws that agree with "
+            "the measured curve are kept, with their weights, and beyond it each is followed for none to twice "
+            "the way it promises. The band holds 90 % of them. What a class is worth: the rise of the calibrated "
+            "log-loss when half of its pictures are left out, the change of the class frequencies put right. "
+            "Settings are not chosen anew, so a larger network or a dearer head that pays only with more pictures"
+            " is not foreseen."
         ),
     )
 

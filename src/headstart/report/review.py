@@ -18,11 +18,16 @@ Show = Callable[[int, str], Thumbnail]
 """Position of a picture and the words under it → the picture, small."""
 
 
-def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN) -> tuple[Section, ...]:
-    """The sections, each left out where there is nothing to say; ``most`` suspicious pictures are shown."""
-    parts = [_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show), _folder(findings)]
+def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN, folder: bool = True) -> tuple[Section, ...]:
+    """The sections, each left out where there is nothing to say.
+
+    ``most`` suspicious pictures are shown; the whole list is expected in review.csv beside the page. ``folder`` is
+    False on a page that says elsewhere what the audit found.
+    """
+    parts = [_suspects(findings, show, most), _shortcuts(findings), _poor(findings, show)]
     if findings.alarms:  # then nothing else matters as much
         parts.insert(0, parts.pop(1))
+    parts.append(_folder(findings) if folder else None)
     return tuple(part for part in parts if part is not None)
 
 
@@ -138,11 +143,9 @@ def _shortcuts(findings: Findings) -> Section | None:
 
 
 def _poor(findings: Findings, show: Show) -> Section | None:
-    if not findings.poor and not findings.grey:
+    words = findings.showing_little
+    if not words:
         return None
-    words = {one.index: one.why for one in findings.poor}
-    for i in findings.grey:
-        words.setdefault(i, "grey, where the others are in colour")
     shown = [show(i, f"{why}\n{_name(findings, i)}") for i, why in list(words.items())[:MOST_POOR]]
     hidden = len(words) - len(shown)
     return Section(

@@ -141,6 +141,7 @@ class _Run:
         if self.torch_device not in ("cuda", "mps"):
             self.torch_device = "cpu"
         self.trainee.to(self.torch_device)
+        self.trainee.start = self.trainee.state()
         self.k = len(self.images.classes)
         self.maps = PhaseMaps(
             backbone=self.backbone,

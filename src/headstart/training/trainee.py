@@ -177,7 +177,8 @@ class Trainee:
             raise OptionError("plan of fine-tuning for this network", problems)
         self.plan, self.splits = plan, tuple(splits)
         self._changing = sorted({name for one in splits for name in self._state_names(one)})
-        self.start = self.state()
+        self.start: State = {}
+        """The tensors before any training; filled in by who trains: where only shapes are asked there are none."""
 
     def summary(self, phase: int) -> Summary:
         """Counts for the phase at position ``phase`` of the plan."""

@@ -94,6 +94,14 @@ class Findings:
         """Facts that give the class away."""
         return tuple(one for one in self.shortcuts if one.alarm)
 
+    @property
+    def showing_little(self) -> dict[int, str]:
+        """Position → why, in words, of every poor or grey picture."""
+        words = {one.index: one.why for one in self.poor}
+        for i in self.grey:
+            words.setdefault(i, "grey, where the others are in colour")
+        return words
+
     def lines(self) -> list[str]:
         """Plain sentences for people, the most serious first."""
         lines = [describe(one, self.images.classes) for one in self.alarms]

@@ -62,15 +62,15 @@ def write_review(path: Path, findings: Findings) -> None:
     """Write every picture to be looked at, most suspicious first, with an empty column for the decision."""
     images = findings.images
     rows = {one.index: (list(one.why), one.suggested) for one in findings.suspects}
-    for poor in findings.poor:
-        why, _ = rows.setdefault(poor.index, ([], ""))
-        if poor.why not in why:
-            why.append(poor.why)
+    for i, why in findings.showing_little.items():
+        said, _ = rows.setdefault(i, ([], ""))
+        if why not in said:
+            said.append(why)
     table = [
         (_path(images, i), images.classes[images.y[i]], "; ".join(why), suggested, "")
         for i, (why, suggested) in rows.items()
     ]
-    _write(path, COLUMNS, table)
+    _write(path, COLUMNS, table, encoding="utf-8-sig")  # by its mark spreadsheets know the encoding
 
 
 def apply(images: ImageSet, review: Path, table: Path) -> Applied:
@@ -107,7 +107,7 @@ def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
             todo="give the review.csv that `headstart check` wrote, with the decisions filled in",
         )
         raise DataError(f"review {display(review)}", [problem])
-    position = {_path(images, i): i for i in range(len(images))}
+    position = {_path(images, i).strip(): i for i in range(len(images))}
     faults: dict[str, list[str]] = defaultdict(list)
     decided: dict[int, str | None] = {}
     seen: dict[int, int] = {}
@@ -152,11 +152,11 @@ def _path(images: ImageSet, i: int) -> str:
     return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else str(path)
 
 
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], encoding: str = "utf-8") -> None:
     """Whole or not at all; names that are no UTF-8 pass through as they are."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with unfinished.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with unfinished.open("w", encoding=encoding, errors="surrogateescape", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(columns)
             writer.writerows(rows)

@@ -1,26 +1,16 @@
 """What more pictures would bring: accuracy over the number of pictures, and where the curve goes from there.
 
 The chosen head is fitted again on nested parts of the pictures, a half, a quarter, an eighth of each class, and tested
-on pictures of none of them (cross-validation, several draws). Its error is then described by an inverse power law with
-a floor, ``e(m) = E · (f + (1 − f) · (m / M)^−c)``, the form that learning curves have been found to follow (Viering and
-Loog, "The shape of learning curves: a review", 2022). E is the error at M, the largest part; f the share of it that no
-number of pictures removes; c how fast the rest goes.
-
-All triples (E, f, c) that agree with the measured curve are kept, each with its posterior weight, and every forecast is
-an interval of what they say. So where the curve is known badly, as it is when only three mistakes are left to count,
-the interval is wide. What is measured twice on the same pictures is compared picture by picture: the level E is as
-certain as a share of n pictures, the shape (f, c) follows from the covariance of the errors at the different sizes.
-
-No curve says of itself how long it will go on falling: heads on well separated classes fall steeply and then not at
-all, heads on small defects slowly and then faster. So beyond M each curve goes u times the way that it promises (on the
-logarithm of the error), with u anything from 0 to 2. ``benchmarks/learning_curve.py`` measures what that is worth.
+on pictures of none of them (cross-validation, several draws). `headstart.trust.power_law` says how it goes on. Then
+half of one class at a time is left out: the class whose pictures are missed most is the one to photograph next.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -31,15 +21,13 @@ from headstart.evaluation.intervals import Estimate, Size, Units
 from headstart.images.splits import folds
 from headstart.training.heads import Family, fit_family
 from headstart.training.logistic import Axes, principal_axes
+from headstart.trust.power_law import equally_likely
 
 FORECAST_LEVEL = 0.90
 MOST_SIZES = 6
 SMALLEST_PER_CLASS = 3
 DRAWS = 3
 MOST_CLASSES = 10  # whose pictures are halved one class at a time
-FASTEST = 1.5  # power beyond which no curve of a frozen network's head has been seen to fall
-TRUST = 2.0  # times the promised way that a curve may go at most
-MISFIT = 0.2  # of the logarithm of an error that the power law may miss, whatever the pictures say
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -214,17 +202,13 @@ def learning_curve(
         if share == 1.0:
             whole = logits[0]
     errors = np.array(wrong)  # (sizes, n)
-    hits = 1 - errors
-    measured = tuple(
-        units.share(float(row.mean()), (row - row.mean()) / n, [Size(n, units.count)], n=n) for row in hits
-    )
     return LearningCurve(
         n=total or n,
         sizes=tuple(sizes),
-        measured=measured,
+        measured=tuple(_share(1 - row, units) for row in errors),
         draws=tuple(len(splits) * (1 if share == 1.0 else DRAWS) for share in shares),
         needs=_needs(axes, pictures, recipe, units, places, tests, whole),
-        posterior=_posterior(errors, np.array(sizes, dtype=np.float64), units, rng),
+        posterior=equally_likely(errors, np.array(sizes, dtype=np.float64), units, rng),
     )
 
 
@@ -286,8 +270,7 @@ def _logits(
     )
     if shift is not None:
         b = b + shift
-    folds_ = len({id(test) for test in tests})
-    draws = len(tests) // folds_
+    draws = sum(map(len, tests)) // n  # every draw tests each picture once
     logits = np.empty((draws, n, k))
     for head, test in enumerate(tests):
         logits[head % draws, test] = axes.Z[test] @ W[head] + b[head]
@@ -315,24 +298,21 @@ def _needs(
     looked_at = [int(c) for c in order[:MOST_CLASSES] if groups_of[c] >= 2 * SMALLEST_PER_CLASS]
     found: list[tuple[ClassNeed, Floats]] = []
     for c in looked_at:
-        rows = np.array([(place <= 1) & ~((y == c) & (place > 0.5)) for place in places])
-        kept = np.array(
-            [[max(row[y == c].sum(), 1), (place[y == c] <= 1).sum()] for row, place in zip(rows, places, strict=True)]
-        )
+        in_class = y == c
+        all_of_it = np.array([(place <= 1) & in_class for place in places])
+        rows = np.array([(place <= 1) & ~(in_class & (place > 0.5)) for place in places])
+        counts, left = all_of_it.sum(axis=1), np.maximum((rows & in_class).sum(axis=1), 1)
         shift = np.zeros((len(rows), len(pictures.classes)))
         if recipe.family != "nearest mean" and not recipe.balanced:
-            shift[:, c] = np.log(kept[:, 1] / kept[:, 0])
+            shift[:, c] = np.log(counts / left)
         logits = _logits(axes, pictures, recipe, rows, tests, shift)
         rise = np.mean([_losses(one, y) for one in logits], axis=0) - losses
-        removed = float((kept[:, 1] - kept[:, 0]).mean())
-        error = 1.96 * math.sqrt(units.variance((rise - rise.mean()) / n))
-        right = (whole.argmax(axis=1) == y)[y == c].astype(np.float64)
-        mine = Units.of(len(right), pictures.groups[y == c])
+        removed, error = float((counts - left).mean()), 1.96 * math.sqrt(units.variance((rise - rise.mean()) / n))
         need = ClassNeed(
             name=pictures.classes[c],
-            pictures=int((y == c).sum()),
-            recall=mine.share(
-                float(right.mean()), (right - right.mean()) / len(right), [Size(len(right), mine.count)], n=len(right)
+            pictures=int(in_class.sum()),
+            recall=_share(
+                whole.argmax(axis=1)[in_class] == c, Units.of(int(in_class.sum()), pictures.groups[in_class])
             ),
             rise=float(rise.mean()),
             low=float(rise.mean()) - error,
@@ -343,6 +323,12 @@ def _needs(
     return _ranked(found, units)
 
 
+def _share(hits: NDArray[Any], units: Units) -> Estimate:
+    """Mean of (n,) values in [0, 1]."""
+    n, value = len(hits), float(hits.mean())
+    return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
+
+
 def _losses(logits: Floats, y: Index) -> Floats:
     """Log-loss of each picture, calibrated: a head fitted on less is less sure, and that is not what is asked."""
     proba = softmax(logits, fit_temperature(logits, y))
@@ -351,61 +337,13 @@ def _losses(logits: Floats, y: Index) -> Floats:
 
 def _ranked(found: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassNeed, ...]:
     """Most worth per picture first; the first stands out if it can be told from the mean of the others."""
-    from dataclasses import replace
-
     found.sort(key=lambda pair: -pair[0].per_hundred)
     needs = [need for need, _ in found]
     if len(found) > 1:
         n = len(found[0][1])
         lead = found[0][1] - np.mean([rise for _, rise in found[1:]], axis=0)
         # The first of many is first by luck too: Bonferroni over the classes.
-        from statistics import NormalDist
-
         z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(found)))
         apart = float(lead.mean()) > z * math.sqrt(units.variance((lead - lead.mean()) / n))
         needs[0] = replace(needs[0], stands_out=bool(apart and needs[0].low > 0))
     return tuple(needs)
-
-
-# ---------------------------------------------------------------- the curves that agree with what was measured
-
-
-def _posterior(errors: Floats, sizes: Floats, units: Units, rng: np.random.Generator, samples: int = 2000) -> Floats:
-    """Equally likely (E, f, c, u), (samples, 4), given errors (J, n) of each picture at each size.
-
-    Prior: Jeffreys' for E; f uniform in (0, 1); c uniform in (0, FASTEST). Likelihood: the level is binomial; the
-    logarithms of the errors at smaller sizes, less that at the largest, are normal with the covariance seen over
-    pictures, half a mistake added so that none seen is not none at all.
-    """
-    n, last = errors.shape[1], float(errors[-1].mean())
-    variance = units.variance((errors[-1] - last) / n)
-    seen = last * (1 - last) / variance if variance > 0 else float(units.count)
-    size = float(n if units.alone else min(n, seen))
-    middle, width = math.asin(math.sqrt((last * size + 0.5) / (size + 1))), 2.5 / math.sqrt(size)
-    angle = np.linspace(max(middle - width, 1e-3), min(middle + width, math.pi / 2), 81)  # E = sin² of a uniform angle
-    f, c = (np.arange(40) + 0.5) / 40, (np.arange(40) + 0.5) / 40 * FASTEST
-
-    level = np.sin(angle) ** 2
-    log_level = size * (last * np.log(level) + (1 - last) * np.log1p(-np.minimum(level, 1 - 1e-12)))
-    log_shape = np.zeros((len(f), len(c)))
-    if len(sizes) > 1:
-        means = errors.mean(axis=1)
-        smooth = means + 0.5 / n
-        influence = (errors - means[:, None]) / (n * smooth[:, None])
-        ratio = influence[:-1] - influence[-1]
-        sums = np.stack([np.bincount(units.codes, weights=row, minlength=units.count) for row in ratio])
-        unseen = 0.25 / (n * smooth) ** 2
-        covariance = sums @ sums.T + np.diag(unseen[:-1]) + unseen[-1]
-        covariance += MISFIT**2 * np.diag(np.log2(sizes[-1] / sizes[:-1]))
-        relative = f[:, None, None] + (1 - f)[:, None, None] * (sizes[:-1] / sizes[-1]) ** -c[:, None]
-        off = np.log(smooth[:-1] / smooth[-1]) - np.log(relative)  # (f, c, J − 1)
-        log_shape = -0.5 * np.einsum("fcj,jk,fck->fc", off, np.linalg.inv(covariance), off)
-    pick = rng.choice(len(level), size=samples, p=_normalised(log_level))
-    shape = rng.choice(log_shape.size, size=samples, p=_normalised(log_shape).ravel())
-    trusted = TRUST * (rng.permutation(samples) + 0.5) / samples
-    return np.column_stack([level[pick], f[shape // len(c)], c[shape % len(c)], trusted])
-
-
-def _normalised(log_weight: Floats) -> Floats:
-    weight = np.exp(log_weight - log_weight.max())
-    return np.asarray(weight / weight.sum())

@@ -84,9 +84,10 @@ def find(facts: Facts, paths: Sequence[Path], y: Ints, groups: Ints, *, seed: in
         groups: (n,); of pictures that belong together the first is taken, since they share their facts.
         seed: of folds and shuffles.
     """
-    first = np.sort(np.unique(groups, return_index=True)[1])
-    counts = Counter(y[first].tolist())
-    use = np.array([i for i in first.tolist() if counts[y[i]] > 1 and facts.pictures[i] is not None], dtype=np.int64)
+    first = np.sort(np.unique(groups, return_index=True)[1]).tolist()
+    readable = [i for i in first if facts.pictures[i] is not None]
+    counts = Counter(y[readable].tolist())
+    use = np.array([i for i in readable if counts[y[i]] > 1], dtype=np.int64)
     labels, y = np.unique(y[use], return_inverse=True)
     columns = {name: X[use] for name, X in _columns(facts, paths).items()}
     columns[NUMBER] = _numbering(columns[NUMBER], y)

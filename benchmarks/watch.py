@@ -1,0 +1,121 @@
+"""Does `watch` alarm when it should, and only then? Are its estimates without labels near the truth?
+
+    python benchmarks/watch.py PHOTOS_TRAIN PHOTOS_SAME PHOTOS_OTHER
+
+PHOTOS_TRAIN and PHOTOS_SAME hold one folder per class, of the same classes; PHOTOS_OTHER pictures of something else.
+A model is trained on the first. The second is looked at as it is (ten random subsets of 200), one class at a time, and
+spoilt in ways a camera or a pipeline may spoil pictures; labels are only used afterwards, to compare.
+
+RESULTS
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart import run
+from headstart.classifier import ImageClassifier
+from headstart.deploy.reference import Reference
+from headstart.images.decode import decode, encode, resample
+from headstart.images.folder import scan
+from headstart.trust.drift import compare
+from headstart.trust.queue import queue
+from headstart.trust.unlabelled import estimate
+from headstart.watch import watch
+
+Pixels = NDArray[np.uint8]
+
+
+def darker(x: Pixels) -> Pixels:
+    return (x * 0.3).astype(np.uint8)
+
+
+def blurred(x: Pixels) -> Pixels:
+    small = resample(x, size=(max(1, x.shape[1] // 8), max(1, x.shape[0] // 8)), interpolation="bilinear")
+    return resample(small, size=(x.shape[1], x.shape[0]))
+
+
+def noisy(x: Pixels) -> Pixels:
+    return np.clip(x + np.random.default_rng(0).normal(0, 40, x.shape), 0, 255).astype(np.uint8)
+
+
+SPOILT: dict[str, tuple[Callable[[Pixels], Pixels], int]] = {
+    "darker, 0.3": (darker, 90),
+    "blurred, 1/8": (blurred, 90),
+    "JPEG quality 5": (lambda x: x, 5),
+    "noise, 40": (noisy, 90),
+}
+
+
+def main() -> None:
+    train, same, other = (Path(argument) for argument in sys.argv[1:4])
+    images = scan(same, for_training=False)
+    truth = {str(path): images.classes[label] for path, label in zip(images.paths, images.y, strict=True)}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "run"
+        run.train(train, folder, ImageClassifier(finetune="never"))
+        found = watch(folder, [same])
+        show("as they are", found, truth)
+        subsets(folder, found, truth)
+        for name in images.classes:
+            show(f"only {name}", watch(folder, [same / name]), truth)
+        for name, (spoil, quality) in SPOILT.items():
+            copies = Path(scratch) / "spoilt"
+            copies.mkdir(exist_ok=True)
+            labels = {}
+            for i, path in enumerate(images.paths):
+                copy = copies / f"{i:05}.jpg"
+                pixels = decode(path, at_least=400)
+                copy.write_bytes(encode(spoil(pixels), format="JPEG", quality=quality))
+                labels[str(copy)] = truth[str(path)]
+            show(name, watch(folder, [copies]), labels)
+        show("other pictures", watch(folder, [other]), {})
+
+
+def show(name: str, found: object, truth: dict[str, str]) -> None:
+    d, a = found.drift, found.accuracy.accuracy  # type: ignore[attr-defined]
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {d.unfamiliar.mean():.2f} estimate {a}"
+    if truth:
+        answers = found.proba.argmax(axis=1)  # type: ignore[attr-defined]
+        right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])  # type: ignore[attr-defined]
+        first = right[found.queue]  # type: ignore[attr-defined]
+        line += f" true {right.mean():.3f} covered {a.low <= right.mean() <= a.high}"
+        line += f" wrong answers in the first {len(first)} to label {int((~first).sum())} of {int((~right).sum())}"
+    print(line, flush=True)
+
+
+def subsets(folder: Path, found: object, truth: dict[str, str]) -> None:
+    """Ten random subsets of 200: alarms, and how often the interval holds the truth."""
+    from headstart.deploy.artifact import Model
+    from headstart.watch import Silent, _answers
+
+    reference = Reference.load(folder)
+    model = Model.load(folder)
+    paths, rows, proba, _ = _answers(model, found.paths, Silent())  # type: ignore[attr-defined]
+    right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
+    levels, covered, hits, random_hits = [], 0, 0, 0.0
+    for seed in range(10):
+        part = np.random.default_rng(seed).choice(len(paths), min(200, len(paths)), replace=False)
+        before = reference.proba.argmax(axis=1)
+        drift = compare(
+            rows[part], reference.rows, answers=proba[part].argmax(1), answers_before=before, num_classes=2, seed=seed
+        )
+        levels.append((drift.level, round(drift.p, 3)))
+        one = estimate(proba[part], reference.judged_proba, reference.judged_y, seed=seed).accuracy
+        covered += one.low <= right[part].mean() <= one.high
+        first = queue(proba[part], rows[part], 24)
+        hits += int((~right[part][first]).sum())
+        random_hits += float((~right[part]).mean() * 24)
+    print(
+        "ten subsets of 200:", levels, f"covered {covered} of 10", f"wrong in queue {hits}, by chance {random_hits:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

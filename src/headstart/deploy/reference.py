@@ -1,0 +1,158 @@
+"""What a run keeps of its training pictures, so that new ones can be held against them later.
+
+::
+
+    training/rows.safetensors   rows `last` of the training pictures, divided by their length, float16 (n, d);
+                                labels (n,); out-of-fold probabilities (n, k); and of the pictures that the quoted
+                                accuracy was measured on, probabilities (m, k) and labels (m,)
+    training/pictures.json      the folder, names relative to it, and hashes of the files
+
+This lies beside the model, not in it: it names the user's files and could tell whether a picture was among them. A
+model directory can be given away without it; `explain` then shows no neighbours, and `watch` needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import ModelError, Problem
+
+FORMAT = 1
+MOST = 20_000
+"""Rows that are kept, drawn at random from more: 50 MB at 1,280 numbers each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Training pictures as a run remembers them; n of them, of k classes."""
+
+    classes: tuple[str, ...]
+    root: Path | None
+    """The folder they were found in."""
+    names: tuple[str, ...]
+    """(n,) paths, relative to ``root`` where they lie below it."""
+    digests: tuple[str, ...]
+    """(n,) SHA-256 of each file."""
+    rows: NDArray[np.float32] = field(repr=False)
+    """(n, d) rows ``last`` of the pretrained network, of length 1."""
+    y: NDArray[np.int64] = field(repr=False)
+    """(n,) labels."""
+    proba: NDArray[np.float32] | None = field(repr=False)
+    """(n, k) probabilities of each, from a head that had not seen it; None where the network was fine-tuned."""
+    judged_proba: NDArray[np.float32] = field(repr=False)
+    """(m, k) probabilities of the pictures that the quoted accuracy was measured on."""
+    judged_y: NDArray[np.int64] = field(repr=False)
+    """(m,) their labels."""
+    judged_on: str
+    """What these are, in words."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def path(self, i: int) -> Path:
+        """Where picture ``i`` was."""
+        return Path(self.names[i]) if self.root is None else self.root / self.names[i]
+
+    def nearest(self, row: NDArray[np.float32], count: int) -> list[tuple[int, float]]:
+        """The pictures most like a row ``last`` (d,), most like it first, with the cosine between them (−1 to 1)."""
+        cosines = self.rows @ unit(row[None])[0]
+        return [(int(i), float(cosines[i])) for i in np.argsort(-cosines, kind="stable")[:count]]
+
+    def save(self, folder: Path) -> None:
+        """Write into ``folder``, the names last: what was cut off is not taken for whole."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "pictures.json").unlink(missing_ok=True)
+        tensors: dict[str, NDArray[Any]] = {
+            "rows": self.rows.astype(np.float16),
+            "y": self.y,
+            "judged_proba": self.judged_proba,
+            "judged_y": self.judged_y,
+        }
+        if self.proba is not None:
+            tensors["proba"] = self.proba
+        save_file(tensors, folder / "rows.safetensors")
+        (folder / "rows.safetensors").chmod(
+            0o644
+        )  # readable like any file, though safetensors writes for its owner only
+        document = {
+            "format": FORMAT,
+            "classes": list(self.classes),
+            "root": None if self.root is None else str(self.root),
+            "names": list(self.names),
+            "digests": list(self.digests),
+            "judged_on": self.judged_on,
+        }
+        unfinished = folder / ".pictures.json.part"
+        unfinished.write_text(json.dumps(document, indent=1), encoding="utf-8")  # ASCII: any file name survives
+        unfinished.replace(folder / "pictures.json")
+
+    @classmethod
+    def load(cls, run: Path) -> Reference:
+        """What a run directory remembers, also given the ``model`` directory in it; raises ModelError if nothing."""
+        from safetensors.numpy import load_file
+
+        folder = find_reference(run)
+        if folder is None:
+            problem = Problem(
+                expected="a run directory with training/pictures.json in it, as `headstart train … -o RUN` writes it",
+                found="none",
+                todo="give the run directory, not a copy of the model alone, or train again",
+            )
+            raise ModelError(f"{run} does not remember its training pictures", [problem])
+        try:
+            document: dict[str, Any] = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
+            found = document["format"]
+            tensors = load_file(folder / "rows.safetensors") if found == FORMAT else {}
+        except Exception as error:  # the file's library raises its own kind, JSON another
+            problem = Problem(expected="readable files", found=str(error), todo="train again")
+            raise ModelError(f"{folder} is damaged", [problem]) from error
+        if found != FORMAT:
+            problem = Problem(expected=f"format {FORMAT}", found=f"format {found}", todo="train again")
+            raise ModelError(f"{folder} was written by another version of headstart", [problem])
+        return cls(
+            classes=tuple(document["classes"]),
+            root=None if document["root"] is None else Path(document["root"]),
+            names=tuple(document["names"]),
+            digests=tuple(document["digests"]),
+            rows=unit(tensors["rows"].astype(np.float32)),
+            y=tensors["y"],
+            proba=tensors.get("proba"),
+            judged_proba=tensors["judged_proba"],
+            judged_y=tensors["judged_y"],
+            judged_on=document["judged_on"],
+        )
+
+
+def find_reference(run: Path) -> Path | None:
+    """Where a run directory, or the one that a model directory lies in, remembers its pictures; None if it does not."""
+    folder = (run.absolute().parent if (run / "model.json").is_file() else run) / "training"
+    return folder if (folder / "pictures.json").is_file() else None
+
+
+def sample(count: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Positions of the pictures that are kept of ``count``: all, or `MOST` at random, in their order."""
+    if count <= MOST:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, MOST, replace=False))
+
+
+def relative_names(paths: Sequence[Path], root: Path | None) -> tuple[str, ...]:
+    """Paths as a reference keeps them: below ``root`` without it, others whole."""
+    return tuple(
+        str(path.relative_to(root)) if root is not None and path.is_relative_to(root) else str(path.absolute())
+        for path in paths
+    )
+
+
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (n, d) divided by their length."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)

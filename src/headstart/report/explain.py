@@ -1,0 +1,259 @@
+"""The page of one explanation: what the answer rests on, whether that holds up, training pictures that are like it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.deploy.explain import HALVES, Explanation
+from headstart.images.decode import encode, resample
+from headstart.images.folder import display
+from headstart.report.figures import ACCENT, MUTED, WIDTH, _axes, _blank, _page_style, _svg
+from headstart.report.page import PlainPage, percent
+from headstart.report.section import Section, Table, Thumbnail
+
+SHOWN = 320
+"""Side of the picture and of its map on the page, in pixels."""
+APART = 16
+LITTLE = 0.05
+"""A fall of the probability below which the answer hardly changes."""
+FOR = np.array([226.0, 84.0, 18.0])
+AGAINST = np.array([38.0, 98.0, 214.0])
+
+METHODS = {
+    "exact": (
+        "The score is the head's, for the class less its strongest rival, before probabilities are made of it. The "
+        "head is linear and reads numbers that were pooled from maps of the picture, so the score splits into a part "
+        "for every place, exactly: means are shared out, a maximum belongs to where it is reached, a standard "
+        "deviation to the squares it is made of. The colour says what the whole picture would score if it were all "
+        "like this place; the mean of that over all places is the score (here {score:.3f}; the parts miss it by "
+        "{miss:.1e}). Of a network that only pools its last map this is the class-activation map of Zhou et al. 2016. "
+        "A place sees its surroundings too: a map of {side} × {side} places is no outline of an object."
+    ),
+    "hiding": (
+        "The score could not be split exactly: {why}. So {pictures} times a random half of the picture was hidden "
+        "under its mean colour, and a ridge regression tells by how much the score of the class less that of its "
+        "strongest rival falls when a place is hidden (Ribeiro et al. 2016; Petsiuk et al. 2018). An estimate, on "
+        "a grid of {side} × {side} places."
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """A training picture like the one that is explained."""
+
+    label: str
+    name: str
+    likeness: float
+    """Cosine between the two rows ``last``."""
+    jpeg: bytes | None
+    """A thumbnail; None if the file is gone or has changed."""
+
+
+def explain_page(
+    found: Explanation, neighbours: Sequence[Neighbour], *, training: int | None, command: str
+) -> PlainPage:
+    """The page.
+
+    Args:
+        found: the explanation.
+        neighbours: the training pictures most like it, most like it first.
+        training: how many training pictures the run knows; None for a model without its run.
+        command: what to type to make the page again.
+    """
+    answer = found.classes[int(found.proba.argmax())]
+    target, rival = found.classes[found.target], found.classes[found.rival]
+    lede = [f"{display(Path(found.path.name))} is “{answer}”, says the model: {percent(float(found.proba.max()))}."]
+    lede.append(verdict(found))
+    return PlainPage(
+        title="What the answer rests on",
+        lede=tuple(lede),
+        sections=(
+            Section(
+                id="map",
+                title=f"What speaks for “{target}”",
+                aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
+                figures=(_side_by_side(found),),
+                method=METHODS[found.method].format(
+                    score=found.score,
+                    miss=abs(found.miss),
+                    side=len(found.evidence),
+                    why=found.why_not_exact,
+                    pictures=2 * HALVES,
+                ),
+            ),
+            _check(found),
+            _neighbours(found, neighbours, training),
+            _answers(found),
+        ),
+        command=command,
+    )
+
+
+def verdict(found: Explanation) -> str:
+    """In plain words whether the map can be believed."""
+    check, target = found.check, found.classes[found.target]
+    what = (
+        f"hiding the {percent(check.share, 0)} of the picture it points at takes “{target}” from "
+        f"{percent(check.before)} to {percent(check.after)}"
+    )
+    regions = f"{len(check.elsewhere)} regions of that size and shape placed elsewhere"
+    if not check.holds:
+        return (
+            f"Read the map with care: {what}, but {check.rank} of {regions} matter as much. "
+            "The answer does not rest on that place alone."
+        )
+    as_much = f"{f'only {check.rank}' if check.rank else 'none'} of {regions} does as much"
+    more = " Still, the answer hardly changes: it rests on more than that place."
+    return f"The map holds up: {what}, and {as_much}." + (more if check.before - check.after < LITTLE else "")
+
+
+def _check(found: Explanation) -> Section:
+    check, target = found.check, found.classes[found.target]
+    elsewhere = float(check.elsewhere.mean())
+    return Section(
+        id="check",
+        title="Does hiding it change the answer?",
+        aside="A map persuades whether it is right or not. This is the test.",
+        sentences=(
+            f"With nothing hidden “{target}” has {percent(check.before)}. With the place hidden that the map points at "
+            f"it has {percent(check.after)}; with as much hidden elsewhere {percent(elsewhere)} on average, "
+            f"{percent(float(check.elsewhere.min()))} at the least.",
+        ),
+        figures=(_curve(found),),
+        thumbnails=(
+            Thumbnail(
+                jpeg=_jpeg(check.hidden), caption=f"hidden where the map points\n{percent(check.after)} “{target}”"
+            ),
+            Thumbnail(jpeg=_jpeg(check.hidden_elsewhere), caption="hidden elsewhere, a typical one"),
+        ),
+        table=Table(
+            about="Probability by how much is hidden",
+            columns=("hidden", "where the map points", "elsewhere, mean"),
+            rows=tuple((percent(s, 0), percent(a), percent(b)) for s, a, b in check.curve),
+            numbers=(0, 1, 2),
+        ),
+        method=(
+            "What is hidden takes the mean colour of the picture, with a soft edge. The same shape is then moved, "
+            f"mirrored and turned at random, {len(check.elsewhere)} times for the share of {percent(check.share, 0)} "
+            f"and 4 times for the others. By score, {check.rank} of the {len(check.elsewhere)} matter at least as "
+            f"much, p = {check.p:.3f}; the map is said to hold at p ≤ 0.05 (deletion, Samek et al. 2017). Where the "
+            "object fills the picture, places elsewhere are part of it as well, and a right map can fail."
+        ),
+    )
+
+
+def _neighbours(found: Explanation, neighbours: Sequence[Neighbour], training: int | None) -> Section:
+    answer = found.classes[int(found.proba.argmax())]
+    if training is None:
+        said = "This is a model without its run directory: it does not know its training pictures, by design."
+        return Section(id="neighbours", title="Training pictures like it", sentences=(said,))
+    same = sum(one.label == answer for one in neighbours)
+    gone = sum(one.jpeg is None for one in neighbours)
+    sentences = [f"Of the {len(neighbours)} training pictures most like it, {same} are “{answer}”."]
+    if gone:
+        sentences.append(f"{gone} of them are not where they were, or have changed: only their names are shown.")
+    return Section(
+        id="neighbours",
+        title="Training pictures like it",
+        aside="Most alike first, as the pretrained network sees them.",
+        sentences=tuple(sentences),
+        thumbnails=tuple(
+            Thumbnail(jpeg=one.jpeg, caption=f"{one.label}\n{one.name}\nlikeness {one.likeness:.2f}")
+            for one in neighbours
+            if one.jpeg is not None
+        ),
+        table=Table(
+            about="Names",
+            columns=("label", "picture", "likeness"),
+            rows=tuple((one.label, one.name, f"{one.likeness:.3f}") for one in neighbours),
+            numbers=(2,),
+        )
+        if gone
+        else None,
+        method=(
+            "Likeness is the cosine between the rows of the pretrained network's last layer, 1 for the same direction, "
+            f"among {training:,} training pictures. The head need not see likeness in the same way."
+        ),
+    )
+
+
+def _answers(found: Explanation) -> Section:
+    order = np.argsort(-found.proba, kind="stable")[:10]
+    return Section(
+        id="answers",
+        title="All answers",
+        table=Table(
+            about="Probabilities of the classes",
+            columns=("class", "probability"),
+            rows=tuple((found.classes[i], percent(float(found.proba[i]))) for i in order),
+            numbers=(1,),
+        ),
+    )
+
+
+# ── drawing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def heat(picture: NDArray[np.uint8], evidence: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The picture (s, s, 3) in grey, under its evidence (g, g): orange for, blue against."""
+    most = float(np.abs(evidence).max()) or 1.0
+    grid = np.rint(127.5 * (1 + evidence / most)).astype(np.uint8)
+    smooth = resample(np.repeat(grid[..., None], 3, axis=2), size=(len(picture),) * 2, interpolation="bilinear")
+    strength = smooth[..., :1].astype(np.float64) / 127.5 - 1
+    grey = np.repeat(picture.mean(axis=2, keepdims=True), 3, axis=2) * 0.75 + 50
+    cover = 0.85 * np.abs(strength) ** 0.7
+    return np.clip(grey * (1 - cover) + np.where(strength > 0, FOR, AGAINST) * cover, 0, 255).astype(np.uint8)
+
+
+def _jpeg(picture: NDArray[np.uint8], side: int = 240) -> bytes:
+    return encode(resample(picture, size=(side, side), interpolation="bicubic"), format="JPEG", quality=85)
+
+
+def _side_by_side(found: Explanation) -> str:
+    width = 2 * SHOWN + APART
+
+    def image(picture: NDArray[np.uint8], left: int) -> str:
+        data = base64.b64encode(_jpeg(picture, 2 * SHOWN)).decode()
+        return f'<image x="{left}" width="{SHOWN}" height="{SHOWN}" href="data:image/jpeg;base64,{data}"/>'
+
+    return (
+        f'<svg role="img" viewBox="0 0 {width} {SHOWN}" width="{width}" height="{SHOWN}">'
+        "<title>The picture as the network sees it, and the same with what speaks for and against</title>"
+        f"{image(found.picture, 0)}{image(heat(found.picture, found.evidence), SHOWN + APART)}</svg>"
+    )
+
+
+@_page_style()
+def _curve(found: Explanation) -> str:
+    """Probability over the share hidden, where the map points and elsewhere."""
+    from matplotlib.ticker import FuncFormatter
+
+    check, height = found.check, 190
+    figure = _blank(WIDTH, height)
+    axes = _axes(figure, left=46, top=14, right=118, bottom=46)
+    shares = [0.0, *(share for share, _, _ in check.curve)]
+    own = [check.before, *(after for _, after, _ in check.curve)]
+    others = [check.before, *(after for _, _, after in check.curve)]
+    axes.plot(shares, others, color=MUTED, linewidth=1.5, marker="o", markersize=4)
+    axes.plot(shares, own, color=ACCENT, linewidth=2, marker="o", markersize=5)
+    axes.set_ylim(0, 1.03)
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_xticks([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    percents = FuncFormatter(lambda value, _: f"{100 * value:.0f}\u202f%")
+    axes.yaxis.set_major_formatter(percents)
+    axes.xaxis.set_major_formatter(percents)
+    axes.set_xlabel("of the picture hidden", labelpad=6)
+    gap = 0.0 if abs(own[-1] - others[-1]) > 0.12 else 0.06
+    up = 1 if others[-1] >= own[-1] else -1
+    middle = (own[-1] + others[-1]) / 2
+    low, high = (own[-1], others[-1]) if not gap else (middle - up * gap, middle + up * gap)
+    axes.annotate("where it points", (shares[-1], low), (8, 0), textcoords="offset points", va="center", color=ACCENT)
+    axes.annotate("elsewhere", (shares[-1], high), (8, 0), textcoords="offset points", va="center", color=MUTED)
+    return _svg(figure, "hiding", "Probability when parts of the picture are hidden")

@@ -1,0 +1,195 @@
+"""The page about new pictures: are they like the training pictures, how many answers are right, what to label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.evaluation.intervals import Estimate
+from headstart.report import figures
+from headstart.report.page import PlainPage, percent
+from headstart.report.section import Section, Table, Thumbnail
+from headstart.trust.drift import ALARM_AUC, ALARM_P, LEAST, Drift
+from headstart.trust.unlabelled import Unlabelled
+
+LEVELS = {
+    "none": "They look like the training pictures: no drift was found.",
+    "slight": "They differ from the training pictures, but not by much.",
+    "drift": "They do not look like the training pictures: this is drift.",
+    "too few": f"They are too few to say whether they look like the training pictures; {LEAST} are needed.",
+}
+
+
+def watch_page(
+    drift: Drift,
+    accuracy: Unlabelled,
+    *,
+    classes: Sequence[str],
+    queue: Sequence[Mapping[str, Any]],
+    thumbnails: Sequence[Thumbnail],
+    known: Sequence[str],
+    left_out: Sequence[tuple[str, str]],
+    judged_on: str,
+    trusted: bool,
+    command: str,
+) -> PlainPage:
+    """The page; ``queue`` holds rows of `watch.Watch.rows`, ``known`` names of pictures trained on."""
+    sections = [
+        _estimate(accuracy, judged_on=judged_on, trusted=trusted, drift=drift),
+        _drift(drift, classes),
+        _queue(queue, thumbnails),
+    ]
+    if known or left_out:
+        sections.append(_remarks(known, left_out))
+    return PlainPage(
+        title=f"{drift.n:,} new pictures",
+        lede=(verdict(drift), claim(accuracy.accuracy, trusted=trusted)),
+        sections=tuple(sections),
+        command=command,
+    )
+
+
+def verdict(drift: Drift) -> str:
+    """In plain words whether the pictures have drifted."""
+    if drift.only_mix:
+        return "The classes come in other shares than in training; pictures of each class look as they did."
+    return LEVELS[drift.level]
+
+
+def claim(accuracy: Estimate, *, trusted: bool) -> str:
+    """In plain words what may be said about the answers."""
+    between = f"between {percent(accuracy.low)} and {percent(accuracy.high)}"
+    if not trusted:
+        return (
+            f"How sure the classifier is suggests {percent(accuracy.value)} right, {between}; with such drift that is "
+            "not to be trusted. Label some of them and measure."
+        )
+    return f"Without any labels, about {percent(accuracy.value)} of the answers are estimated to be right, {between}."
+
+
+def _estimate(accuracy: Unlabelled, *, judged_on: str, trusted: bool, drift: Drift) -> Section:
+    one = accuracy.accuracy
+    known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
+    sentences = [
+        f"On labelled pictures it was right for {percent(accuracy.known)} ({accuracy.m:,} pictures, {judged_on}).",
+    ]
+    if drift.level == "too few":
+        sentences.append("Whether the pictures have drifted could not be told, so this is worth less than it looks.")
+    return Section(
+        id="estimate",
+        title="How many answers are right?",
+        aside="Estimated from how sure the classifier is.",
+        sentences=tuple(sentences),
+        figures=(
+            figures.interval_bar(
+                one,
+                f"{percent(one.low)} to {percent(one.high)}" + ("" if trusted else ", not to be trusted"),
+                known,
+                f"known pictures {percent(accuracy.known)}",
+            ),
+        ),
+        table=Table(
+            about="Three ways to estimate",
+            columns=("estimate", "right", "from", "to"),
+            rows=tuple(
+                (name, percent(each.value), percent(each.low), percent(each.high))
+                for name, each in accuracy.by_method.items()
+            ),
+            numbers=(1, 2, 3),
+        ),
+        method=(
+            "Average confidence is the mean probability of the answers. The difference of confidences takes the fall "
+            "of that mean from the known accuracy (Guillory et al. 2021). Thresholded confidence counts answers above "
+            "the probability that as many known answers exceed as were right (Garg et al. 2022). Quoted is the median; "
+            "the interval reaches over all three, each simulated 2,000 times with the known pictures drawn anew. All "
+            "assume that a probability means what it meant: if labels are given by another rule now, or the pictures "
+            "are of something else, all three can be far off, and no look at the pictures can tell. Only labels can."
+        ),
+    )
+
+
+def _drift(drift: Drift, classes: Sequence[str]) -> Section:
+    unfamiliar = int(drift.unfamiliar.sum())
+    sentences = []
+    if drift.level != "too few":
+        sentences.append(
+            f"Asked which of two pictures is the new one, a classifier picks the right one in {percent(drift.auc, 0)} "
+            "of the cases; 50\u202f% is guessing."
+        )
+    sentences.append(
+        f"{unfamiliar:,} of {drift.n:,} are farther from every training picture than 99\u202f% of the training "
+        "pictures are from each other; 1 in 100 is to be expected."
+    )
+    order = sorted(range(len(classes)), key=lambda i: -abs(drift.mix[i] - drift.mix_before[i]))
+    return Section(
+        id="drift",
+        title="Are they like the training pictures?",
+        aside="As the pretrained network sees them.",
+        sentences=tuple(sentences),
+        table=Table(
+            about="Share of each answer",
+            columns=("answer", "training", "new"),
+            rows=tuple((classes[i], percent(drift.mix_before[i]), percent(drift.mix[i])) for i in order),
+            numbers=(1, 2),
+        ),
+        method=(
+            f"Kernel two-sample test (Gretton et al. 2012) on rows of the last layer, at most 1,500 pictures a side, "
+            f"999 shuffles: p = {drift.p:.3f}"
+            + (f"; within the same answers p = {drift.p_within:.3f}" if drift.p_within is not None else "")
+            + f"; area under the ROC curve of a classifier of new against training pictures {drift.auc:.3f}, out of "
+            f"fold. Drift is said at p < {ALARM_P} and an area of {ALARM_AUC} or more, unless only the mix of answers "
+            "differs; both were fixed in advance. Pictures of one burst count as many, though they are one: then p is "
+            "too small."
+        ),
+    )
+
+
+def _queue(queue: Sequence[Mapping[str, Any]], thumbnails: Sequence[Thumbnail]) -> Section:
+    return Section(
+        id="queue",
+        title="Worth a label next",
+        aside="Fill in the labels in the CSV file, and `headstart train` reads it.",
+        sentences=(f"From these {len(queue)} there is most to learn: unsure answers, no two of them alike.",),
+        thumbnails=tuple(thumbnails),
+        table=Table(
+            about="The queue",
+            columns=("", "picture", "answer", "probability", "lead", "unfamiliar"),
+            rows=tuple(
+                (
+                    str(place),
+                    str(row["path"]),
+                    str(row["answer"]),
+                    percent(row["probability"]),
+                    percent(row["margin"]),
+                    "yes" if row["unfamiliar"] else "",
+                )
+                for place, row in enumerate(queue, start=1)
+            ),
+            numbers=(0, 3, 4),
+        ),
+        method=(
+            "Each time the picture with the largest (1 − lead) · distance² is taken: the lead is that of the most "
+            "probable answer over the second, the distance that to the nearest picture already taken, on rows of the "
+            "last layer (a core-set of what is uncertain; Sener and Savarese 2018, Ash et al. 2020)."
+        ),
+    )
+
+
+def _remarks(known: Sequence[str], left_out: Sequence[tuple[str, str]]) -> Section:
+    sentences = []
+    if known:
+        sentences.append(
+            f"{len(known):,} are byte for byte pictures it was trained on, which flatters everything above."
+        )
+    if left_out:
+        sentences.append(f"{len(left_out):,} could not be read and are left out.")
+    return Section(
+        id="remarks",
+        title="To be known",
+        sentences=tuple(sentences),
+        table=Table(
+            about="Which ones",
+            columns=("picture", "why"),
+            rows=(*((name, "a training picture") for name in known), *left_out),
+        ),
+    )
