@@ -7,8 +7,8 @@ pair of which neither was planted; the pairs are listed, for data sets do hold c
 
     python benchmarks/planted_duplicates.py FOLDER [--pictures 100] [--seed 0]
 
-Expected, with planted pictures that no threshold was set on (--seed 11). The thresholds were set on the planted copies of
-ants and bees with seed 0, and looked at with seeds 1 and 2 on the other two sets, which led to finer colours and to
+Expected, with planted pictures that no threshold was set on (--seed 11). The thresholds were set on the planted copies
+of ants and bees with seed 0, and looked at with seeds 1 and 2 on the other two sets, which led to finer colours and to
 coarse pixels naming candidates too. Exact, resized, recompressed and mirrored copies are found 100 of 100 times each.
 
     set                                      cropped  all round  all at once  false alarms
