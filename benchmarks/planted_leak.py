@@ -11,7 +11,15 @@ into training under another name: half of them the same bytes, half recompressed
 
     python benchmarks/planted_leak.py FOLDER [--draws 20] [--train 400] [--test 200] [--seed 0]
 
-EXPECTED
+Expected with the options named: every copy left out, and the interval true in 19 or 20 of 20 draws.
+
+    set                          options                   left out     true flattery, points   holds own, average
+    fabric                                               400 of 400   +1.20 (−3.50 to +3.50)         19, 20 of 20
+    ants and bees   --train 200 --test 150               300 of 300   +0.60 (−0.67 to +2.00)         19, 20 of 20
+    cats and dogs                                        400 of 400   +0.00 (−0.50 to +0.50)         20, 20 of 20
+
+In the two draws that are missed, the copies changed which head was chosen, while the report keeps the choice fixed.
+In cats and dogs one more picture is left out, once: the data hold one photograph twice, and it fell into both splits.
 """
 
 from __future__ import annotations
