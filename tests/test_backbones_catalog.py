@@ -85,3 +85,8 @@ def test_a_description_says_what_works_and_how_to_get_the_rest() -> None:
     described = catalog.describe(elsewhere)
     assert (described["ready"], described["source"]) == (False, "hub timm/nowhere.to_be_found")
     assert described["install"] == "headstart backbones fetch other"
+
+
+@pytest.mark.parametrize(("own", "worth_trying"), [(224, (224, 384)), (160, (160, 288)), (384, (384,))])
+def test_a_larger_size_is_worth_trying_where_the_own_is_small(own: int, worth_trying: tuple[int, ...]) -> None:
+    assert replace(catalog.get("efficientnet_lite0"), input_size=own).sizes == worth_trying

@@ -250,7 +250,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def options(self) -> ProbeOptions:
         """What may be tried. Raises OptionError with everything that is wrong with the parameters."""
-        sizes = tuple(sorted(self.sizes)) if self.sizes else default_sizes(catalog.get(self.backbone).input_size)
+        sizes = tuple(sorted(self.sizes)) if self.sizes else catalog.get(self.backbone).sizes
         problems = []
         if sizes[0] < 32:
             problems.append(Problem(expected="sizes of 32 pixels or more", found=str(sizes[0]), todo="raise it"))
@@ -383,12 +383,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             groups=groups,
         )
         return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)
-
-
-def default_sizes(input_size: int) -> tuple[int, ...]:
-    """The backbone's own input size and, unless that is large already, one about 12/7 as large: 224 and 384."""
-    larger = round(input_size * 12 / 7 / 32) * 32
-    return (input_size,) if input_size > 288 else (input_size, larger)
 
 
 def _images(

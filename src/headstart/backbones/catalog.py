@@ -66,6 +66,12 @@ class Backbone:
     source: Bundled | Hub | None
     """None: nothing published, so only a weights file or random weights will do."""
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Sides worth trying: its own and, unless that is large already, one about 12/7 as large: 224 and 384."""
+        larger = round(self.input_size * 12 / 7 / 32) * 32
+        return (self.input_size,) if self.input_size > 288 else (self.input_size, larger)
+
 
 def _lite(
     variant: int, *, size: int, crop_pct: float, parameters: int, top1: float, install: str, sha256: str
