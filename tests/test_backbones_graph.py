@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -226,3 +227,17 @@ def test_converting_attempts_no_connection(tmp_path: Path, first: str) -> None:
     )
     assert done.stdout.strip() == "attempts:", done.stderr
     assert first == "openvino" or not (tmp_path / "intel").exists()
+
+
+def test_an_interruption_waits_until_the_converter_is_done() -> None:
+    steps = []
+
+    def interrupted() -> None:
+        with graph._interruptions_wait():
+            signal.raise_signal(signal.SIGINT)
+            steps.append("done")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert steps == ["done"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

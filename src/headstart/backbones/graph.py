@@ -8,8 +8,10 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import deque
@@ -105,7 +107,7 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     openvino = import_openvino()
     size = int(identity["size"])
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    with torch.inference_mode(), warnings.catch_warnings():
+    with _interruptions_wait(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated in torch, but is how OpenVINO reads a module
         # Tracing again to compare would take as long as the rest; parity is measured on pictures instead.
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
@@ -131,6 +133,22 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
         "parity": {},
     }
     _write_json(folder / "graph.json", description)
+
+
+@contextlib.contextmanager
+def _interruptions_wait() -> Iterator[None]:
+    """Keep Ctrl-C until the block is left: the converter would take it for an operation that it does not know."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            raise KeyboardInterrupt
 
 
 def _sweep(graphs: Path) -> None:

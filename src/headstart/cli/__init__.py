@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import os
+import sys
+from typing import Any, NoReturn
 
 from headstart.cli import backbones, check, classify, compare, explain, machine, recipes, replay, watch
 from headstart.cli.app import app, interrupted
@@ -26,6 +28,14 @@ def main() -> NoReturn:
     """Entry point of the ``headstart`` command."""
     try:
         app()
+        code: Any = 0
     except KeyboardInterrupt:  # before or after a command's own work, such as while modules are still loaded
-        raise SystemExit(interrupted()) from None
-    raise SystemExit(0)
+        code = interrupted()
+    except SystemExit as end:
+        code = end.code
+    if code == 130:
+        # Python would die by the signal if it came while a string was being executed, as dataclasses do.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise SystemExit(code)
