@@ -100,6 +100,6 @@ def test_a_prefix_runs_in_a_runtime_and_stays_as_it_was(device: str, tmp_path: P
         backbone, frozen, {"size": 64, "of": "test"}, cache=tmp_path, device=device, precision="f32"
     )
     (rows,) = runtime.run([pictures])
-    assert rows["map"].shape == (3, int(np.prod(frozen.shape)))
-    np.testing.assert_allclose(rows["map"], expected, atol=1e-4)
+    assert rows["map0"].shape == (3, int(np.prod(frozen.shapes["map0"])))
+    np.testing.assert_allclose(rows["map0"], expected, atol=1e-4)
     assert runtime.widths == frozen.widths

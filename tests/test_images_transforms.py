@@ -69,7 +69,7 @@ def test_any_proportions_any_crop(size: tuple[int, int], mode: str, crop_pct: fl
     source = png(np.full((size[1], size[0], 3), 99, np.uint8))
     geometry = Geometry(size=37, mode=mode, crop_pct=crop_pct)
     assert (load(source, geometry, FEW_SHOT_VIEWS) == 99).all()
-    assert (augmented(source, geometry, seed=1) == 99).all()
+    assert (augmented(source, geometry, [1])[0] == 99).all()
 
 
 def test_file_and_bytes_give_the_same_pixels(tmp_path: Path) -> None:
@@ -93,10 +93,10 @@ def test_large_jpeg_keeps_enough_pixels() -> None:
 
 def test_augmented_is_seeded_and_varies() -> None:
     source, geometry = png(noise(120, 90)), Geometry(size=32)
-    np.testing.assert_array_equal(augmented(source, geometry, 5), augmented(source, geometry, 5))
-    several = {augmented(source, geometry, seed).tobytes() for seed in range(20)}
+    np.testing.assert_array_equal(augmented(source, geometry, [5])[0], augmented(source, geometry, [5])[0])
+    several = {augmented(source, geometry, [seed])[0].tobytes() for seed in range(20)}
     assert len(several) == 20
-    assert augmented(source, geometry, 0).shape == (32, 32, 3)
+    assert augmented(source, geometry, [0])[0].shape == (32, 32, 3)
 
 
 def test_augmented_mirrors_half_and_covers_a_third_to_all() -> None:
@@ -106,7 +106,7 @@ def test_augmented_mirrors_half_and_covers_a_third_to_all() -> None:
     source = png(np.stack([red, green, np.zeros_like(red)], axis=2).astype(np.uint8))
     mirrored, areas = [], []
     for seed in range(200):
-        cut = augmented(source, Geometry(size=16), seed).astype(float)
+        cut = augmented(source, Geometry(size=16), [seed])[0].astype(float)
         across, down = cut[8, 15, 0] - cut[8, 0, 0], cut[15, 8, 1] - cut[0, 8, 1]
         mirrored.append(across < 0)
         areas.append(abs(across) * down / 255**2 * (16 / 15) ** 2)

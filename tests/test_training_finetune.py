@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -287,13 +288,13 @@ def test_runs_that_differ_in_rate_and_batch_share_the_features_of_fresh_views(
         return replace(PLAN, augment=Augment(kind="crop", views="fresh"), phases=(phase,))
 
     seen = []
-    picture = Maps._picture
+    pictures = Maps._views
 
-    def counted(maps: Maps, i: int, view: int) -> Any:
-        seen.append((i, view))
-        return picture(maps, i, view)
+    def counted(maps: Maps, i: int, views: Sequence[int]) -> Any:
+        seen.extend((i, view) for view in views)
+        return pictures(maps, i, views)
 
-    monkeypatch.setattr(Maps, "_picture", counted)
+    monkeypatch.setattr(Maps, "_views", counted)
     tune(photos, tmp_path, plan(1e-3, 4))
     assert len({one for one in seen if one[1] >= 0}) == 2 * 30
     seen.clear()

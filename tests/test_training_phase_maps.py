@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
@@ -14,7 +17,7 @@ from headstart.features.extract import Silent
 from headstart.images.folder import scan
 from headstart.training.phase_maps import PhaseMaps
 from headstart.training.plan import Augment, Phase, Plan
-from headstart.training.prefix import PLAIN
+from headstart.training.prefix import CHECKED, PLAIN, Maps
 from headstart.training.trainee import Trainee
 
 TINY = "test_efficientnet.r160_in1k"
@@ -64,3 +67,31 @@ def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> N
     (computed,) = again.batches([(row, PLAIN) for row in range(10)], [10])
     np.testing.assert_array_equal(from_file.numpy(), computed.numpy())
     assert maps.geometry.size == 32
+
+
+def test_a_head_first_plan_runs_the_network_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    before = Maps._computed
+
+    def counted(maps: Maps, wanted: Sequence[tuple[int, int]], together: Sequence[Maps]) -> Iterator[Any]:
+        computed.append(len(wanted))
+        return before(maps, wanted, together)
+
+    monkeypatch.setattr(Maps, "_computed", counted)
+    maps = maps_of(photos, tmp_path, replace(PLAN, phases=(Phase(train_from="head"), Phase(train_from="blocks.4"))))
+    features = maps.of(0, [])
+    assert max(computed) > CHECKED
+    computed.clear()
+    crossing = maps.of(1, [])
+    assert set(computed) <= {1, 2, 3, CHECKED}
+    split, rows = maps.trainee.splits[1], maps.rows(maps.train)
+    assert split.suffix is not None
+    (x,), (expected,) = (list(one.batches([(row, 0) for row in rows], [len(rows)])) for one in (crossing, features))
+    with torch.inference_mode():
+        torch.testing.assert_close(split.suffix(x), expected, atol=0.02, rtol=0.02)
+
+
+def test_frozen_parts_that_training_changes_are_not_run_before_it(photos: Path, cache: Path) -> None:
+    phases = (Phase(train_from="blocks.3"), Phase(train_from="head"), Phase(train_from="blocks.4"))
+    maps = maps_of(photos, cache, replace(PLAN, phases=phases))
+    assert not maps._frozen

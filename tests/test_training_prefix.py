@@ -15,25 +15,26 @@ from numpy.typing import NDArray
 from headstart.errors import DataError
 from headstart.images.transforms import Geometry
 from headstart.training.plan import Augment
-from headstart.training.prefix import PLAIN, Look, Maps
+from headstart.training.prefix import PLAIN, Look, Maps, Source
 from pictures import write_folder
 
 SHAPE = (3, 4, 4)
 
 
 class Blocks:
-    """A prefix that averages blocks of pixels; counts what it is given."""
+    """A prefix that averages blocks of pixels, and channels of those; counts what it is given."""
 
     name, key, size, batch, parity = "blocks", "blocks-32", 32, 4, 1.0
     notes: tuple[str, ...] = ()
-    widths = {"map": 48}  # noqa: RUF012
+    widths = {"map0": 48, "map1": 3}  # noqa: RUF012
     seen = 0
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[dict[str, NDArray[np.float32]]]:
         for pictures in batches:
             self.seen += len(pictures)
             blocks = pictures.reshape(-1, 4, 8, 4, 8, 3).mean(axis=(2, 4), dtype=np.float32)
-            yield {"map": blocks.transpose(0, 3, 1, 2).reshape(len(pictures), -1)}
+            maps = blocks.transpose(0, 3, 1, 2)
+            yield {"map0": maps.reshape(len(pictures), -1), "map1": maps.mean(axis=(2, 3))}
 
     def save(self, folder: Path) -> None:
         raise NotImplementedError
@@ -47,8 +48,7 @@ def maps(tmp_path: Path) -> Maps:
         paths=paths,
         digests=[hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
         look=Look(geometry=Geometry(size=32), augment=Augment(kind="crop", views=2), seed=0),
-        runtime=Blocks(),
-        shape=SHAPE,
+        source=Source(runtime=Blocks(), shape=SHAPE),
         folder=tmp_path / "maps",
         limit=10**6,
     )
@@ -71,26 +71,66 @@ def test_kept_is_what_is_computed(maps: Maps) -> None:
     assert len({row.numpy().tobytes() for row in kept}) == 18
 
 
+def anew(maps: Maps) -> tuple[Maps, Blocks]:
+    blocks = Blocks()
+    return replace(maps, source=replace(maps.source, runtime=blocks)), blocks
+
+
 def test_what_is_kept_is_not_computed_again(maps: Maps) -> None:
     maps.keep(WANTED)
-    again = replace(maps, runtime=Blocks())
+    again, blocks = anew(maps)
     assert again.keep(WANTED)
-    assert again.runtime is not None
-    assert again.runtime.seen == 4  # type: ignore[attr-defined]  # only those compared
+    assert blocks.seen == 4  # only those compared
     values(again)
-    assert again.runtime.seen == 4  # type: ignore[attr-defined]
+    assert blocks.seen == 4
 
 
 def test_a_run_cut_off_goes_on_from_what_was_said_to_be_there(maps: Maps) -> None:
     maps.keep([(i, PLAIN) for i in range(4)])
-    again = replace(maps, runtime=Blocks())
+    again, blocks = anew(maps)
     again.keep([(i, PLAIN) for i in range(6)])
-    assert again.runtime.seen == 2 + 4  # type: ignore[union-attr]
+    assert blocks.seen == 2 + 4
     for half in maps.folder.rglob("done.bin"):  # rows were written and the word of it was not
         half.unlink()
-    once_more = replace(maps, runtime=Blocks())
+    once_more, blocks = anew(maps)
     once_more.keep([(i, PLAIN) for i in range(6)])
-    assert once_more.runtime.seen == 6 + 4  # type: ignore[union-attr]
+    assert blocks.seen == 6 + 4
+
+
+def test_two_cuts_are_kept_in_one_pass(maps: Maps) -> None:
+    means = replace(maps, source=Source(runtime=Blocks(), shape=(3,), name="map1"))
+    together, blocks = anew(replace(maps, beside=means))
+    assert together.keep(WANTED)
+    assert blocks.seen == len(WANTED) + 4
+    alone, blocks = anew(means)
+    assert alone.keep(WANTED)
+    assert blocks.seen == 4
+    torch.testing.assert_close(values(alone), values(together).mean((2, 3)), atol=1, rtol=0)  # bf16, up to 255
+
+
+def test_what_does_not_fit_beside_is_left_for_later(maps: Maps) -> None:
+    means = replace(maps, source=Source(runtime=Blocks(), shape=(3,), name="map1"))
+    tight = replace(maps, limit=maps._needed([PLAIN, 0, 1]), beside=means)
+    assert tight.keep(WANTED)
+    alone, blocks = anew(means)
+    assert alone.keep(WANTED)
+    assert blocks.seen == len(WANTED) + 4
+
+
+def test_views_of_a_picture_are_decoded_together(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[int]] = []
+    pixels = Look.pixels
+
+    def noted(look: Look, data: bytes, digest: str, views: list[int]) -> list[NDArray[np.uint8]]:
+        asked.append(views)
+        return pixels(look, data, digest, views)
+
+    monkeypatch.setattr(Look, "pixels", noted)
+    wanted = [(0, PLAIN), (0, 0), (0, 1), (1, 1)]
+    together = torch.cat(list(maps.batches(wanted, [4])))
+    assert sorted(asked) == [[PLAIN], [0, 1], [1]]
+    one_by_one = torch.cat([x for one in wanted for x in maps.batches([one], [1])])
+    assert torch.equal(together, one_by_one)
 
 
 def test_damaged_maps_are_noticed_and_made_again(maps: Maps) -> None:
@@ -120,7 +160,7 @@ def test_old_maps_make_room(maps: Maps) -> None:
 
 
 def test_without_a_prefix_the_pictures_themselves(maps: Maps) -> None:
-    pictures = replace(maps, runtime=None, shape=(32, 32, 3))
+    pictures = replace(maps, source=Source(runtime=None, shape=(32, 32, 3)))
     computed = values(pictures)
     assert computed.dtype == torch.uint8
     assert pictures.keep(WANTED)

@@ -151,7 +151,7 @@ def _varied(recipe: Recipe, backbone: Backbone, images: ImageSet, i: int) -> lis
         crop_pct=plan.crop_pct or backbone.crop_pct,
         interpolation=plan.interpolation or backbone.interpolation,
     )
-    return [vary(images.paths[i], geometry, augment.kind, k, area=augment.area, turn=augment.turn) for k in range(9)]
+    return vary(images.paths[i], geometry, augment.kind, range(9), area=augment.area, turn=augment.turn)
 
 
 def _answers(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> tuple[Thumbnail, ...]:

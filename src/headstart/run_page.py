@@ -48,7 +48,7 @@ def content(
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
         augmented=gallery.views(
-            [augmented(images.paths[nine[0]], geometry, seed) for seed in range(9)],
+            augmented(images.paths[nine[0]], geometry, range(9)),
             caption=images.classes[images.y[nine[0]]],
         ),
         mistakes=gallery.mistakes(images, measured[0].index, measured[0].proba),

@@ -154,7 +154,7 @@ class TorchRuntime:
         if graph.available():
             graph.write(frozen, self._identity, folder)
             return
-        if isinstance(frozen, TunedNetwork):
+        if not isinstance(frozen, network.FrozenNetwork):
             raise MissingPackageError("openvino", "saving a fine-tuned network", "pip install openvino")
         from safetensors.torch import save_file
 

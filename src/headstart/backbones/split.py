@@ -120,20 +120,32 @@ def _parameters(model: nn.Module, nodes: Sequence[fx.Node]) -> set[str]:
 
 
 class FrozenPrefix(nn.Module):
-    """Pictures in, the map that crosses a cut out: uint8 (n, s, s, 3) → float32 (n, numbers of the map).
+    """Pictures in, the maps that cross one or more cuts out: uint8 (n, s, s, 3) → float32 (n, numbers of a map) each.
 
-    Holds a copy of the prefix: what is trained later does not change it.
+    Holds copies: what is trained later does not change it.
+
+    Args:
+        backbone: whose normalisation applies.
+        parts: the network up to the first cut, from there to the next, and so on.
+        size: side in pixels of the pictures.
     """
 
-    def __init__(self, backbone: Backbone, prefix: nn.Module, *, size: int) -> None:
+    def __init__(self, backbone: Backbone, *parts: nn.Module, size: int) -> None:
         super().__init__()
         self.normalise = network.Normalise(backbone)
-        self.model = copy.deepcopy(prefix).cpu().eval().requires_grad_(False)
+        self.parts = nn.ModuleList(copy.deepcopy(part).cpu().eval().requires_grad_(False) for part in parts)
         with torch.inference_mode():
-            crossing = self.model(self.normalise(torch.zeros(1, size, size, 3, dtype=torch.uint8)))
-        self.shape = tuple(crossing.shape[1:])
-        self.widths = {"map": math.prod(self.shape)}
+            maps = self._maps(torch.zeros(1, size, size, 3, dtype=torch.uint8))
+        self.shapes = {f"map{number}": tuple(one.shape[1:]) for number, one in enumerate(maps)}
+        self.widths = {name: math.prod(shape) for name, shape in self.shapes.items()}
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor]:
-        """The map of a batch of decoded pictures, each flattened to a row."""
-        return (self.model(self.normalise(pictures)).flatten(1),)
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """The maps of a batch of decoded pictures, each flattened to a row."""
+        return tuple(one.flatten(1) for one in self._maps(pictures))
+
+    def _maps(self, pictures: Tensor) -> list[Tensor]:
+        x, maps = self.normalise(pictures), []
+        for part in self.parts:
+            x = part(x)
+            maps.append(x)
+        return maps

@@ -6,7 +6,7 @@ Pixels stay uint8 here: each network normalises inside its own graph.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -111,9 +111,11 @@ def load(source: Path | bytes, geometry: Geometry, views: Sequence[View] = (View
 
 
 def augmented(
-    source: Path | bytes, geometry: Geometry, seed: int, *, area: tuple[float, float] = _CROP_AREA
-) -> NDArray[np.uint8]:
-    """Take a random resized crop, mirrored in half of the cases: ``(size, size, 3)`` RGB. Same seed, same pixels.
+    source: Path | bytes, geometry: Geometry, seeds: Iterable[int], *, area: tuple[float, float] = _CROP_AREA
+) -> list[NDArray[np.uint8]]:
+    """A random resized crop for each seed, mirrored in half of the cases: ``(size, size, 3)`` RGB.
+
+    Same seed, same pixels; the picture is decoded once.
 
     The crop is torchvision's ``RandomResizedCrop`` (Szegedy et al. 2015, "Going deeper with convolutions"), with
     a share of the picture between the two of ``area`` and sides of 3:4 to 4:3.
@@ -121,12 +123,15 @@ def augmented(
     Raises:
         UnreadablePictureError: with the reason in plain words.
     """
-    rng = np.random.default_rng(seed)
     # The smallest crop's shorter side is √(area · 3/4) of a square's: decode enough pixels to fill the result.
     smallest = math.sqrt(area[0] * _CROP_RATIO[0])
     picture = Picture.read(source, at_least=math.ceil(geometry.size / smallest))
-    cut = _cut(picture, _random_box(rng, picture.width, picture.height, area), geometry)
-    return cut[:, ::-1].copy() if rng.random() < 0.5 else cut
+    views = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        cut = _cut(picture, _random_box(rng, picture.width, picture.height, area), geometry)
+        views.append(cut[:, ::-1].copy() if rng.random() < 0.5 else cut)
+    return views
 
 
 def window(view: View, geometry: Geometry, width: int, height: int) -> Box:

@@ -231,7 +231,7 @@ class _Run:
         small = options.epochs * len(self.train) < arithmetic.FEWEST
         if self.torch_device != "cpu" or self.precision == "f32" or split.suffix is None or small:
             return "f32"
-        rows = self.maps.rows(self.val)[: arithmetic.MOST]
+        rows = self.maps.rows(self.val)[: min(arithmetic.MOST, options.batch_size)]
         x = next(maps.batches([(row, PLAIN) for row in rows], [len(rows)]))
         y = torch.from_numpy(self.images.y[self.val[: len(rows)]])
         found = arithmetic.measured(self.trainee, snapshot.phase, optimiser, x, y, cache=self.cache)
@@ -385,7 +385,7 @@ class _Run:
             best_epoch=snapshot.best_epoch,
             last_proba=last_proba,
             best_proba=best_proba,
-            runtime=maps.runtime.name if maps.runtime else f"torch f32 {self.torch_device}",
+            runtime=maps.source.runtime.name if maps.source.runtime else f"torch f32 {self.torch_device}",
             notes=tuple(snapshot.notes),
             geometry=self.maps.geometry,
             trainee=self.trainee,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.runtime import Runtime
+from headstart.backbones.split import FrozenPrefix
 from headstart.features.extract import Progress
 from headstart.features.store import size_limit
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
+from headstart.training import lora
 from headstart.training.plan import Plan
-from headstart.training.prefix import PLAIN, Look, Maps, runtime_for
+from headstart.training.prefix import PLAIN, Look, Maps, Source, sources
 from headstart.training.trainee import Trainee
 
 Index = NDArray[np.int64]
@@ -38,13 +40,21 @@ class PhaseMaps:
     precision: str
     progress: Progress
     _latest: tuple[int, Maps] | None = field(default=None, init=False)
-    _runtimes: dict[int, tuple[Runtime | None, tuple[int, ...]]] = field(default_factory=dict, init=False)
+    _sources: dict[int, Source] = field(default_factory=dict, init=False)
+    _frozen: dict[int, FrozenPrefix] = field(default_factory=dict, init=False)
+    """What phases run in one pass with the one after them, as it is before any training."""
 
     def __post_init__(self) -> None:
         # Sorted by content, so that any two runs on the same pictures find each other's maps.
         together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
         self._pool = np.array(together, dtype=np.int64)
         self._place = {i: row for row, i in enumerate(together)}
+        for phase, (one, after) in enumerate(pairwise(self.trainee.splits)):
+            if one.suffix is not None or not self._views_stay:
+                break
+            if after.prefix is not None and after.suffix is not None:
+                parts = lora.merged(after.prefix), lora.merged(after.suffix)
+                self._frozen[phase] = FrozenPrefix(self.backbone, *parts, size=self.plan.size)
 
     @property
     def geometry(self) -> Geometry:
@@ -71,13 +81,15 @@ class PhaseMaps:
         maps = self.of_files(
             phase, [self.images.paths[i] for i in self._pool], [self.images.digests[i] for i in self._pool], notes
         )
+        if phase in self._frozen:
+            maps.beside = self.of_files(phase + 1, maps.paths, maps.digests, notes)
         maps.keep([(row, PLAIN) for row in self.rows(self.val)], self.progress)
         views = self.plan.augment.views
         if self.plan.augment.kind == "none":
             maps.keep([(row, PLAIN) for row in self.rows(self.train)], self.progress)
         elif views != "fresh":
-            maps.keep([(row, view) for view in range(views) for row in self.rows(self.train)], self.progress)
-        elif maps.runtime is not None and not any(one.patience for one in self.plan.phases[: phase + 1]):
+            maps.keep([(row, view) for row in self.rows(self.train) for view in range(views)], self.progress)
+        elif maps.source.runtime is not None and not any(one.patience for one in self.plan.phases[: phase + 1]):
             # Views are numbered by the epochs they are shown in, so every run with this seed has the same ones.
             first = 1 + sum(one.epochs for one in self.plan.phases[:phase])
             epochs = range(first, first + self.plan.phases[phase].epochs)
@@ -88,27 +100,44 @@ class PhaseMaps:
 
     def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> Maps:
         """The maps of any pictures in a phase."""
-        if phase not in self._runtimes:
-            self._runtimes[phase] = runtime_for(
-                self.backbone,
-                self.trainee.splits[phase],
-                size=self.plan.size,
-                reads=self.plan.head.reads,
-                cache=self.cache,
-                device=self.device,
-                precision=self.precision,
-            )
-        runtime, shape = self._runtimes[phase]
-        notes.extend(note for note in (runtime.notes if runtime else ()) if note not in notes)
+        if phase not in self._sources:
+            self._find_source(phase)
+        source = self._sources[phase]
+        notes.extend(note for note in (source.runtime.notes if source.runtime else ()) if note not in notes)
         return Maps(
             paths=paths,
             digests=digests,
             look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.seed),
-            runtime=runtime,
-            shape=shape,
+            source=source,
             folder=self.cache / "maps",
             limit=size_limit(),
         )
+
+    def _find_source(self, phase: int) -> None:
+        splits, size = self.trainee.splits, self.plan.size
+        prefix = splits[phase].prefix
+        if prefix is None:
+            self._sources[phase] = Source(runtime=None, shape=(size, size, 3))
+            return
+        first = next((one for one in (phase, phase - 1) if one in self._frozen), None)
+        frozen = FrozenPrefix(self.backbone, lora.merged(prefix), size=size) if first is None else self._frozen[first]
+        phases = [phase] if first is None else [first + 1, first]  # the shorter part comes first
+        found = sources(
+            self.backbone,
+            frozen,
+            [splits[one].at for one in phases],
+            reads=self.plan.head.reads,
+            size=size,
+            cache=self.cache,
+            device=self.device,
+            precision=self.precision,
+        )
+        self._sources.update(zip(phases, found, strict=True))
+
+    @property
+    def _views_stay(self) -> bool:
+        """Whether every phase shows the same views."""
+        return self.plan.augment.kind == "none" or self.plan.augment.views != "fresh"
 
     def _view(self, i: int, epoch: int) -> int:
         """Which view of the i-th training picture an epoch shows: a new one, or the fixed ones in turn."""

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,19 +27,21 @@ from torch import Tensor
 
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.graph import digest
+from headstart.backbones.parity import Rows
 from headstart.backbones.runtime import Runtime, prepare_module
-from headstart.backbones.split import FrozenPrefix, Split
+from headstart.backbones.split import FrozenPrefix
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.features.extract import Progress, Silent
 from headstart.images import augment
 from headstart.images.transforms import Geometry
-from headstart.training import lora
 from headstart.training.plan import Augment
 
 PLAIN = -1
 CHECKED = 4
 """How many maps are computed again and compared before they are trained on."""
 _COMMIT_EVERY = 256
+_TOGETHER = 4
+"""The most views that are made of a picture while it is decoded."""
 _IN_MEMORY = 8_000_000
 """Bytes of a view up to which its maps are read into memory: a file each would use up the handles of a process."""
 FRESH_VIEWS, FRESH_BYTES = 100, 500_000_000
@@ -56,12 +59,14 @@ class Look:
     augment: Augment
     seed: int
 
-    def pixels(self, data: bytes, digest: str, view: int) -> NDArray[np.uint8]:
-        """View ``view`` of a picture: (s, s, 3). Raises UnreadablePictureError."""
-        kind = "none" if view == PLAIN else self.augment.kind
-        number = int(hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest()[:16], 16)
+    def pixels(self, data: bytes, digest: str, views: Sequence[int]) -> list[NDArray[np.uint8]]:
+        """The views ``views`` of a picture, each (s, s, 3), all plain or none. Raises UnreadablePictureError."""
+        kind = "none" if PLAIN in views else self.augment.kind
+        numbers = [hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest()[:16] for view in views]
         options = self.augment
-        return augment.vary(data, self.geometry, kind, number, area=options.area, turn=options.turn)
+        return augment.vary(
+            data, self.geometry, kind, [int(number, 16) for number in numbers], area=options.area, turn=options.turn
+        )
 
     def key(self, view: int) -> str:
         """The name of a view's pixels."""
@@ -72,31 +77,50 @@ class Look:
         return f"{self.geometry.key()}-augment{augment.ALGORITHM}-{varied}"
 
 
-def runtime_for(
-    backbone: Backbone, split: Split, *, size: int, reads: str, cache: Path, device: str, precision: str
-) -> tuple[Runtime | None, tuple[int, ...]]:
-    """What runs the frozen part of a split network, and the shape of the map that it gives.
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What gives the maps that are trained on."""
 
-    ``(None, (s, s, 3))`` where nothing is frozen. ``reads`` is the part of the plan that tells one whole trunk from
-    another; the rest is as for `headstart.backbones.runtime.prepare`.
+    runtime: Runtime | None
+    """None: nothing is frozen, the maps are the pictures themselves."""
+    shape: tuple[int, ...]
+    """Of one map, or ``(s, s, 3)``."""
+    name: str = "map0"
+    """Of the map among what the runtime gives."""
+
+    @property
+    def key(self) -> str:
+        """Tells one source from another."""
+        return "pictures" if self.runtime is None else f"{self.runtime.key}-{self.name}"
+
+
+def sources(
+    backbone: Backbone, frozen: FrozenPrefix, cuts: Sequence[int], *, reads: str, size: int, **where: Any
+) -> tuple[Source, ...]:
+    """Everything that the frozen part of a network gives in one pass, a source for each cut.
+
+    Args:
+        backbone: whose network it is.
+        frozen: the part.
+        cuts: where it is cut, as in `headstart.backbones.split.Split.at`.
+        reads: the part of the plan that tells one whole trunk from another.
+        size: side in pixels of the pictures.
+        where: ``cache``, ``device`` and ``precision`` as for `headstart.backbones.runtime.prepare`.
     """
-    if split.prefix is None:
-        return None, (size, size, 3)
-    frozen = FrozenPrefix(backbone, lora.merged(split.prefix), size=size)
     content = hashlib.sha256()
     for name, value in sorted(frozen.state_dict().items()):  # an earlier phase may have trained a part of it
         content.update(name.encode() + value.contiguous().numpy().tobytes())
     identity = {
         "architecture": backbone.architecture,
         "weights": content.hexdigest(),
-        "cut": split.at,
+        "cuts": list(cuts),
         "reads": reads,
         "size": size,
         "timm": importlib.metadata.version("timm"),
         "torch": importlib.metadata.version("torch"),
     }
-    runtime = prepare_module(backbone, frozen, identity, cache=cache, device=device, precision=precision)
-    return runtime, frozen.shape
+    runtime = prepare_module(backbone, frozen, identity, **where)
+    return tuple(Source(runtime=runtime, shape=shape, name=name) for name, shape in frozen.shapes.items())
 
 
 @dataclass(kw_only=True)
@@ -107,22 +131,21 @@ class Maps:
     digests: Sequence[str]
     """SHA-256 of each file; one that has changed since is not used."""
     look: Look
-    runtime: Runtime | None
-    """None: no prefix, the pictures themselves."""
-    shape: tuple[int, ...]
-    """Of one map, or ``(s, s, 3)``."""
+    source: Source
     folder: Path
     """Where files of maps are kept."""
     limit: int
     """The most bytes to keep there."""
     notes: list[str] = field(default_factory=list)
     """What was decided on the way, for people."""
+    beside: Maps | None = None
+    """The same pictures at another cut of the same pass: kept along, while there is room."""
     _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
 
     @property
     def dtype(self) -> type[np.generic]:
         """Of the rows: uint16 holds the bits of a bf16."""
-        return np.uint8 if self.runtime is None else np.uint16
+        return np.uint8 if self.source.runtime is None else np.uint16
 
     def batches(self, wanted: Wanted, sizes: Sequence[int]) -> Iterator[Tensor]:
         """The maps ``wanted``, in order, in batches of ``sizes``: float32 (b, *shape), or uint8 (b, s, s, 3).
@@ -136,7 +159,7 @@ class Maps:
                 yield self._tensor(np.stack([self._kept[view][i] for i, view in wanted[start : start + size]]))
                 start += size
             return
-        rows = self._computed(wanted)
+        rows = (row for (row,) in self._computed(wanted, [self]))
         for size in sizes:
             yield self._tensor(np.stack(list(islice(rows, size))))
 
@@ -150,15 +173,13 @@ class Maps:
             DataError: pictures that cannot be read, all of them.
         """
         views = sorted({view for _, view in wanted})
-        needed = len(self._kept.keys() | views) * len(self.paths) * self._row_bytes
+        needed = self._needed(views)
         if needed > self.limit:
             self.notes.append(
                 f"{needed / 1e9:.1f} GB of maps do not fit in the {self.limit / 1e9:.1f} GB of the cache: they are "
                 "computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
             )
             return False
-        for view in views:
-            self._open(view)
         if not self._kept_soundly(wanted, views, progress):
             return False
         for view in views:
@@ -175,17 +196,23 @@ class Maps:
             FRESH_BYTES, self.limit / 4
         ):
             return False
-        return self.keep([(i, view) for view in views for i in rows], progress)
+        return self.keep([(i, view) for i in rows for view in views], progress)
 
     def _kept_soundly(self, wanted: Wanted, views: Sequence[int], progress: Progress | None) -> bool:
         """Fill the open files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
-        _trim(self.folder, self.limit, used=[self._file(view).parent for view in self._kept])
-        self._fill(wanted, views, progress)
+        together = [self]
+        if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
+            together.append(self.beside)
+        for one in together:
+            for view in views:
+                one._open(view)
+        _trim(self.folder, self.limit, used=[one._file(view).parent for one in together for view in one._kept])
+        self._fill(wanted, views, together, progress)
         if not self._holds(wanted):
             self.notes.append("kept maps were not what the network computes: they were thrown away and made again")
             for view in views:
                 self._done_file(view).unlink(missing_ok=True)
-            self._fill(wanted, views, progress)
+            self._fill(wanted, views, [self], progress)
             if not self._holds(wanted):
                 self.notes.append("this machine does not compute the same maps twice: none are kept")
                 self._kept.clear()
@@ -196,11 +223,14 @@ class Maps:
 
     @property
     def _row_bytes(self) -> int:
-        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+        return int(np.prod(self.source.shape)) * np.dtype(self.dtype).itemsize
+
+    def _needed(self, views: Sequence[int]) -> int:
+        """Bytes of everything that is kept once ``views`` are."""
+        return len(self._kept.keys() | views) * len(self.paths) * self._row_bytes
 
     def _file(self, view: int) -> Path:
-        network = "pictures" if self.runtime is None else self.runtime.key
-        name = digest({"network": network, "look": self.look.key(view), "pictures": list(self.digests)})
+        name = digest({"network": self.source.key, "look": self.look.key(view), "pictures": list(self.digests)})
         return self.folder / name / "maps.bin"
 
     def _done_file(self, view: int) -> Path:
@@ -216,7 +246,7 @@ class Maps:
             with file.open("ab") as stream:
                 stream.truncate(size)
         os.utime(file.parent)
-        self._kept[view] = np.memmap(file, dtype=self.dtype, mode="r+", shape=(len(self.paths), *self.shape))
+        self._kept[view] = np.memmap(file, dtype=self.dtype, mode="r+", shape=(len(self.paths), *self.source.shape))
 
     def _done(self, view: int) -> NDArray[np.bool_]:
         """(n,) whether the row of each picture is in the file."""
@@ -226,17 +256,20 @@ class Maps:
             done = np.zeros(0, np.bool_)
         return done.copy() if len(done) == len(self.paths) else np.zeros(len(self.paths), np.bool_)
 
-    def _fill(self, wanted: Wanted, views: Sequence[int], progress: Progress | None) -> None:
-        done = {view: self._done(view) for view in views}
-        todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
+    def _fill(self, wanted: Wanted, views: Sequence[int], together: Sequence[Maps], progress: Progress | None) -> None:
+        """Write what is missing of ``wanted``, in one pass for all sets of maps in ``together``."""
+        done = [{view: one._done(view) for view in views} for one in together]
+        todo = [(i, view) for i, view in dict.fromkeys(wanted) if not all(flags[view][i] for flags in done)]
         if not todo:
             return
         with (progress or Silent()).stage("frozen part of the network", len(todo)) as advance:
-            for count, ((i, view), row) in enumerate(zip(todo, self._computed(todo), strict=True), start=1):
-                self._kept[view][i] = row
-                done[view][i] = True
+            for count, ((i, view), rows) in enumerate(zip(todo, self._computed(todo, together), strict=True), start=1):
+                for one, flags, row in zip(together, done, rows, strict=True):
+                    one._kept[view][i] = row
+                    flags[view][i] = True
                 if count % _COMMIT_EVERY == 0 or count == len(todo):
-                    self._commit(done)
+                    for one, flags in zip(together, done, strict=True):
+                        one._commit(flags)
                 advance(count)
 
     def _commit(self, done: dict[int, NDArray[np.bool_]]) -> None:
@@ -254,23 +287,28 @@ class Maps:
         places = np.linspace(0, len(wanted) - 1, min(CHECKED, len(wanted))).round().astype(int)
         some = [wanted[int(place)] for place in places]
         return all(
-            np.array_equal(self._kept[view][i], row) for (i, view), row in zip(some, self._computed(some), strict=True)
+            np.array_equal(self._kept[view][i], row)
+            for (i, view), (row,) in zip(some, self._computed(some, [self]), strict=True)
         )
 
     # ── computing ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _computed(self, wanted: Wanted) -> Iterator[NDArray[np.generic]]:
-        """One row (*shape) for each of ``wanted``, in order."""
-        pictures = _in_threads(lambda one: self._picture(*one), wanted, window=64)
-        if self.runtime is None:
-            yield from pictures
+    def _computed(self, wanted: Wanted, together: Sequence[Maps]) -> Iterator[tuple[NDArray[np.generic], ...]]:
+        """For each of ``wanted``, in order, its row in every set of maps in ``together``."""
+        pictures = _in_threads(lambda one: self._views(*one), list(_by_picture(wanted)), window=64 // _TOGETHER)
+        runtime = self.source.runtime
+        if runtime is None:
+            yield from ((picture,) for picture in pictures)
             return
-        size = self.runtime.batch
-        for outputs in self.runtime.run(_stacked(pictures, size)):
-            bits = torch.from_numpy(outputs["map"]).to(torch.bfloat16).view(torch.int16).numpy().view(np.uint16)
-            yield from bits.reshape(-1, *self.shape)
+        for outputs in runtime.run(_stacked(pictures, runtime.batch)):
+            yield from zip(*(one._rounded(outputs) for one in together), strict=True)
 
-    def _picture(self, i: int, view: int) -> NDArray[np.uint8]:
+    def _rounded(self, outputs: Rows) -> NDArray[np.uint16]:
+        """The bits of these maps (n, *shape) as bf16 among what the runtime gave for a batch."""
+        rows = torch.from_numpy(outputs[self.source.name]).to(torch.bfloat16)
+        return rows.view(torch.int16).numpy().view(np.uint16).reshape(-1, *self.source.shape)
+
+    def _views(self, i: int, views: Sequence[int]) -> list[NDArray[np.uint8]]:
         try:
             data = self.paths[i].read_bytes()
         except OSError as error:
@@ -278,12 +316,12 @@ class Maps:
         if hashlib.sha256(data).hexdigest() != self.digests[i]:
             raise UnreadablePictureError(f"{self.paths[i]}: changed while it was being used")
         try:
-            return self.look.pixels(data, self.digests[i], view)
+            return self.look.pixels(data, self.digests[i], views)
         except UnreadablePictureError as error:
             raise UnreadablePictureError(f"{self.paths[i]}: {error.reason}") from error
 
     def _tensor(self, rows: NDArray[np.generic]) -> Tensor:
-        if self.runtime is None:
+        if self.source.runtime is None:
             return torch.from_numpy(rows)
         return torch.from_numpy(rows.view(np.int16)).view(torch.bfloat16).float()
 
@@ -294,33 +332,43 @@ def _stacked(pictures: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArr
         yield np.stack(batch)
 
 
+def _by_picture(wanted: Wanted) -> Iterator[tuple[int, list[int]]]:
+    """Pictures with the views of each that are ``wanted`` in a row, a few at a time: they are decoded together."""
+    for (i, _), same in groupby(wanted, key=lambda one: (one[0], one[1] == PLAIN)):
+        views = [view for _, view in same]
+        for start in range(0, len(views), _TOGETHER):
+            yield i, views[start : start + _TOGETHER]
+
+
 def _in_threads(
-    work: Callable[[tuple[int, int]], NDArray[np.uint8]], wanted: Wanted, *, window: int
+    work: Callable[[tuple[int, list[int]]], list[NDArray[np.uint8]]],
+    wanted: Sequence[tuple[int, list[int]]],
+    *,
+    window: int,
 ) -> Iterator[NDArray[np.uint8]]:
     """``work`` done on each of ``wanted`` by threads, in order; at most ``window`` results wait to be used.
 
     Raises:
         DataError: naming every picture that cannot be read, once the rest has been gone through.
     """
-    waiting: deque[Future[NDArray[np.uint8]]] = deque()
+    waiting: deque[Future[list[NDArray[np.uint8]]]] = deque()
     reasons: list[str] = []
 
-    def oldest() -> NDArray[np.uint8] | None:
+    def oldest() -> list[NDArray[np.uint8]]:
         try:
-            return waiting.popleft().result()
+            views = waiting.popleft().result()
         except UnreadablePictureError as error:
             reasons.append(error.reason)
-            return None
+        return [] if reasons else views
 
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
         try:
             for one in wanted:
                 waiting.append(pool.submit(work, one))
-                if len(waiting) >= window and (picture := oldest()) is not None and not reasons:
-                    yield picture
+                if len(waiting) >= window:
+                    yield from oldest()
             while waiting:
-                if (picture := oldest()) is not None and not reasons:
-                    yield picture
+                yield from oldest()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     if reasons:
