@@ -5,24 +5,35 @@
 
 PHOTOS holds train/ and val/. The original is Keras' transfer-learning tutorial: MobileNetV2 at 160, batches of 32,
 flips and rotations, Adam 1e-4 on the head, then RMSprop 1e-5 from layer 100 up. Its weights do not change how long a
-step takes, so it starts from random ones, which need no download; the second of two epochs of each phase is timed, and
-multiplied. headstart runs the recipe with the bundled trunk at its own epochs, batch and size, from files and an empty
-cache to the trained network: decoding, converting the network, everything. With --views, as many fixed views of each
-picture in place of new ones in every epoch. The two run one after the other; nothing else should run on the machine.
+step takes, so it starts from random ones, which need no download; the epochs after the first of each phase are timed,
+and multiplied. headstart carries out the recipe with the bundled trunk at its own epochs, batch and size, with as many
+fixed views of each picture as ``--views`` says, or new ones in every epoch: from files and an empty cache to trained
+weights, with decoding, converting the network and checkpoints; first the frozen phase alone, then, from an empty cache
+again, both. On neither side are the loading of libraries and what follows training counted. One side runs after the
+other; nothing else should run on the machine.
 
-Expected: @@
+With --views 4 on 2,000 + 500 cats and dogs and 2 AMD Zen 4 cores that compute in bf16: Keras 183 and 388 s, headstart 20.3
+and 152.9 s, 9.0 and 2.5 times as fast; Keras' epochs took from 14 to 41 s from run to run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+
+from headstart import recipes
+from headstart.backbones import catalog
+from headstart.backbones.weights import locate
+from headstart.images.folder import scan
+from headstart.reproduce import on
+from headstart.training.finetune import finetune
 
 ORIGINAL = """
 import json, sys, time
@@ -47,8 +58,8 @@ def epoch(optimiser):
     model.compile(optimizer=optimiser, loss=loss, metrics=["accuracy"])
     model.fit(train, validation_data=val, epochs=1, verbose=0)
     start = time.perf_counter()
-    model.fit(train, validation_data=val, epochs=1, verbose=0)
-    return time.perf_counter() - start
+    model.fit(train, validation_data=val, epochs=3, verbose=0)
+    return (time.perf_counter() - start) / 3
 
 first = epoch(tf.keras.optimizers.Adam(1e-4))
 base.trainable = True
@@ -65,22 +76,21 @@ def original(python: Path, photos: Path) -> list[float]:
     return list(json.loads(done.stdout.splitlines()[-1]))
 
 
-def ours(photos: Path, epochs: int, views: int | None) -> tuple[float, dict[int, float], float]:
-    """Seconds of the whole command, of the epochs of each phase, and the accuracy."""
+def ours(photos: Path, epochs: int, views: int | None, phases: int) -> tuple[float, float]:
+    """Seconds of training as many ``phases``, and accuracy on the validation pictures after the last epoch."""
+    recipe = recipes.get("mobilenetv2-two-phase").with_epochs(epochs)
+    recipe = on(recipe if views is None else recipe.with_views(views), "efficientnet_lite0")
+    plan = replace(recipe.plan, phases=recipe.plan.phases[:phases])
+    backbone = catalog.get(recipe.backbone)
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        words = [sys.executable, "-m", "headstart", "recipes", "run", "mobilenetv2-two-phase", str(photos)]
-        words += ["-o", str(run), "--backbone", "efficientnet_lite0", "--epochs", str(epochs), "--json"]
-        words += ["--views", str(views)] if views else []
+        cache = Path(folder)
         start = time.perf_counter()
-        environment = {**os.environ, "HEADSTART_CACHE": f"{folder}/cache"}
-        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-        whole = time.perf_counter() - start
-        history = json.loads((run / "history.json").read_text(encoding="utf-8"))
-        phases: dict[int, float] = {}
-        for epoch in history["epochs"]:
-            phases[epoch["phase"]] = phases.get(epoch["phase"], 0.0) + epoch["seconds"]
-        return whole, phases, json.loads(done.stdout)["accuracy"]["value"]
+        images = scan(photos)
+        train, val = (np.flatnonzero(images.split == split) for split in ("train", "val"))
+        tuned = finetune(
+            backbone, locate(backbone), images, train, val, plan, cache=cache, checkpoint=cache / "checkpoint"
+        )
+        return time.perf_counter() - start, tuned.history.epochs[-1].val_accuracy
 
 
 def main() -> None:
@@ -95,10 +105,11 @@ def main() -> None:
         f"Keras      frozen phase {first:6.1f} s, both {first + second:6.1f} s   ({options.epochs} epochs each)",
         flush=True,
     )
-    whole, phases, accuracy = ours(options.photos, options.epochs, options.views)
-    frozen = whole - phases[2]  # decoding, converting and saving are counted with the first phase
-    print(f"headstart  frozen phase {frozen:6.1f} s, both {whole:6.1f} s   accuracy {accuracy:.4f}")
-    print(f"{first / frozen:.1f} and {(first + second) / whole:.1f} times as fast")
+    frozen, _ = ours(options.photos, options.epochs, options.views, 1)
+    print(f"headstart  frozen phase {frozen:6.1f} s", flush=True)
+    both, accuracy = ours(options.photos, options.epochs, options.views, 2)
+    print(f"headstart  frozen phase {frozen:6.1f} s, both {both:6.1f} s   validation accuracy {accuracy:.4f}")
+    print(f"{first / frozen:.1f} and {(first + second) / both:.1f} times as fast")
 
 
 if __name__ == "__main__":
