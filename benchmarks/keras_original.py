@@ -12,8 +12,8 @@ weights, with decoding, converting the network and checkpoints; first the frozen
 again, both. On neither side are the loading of libraries and what follows training counted. One side runs after the
 other; nothing else should run on the machine.
 
-With --views 4 on 2,000 + 500 cats and dogs and 2 AMD Zen 4 cores that compute in bf16: Keras 183 and 388 s, headstart 20.3
-and 152.9 s, 9.0 and 2.5 times as fast; Keras' epochs took from 14 to 41 s from run to run.
+With --views 4 on 2,000 + 500 cats and dogs and 2 AMD Zen 4 cores that compute in bf16: Keras 183 and 388 s, headstart
+20.3 and 152.9 s, 9.0 and 2.5 times as fast; Keras' epochs took from 14 to 41 s from run to run.
 """
 
 from __future__ import annotations

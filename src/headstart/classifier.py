@@ -144,36 +144,27 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.timings_["features"] = table.seconds
 
             # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────
-            start = time.monotonic()
-            self.mended_ = mend(find_duplicates(table, options.sizes[0]))
-            table.images = self.images_ = self.mended_.images
-            self.audit_: Audit = audit(self.images_)
-            self.timings_["looking for copies"] = time.monotonic() - start
+            with self._timed("looking for copies"):
+                self.mended_ = mend(find_duplicates(table, options.sizes[0]))
+                table.images = self.images_ = self.mended_.images
+                self.audit_: Audit = audit(self.images_)
 
             # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
-            start = time.monotonic()
-            with table.progress.stage("choosing the head", 1):
+            with self._timed("choosing the head"), table.progress.stage("choosing the head", 1):
                 self.choice_: Choice = choose(table, self._train, options, deadline=deadline)
-            self.timings_["choosing the head"] = time.monotonic() - start
 
             # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
-            start = time.monotonic()
-            self.selection_: Selection = select(
-                table,
-                self._train,
-                self.choice_,
-                options,
-                self._setting(),
-                finetune=self.finetune,
-                deadline=deadline,
-            )
-            if self.selection_.trial:
-                self.timings_["fine-tuning"] = time.monotonic() - start
+            with self._timed("fine-tuning"):
+                found, setting = self.choice_, self._setting()
+                self.selection_: Selection = select(
+                    table, self._train, found, options, setting, finetune=self.finetune, deadline=deadline
+                )
+            if self.selection_.trial is None:
+                del self.timings_["fine-tuning"]
 
             # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
-            start = time.monotonic()
-            caution = self._caution(table, costs)
-            self.timings_["learning when not to answer"] = time.monotonic() - start
+            with self._timed("learning when not to answer"):
+                caution = self._caution(table, costs)
 
         self.model_ = Model(
             classes=self.images_.classes,
@@ -199,8 +190,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """All evaluations there are, the one to be quoted first. Computed at the first call."""
         check_is_fitted(self, "choice_")
         if not hasattr(self, "_measured"):
-            start = time.monotonic()
-            with self.table(progress=progress) as table:
+            with self._timed("evaluation"), self.table(progress=progress) as table:
                 held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
                 if held_out:
                     parts = [self._on_split(table, split) for split in held_out]
@@ -209,7 +199,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 else:
                     parts = [self._out_of_fold(table)]
             self._measured: tuple[Measured, ...] = tuple(parts)
-            self.timings_["evaluation"] = time.monotonic() - start
         return self._measured
 
     def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
@@ -243,6 +232,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return classifier
 
     # ── the parts of the path ───────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        yield
+        self.timings_[stage] = time.monotonic() - start
 
     @property
     def _train(self) -> NDArray[np.int64]:
