@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from headstart.images.decode import moved
 from headstart.images.transforms import Geometry, augmented, load
 
 KINDS = ("none", "crop", "rotate")
@@ -60,8 +60,4 @@ def rotated(picture: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
     # The place in the widened picture that each pixel of the result comes from; rows count downwards.
     left = border + centre - cos * centre + sin * centre
     top = border + centre - sin * centre - cos * centre
-    place = (cos, -sin, left, sin, cos, top)
-    turned = Image.fromarray(wide).transform(
-        (side, side), Image.Transform.AFFINE, place, resample=Image.Resampling.BILINEAR
-    )
-    return np.asarray(turned)
+    return moved(wide, (side, side), (cos, -sin, left, sin, cos, top))

@@ -153,6 +153,16 @@ def resample(
     return Picture(Image.fromarray(image)).resampled(size, box, interpolation)
 
 
+def moved(image: NDArray[np.uint8], size: tuple[int, int], place: tuple[float, ...]) -> NDArray[np.uint8]:
+    """What ``(h, w, 3)`` RGB pixels show after an affine map, between pixels bilinearly; fractions are dropped.
+
+    ``place`` is (a, b, c, d, e, f): position (x, y) of the result, of ``size`` (width, height), comes from
+    (ax + by + c, dx + ey + f). What comes from outside is black.
+    """
+    result = Image.fromarray(image).transform(size, Image.Transform.AFFINE, place, Image.Resampling.BILINEAR)
+    return np.asarray(result)
+
+
 def encode(image: NDArray[np.uint8], *, format: str = "JPEG", quality: int = 90) -> bytes:
     """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG."""
     _readable_formats()
