@@ -138,11 +138,12 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
 @contextlib.contextmanager
 def _interruptions_wait() -> Iterator[None]:
     """Keep Ctrl-C until the block is left: the converter would take it for an operation that it does not know."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield  # ignored, as in the background of a shell, or the business of whoever calls
         return
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:

@@ -148,7 +148,7 @@ def _queue(queue: Sequence[Mapping[str, Any]], thumbnails: Sequence[Thumbnail]) 
     return Section(
         id="queue",
         title="Worth a label next",
-        aside="Fill in the labels in the CSV file, and `headstart train` reads it.",
+        aside="Fill in the labels in the CSV file, and “headstart train” reads it.",
         sentences=(f"From these {len(queue)} there is most to learn: unsure answers, no two of them alike.",),
         thumbnails=tuple(thumbnails),
         table=Table(
