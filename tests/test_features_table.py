@@ -75,13 +75,13 @@ def test_what_is_remembered_is_computed_once_for_each_content(tmp_path: Path) ->
 
     with FeatureStore(tmp_path / "cache") as store:
         table = tiny_table(images, store)
-        first = table.remembered("size", size, stage="sizes")
+        first = list(table.remembered("size", size, stage="sizes"))
         assert len(asked) == 10
         expected = [None if path.name == "001.jpeg" else str(path.stat().st_size).encode() for path in images.paths]
         assert first == expected
         asked.clear()
         index = np.array([3, 1])
-        assert table.remembered("size", size, stage="sizes", index=index) == [expected[3], expected[1]]
+        assert list(table.remembered("size", size, stage="sizes", index=index)) == [expected[3], expected[1]]
         assert {path.name for path in asked} <= {"001.jpeg"}  # None is asked for again
-        table.remembered("another size", size, stage="sizes")
+        list(table.remembered("another size", size, stage="sizes"))
         assert len(asked) >= 10

@@ -83,7 +83,7 @@ def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -
     images = classifier.images_
     proba, X = unseen(classifier, progress)
     with classifier.table(progress=progress) as table:
-        kept = table.remembered(facts.SPACE, facts.packed, stage="looking at the files")
+        kept = list(table.remembered(facts.SPACE, facts.packed, stage="looking at the files"))
     return check(
         images,
         proba,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -99,15 +99,15 @@ class FeatureTable:
 
     def remembered(
         self, space: str, compute: Callable[[Path], bytes | None], *, stage: str, index: NDArray[np.int64] | None = None
-    ) -> list[bytes | None]:
+    ) -> Iterator[bytes | None]:
         """What ``compute`` makes of each picture's file, in threads and only where the store has nothing in ``space``.
 
         ``space`` names everything but the picture that changes the value. None is not kept: such a file is asked for
-        again the next time.
+        again the next time. Few values are in memory at a time.
         """
         wanted = range(len(self.images)) if index is None else index.tolist()
         digests = [self.images.digests[i] for i in wanted]
-        known = self.store.values(space, set(digests))
+        known = self.store.known(space, set(digests))
         todo = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True) if digest not in known}
         fresh: dict[str, bytes] = {}
         with (
@@ -119,10 +119,12 @@ class FeatureTable:
                     fresh[digest] = value
                 if len(fresh) >= _KEEP_TOGETHER or done == len(todo):
                     self.store.keep(space, fresh)
-                    known |= fresh
                     fresh = {}
                 advance(done)
-        return [known.get(digest) for digest in digests]
+        for start in range(0, len(digests), _KEEP_TOGETHER):
+            block = digests[start : start + _KEEP_TOGETHER]
+            values = self.store.values(space, set(block))
+            yield from (values.get(digest) for digest in block)
 
     def _read(self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View]) -> NDArray[np.float32]:
         space = self.space(size)

@@ -28,6 +28,7 @@ _LARGEST_SHIFT = 0.15
 _ALIKE = 0.5  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
 _PLAUSIBLE = 0.8  # the same after aligning, below which a pair is not looked at any closer
 _GLANCES = 8192  # pairs glanced at at a time
+_TOGETHER = 1024  # pictures that are in memory at full size as f32
 _LEVELS = ((4, 8), (2, 5), (1, 4))  # pixels averaged, and steps taken, from coarse to fine
 _NEIGHBOURHOOD = 9  # pixels across that local brightness and contrast are taken from
 _NOISE = 2.0  # grey levels of contrast that compression alone may make
@@ -65,7 +66,11 @@ def miniature(source: Path | bytes) -> Miniature:
 
 def coarse(pictures: Miniature) -> Floats:
     """Luminance (n, 16, 16) of n pictures."""
-    return _shrunk(pictures.luminance, _LEVELS[0][0])
+    pixels = _LEVELS[0][0]
+    shrunk = np.empty((len(pictures.luminance), SIDE // pixels, SIDE // pixels), np.float32)
+    for start in range(0, len(shrunk), _TOGETHER):
+        shrunk[start : start + _TOGETHER] = _shrunk(pictures.luminance[start : start + _TOGETHER], pixels)
+    return shrunk
 
 
 def promising(pictures: Miniature, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -174,7 +174,8 @@ def _near(queries: NDArray[np.float32], X: NDArray[np.float32], floor: float) ->
 def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows (n, d) less a mean (d,), of length 1."""
     centred = rows - mean
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    lengths = np.sqrt(np.einsum("nd,nd->n", centred, centred))
+    centred /= np.maximum(lengths, 1e-12)[:, None]
     return centred
 
 
