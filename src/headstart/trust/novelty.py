@@ -30,6 +30,8 @@ MOST = 4000
 LEAST_PER_CLASS = 20
 """Pictures of each class that are used however many classes there are."""
 
+_BLOCK = 1024  # pictures measured at a time
+
 Floats = NDArray[np.float64]
 Labels = NDArray[np.intp]
 Tensors = dict[str, NDArray[np.float32]]
@@ -134,12 +136,15 @@ def learn_novelty(
     """
     labels = np.unique(np.asarray(y), return_inverse=True)[1]
     group = np.arange(len(labels)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    U = _unit(X)
     used = _sample(labels, group, seed)
-    novelty = _fit(U[used], labels[used])
-    squares = np.empty(len(U))
-    squares[used] = novelty.squares_left_out(U[used], labels[used], group[used]).min(axis=1)
-    squares[~used] = novelty.squares(U[~used]).min(axis=1)
+    U = _unit(X[used])
+    novelty = _fit(U, labels[used])
+    squares = np.empty(len(X))
+    squares[used] = novelty.squares_left_out(U, labels[used], group[used]).min(axis=1)
+    others = np.flatnonzero(~used)
+    for start in range(0, len(others), _BLOCK):
+        rows = others[start : start + _BLOCK]
+        squares[rows] = novelty.squares(_unit(X[rows])).min(axis=1)
     distances = np.sqrt(squares)
     n = len(distances)
     rank = min(n, math.ceil((n + 1) * (1 - share)))  # of the order statistic that n + 1 exchangeable pictures need
