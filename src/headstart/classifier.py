@@ -155,9 +155,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
             with self._timed("fine-tuning"):
-                found, setting = self.choice_, self._setting()
                 self.selection_: Selection = select(
-                    table, self._train, found, options, setting, finetune=self.finetune, deadline=deadline
+                    table, self._train, self.choice_, options, self._setting(), self.finetune, deadline=deadline
                 )
             if self.selection_.trial is None:
                 del self.timings_["fine-tuning"]

@@ -171,8 +171,8 @@ def select(
     choice: Choice,
     options: ProbeOptions,
     setting: Setting,
-    *,
     finetune: str,
+    *,
     deadline: float | None = None,
 ) -> Selection:
     """Settle what is deployed for the pictures ``index``: the probe ``choice``, or a network fine-tuned on them.
