@@ -99,7 +99,7 @@ def gradient(
 
 
 @contextmanager
-def computing(device: str, *, half: bool) -> Iterator[None]:
+def computing(device: str, *, half: bool = False) -> Iterator[None]:
     """In bf16 what torch deems safe, always on an NVIDIA GPU and with ``half`` elsewhere, as far as it is faster."""
     with torch.autocast(device, dtype=torch.bfloat16, enabled=half or device == "cuda"):
         if half and device == "cpu":
@@ -144,7 +144,7 @@ def predict(suffix: nn.Module, maps: Maps, rows: Sequence[int]) -> NDArray[np.fl
 
     def parts() -> Iterator[NDArray[np.float64]]:
         for x in maps.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), _EVALUATED)):
-            with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+            with torch.inference_mode(), computing(device):
                 yield proba_of(suffix(placed(x, device)).float())
 
     return np.concatenate(list(parts()))
