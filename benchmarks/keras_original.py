@@ -32,7 +32,6 @@ from headstart import recipes
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.images.folder import scan
-from headstart.reproduce import on
 from headstart.training.finetune import finetune
 
 ORIGINAL = """
@@ -79,7 +78,7 @@ def original(python: Path, photos: Path) -> list[float]:
 def ours(photos: Path, epochs: int, views: int | None, phases: int) -> tuple[float, float]:
     """Seconds of training as many ``phases``, and accuracy on the validation pictures after the last epoch."""
     recipe = recipes.get("mobilenetv2-two-phase").with_epochs(epochs)
-    recipe = on(recipe if views is None else recipe.with_views(views), "efficientnet_lite0")
+    recipe = (recipe if views is None else recipe.with_views(views)).on("efficientnet_lite0")
     plan = replace(recipe.plan, phases=recipe.plan.phases[:phases])
     backbone = catalog.get(recipe.backbone)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,7 +26,8 @@ def built(name: str) -> nn.Module:
 @pytest.mark.parametrize(
     ("name", "train_from"),
     [(EFFICIENTNET, "blocks.4"), (EFFICIENTNET, "blocks.4.0.conv_dw"), (EFFICIENTNET, "last:2"),
-     (RESNET, "layer4.0.conv2"), (RESNET, "all"), (VIT, "blocks.3"), (VIT, "blocks.3.mlp.fc1"), (VIT, "head")],
+     (EFFICIENTNET, "layers:4"), (RESNET, "layer4.0.conv2"), (RESNET, "all"), (VIT, "blocks.3"),
+     (VIT, "blocks.3.mlp.fc1"), (VIT, "layers:3"), (VIT, "head")],
 )  # fmt: skip
 @pytest.mark.parametrize("reads_map", [False, True])
 def test_the_parts_make_the_whole(name: str, train_from: str, reads_map: bool) -> None:

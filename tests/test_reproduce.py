@@ -12,7 +12,7 @@ from headstart.errors import DataError
 from headstart.images.folder import scan
 from headstart.recipe_page import describe
 from headstart.recipes import get
-from headstart.reproduce import Reproduction, on, run, summaries, with_splits
+from headstart.reproduce import Reproduction, run, summaries, with_splits
 from pictures import write_folder
 
 
@@ -103,7 +103,7 @@ def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction, photos:
 
 def test_people_read_everything_in_order(shortened: Reproduction) -> None:
     lines = list(shortened.lines())
-    begins = ("phase 1 from head", "phase 2 from blocks.4", "Before training", "epoch   1", "epoch   2", "epoch   3")
+    begins = ("phase 1 from head", "phase 2 from layers:18", "Before training", "epoch   1", "epoch   2", "epoch   3")
     assert [line[: len(begin)] for line, begin in zip(lines, begins, strict=False)] == list(begins)
     assert lines[7].startswith("trained in ")
     assert lines[8].endswith("measured on the validation split, last epoch")
@@ -135,15 +135,6 @@ def test_where_nothing_was_chosen_all_held_out_pictures_count(photos: Path, tmp_
         assert [one.n for one in found.told.others] == ([expected] if expected else [])  # keep="best" chose on val
         assert all("160 held-out pictures" in one.measured_on for one in found.told.others)
         assert found.told.transfer is None  # random weights: there is nothing to transfer
-
-
-def test_phases_are_fitted_to_another_trunk() -> None:
-    recipe = get("mobilenetv2-two-phase")
-    assert on(recipe, "mobilenetv2") is recipe
-    assert [one.train_from for one in on(recipe, "efficientnet_lite0").plan.phases] == ["head", "blocks.4.1.conv_dw"]
-    swapped = on(recipe, "test_resnet.r160_in1k")
-    assert [one.train_from for one in swapped.plan.phases] == ["head", "fraction:0.8"]
-    assert swapped.departures[-1] == "fraction:0.8 learns where the write-up has blocks.4.1.conv_dw"
 
 
 def test_pictures_are_looked_at_before_anything_is_trained(photos: Path, tmp_path: Path) -> None:

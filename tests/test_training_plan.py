@@ -26,7 +26,7 @@ def test_a_plan_names_everything_that_is_wrong() -> None:
             ),
         )
     expected = [problem.expected for problem in caught.value.problems if "train_from" in problem.expected]
-    assert expected[0].endswith("head, none, all, the name of a module, last:N, or fraction:F with 0 < F ≤ 1")
+    assert expected[0].endswith("head, none, all, the name of a module, last:N, layers:N, or fraction:F with 0 < F ≤ 1")
     found = [problem.todo for problem in caught.value.problems]
     assert found == [
         "change size",
@@ -44,7 +44,9 @@ def test_a_plan_names_everything_that_is_wrong() -> None:
     ]
 
 
-@pytest.mark.parametrize("train_from", ["head", "none", "all", "last:3", "fraction:0.3", "blocks.4.1.conv_dw"])
+@pytest.mark.parametrize(
+    "train_from", ["head", "none", "all", "last:3", "layers:18", "fraction:0.3", "blocks.4.1.conv_dw"]
+)
 def test_ways_to_say_where_learning_begins(train_from: str) -> None:
     assert Plan(size=32, phases=(Phase(train_from=train_from),)).phases[0].train_from == train_from
 

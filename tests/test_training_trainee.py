@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -30,11 +32,14 @@ def test_recipe_a_frozen() -> None:
 
 def test_recipe_c_both_phases() -> None:
     head = Head(reads="pooled map", dropout=0.2, logit="one")
-    both = trainee("mobilenetv2_100", "head", "blocks.4.1.conv_dw", head=head, size=160)
-    first, second = both.summary(0), both.summary(1)
+    both = trainee("mobilenetv2_100", "head", "layers:18", "blocks.4.1.conv_dw", head=head, size=160)
+    first, second, named = (both.summary(phase) for phase in range(3))
     assert first.base_with_statistics == 2_257_984
     assert (first.trainable, first.trainable_tensors) == (1_281, 2)
     assert (second.trainable, second.trainable_tensors) == (1_862_721, 56)
+    assert replace(named, train_from=second.train_from) == second
+    swapped = trainee("efficientnet_lite0", "layers:18", head=head, size=160).summary(0)
+    assert swapped.trainable_tensors == 56, "as many layers learn with another trunk"
 
 
 def test_recipes_of_vgg16() -> None:

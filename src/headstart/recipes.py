@@ -6,7 +6,6 @@ Each record holds what the write-up says. Where it is silent, the backbone's own
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -31,8 +30,6 @@ class Recipe:
     tutorials do. ``none``: the validation split is quoted, at the last epoch, which nothing chose."""
     published: str = ""
     """The results of the write-up, as it states them."""
-    share: float = 0.5
-    """Of the trunk's parameters that learns in a phase which begins at a named module."""
     departures: tuple[str, ...] = ()
     """Where this is not what the write-up does, a sentence each."""
 
@@ -59,21 +56,6 @@ class Recipe:
         """The same with low-rank adapters on attention in place of the trunk's own weights."""
         said = f"adapters of rank {rank} on attention learn in place of the trunk's own weights"
         return self._departing(said, replace(self.plan, lora=Lora(rank=rank, alpha=2.0 * rank)))
-
-    def with_modules(self, names: Container[str]) -> Recipe:
-        """The same for a network with modules of these names: where it lacks the one that a phase begins with, what
-        learns is the same share of the trunk."""
-        everywhere = ("head", "none", "all")
-        phases, said = [], []
-        for one in self.plan.phases:
-            if one.train_from in everywhere or ":" in one.train_from or one.train_from in names:
-                phases.append(one)
-                continue
-            phases.append(replace(one, train_from=f"fraction:{self.share}"))
-            said.append(f"{phases[-1].train_from} learns where the write-up has {one.train_from}")
-        if not said:
-            return self
-        return self._departing("; ".join(said), replace(self.plan, phases=tuple(phases)))
 
     def _departing(self, said: str, plan: Plan) -> Recipe:
         return replace(self, plan=plan, departures=(*self.departures, said))
@@ -160,7 +142,7 @@ RECIPES = (
             phases=(
                 _adam("head", lr=1e-4, epochs=10),
                 Phase(
-                    train_from="blocks.4.1.conv_dw",
+                    train_from="layers:18",  # Keras' layer 100 of 154: blocks.4.1.conv_dw
                     epochs=10,
                     batch_size=32,
                     optimiser=Optimiser(name="rmsprop", lr=1e-5),
@@ -168,7 +150,6 @@ RECIPES = (
             ),
         ),
         test="batches",
-        share=0.8,
         published="validation accuracy about 0.95–0.97 after phase 1 and 0.98 after phase 2; test 0.979 and 0.995",
     ),
     Recipe(

@@ -111,21 +111,6 @@ class Reproduction:
         }
 
 
-def on(recipe: Recipe, backbone: str) -> Recipe:
-    """``recipe`` with another trunk, and what learns fitted to it."""
-    import torch
-
-    from headstart.backbones import network
-
-    swapped = recipe.on(backbone)
-    if swapped is recipe:
-        return recipe
-    trunk = catalog.get(backbone)
-    with torch.device("meta"):
-        model = network.build(trunk, locate(trunk, random=True), size=recipe.plan.size)
-    return swapped.with_modules({name for name, _ in model.named_modules()})
-
-
 def summaries(recipe: Recipe, *, num_classes: int = 2) -> tuple[Summary, ...]:
     """How many parameters each phase of a recipe trains. Counted on tensors that have shapes and no content."""
     import torch

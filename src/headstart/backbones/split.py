@@ -15,6 +15,9 @@ from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
 from headstart.errors import OptionError, Problem
 
+LAYERS = (nn.Conv2d, nn.Linear)
+"""What ``layers:N`` counts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
@@ -41,8 +44,9 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
 
     Args:
         model: from `network.build`, without a classifier.
-        train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``fraction:F`` for the fewest last
-            ones that hold at least the share F of the parameters of all; ``all``; ``head`` or ``none`` for nothing.
+        train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``layers:N`` for the last N
+            convolutions and linear layers; ``fraction:F`` for the fewest last stages that hold at least the share F of
+            the parameters of all; ``all``; ``head`` or ``none`` for nothing.
         reads_map: the trunk ends with the last map, not with pooled features.
 
     Raises:
@@ -54,12 +58,12 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
         return Split(at=-1, prefix=trunk, suffix=None, trained=())
     if train_from == "all":
         return Split(at=0, prefix=None, suffix=trunk, trained=every)
-    begin = _first_module(model, train_from)
     nodes, result = network.trace(model, "forward_features" if reads_map else "forward")
+    begin = _first_module(model, train_from, nodes)
     first = next((i for i, node in enumerate(nodes) if begin in node.meta.get("nn_module_stack", {})), None)
     if first is None:
         names = ", ".join(stage.name for stage in network.stages(model))
-        todo = f"choose one of {names}, last:N, fraction:F, head, none, all"
+        todo = f"choose one of {names}, last:N, layers:N, fraction:F, head, none, all"
         problem = Problem(expected="the name of a module that runs", found=repr(train_from), todo=todo)
         raise OptionError("train_from", [problem])
     frozen = _parameters(model, nodes[:first])
@@ -76,11 +80,14 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
     )
 
 
-def _first_module(model: nn.Module, train_from: str) -> str:
-    """Name of the module that ``last:N``, ``fraction:F`` or a name begins with."""
+def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -> str:
+    """Name of the module that ``last:N``, ``layers:N``, ``fraction:F`` or a name begins with."""
     kind, _, amount = train_from.partition(":")
-    if kind not in ("last", "fraction"):
+    if kind not in ("last", "layers", "fraction"):
         return train_from
+    if kind == "layers":
+        called = [str(node.target) for node in nodes if node.op == "call_module"]
+        return [name for name in called if isinstance(model.get_submodule(name), LAYERS)][-int(amount) :][0]
     names = [stage.name for stage in network.stages(model)]
     if kind == "last":
         return names[-int(amount) :][0]

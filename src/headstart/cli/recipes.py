@@ -36,7 +36,7 @@ def recipes_show(
     from headstart import recipe_page, recipes, reproduce
 
     recipe = recipes.get(name)
-    recipe = reproduce.on(recipe, backbone) if backbone else recipe
+    recipe = recipe.on(backbone) if backbone else recipe
     counted = reproduce.summaries(recipe, num_classes=classes)
     if as_json:
         phases = [vars(summary) for summary in counted]
@@ -81,7 +81,7 @@ def recipes_run(
     from headstart import recipes, reproduce
 
     recipe = recipes.get(name)
-    recipe = reproduce.on(recipe, backbone) if backbone else recipe
+    recipe = recipe.on(backbone) if backbone else recipe
     recipe = recipe.with_epochs(epochs) if epochs else recipe
     recipe = recipe.with_views(views) if views else recipe
     recipe = recipe.with_lora(lora) if lora else recipe

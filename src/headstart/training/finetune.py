@@ -25,7 +25,7 @@ from headstart.backbones.weights import Weights
 from headstart.evaluation.curves import Epoch, History
 from headstart.features.extract import Progress, Silent
 from headstart.images.folder import ImageSet
-from headstart.training import arithmetic
+from headstart.training import arithmetic, memory
 from headstart.training.arithmetic import Arithmetic
 from headstart.training.checkpoint import Snapshot
 from headstart.training.heads import LinearHead
@@ -103,7 +103,7 @@ def finetune(
         checkpoint=checkpoint,
         progress=progress or Silent(),
     )
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with memory.kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         snapshot = run.start(name=run.name(weights, probe))
         for phase in range(snapshot.phase, len(plan.phases)):
             if snapshot.stopped:

@@ -16,7 +16,7 @@ Triple = tuple[float, float, float]
 
 OPTIMISERS = ("sgd", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "step", "cosine", "one-cycle")
-CUTS = "head, none, all, the name of a module, last:N, or fraction:F with 0 < F ≤ 1"
+CUTS = "head, none, all, the name of a module, last:N, layers:N, or fraction:F with 0 < F ≤ 1"
 """What `Phase.train_from` may be, in words."""
 READS = ("features", "pooled map", "map")
 
@@ -100,8 +100,8 @@ class Phase:
 
     train_from: str = "head"
     """``head`` or ``none``: only the head learns, nothing of the trunk; ``all``: everything; the name of a module: it
-    and what runs after it; ``last:N``: the last N stages; ``fraction:F``: the fewest last stages that hold at least
-    the share F of the parameters of all stages."""
+    and what runs after it; ``last:N``: the last N stages; ``layers:N``: the last N convolutions and linear layers;
+    ``fraction:F``: the fewest last stages that hold at least the share F of the parameters of all stages."""
     epochs: int = 10
     """At most."""
     optimiser: Optimiser = field(default_factory=Optimiser)
@@ -200,14 +200,9 @@ def _augment_checks(augment: Augment) -> Iterator[Check]:
 
 
 def _phase_checks(phase: Phase, name: str) -> Iterator[Check]:
-    counted = {"last": _is_count, "fraction": _is_share}.get(phase.train_from.partition(":")[0], bool)
-    wanted = CUTS
-    yield (
-        f"{name} train_from",
-        phase.train_from,
-        wanted,
-        counted(phase.train_from.partition(":")[2] or phase.train_from),
-    )
+    kind, _, amount = phase.train_from.partition(":")
+    sound = {"last": _is_count, "layers": _is_count, "fraction": _is_share}.get(kind, bool)
+    yield f"{name} train_from", phase.train_from, CUTS, sound(amount or kind)
     yield f"{name} epochs", phase.epochs, "1 or more", phase.epochs >= 1
     yield f"{name} batch_size", phase.batch_size, "1 or more", phase.batch_size >= 1
     yield f"{name} batch_norm", phase.batch_norm, "eval or train", phase.batch_norm in ("eval", "train")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
+from headstart.training.depthwise import DepthwiseOnCpu
 from headstart.training.prefix import PLAIN, Maps
 from headstart.training.trainee import proba_of
 
@@ -101,28 +100,9 @@ def gradient(
 @contextmanager
 def computing(device: str, *, half: bool = False) -> Iterator[None]:
     """In bf16 what torch deems safe, always on an NVIDIA GPU and with ``half`` elsewhere, as far as it is faster."""
-    with torch.autocast(device, dtype=torch.bfloat16, enabled=half or device == "cuda"):
-        if half and device == "cpu":
-            with _DepthwiseInF32():
-                yield
-        else:
-            yield
-
-
-class _DepthwiseInF32(TorchFunctionMode):
-    """Leave grouped convolutions out of autocast: the gradient of depthwise ones takes a CPU several times as long in
-    bf16, that of the others half as long."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        options = dict(kwargs or {})
-        groups = args[6] if len(args) > 6 else options.get("groups", 1)
-        if func is not functional.conv2d or groups == 1:
-            return func(*args, **options)
-        with torch.autocast("cpu", enabled=False):
-            exact: Any = functional.conv2d
-            return exact(*(one.float() if isinstance(one, Tensor) else one for one in args), **options)
+    autocast = torch.autocast(device, dtype=torch.bfloat16, enabled=half or device == "cuda")
+    with autocast, DepthwiseOnCpu() if device == "cpu" else nullcontext():
+        yield
 
 
 def losses_of(logits: Tensor, y: Tensor) -> Tensor:
