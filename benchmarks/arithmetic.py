@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -34,7 +35,9 @@ from torch import nn
 from headstart.backbones import catalog
 from headstart.backbones.network import Normalise
 from headstart.backbones.weights import locate
+from headstart.training import memory
 from headstart.training.plan import Phase, Plan
+from headstart.training.steps import computing
 from headstart.training.trainee import Trainee
 
 CASES = {
@@ -44,27 +47,42 @@ CASES = {
         ("resnet18", "all", 224),
     ],
 }
-FORMATS = {"last": torch.channels_last, "first": torch.contiguous_format}
+VARIANTS = {
+    "torch alone": (None, torch.channels_last),
+    "f32 last": (False, torch.channels_last),
+    "f32 first": (False, torch.contiguous_format),
+    "bf16 last": (True, torch.channels_last),
+    "bf16 first": (True, torch.contiguous_format),
+}
 ROUNDS = 4
 
 
-def step(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool) -> torch.Tensor:
-    """The gradient of everything that learns, as one vector."""
+def step(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | None) -> torch.Tensor:
+    """The gradient of everything that learns, as one vector; ``half`` None: as torch alone computes it, in f32."""
     parameters = [one for one in suffix.parameters() if one.requires_grad]
     for one in parameters:
         one.grad = None
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+    with nullcontext() if half is None else computing("cpu", half=half):
         logits = suffix(x).float()
     nn.functional.cross_entropy(logits, y).backward()
     return torch.cat([one.grad.flatten() for one in parameters if one.grad is not None])
 
 
-def prepared(name: str, cut: str, size: int, memory: torch.memory_format) -> tuple[nn.Module, torch.Tensor]:
+def timed(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | None) -> float:
+    """Seconds of processor time of the second of two steps: in the first, memory finds its place."""
+    with nullcontext() if half is None else memory.kept():
+        step(suffix, x, y, half=half)
+        began = time.process_time()
+        step(suffix, x, y, half=half)
+        return time.process_time() - began
+
+
+def prepared(name: str, cut: str, size: int, layout: torch.memory_format) -> tuple[nn.Module, torch.Tensor]:
     """What is trained, and a batch of what goes into it."""
     backbone = catalog.get(name)
     plan = Plan(size=size, phases=(Phase(train_from=cut),))
     trainee = Trainee(backbone, locate(backbone, random=name != "efficientnet_lite0"), plan, num_classes=2)
-    trainee.trunk.to(memory_format=memory)
+    trainee.trunk.to(memory_format=layout)
     trainee.begin(0)
     trainee.mode(plan.phases[0])
     n = 8 if cut == "all" else 16
@@ -73,7 +91,7 @@ def prepared(name: str, cut: str, size: int, memory: torch.memory_format) -> tup
     if prefix is not None:
         with torch.no_grad():
             x = prefix(Normalise(backbone)(x))
-        x = x.contiguous(memory_format=memory) if x.ndim == 4 else x
+        x = x.contiguous(memory_format=layout) if x.ndim == 4 else x
     return trainee.suffix(0), x
 
 
@@ -81,23 +99,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="*", choices=list(CASES), default=list(CASES))
     options = parser.parse_args()
-    print(
-        f"{'':38}" + "".join(f"{kind:>12}" for kind in ("f32 last", "f32 first", "bf16 last", "bf16 first", "cosine"))
-    )
+    print(f"{'':38}" + "".join(f"{kind:>12}" for kind in (*VARIANTS, "cosine")))
     for case in (case for group in options.networks for case in CASES[group]):
-        parts = {memory: prepared(*case, FORMATS[memory]) for memory in FORMATS}
-        y = torch.arange(len(parts["last"][1])) % 2
-        gradients = [step(*parts["last"], y, half=half) for half in (False, True)]
+        parts = {layout: prepared(*case, layout) for layout in (torch.channels_last, torch.contiguous_format)}
+        y = torch.arange(len(parts[torch.channels_last][1])) % 2
+        gradients = [step(*parts[torch.channels_last], y, half=half) for half in (False, True)]
         cosine = float(nn.functional.cosine_similarity(*gradients, dim=0))
-        times: dict[tuple[bool, str], list[float]] = {
-            (half, memory): [] for half in (False, True) for memory in FORMATS
-        }
-        for _ in range(ROUNDS + 1):
-            for (half, memory), seconds in times.items():
-                began = time.process_time()
-                step(*parts[memory], y, half=half)
-                seconds.append(time.process_time() - began)
-        shown = [1000 * statistics.median(seconds[1:]) / len(y) for seconds in times.values()]
+        times: dict[str, list[float]] = {kind: [] for kind in VARIANTS}
+        for _ in range(ROUNDS):
+            for kind, (half, layout) in VARIANTS.items():
+                times[kind].append(timed(*parts[layout], y, half=half))
+        shown = [1000 * statistics.median(seconds) / len(y) for seconds in times.values()]
         print(f"{' '.join(map(str, case)):38}" + "".join(f"{ms:12.1f}" for ms in shown) + f"{cosine:12.4f}", flush=True)
 
 

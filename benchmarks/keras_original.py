@@ -1,7 +1,7 @@
 """Recipe `mobilenetv2-two-phase` beside its original in Keras: seconds, same pictures, same run.
 
     python -m venv keras && keras/bin/pip install tensorflow-cpu
-    python benchmarks/keras_original.py PHOTOS --keras keras/bin/python [--views 4] [--epochs 10]
+    python benchmarks/keras_original.py PHOTOS --keras keras/bin/python [--views 4] [--epochs 10] [--rounds 3]
 
 PHOTOS holds train/ and val/. The original is Keras' transfer-learning tutorial: MobileNetV2 at 160, batches of 32,
 flips and rotations, Adam 1e-4 on the head, then RMSprop 1e-5 from layer 100 up. Its weights do not change how long a
@@ -25,6 +25,7 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
@@ -57,8 +58,8 @@ def epoch(optimiser):
     model.compile(optimizer=optimiser, loss=loss, metrics=["accuracy"])
     model.fit(train, validation_data=val, epochs=1, verbose=0)
     start = time.perf_counter()
-    model.fit(train, validation_data=val, epochs=3, verbose=0)
-    return (time.perf_counter() - start) / 3
+    model.fit(train, validation_data=val, epochs=2, verbose=0)
+    return (time.perf_counter() - start) / 2
 
 first = epoch(tf.keras.optimizers.Adam(1e-4))
 base.trainable = True
@@ -98,17 +99,24 @@ def main() -> None:
     parser.add_argument("--keras", type=Path, required=True, help="a Python that has TensorFlow")
     parser.add_argument("--views", type=int)
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    first, second = (options.epochs * seconds for seconds in original(options.keras, options.photos))
-    print(
-        f"Keras      frozen phase {first:6.1f} s, both {first + second:6.1f} s   ({options.epochs} epochs each)",
-        flush=True,
-    )
-    frozen, _ = ours(options.photos, options.epochs, options.views, 1)
-    print(f"headstart  frozen phase {frozen:6.1f} s", flush=True)
-    both, accuracy = ours(options.photos, options.epochs, options.views, 2)
-    print(f"headstart  frozen phase {frozen:6.1f} s, both {both:6.1f} s   validation accuracy {accuracy:.4f}")
-    print(f"{first / frozen:.1f} and {(first + second) / both:.1f} times as fast")
+    found = []
+    for number in range(1, options.rounds + 1):
+        first, second = (options.epochs * seconds for seconds in original(options.keras, options.photos))
+        frozen, _ = ours(options.photos, options.epochs, options.views, 1)
+        both, accuracy = ours(options.photos, options.epochs, options.views, 2)
+        found.append((first, first + second, frozen, both, first / frozen, (first + second) / both))
+        print(f"round {number}: {line(found[-1])}; validation accuracy {accuracy:.4f}", flush=True)
+    print(f"medians: {line(tuple(map(median, zip(*found, strict=True))))}")
+
+
+def line(seconds: tuple[float, ...]) -> str:
+    """What a round, or the median of all, shows."""
+    return (
+        "Keras {:.1f} and {:.1f} s, headstart {:.1f} and {:.1f} s: "
+        "the frozen phase {:.1f} times as fast, both {:.1f} times"
+    ).format(*seconds)
 
 
 if __name__ == "__main__":
