@@ -1,7 +1,7 @@
 """Recipe `mobilenetv2-two-phase` beside its original in Keras: seconds, same pictures, same run.
 
     python -m venv keras && keras/bin/pip install tensorflow-cpu
-    python benchmarks/keras_original.py PHOTOS --keras keras/bin/python [--views 4] [--epochs 10] [--rounds 3]
+    python benchmarks/keras_original.py PHOTOS --keras keras/bin/python [--views 3] [--epochs 10] [--rounds 3]
 
 PHOTOS holds train/ and val/. The original is Keras' transfer-learning tutorial: MobileNetV2 at 160, batches of 32,
 flips and rotations, Adam 1e-4 on the head, then RMSprop 1e-5 from layer 100 up. Its weights do not change how long a
@@ -9,11 +9,12 @@ step takes, so it starts from random ones, which need no download; the epochs af
 and multiplied. headstart carries out the recipe with the bundled trunk at its own epochs, batch and size, with as many
 fixed views of each picture as ``--views`` says, or new ones in every epoch: from files and an empty cache to trained
 weights, with decoding, converting the network and checkpoints; first the frozen phase alone, then, from an empty cache
-again, both. On neither side are the loading of libraries and what follows training counted. One side runs after the
-other; nothing else should run on the machine.
+again, both. On neither side are the loading of libraries and what follows training counted. The sides take turns for as
+many rounds as said; nothing else should run on the machine.
 
-With --views 4 on 2,000 + 500 cats and dogs and 2 AMD Zen 4 cores that compute in bf16: Keras 183 and 388 s, headstart
-20.3 and 152.9 s, 9.0 and 2.5 times as fast; Keras' epochs took from 14 to 41 s from run to run.
+With --views 3 on 2,000 + 500 cats and dogs and 2 AMD Zen 4 cores that compute in bf16, medians of three rounds: Keras
+174.8 and 377.0 s, headstart 16.5 and 113.9 s, the frozen phase 10.5 times as fast (10.2 to 12.6), both 3.8 times (3.2
+to 3.9). The second phase is bound by memory, and varies from 8 to 10 s an epoch with what else the host does.
 """
 
 from __future__ import annotations
