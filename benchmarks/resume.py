@@ -8,8 +8,8 @@ time with an empty cache, so that kills fall into every stage. The same command 
 last checkpoint, its curves but for their seconds, and predictions.csv must equal those of the undisturbed run bit for
 bit. It prints one line per kill, with how many epochs were finished when it came, and fails at the first difference.
 A run that ends before its moment has come does not count. Every run is a process of its own, forked from one that has
-imported what it needs: kills then fall into the work and not into the loading of torch. On 40 pictures of ants and
-bees with --epochs 3: 10 of 10 the same, after 0 to 6 of the 6 epochs.
+imported what it needs: kills then fall into the work and not into the loading of torch. On all 244 + 153 ants and
+bees: 10 of 10 the same, after 0 to 4 of the 4 epochs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 import headstart.cli
@@ -45,13 +46,16 @@ def snapshot(run: Path) -> dict[str, Any]:
 
 
 def differences(run: Path, expected: Path) -> list[str]:
-    """Names of whatever is not the same."""
+    """Names of whatever is not the same.
+
+    NumPy compares: torch would start threads to do it, and a process forked from one with threads waits for them.
+    """
     a, b = snapshot(run), snapshot(expected)
     found = [
         f"{part} {name}"
         for part in ("weights", "best")
         for name in a[part].keys() | b[part].keys()
-        if not torch.equal(a[part].get(name, torch.empty(0)), b[part].get(name, torch.empty(0)))
+        if not np.array_equal(a[part].get(name, torch.empty(0)).numpy(), b[part].get(name, torch.empty(0)).numpy())
     ]
     if (run / "predictions.csv").read_bytes() != (expected / "predictions.csv").read_bytes():
         found.append("predictions.csv")
