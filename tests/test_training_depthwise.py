@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,7 @@ def gradients(convolution: nn.Conv2d, x: Tensor) -> tuple[Tensor, ...]:
     ("kernel", "stride", "padding"),
     [(5, 1, 2), (5, 2, 2), (5, 2, 0), (7, 1, 3), (4, 1, 0), ((3, 5), (1, 2), (1, 2)), ((5, 3), 1, 1), (9, 1, 0)],
 )
-def test_the_same_as_torch(kernel: int, stride: int, padding: int, bias: bool) -> None:
+def test_the_same_as_torch(kernel: Any, stride: Any, padding: Any, bias: bool) -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(24, 24, kernel, stride, padding, groups=24, bias=bias)
     x = torch.randn(3, 24, 11, 13)

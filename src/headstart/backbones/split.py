@@ -83,11 +83,11 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
 def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -> str:
     """Name of the module that ``last:N``, ``layers:N``, ``fraction:F`` or a name begins with."""
     kind, _, amount = train_from.partition(":")
-    if kind not in ("last", "layers", "fraction"):
-        return train_from
     if kind == "layers":
         called = [str(node.target) for node in nodes if node.op == "call_module"]
         return [name for name in called if isinstance(model.get_submodule(name), LAYERS)][-int(amount) :][0]
+    if kind not in ("last", "fraction"):
+        return train_from
     names = [stage.name for stage in network.stages(model)]
     if kind == "last":
         return names[-int(amount) :][0]

@@ -86,7 +86,7 @@ def measured(
         "head": asdict(trainee.plan.head),
         "batch norm": options.batch_norm,
         "x": list(x.shape),
-        "depthwise": "f32",
+        "depthwise": "f32, wide gradients in parts",
         "machine": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
     }
     file = cache / "arithmetic" / f"{digest(identity)}.json"

@@ -82,11 +82,11 @@ class _Wide(torch.autograd.Function):
         if wants_x:
             of_x = _gradient(gradient, x, weight, stride, padding, [True, False, False])[0]
         if wants_weight:
-            of_weight = weight_gradient(gradient, x, weight, stride, padding)
+            of_weight = _weight_gradient(gradient, x, weight, stride, padding)
         return of_x, of_weight, gradient.sum((0, 2, 3)) if wants_bias else None, None, None
 
 
-def weight_gradient(
+def _weight_gradient(
     gradient: Tensor, x: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
 ) -> Tensor:
     """Gradient (c, 1, h, w) of a depthwise ``weight`` of more than `NARROW` columns.

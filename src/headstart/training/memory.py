@@ -18,7 +18,10 @@ _MMAP_MAX, _MAPPED = -4, 65_536
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keep what is freed until the end, then return it; where the C library is not glibc, nothing."""
+    """Keep what is freed until the end, then return it; where the C library is not glibc, nothing.
+
+    glibc no longer adapts its thresholds by itself afterwards: they stay where they were or began.
+    """
     if platform.libc_ver()[0] != "glibc":
         yield
         return
