@@ -4,7 +4,7 @@ import pytest
 
 from headstart.backbones import catalog
 from headstart.errors import OptionError
-from headstart.recipes import RECIPES, get
+from headstart.recipes import HALF, RECIPES, get
 
 
 def test_names_are_unique_and_backbones_exist() -> None:
@@ -32,6 +32,19 @@ def test_another_trunk_never_reads_a_whole_map() -> None:
     assert recipe.plan.head.reads == "map"
     assert recipe.on("efficientnet_lite0").plan.head.reads == "features"
     assert recipe.on("vgg16") is recipe
+
+
+def test_another_trunk_brings_its_own_preprocessing() -> None:
+    published = get("mobilenetv2-two-phase")
+    assert (published.plan.mode, published.plan.interpolation, published.plan.mean) == ("squash", "bilinear", HALF)
+    other = published.on("resnet18")
+    assert (other.plan.mode, other.plan.interpolation, other.plan.mean, other.plan.std) == ("crop", None, None, None)
+    assert other.plan.size == published.plan.size
+    assert other.departures == (
+        *published.departures,
+        "trunk resnet18 where the write-up has mobilenetv2, and pictures cropped and scaled as that trunk was "
+        "pretrained",
+    )
 
 
 def test_departures_are_said() -> None:

@@ -120,6 +120,16 @@ def test_a_fresh_head_depends_on_the_seed_alone() -> None:
     assert not torch.equal(a, build_head(Head(), (5,), 2, seed=4)[-1].weight)
 
 
+def test_a_head_may_begin_as_keras_draws_it() -> None:
+    head = build_head(Head(start="glorot", hidden=(256,), logit="one"), (1280,), 2, seed=0)
+    hidden, last = head[0], head[2]
+    for dense in (hidden, last):
+        reach = (6 / (dense.in_features + dense.out_features)) ** 0.5
+        assert 0.95 * reach < dense.weight.abs().max() <= reach
+        assert dense.weight.std().item() == pytest.approx(reach / 3**0.5, rel=0.1)
+        assert not dense.bias.any()
+
+
 def test_all_that_does_not_suit_the_network_is_said_at_once() -> None:
     with pytest.raises(OptionError) as caught:
         trainee(TINY, "head", "layer4", "fc", head=Head(logit="one", start="probe"), num_classes=3)

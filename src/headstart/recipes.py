@@ -61,14 +61,22 @@ class Recipe:
         return replace(self, plan=plan, departures=(*self.departures, said))
 
     def on(self, backbone: str) -> Recipe:
-        """The same with another trunk; a head that would read VGG's whole map reads the trunk's features instead."""
+        """The same with another trunk, which brings its own preprocessing: crop, filter, mean and deviation.
+
+        A head that would read VGG's whole map reads the trunk's features instead. On cats and dogs at 160, the bundled
+        trunk squashed as Keras' tutorial does it gets 0.9745 by 5-fold cross-validation of the training pictures, with
+        its own preprocessing 0.984.
+        """
         if backbone == self.backbone:
             return self
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
+        ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
         said = f"trunk {backbone} where the write-up has {self.backbone}"
+        if ready != self.plan:
+            said += ", and pictures cropped and scaled as that trunk was pretrained"
         if head != self.plan.head:
             said += ", its features read where the whole of VGG's last map is"
-        return replace(self, backbone=backbone)._departing(said, replace(self.plan, head=head))
+        return replace(self, backbone=backbone)._departing(said, replace(ready, head=head))
 
 
 def _step(train_from: str, *, epochs: int, batch_size: int) -> Phase:
@@ -96,6 +104,8 @@ def _crops(*phases: Phase) -> Plan:
     return Plan(size=224, augment=augment, phases=phases)
 
 
+_FILTERED = "pictures are filtered as they are made smaller, which Keras' resizing leaves out"
+_DENSE_256 = Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one", start="glorot")
 _TURNS = Augment(kind="rotate", turn=0.2, views="fresh")
 
 RECIPES = (
@@ -137,7 +147,7 @@ RECIPES = (
             interpolation="bilinear",
             mean=HALF,
             std=HALF,
-            head=Head(dropout=0.2, logit="one"),
+            head=Head(dropout=0.2, logit="one", start="glorot"),
             augment=_TURNS,
             phases=(
                 _adam("head", lr=1e-4, epochs=10),
@@ -150,6 +160,7 @@ RECIPES = (
             ),
         ),
         test="batches",
+        departures=(_FILTERED,),
         published="validation accuracy about 0.95–0.97 after phase 1 and 0.98 after phase 2; test 0.979 and 0.995",
     ),
     Recipe(
@@ -160,7 +171,7 @@ RECIPES = (
             size=180,
             mode="squash",
             interpolation="bilinear",
-            head=Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one"),
+            head=_DENSE_256,
             augment=_TURNS,
             phases=(
                 _adam("head", lr=1e-3, epochs=20, keep="best"),
@@ -168,6 +179,7 @@ RECIPES = (
             ),
         ),
         test="batches",
+        departures=(_FILTERED,),
         published="test accuracy 0.985",
     ),
     Recipe(
@@ -178,11 +190,12 @@ RECIPES = (
             size=180,
             mode="squash",
             interpolation="bilinear",
-            head=Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one"),
+            head=_DENSE_256,
             augment=Augment(kind="none"),
             phases=(_adam("head", lr=1e-3, epochs=20, keep="best"),),
         ),
         test="batches",
+        departures=(_FILTERED,),
     ),
     Recipe(
         name="vgg16-five-classes",

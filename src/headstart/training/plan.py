@@ -19,6 +19,7 @@ SCHEDULES = ("constant", "step", "cosine", "one-cycle")
 CUTS = "head, none, all, the name of a module, last:N, layers:N, or fraction:F with 0 < F ≤ 1"
 """What `Phase.train_from` may be, in words."""
 READS = ("features", "pooled map", "map")
+STARTS = ("fresh", "glorot", "probe")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,9 @@ class Head:
     """Share that is dropped after each of them, in [0, 1)."""
     logit: Literal["per class", "one"] = "per class"
     """``one`` logit with binary cross-entropy, for two classes; else cross-entropy."""
-    start: Literal["fresh", "probe"] = "fresh"
-    """``probe``: begin with the weights of a linear head fitted before (LP-FT, Kumar et al. 2022)."""
+    start: Literal["fresh", "glorot", "probe"] = "fresh"
+    """``fresh``: weights as torch draws them; ``glorot``: as Keras does, uniform within √(6 / (inputs + outputs)) of 0,
+    biases 0 (Glorot and Bengio 2010); ``probe``: those of a linear head fitted before (LP-FT, Kumar et al. 2022)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,10 +186,10 @@ def _head_checks(head: Head) -> Iterator[Check]:
     yield "head hidden", head.hidden, "widths of 1 or more", all(width >= 1 for width in head.hidden)
     yield "head hidden_dropout", head.hidden_dropout, "at least 0, below 1", 0 <= head.hidden_dropout < 1
     yield "head logit", head.logit, "per class or one", head.logit in ("per class", "one")
-    yield "head start", head.start, "fresh or probe", head.start in ("fresh", "probe")
+    yield "head start", head.start, " or ".join(STARTS), head.start in STARTS
     linear = not head.hidden and head.reads == "features"
     shape = f"{head.reads} → {head.hidden}"
-    yield "head start", shape, "a linear head on the features, to begin with a probe's", head.start == "fresh" or linear
+    yield "head start", shape, "a linear head on the features, to begin with a probe's", head.start != "probe" or linear
 
 
 def _augment_checks(augment: Augment) -> Iterator[Check]:

@@ -97,6 +97,11 @@ def build_head(
                 layers.append(nn.Dropout(head.hidden_dropout))
             width = hidden
         last = nn.Linear(width, 1 if head.logit == "one" else num_classes)
+        if head.start == "glorot":
+            for dense in (*layers, last):
+                if isinstance(dense, nn.Linear):
+                    nn.init.xavier_uniform_(dense.weight)
+                    nn.init.zeros_(dense.bias)
     if head.start == "probe" and probe is not None:
         weight, bias = probe.weight.T / probe.temperature, probe.bias / probe.temperature  # (k, d), (k,)
         if head.logit == "one":  # softmax over two logits is a sigmoid of their difference
