@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -76,6 +77,15 @@ def test_curves_name_their_lines_and_say_what_flatters():
     assert "best of 20 epochs on validation, which flatters: 95.5\u202f%" in found
     assert "last epoch: 93.0\u202f%" in found
     assert "lowest on validation: 0.101, epoch 19" in found
+
+
+def test_both_curves_are_named_where_they_end_at_the_edge_of_the_plot():
+    perfect = [
+        replace(epoch, train_loss=0.001, val_loss=0.0, train_accuracy=1.0, val_accuracy=1.0)
+        for epoch in history().epochs
+    ]
+    found = texts(learning_curves(replace(history(), epochs=tuple(perfect))))
+    assert found.count("training") == found.count("validation") == 2
 
 
 def test_curves_are_told_in_words():

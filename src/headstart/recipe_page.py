@@ -101,7 +101,12 @@ def content(
         title=recipe.name,
         evaluation=told.evaluation,
         other_evaluations=told.others,
-        notes=(told.initial, told.best_epoch, *_doubts(told.transfer), *map(_sentence, recipe.departures), *told.notes),
+        notes=(
+            *map(_sentence, (told.initial, told.best_epoch)),
+            *_doubts(told.transfer),
+            *(_sentence(f"not as published: {one}") for one in recipe.departures),
+            *map(_sentence, told.notes),
+        ),
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
         augmented=gallery.views(_varied(recipe, backbone, images, nine[0]), caption=images.classes[images.y[nine[0]]]),
@@ -133,7 +138,7 @@ def _made(recipe: Recipe, backbone: Backbone, weights: Weights, tuned: FineTuned
 
 
 def _sentence(text: str) -> str:
-    return f"Not as published: {text}."
+    return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
 def _doubts(transfer: Transfer | None) -> tuple[str, ...]:

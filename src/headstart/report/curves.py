@@ -103,9 +103,9 @@ def _curves(axes: Axes, history: History, what: str, *, best: Epoch) -> None:
     middle, room = (train[-1] + val[-1]) / 2, max(abs(train[-1] - val[-1]), one_row)
     up = 1 if train[-1] >= val[-1] else -1
     for name, side, colour in (("training", up, MUTED), ("validation", -up, ACCENT)):
-        axes.annotate(
-            name, (n, middle + side * room / 2), xytext=(10, 0), textcoords="offset points", color=colour, va="center"
-        )
+        end = n, middle + side * room / 2  # of a curve at the bottom of the plot, the lower name is below it
+        offset: dict[str, Any] = {"xytext": (10, 0), "textcoords": "offset points", "annotation_clip": False}
+        axes.annotate(name, end, color=colour, va="center", **offset)
 
 
 def _note(canvas: Axes, y: float, words: str, *, filled: bool) -> None:
