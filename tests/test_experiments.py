@@ -144,6 +144,11 @@ def test_settings_of_one_name_and_a_folder_among_the_pictures_are_refused(photos
     assert "the pictures are only ever read" in str(caught.value)
 
 
+def test_a_backbone_may_have_any_of_its_names(photos: Path, tmp_path: Path) -> None:
+    short = grid(recipes.get("resnet18-frozen"), backbones=[TINY.partition(".")[0]], sizes=[32], epochs=1)
+    assert len(table(photos, tmp_path, short, seeds=(0,)).outcomes) == 1
+
+
 def test_a_backbone_without_weights_is_missing_and_the_others_go_on(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,8 +64,13 @@ def test_all_that_has_no_meaning_is_named_at_once() -> None:
         grid(recipes.get("vgg16-dense256"), modes=["full"], optimisers=["lion"])
     assert "2 phases in vgg16-dense256" in str(caught.value)
     assert "found: lion" in str(caught.value)
-    with pytest.raises(OptionError, match="phase 1 lr"):
-        grid(BASE, lrs=[-1.0])
+    for options in ({"lrs": [-1.0]}, {"lrs": [1e-2, 0.0]}):
+        with pytest.raises(OptionError, match="phase 1 lr"):
+            grid(BASE, **options)
+    with pytest.raises(OptionError, match="size"):
+        grid(BASE, sizes=[0])
+    with pytest.raises(OptionError, match="phase 1 batch_size"):
+        grid(BASE, batch_sizes=[0])
 
 
 def test_a_published_table_becomes_settings() -> None:

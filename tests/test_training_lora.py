@@ -53,6 +53,25 @@ def test_adapters_are_counted_apart() -> None:
     assert two.trainable_tensors == 2 + 2 * 4
 
 
+def test_a_cut_by_layers_counts_those_with_adapters_and_stays_where_it_is() -> None:
+    """With the adapters merged the kept maps must still be what the part that learned begins with."""
+    by_layers = tuple(replace(phase, train_from=f"layers:{n}") for n, phase in zip((3, 6, 9), PLAN.phases, strict=True))
+    one = trainee(replace(PLAN, phases=by_layers))
+    plain = trainee(replace(PLAN, lora=None, phases=by_layers))
+    assert [part.at for part in one.splits] == [part.at for part in plain.splits]
+    one.start = one.state()
+    for name in one.adapters:
+        torch.nn.init.normal_(one.trunk.get_parameter(name), std=0.1)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        maps = [part.prefix(x) for part in one.splits]  # type: ignore[misc]
+        before = [one.suffix(i)(maps[i]) for i in range(3)]
+        settled = one.settle(one.state())[0]
+        one.load(settled)
+        for i in range(3):
+            assert torch.allclose(one.suffix(i)(maps[i]), before[i], atol=1e-5)
+
+
 def test_nothing_changes_before_the_first_step() -> None:
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

@@ -64,3 +64,42 @@ def test_every_optimiser_goes_downhill(name: str) -> None:
     layer(torch.ones(1, 1)).square().sum().backward()
     optimiser.step()
     assert layer.weight.item() < 0.95
+
+
+@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.1)])
+def test_rmsprop_is_that_of_keras(momentum: float, decay: float) -> None:
+    """Its published formula, in plain numbers; a gradient far below √ε moves a weight by less than the rate."""
+    weight = nn.Parameter(torch.tensor([[1.0, -2.0, 0.5]]))
+    options = Optimiser(name="rmsprop", lr=1e-3, momentum=momentum, weight_decay=decay)
+    optimiser = optimiser_for(options, [weight], {}, [])
+    theta, v, m = weight.detach().double().clone(), torch.zeros(1, 3).double(), torch.zeros(1, 3).double()
+    for step in range(5):
+        gradient = torch.tensor([[0.3, -1e-4, 1e-6]]) * (1 + step)
+        weight.grad = gradient.clone()
+        set_rate(optimiser, 1.0)
+        optimiser.step()
+        g = gradient.double() + decay * theta
+        v = 0.9 * v + 0.1 * g**2
+        m = momentum * m + 1e-3 * g / (v + 1e-7) ** 0.5
+        theta = theta - m
+        assert torch.allclose(weight.double(), theta, rtol=1e-6, atol=0)
+    if not momentum and not decay:
+        assert abs(weight[0, 2].item() - 0.5) < 1e-4 < abs(weight[0, 0].item() - 1.0)
+
+
+def test_rmsprop_goes_on_from_its_state() -> None:
+    def after(steps: list[float], weight: nn.Parameter, optimiser: torch.optim.Optimizer) -> None:
+        for number in steps:
+            weight.grad = torch.full_like(weight, number)
+            optimiser.step()
+
+    options = Optimiser(name="rmsprop", lr=1e-2, momentum=0.5)
+    one, two = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
+    whole = optimiser_for(options, [one], {}, [])
+    after([0.1, -0.2, 0.3], one, whole)
+    first = optimiser_for(options, [two], {}, [])
+    after([0.1], two, first)
+    second = optimiser_for(options, [two], {}, [])
+    second.load_state_dict(first.state_dict())
+    after([-0.2, 0.3], two, second)
+    assert torch.equal(one, two)

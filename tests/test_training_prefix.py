@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError
 from headstart.images.transforms import Geometry
 from headstart.training.plan import Augment
-from headstart.training.prefix import PLAIN, Look, Maps, Source
+from headstart.training.prefix import BUSY, PLAIN, SPARED, Look, Maps, Source
 from pictures import write_folder
 
 SHAPE = (3, 4, 4)
@@ -151,12 +154,42 @@ def test_too_large_for_the_cache_is_said_and_changes_no_value(maps: Maps) -> Non
     assert torch.equal(values(small), values(maps))
 
 
+def test_a_full_disk_is_said_and_changes_no_value(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where rows are written to memory that stands for a file, no room left ends the process."""
+    some = [(i, 0) for i in range(6)]
+    missing = len(some) * maps._row_bytes
+    usage = shutil.disk_usage(maps.folder.parent)
+    for free, kept in ((SPARED + missing - 1, False), (SPARED + missing, True), (SPARED, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _folder, free=free: usage._replace(free=free))
+        one = replace(maps, notes=[])
+        assert one.keep(some) is kept  # what is there already needs no more room
+        assert ["do not fit on the disk" in note for note in one.notes] == [True] * (not kept)
+        assert torch.equal(values(one), values(maps))
+
+
+def test_a_pass_for_two_cuts_keeps_what_the_disk_has_room_for(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+    maps.beside = replace(maps, source=Source(runtime=maps.source.runtime, shape=(3,), name="map1"))
+    some = [(i, 0) for i in range(6)]
+    room = SPARED + len(some) * maps._row_bytes
+    usage = shutil.disk_usage(maps.folder.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage._replace(free=room))
+    assert maps.keep(some)
+    assert not maps.beside._kept
+
+
 def test_old_maps_make_room(maps: Maps) -> None:
-    maps.keep([(i, 0) for i in range(6)])
-    one = next(maps.folder.glob("*/maps.bin")).stat().st_size
-    tight = replace(maps, look=replace(maps.look, seed=1), limit=one + 10)
-    assert tight.keep([(i, 0) for i in range(6)])
+    """Those that nothing has touched for a while: a younger set may be another process's, half done."""
+    some = [(i, 0) for i in range(6)]
+    maps.keep(some)
+    old = next(maps.folder.glob("*/maps.bin"))
+    tight = replace(maps, look=replace(maps.look, seed=1), limit=old.stat().st_size + 10)
+    assert tight.keep(some)
+    assert len(list(maps.folder.glob("*/maps.bin"))) == 2
+    long_ago = time.time() - 2 * BUSY
+    os.utime(old.parent, (long_ago, long_ago))
+    assert replace(tight).keep(some)
     assert len(list(maps.folder.glob("*/maps.bin"))) == 1
+    assert not old.exists()
 
 
 def test_without_a_prefix_the_pictures_themselves(maps: Maps) -> None:

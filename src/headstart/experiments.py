@@ -141,7 +141,7 @@ class _Job:
             if not reason:
                 self.outcomes.append(self.row(setting, seed, self.trunks[setting.recipe.backbone]))
                 self.tell(f"[{self.gone_through}/{self.total}] {line(self.outcomes[-1])}")
-        except (HeadstartError, RuntimeError, MemoryError) as error:
+        except (HeadstartError, RuntimeError, MemoryError, OSError) as error:
             reason = _short(error)
         except KeyboardInterrupt:
             self.tell(f"{len(self.outcomes)} of {self.total} rows are finished and kept in {self.folder}")
@@ -271,18 +271,18 @@ def _short(error: BaseException) -> str:
 
 def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str, Weights], dict[str, str]]:
     """The weights of every backbone, and of those that have none why. If none has any, the error of the last."""
-    backbones = [catalog.get(name) for name in dict.fromkeys(setting.recipe.backbone for setting in settings)]
+    backbones = {setting.recipe.backbone: catalog.get(setting.recipe.backbone) for setting in settings}
     found: dict[str, Weights] = {}
     missing: dict[str, str] = {}
     random = weights == "random"
     file = Path(weights) if weights and not random else None
-    for number, backbone in enumerate(backbones, start=1):
+    for number, (name, backbone) in enumerate(backbones.items(), start=1):
         try:
-            found[backbone.name] = locate(backbone, random=random, file=file)
+            found[name] = locate(backbone, random=random, file=file)
         except (WeightsError, MissingPackageError) as error:
             if number == len(backbones) and not found:
                 raise
-            missing[backbone.name] = _short(error)
+            missing[name] = _short(error)
     return found, missing
 
 

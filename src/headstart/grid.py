@@ -122,26 +122,28 @@ def _word(axis: str, value: Any) -> str:
 
 
 def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:
-    recipe = base.on(chosen["backbone"]) if chosen.get("backbone") else base
+    """``base`` with what is ``chosen``; what is None or missing stays. The plan refuses what has no meaning."""
+    chosen = {axis: value for axis, value in chosen.items() if value is not None}
+    recipe = base.on(chosen["backbone"]) if "backbone" in chosen else base
     plan = recipe.plan
-    scale = chosen["lr"] / plan.phases[0].optimiser.lr if chosen.get("lr") else 1.0
+    scale = chosen["lr"] / plan.phases[0].optimiser.lr if "lr" in chosen else 1.0
     phases = tuple(_phase(phase, chosen, scale, epochs) for phase in plan.phases)
-    if chosen.get("lr"):  # exactly what was asked for, not what multiplying gives
+    if "lr" in chosen:  # exactly what was asked for, not what multiplying gives
         first = replace(phases[0], optimiser=replace(phases[0].optimiser, lr=chosen["lr"]))
         phases = (first, *phases[1:])
-    return replace(recipe, plan=replace(plan, size=chosen.get("size") or plan.size, phases=phases))
+    return replace(recipe, plan=replace(plan, size=chosen.get("size", plan.size), phases=phases))
 
 
 def _phase(phase: Phase, chosen: dict[str, Any], scale: float, epochs: int | None) -> Phase:
     optimiser = replace(phase.optimiser, lr=phase.optimiser.lr * scale)
-    if chosen.get("optimiser") and chosen["optimiser"] != optimiser.name:
+    if chosen.get("optimiser", optimiser.name) != optimiser.name:
         momentum = MOMENTUM if chosen["optimiser"] == "sgd" else 0.0
         optimiser = Optimiser(name=chosen["optimiser"], lr=optimiser.lr, momentum=momentum)
-    mode = chosen.get("mode")
+    mode = chosen.get("mode", phase.train_from)
     return replace(
         phase,
-        train_from=MODES.get(mode, mode) if mode else phase.train_from,
+        train_from=MODES.get(mode, mode),
         epochs=epochs or phase.epochs,
-        batch_size=chosen.get("batch") or phase.batch_size,
+        batch_size=chosen.get("batch", phase.batch_size),
         optimiser=optimiser,
     )

@@ -85,7 +85,7 @@ def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -
     kind, _, amount = train_from.partition(":")
     if kind == "layers":
         called = [str(node.target) for node in nodes if node.op == "call_module"]
-        return [name for name in called if isinstance(model.get_submodule(name), LAYERS)][-int(amount) :][0]
+        return [name for name in called if _is_layer(model.get_submodule(name))][-int(amount) :][0]
     if kind not in ("last", "fraction"):
         return train_from
     names = [stage.name for stage in network.stages(model)]
@@ -98,6 +98,10 @@ def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -
         if held >= float(amount) * sum(sizes.values()):
             return name
     return names[0]
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, LAYERS) or network.is_wrapped(module)  # with an adapter it is the same layer
 
 
 class Trunk(nn.Module):

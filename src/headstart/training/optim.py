@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from headstart.training.plan import Optimiser, Schedule
 
@@ -44,10 +45,49 @@ def optimiser_for(
     if options.name == "sgd":
         return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum)
     if options.name == "rmsprop":
-        # Keras' constants: torch's own forget ten times more slowly.
-        return torch.optim.RMSprop(groups, lr=options.lr, alpha=0.9, eps=1e-7, momentum=options.momentum)
+        return RMSprop(groups, lr=options.lr, momentum=options.momentum)
     kind = torch.optim.Adam if options.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=options.lr)
+
+
+class RMSprop(torch.optim.Optimizer):
+    """Tieleman and Hinton 2012, as Keras has it: v ← ρv + (1 − ρ)g², m ← μm + lr · g / √(v + ε), θ ← θ − m.
+
+    torch's own forgets ten times more slowly (ρ = 0.99) and adds ε after the root, where it is too small to hold back
+    steps along gradients below √ε ≈ 3e-4: of fine-tuning at a low rate, most of them.
+
+    Args:
+        groups: of parameters, each with its ``weight_decay``, which adds that share of θ to g.
+        lr: of every group, until `set_rate`.
+        momentum: μ, in [0, 1).
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], *, lr: float, momentum: float = 0.0) -> None:
+        super().__init__(groups, {"lr": lr, "rho": 0.9, "eps": 1e-7, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, parameter.grad, group)
+
+    def _move(self, parameter: Tensor, gradient: Tensor, group: Mapping[str, Any]) -> None:
+        state, rho = self.state[parameter], group["rho"]
+        if not state:
+            state["square_avg"] = torch.zeros_like(parameter)
+            if group["momentum"]:
+                state["momentum"] = torch.zeros_like(parameter)
+        if group["weight_decay"]:
+            gradient = gradient.add(parameter, alpha=group["weight_decay"])
+        state["square_avg"].mul_(rho).addcmul_(gradient, gradient, value=1 - rho)
+        scale = state["square_avg"].add(group["eps"]).sqrt_()
+        if not group["momentum"]:
+            parameter.addcdiv_(gradient, scale, value=-group["lr"])
+            return
+        state["momentum"].mul_(group["momentum"]).addcdiv_(gradient, scale, value=group["lr"])
+        parameter.sub_(state["momentum"])
 
 
 def set_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import os
 import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,6 +41,10 @@ PLAIN = -1
 CHECKED = 4
 """How many maps are computed again and compared before they are trained on."""
 _COMMIT_EVERY = 256
+SPARED = 500_000_000
+"""Bytes that are left free on the disk."""
+BUSY = 600.0
+"""Seconds for which a set of maps that was written to is held to be in use."""
 _TOGETHER = 4
 """The most views that are made of a picture while it is decoded."""
 _IN_MEMORY = 8_000_000
@@ -180,7 +185,20 @@ class Maps:
                 "computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
             )
             return False
-        if not self._kept_soundly(wanted, views, progress):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        missing, free = self._missing(wanted, views), shutil.disk_usage(self.folder).free - SPARED
+        if missing > max(free, 0):  # writing to memory that stands for a file ends the process where no room is left
+            self.notes.append(
+                f"{missing / 1e9:.1f} GB of maps do not fit on the disk, which has {max(free, 0) / 1e9:.1f} GB to "
+                f"spare: they are computed again in every epoch; room in {self.folder} would help"
+            )
+            return False
+        together = [self]
+        if self.beside is not None:
+            allowed = needed + self.beside._needed(views) <= self.limit
+            if allowed and missing + self.beside._missing(wanted, views) <= free:
+                together.append(self.beside)
+        if not self._kept_soundly(wanted, views, together, progress):
             return False
         for view in views:
             if len(self.paths) * self._row_bytes <= _IN_MEMORY:
@@ -198,11 +216,10 @@ class Maps:
             return False
         return self.keep([(i, view) for i in rows for view in views], progress)
 
-    def _kept_soundly(self, wanted: Wanted, views: Sequence[int], progress: Progress | None) -> bool:
+    def _kept_soundly(
+        self, wanted: Wanted, views: Sequence[int], together: Sequence[Maps], progress: Progress | None
+    ) -> bool:
         """Fill the open files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
-        together = [self]
-        if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
-            together.append(self.beside)
         for one in together:
             for view in views:
                 one._open(view)
@@ -228,6 +245,11 @@ class Maps:
     def _needed(self, views: Sequence[int]) -> int:
         """Bytes of everything that is kept once ``views`` are."""
         return len(self._kept.keys() | views) * len(self.paths) * self._row_bytes
+
+    def _missing(self, wanted: Wanted, views: Sequence[int]) -> int:
+        """Bytes of the rows ``wanted`` that are not on disk."""
+        done = {view: self._done(view) for view in views}
+        return sum(not done[view][i] for i, view in set(wanted)) * self._row_bytes
 
     def _file(self, view: int) -> Path:
         name = digest({"network": self.source.key, "look": self.look.key(view), "pictures": list(self.digests)})
@@ -281,6 +303,7 @@ class Maps:
             unfinished = self._done_file(view).with_name(f".done-{os.getpid()}")
             unfinished.write_bytes(flags.tobytes())
             unfinished.replace(self._done_file(view))
+            os.utime(self._file(view).parent)
 
     def _holds(self, wanted: Wanted) -> bool:
         """Whether a few of the kept maps are, bit for bit, what the network computes now."""
@@ -380,13 +403,19 @@ def _in_threads(
 
 
 def _trim(folder: Path, limit: int, *, used: Sequence[Path]) -> None:
-    """Remove the sets of maps that were least recently used until the rest keeps to ``limit`` bytes."""
-    found = [(path.stat().st_mtime, path) for path in folder.iterdir() if path.is_dir()]
+    """Remove the sets of maps that were least recently used until the rest keeps to ``limit`` bytes.
+
+    What was touched within `BUSY` seconds stays: another process may be filling it.
+    """
+    found: list[tuple[float, Path]] = []
+    for path in folder.iterdir():
+        with suppress(OSError):  # another process removed it
+            found.append((path.stat().st_mtime, path))
     total = sum(_bytes(path) for _, path in found)
-    for _, path in sorted(found):
+    for touched, path in sorted(found):
         if total <= limit:
             return
-        if path not in used:
+        if path not in used and time.time() - touched > BUSY:
             total -= _bytes(path)
             shutil.rmtree(path, ignore_errors=True)
 

@@ -258,7 +258,9 @@ class Trainee:
             plain.append({**head, **{f"trunk.{name}.weight": _copy(tensors[f"{name}.weight"]) for name in layers}})
         lora.merge(self.trunk)
         self.adapters, self._changing = (), [f"{name}.weight" for name in sorted(layers)]
+        places = [one.at for one in self.splits]
         self.splits = tuple(self._split(phase.train_from) for phase in self.plan.phases)
+        assert [one.at for one in self.splits] == places, "maps that were kept would be given to another suffix"
         *settled, self.start = plain
         return tuple(settled)
 
