@@ -202,6 +202,14 @@ def test_saving_replaces_a_model_whole(fitted: ImageClassifier, copy: Path) -> N
     Model.load(copy)
 
 
+def test_saving_never_replaces_what_is_no_model(fitted: ImageClassifier, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    with pytest.raises(ModelError, match="expected: a new folder, or that of a model"):
+        fitted.save(tmp_path / "thesis")
+    assert (tmp_path / "thesis" / "chapter.tex").read_text() == "years of work"
+
+
 def test_unreadable_pictures_keep_their_row(saved: Path, photos: Path, tmp_path: Path) -> None:
     good = next(photos.rglob("*.jpeg"))
     bad = tmp_path / "bad.jpg"

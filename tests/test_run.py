@@ -61,7 +61,7 @@ def test_a_second_run_gives_the_same_bytes(run: Run, photos: Path, tmp_path: Pat
 
 def test_the_run_is_never_written_among_the_pictures(photos: Path) -> None:
     before = sorted(photos.rglob("*"))
-    with pytest.raises(OptionError, match="expected: a run folder outside the pictures"):
+    with pytest.raises(OptionError, match="expected: a folder outside the pictures"):
         train(photos, photos / "run", ImageClassifier())
     assert sorted(photos.rglob("*")) == before
 

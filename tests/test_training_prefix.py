@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from headstart.errors import DataError
 from headstart.images.transforms import Geometry
 from headstart.training.plan import Augment
-from headstart.training.prefix import BUSY, PLAIN, SPARED, Look, Maps, Source
+from headstart.training.prefix import PLAIN, Look, Maps, Source
+from headstart.training.room import BUSY, SPARED
 from pictures import write_folder
 
 SHAPE = (3, 4, 4)

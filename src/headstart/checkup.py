@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart import gallery
+from headstart import destination, gallery
 from headstart.classifier import ImageClassifier
 from headstart.doubts import findings_of, leak_of
-from headstart.errors import OptionError, Problem
 from headstart.features.extract import Progress
 from headstart.images.folder import display, scan
 from headstart.report import review
@@ -83,7 +82,7 @@ def check_pictures(
 ) -> Checkup:
     """Fit ``classifier`` to the pictures in order to doubt them; write the page and the list into ``folder``."""
     began = time.monotonic()
-    _check_destination(source, folder)
+    destination.check(source, folder, what="the review")
     classifier.fit(source, progress=progress)
     findings = findings_of(classifier, progress)
     folder.mkdir(parents=True, exist_ok=True)
@@ -115,26 +114,7 @@ def check_pictures(
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    _check_destination(source, folder, TABLE)
+    destination.check(source, folder, what="the review", writes=[TABLE])
     images = scan(source, for_training=False)
     folder.mkdir(parents=True, exist_ok=True)
     return decisions.apply(images, decided, folder / TABLE)
-
-
-def _check_destination(source: Path, folder: Path, *names: str) -> None:
-    """Refuse a folder among the pictures, and one in which a file of ``names`` is what is read."""
-    problems = [
-        Problem(
-            expected=f"a {name} of its own", found=f"{display(source)} itself", todo="choose another folder with -o"
-        )
-        for name in names
-        if (folder / name).resolve() == source.resolve()
-    ]
-    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
-        todo = "choose a folder elsewhere with -o: the pictures are only ever read"
-        problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))
-    if folder.exists() and not folder.is_dir():
-        found = f"{display(folder)} is a file"
-        problems.append(Problem(expected="a folder", found=found, todo="choose another name with -o"))
-    if problems:
-        raise OptionError("where to write the review", problems)

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart import destination
 from headstart.backbones import catalog
 from headstart.backbones.graph import digest
 from headstart.backbones.weights import Weights, locate
@@ -45,7 +46,8 @@ from headstart.images.folder import ImageSet, scan
 from headstart.reproduce import with_splits
 from headstart.tables import Claim
 
-FORMAT = 1
+FORMAT = 2
+OURS = ("results.json", "rows")
 SPLIT_SEED = 0  # of a validation split where none is given: the same pictures for every row, else none can be paired
 
 Tell = Callable[[str], None]
@@ -87,7 +89,8 @@ def run(
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
-    _check(settings, source, folder)
+    destination.check(source, folder, what="the table", ours=OURS)
+    _check(settings)
     images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
     trunks, missing = _trunks(settings, weights)
     (folder / "rows").mkdir(parents=True, exist_ok=True)
@@ -214,24 +217,12 @@ class _Job:
 
     def key(self, setting: Setting, seed: int, weights: Weights) -> str:
         """The name of a row: everything that its result depends on."""
-        import torch
+        from headstart.training.naming import run_name
 
         backbone = catalog.get(setting.recipe.backbone)
-        index = np.concatenate([self.train, self.val, self.test])
-        return digest(
-            {
-                "format": FORMAT,
-                "backbone": backbone.architecture,
-                "weights": weights.sha256,
-                "plan": setting.recipe.plan.to_dict(),
-                "pictures": [self.images.digests[i] for i in index],
-                "y": self.images.y[index].tolist(),
-                "split": self.images.split[index].tolist(),
-                "seed": seed,
-                "torch": torch.__version__,
-                "cuda": torch.cuda.is_available(),
-            }
-        )[:32]
+        run = run_name(backbone, weights, self.images, self.train, self.val, setting.recipe.plan, seed=seed)
+        measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
+        return digest({"format": FORMAT, "run": run, "test": measured})
 
     def read(self, setting: Setting, file: Path) -> Outcome:
         """A finished row. Its key vouches for the content; its name may have changed since."""
@@ -286,14 +277,11 @@ def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str,
     return found, missing
 
 
-def _check(settings: Sequence[Setting], source: Path, folder: Path) -> None:
+def _check(settings: Sequence[Setting]) -> None:
     problems = []
     names = [one.name for one in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         todo = "give each setting a name of its own"
         problems.append(Problem(expected="settings of different names", found=", ".join(twice), todo=todo))
-    if source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
-        todo = "choose a folder elsewhere with -o: the pictures are only ever read"
-        problems.append(Problem(expected="a folder outside the pictures", found=str(folder), todo=todo))
     if problems:
         raise OptionError("what to compare", problems)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import gallery, recipe_page
+from headstart import destination, gallery, recipe_page
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate, origin_of
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 Answered = tuple[NDArray[np.int64], NDArray[np.float64], str]
 """Positions of pictures, their probabilities (n, k), and what they are called together."""
+OURS = ("checkpoint", "history.json", "model/model.json")
 BATCH = 32  # pictures in the validation batches of which a fifth becomes the test split
 
 
@@ -147,10 +148,12 @@ def run(
         progress: is told how far the run is.
 
     Raises:
+        OptionError: the folder is among the pictures, or holds what is not of a run.
         DataError, OptionError, WeightsError: as for `headstart.training.finetune.finetune`.
     """
     from headstart.training.finetune import finetune
 
+    destination.check(source, folder, what="the run", ours=OURS)
     backbone = catalog.get(recipe.backbone)
     located = _weights(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)

@@ -25,12 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from headstart import gallery, run_page
+from headstart import destination, gallery, run_page
 from headstart.classifier import ImageClassifier, Measured
 from headstart.deploy.artifact import Model, versions, write_json
 from headstart.deploy.judged import write_judged
 from headstart.doubts import Doubts, reference_of
-from headstart.errors import DataError, OptionError, Problem
+from headstart.errors import DataError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.extract import Progress
 from headstart.images import record
@@ -41,6 +41,7 @@ from headstart.trust.caution import CautionReport, measure_caution
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
+OURS = ("run.json", "model/model.json", "metrics.json", "report.html")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def train(
     Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
     """
     began = time.monotonic()
-    _check_destination(source, folder)
+    destination.check(source, folder, what="the run", ours=OURS)
     classifier.fit(source, progress=progress)
     measured = classifier.measure(progress)
     doubts = Doubts.of(classifier, measured[0], progress)
@@ -162,23 +163,6 @@ def evaluate_model(
         groups=groups,
     )
     return evaluation, caution, left_out
-
-
-def _check_destination(source: Path, folder: Path) -> None:
-    problems = []
-    inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
-    if inside:
-        todo = "choose a folder elsewhere with -o: the pictures are only ever read"
-        problems.append(Problem(expected="a run folder outside the pictures", found=str(folder), todo=todo))
-    if folder.exists() and not folder.is_dir():
-        problems.append(Problem(expected="a folder", found=f"{folder} is a file", todo="choose another name with -o"))
-    elif folder.is_dir() and any(folder.iterdir()) and not inside:
-        ours = {"run.json", "model", "training", "metrics.json", "report.html"}
-        if not ours & {entry.name for entry in folder.iterdir()}:
-            todo = "choose another name with -o: what is there would be mixed with the run"
-            problems.append(Problem(expected="a new folder, or one of an earlier run", found=str(folder), todo=todo))
-    if problems:
-        raise OptionError("where to write the run", problems)
 
 
 def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:

@@ -60,8 +60,11 @@ def import_openvino() -> Any:
 
 
 def computes_in_bf16() -> bool:
-    """Whether this machine's CPU computes in bf16 itself; where it does not, asking for it gains nothing."""
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Whether this machine's CPU computes in bf16 itself; where it does not, asking for it gains nothing.
+
+    OpenVINO knows; without it, no.
+    """
+    return available() and "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @cache

@@ -114,8 +114,17 @@ class Model:
         return replace(self, caution=replace(self.caution, costs=read_costs(path, self.classes)))
 
     def save(self, folder: Path) -> None:
-        """Write the model directory whole or not at all; a model that was there is replaced."""
+        """Write the model directory whole or not at all; a model that was there is replaced.
+
+        Raises ModelError for a folder that holds anything else.
+        """
         folder = Path(folder)
+        if folder.exists() and not (folder / "model.json").is_file() and (folder.is_file() or any(folder.iterdir())):
+            todo = "choose another name: it would be replaced"
+            raise ModelError(
+                "where to save the model",
+                [Problem(expected="a new folder, or that of a model", found=f"{folder}, which is neither", todo=todo)],
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             new = Path(scratch) / "new"

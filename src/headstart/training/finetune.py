@@ -7,7 +7,6 @@ frozen the same loop trains the whole network.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.graph import digest
 from headstart.backbones.weights import Weights
 from headstart.evaluation.curves import Epoch, History
 from headstart.features.extract import Progress, Silent
@@ -29,6 +27,7 @@ from headstart.training import arithmetic, memory
 from headstart.training.arithmetic import Arithmetic
 from headstart.training.checkpoint import Snapshot
 from headstart.training.heads import LinearHead
+from headstart.training.naming import run_name, trains_on
 from headstart.training.optim import optimiser_for, rate, set_rate
 from headstart.training.phase_maps import Index, PhaseMaps
 from headstart.training.plan import Phase, Plan
@@ -103,8 +102,11 @@ def finetune(
         checkpoint=checkpoint,
         progress=progress or Silent(),
     )
+    name = run_name(
+        backbone, weights, images, train, val, plan, seed=seed, probe=probe, device=device, precision=precision
+    )
     with memory.kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        snapshot = run.start(name=run.name(weights, probe))
+        snapshot = run.start(name=name)
         for phase in range(snapshot.phase, len(plan.phases)):
             if snapshot.stopped:
                 break
@@ -137,9 +139,7 @@ class _Run:
     _name: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self.torch_device = "cuda" if self.device == "auto" and torch.cuda.is_available() else self.device
-        if self.torch_device not in ("cuda", "mps"):
-            self.torch_device = "cpu"
+        self.torch_device = trains_on(self.device)
         self.trainee.to(self.torch_device)
         self.trainee.start = self.trainee.state()
         self.k = len(self.images.classes)
@@ -158,24 +158,6 @@ class _Run:
         )
 
     # ── start ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def name(self, weights: Weights, probe: LinearHead | None) -> str:
-        """Everything that the weights to come depend on."""
-        linear = b"" if probe is None else probe.weight.tobytes() + probe.bias.tobytes()
-        return digest(
-            {
-                "backbone": self.backbone.architecture,
-                "weights": weights.sha256,
-                "plan": self.plan.to_dict(),
-                "pictures": [self.images.digests[i] for i in (*self.train, *self.val)],
-                "y": [int(self.images.y[i]) for i in (*self.train, *self.val)],
-                "train": len(self.train),
-                "seed": self.seed,
-                "probe": hashlib.sha256(linear).hexdigest(),
-                "device": [self.device, self.torch_device, self.precision],
-                "torch": torch.__version__,
-            }
-        )
 
     def start(self, *, name: str) -> Snapshot:
         """Where the checkpoint left off, else the beginning, with the loss before any training."""

@@ -10,12 +10,9 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-import shutil
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -35,16 +32,13 @@ from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.features.extract import Progress, Silent
 from headstart.images import augment
 from headstart.images.transforms import Geometry
+from headstart.training import room
 from headstart.training.plan import Augment
 
 PLAIN = -1
 CHECKED = 4
 """How many maps are computed again and compared before they are trained on."""
 _COMMIT_EVERY = 256
-SPARED = 500_000_000
-"""Bytes that are left free on the disk."""
-BUSY = 600.0
-"""Seconds for which a set of maps that was written to is held to be in use."""
 _TOGETHER = 4
 """The most views that are made of a picture while it is decoded."""
 _IN_MEMORY = 8_000_000
@@ -185,11 +179,10 @@ class Maps:
                 "computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
             )
             return False
-        self.folder.mkdir(parents=True, exist_ok=True)
-        missing, free = self._missing(wanted, views), shutil.disk_usage(self.folder).free - SPARED
-        if missing > max(free, 0):  # writing to memory that stands for a file ends the process where no room is left
+        missing, free = self._missing(wanted, views), room.spare(self.folder)
+        if missing > free:  # writing to memory that stands for a file ends the process where no room is left
             self.notes.append(
-                f"{missing / 1e9:.1f} GB of maps do not fit on the disk, which has {max(free, 0) / 1e9:.1f} GB to "
+                f"{missing / 1e9:.1f} GB of maps do not fit on the disk, which has {free / 1e9:.1f} GB to "
                 f"spare: they are computed again in every epoch; room in {self.folder} would help"
             )
             return False
@@ -223,7 +216,7 @@ class Maps:
         for one in together:
             for view in views:
                 one._open(view)
-        _trim(self.folder, self.limit, used=[one._file(view).parent for one in together for view in one._kept])
+        room.trim(self.folder, self.limit, used=[one._file(view).parent for one in together for view in one._kept])
         self._fill(wanted, views, together, progress)
         if not self._holds(wanted):
             self.notes.append("kept maps were not what the network computes: they were thrown away and made again")
@@ -400,27 +393,3 @@ def _in_threads(
             for reason in dict.fromkeys(reasons)
         ]
         raise DataError("pictures that cannot be read", problems)
-
-
-def _trim(folder: Path, limit: int, *, used: Sequence[Path]) -> None:
-    """Remove the sets of maps that were least recently used until the rest keeps to ``limit`` bytes.
-
-    What was touched within `BUSY` seconds stays: another process may be filling it.
-    """
-    found: list[tuple[float, Path]] = []
-    for path in folder.iterdir():
-        with suppress(OSError):  # another process removed it
-            found.append((path.stat().st_mtime, path))
-    total = sum(_bytes(path) for _, path in found)
-    for touched, path in sorted(found):
-        if total <= limit:
-            return
-        if path not in used and time.time() - touched > BUSY:
-            total -= _bytes(path)
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _bytes(folder: Path) -> int:
-    with suppress(OSError):
-        return sum(file.stat().st_size for file in folder.iterdir())
-    return 0
