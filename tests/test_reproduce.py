@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.errors import DataError
+from headstart.errors import DataError, OptionError
 from headstart.images.folder import scan
 from headstart.recipe_page import describe
 from headstart.recipes import get
 from headstart.reproduce import Reproduction, run, summaries, with_splits
+from headstart.training.checkpoint import Snapshot
 from pictures import write_folder
 
 
@@ -62,17 +63,22 @@ def test_a_fifth_of_the_validation_batches_becomes_the_test_split(tmp_path: Path
 
 
 @pytest.fixture(scope="module")
-def shortened(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+def told() -> list[str]:
+    """What is said while `shortened` runs."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def shortened(photos: Path, tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Reproduction:
     recipe = get("mobilenetv2-two-phase").on("efficientnet_lite0").with_epochs(2)
     recipe = replace(recipe, plan=replace(recipe.plan, size=64))
     pictures = [sorted(photos.rglob("*.jpeg"))[0]]
-    return run(recipe, photos, tmp_path_factory.mktemp("run"), pictures=pictures, command="headstart recipes run …")
+    folder, command = tmp_path_factory.mktemp("run"), "headstart recipes run …"
+    return run(recipe, photos, folder, pictures=pictures, command=command, tell=told.append)
 
 
 def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction, photos: Path) -> None:
     folder = shortened.folder
-    assert len(shortened.epochs) == 4
-    assert "epoch   3  phase 2" in shortened.epochs[2]
     assert "so it flatters" in shortened.told.best_epoch
     history = json.loads((folder / "history.json").read_text())
     assert len(history["epochs"]) == 4
@@ -101,15 +107,18 @@ def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction, photos:
     assert right == pytest.approx(shortened.evaluation.accuracy.value)
 
 
-def test_people_read_everything_in_order(shortened: Reproduction) -> None:
+def test_people_read_everything_in_order(shortened: Reproduction, told: list[str]) -> None:
     lines = list(shortened.lines())
-    begins = ("phase 1 from head", "phase 2 from layers:18", "Before training", "epoch   1", "epoch   2", "epoch   3")
-    assert [line[: len(begin)] for line, begin in zip(lines, begins, strict=False)] == list(begins)
-    assert lines[7].startswith("trained in ")
-    assert lines[8].endswith("measured on the validation split, last epoch")
+    begins = (
+        "phase 1 from head", "phase 2 from layers:18", "Before training",
+        "epoch   1  phase 1", "epoch   2  phase 1", "epoch   3  phase 2", "epoch   4  phase 2",
+    )  # fmt: skip
+    assert [line[: len(begin)] for line, begin in zip(told, begins, strict=True)] == list(begins)
+    assert lines[0].startswith("trained in ")
+    assert lines[1].endswith("measured on the validation split, last epoch")
     assert sum(line.startswith("after phase 1: ") for line in lines) == 1
     assert lines[-1].split()[-2] in ("rings", "stripes")
-    assert json.loads((shortened.folder / "metrics.json").read_text())["initial"] == lines[2]
+    assert json.loads((shortened.folder / "metrics.json").read_text())["initial"] == told[2]
 
 
 def test_predictions_lie_beside_labels_as_arrays(shortened: Reproduction) -> None:
@@ -155,9 +164,45 @@ def test_a_recipe_that_never_learns_says_so(photos: Path, tmp_path: Path) -> Non
         run(recipe, photos, tmp_path / "run", weights="random")
 
 
-def test_a_finished_run_repeats_its_result_from_the_checkpoint(shortened: Reproduction, photos: Path) -> None:
+def test_nothing_is_written_over_what_is_not_of_a_run(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis.tex").write_text("years of work")
+    with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier run"):
+        run(get("resnet18-frozen"), photos, tmp_path, weights="random")
+    with pytest.raises(OptionError, match="the pictures are only ever read"):
+        run(get("resnet18-frozen"), photos, photos / "runs", weights="random")
+
+
+def test_what_is_said_comes_before_and_during_training(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is cut off in its second epoch has told of its first, and the one that goes on tells of both."""
+    recipe = get("resnet18-frozen").on("test_efficientnet.r160_in1k").with_epochs(2)
+    recipe = replace(recipe, plan=replace(recipe.plan, size=64))
+    lines: list[str] = []
+    original = Snapshot.save
+
+    def cut_off(snapshot: Snapshot, file: Path, name: str) -> None:
+        original(snapshot, file, name)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Snapshot, "save", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, photos, tmp_path / "run", weights="random", tell=lines.append)
+    monkeypatch.setattr(Snapshot, "save", original)
+    assert [line.startswith("epoch   1") for line in lines] == [False, False, True]
+    again: list[str] = []
+    run(recipe, photos, tmp_path / "run", weights="random", tell=again.append)
+    assert again[:3] == lines
+    assert [line[:9] for line in again[3:]] == ["epoch   2"]
+
+
+def test_a_finished_run_repeats_its_result_from_the_checkpoint(
+    shortened: Reproduction, photos: Path, told: list[str]
+) -> None:
     recipe = get("mobilenetv2-two-phase").on("efficientnet_lite0").with_epochs(2)
     recipe = replace(recipe, plan=replace(recipe.plan, size=64))
-    again = run(recipe, photos, shortened.folder)
+    lines: list[str] = []
+    again = run(recipe, photos, shortened.folder, tell=lines.append)
     assert again.evaluation == shortened.evaluation
-    assert again.epochs == shortened.epochs
+    assert lines == told

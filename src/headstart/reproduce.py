@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from headstart.training.trainee import Summary
     from headstart.training.tuned import FineTuned
 
+Tell = Callable[[str], None]
 Answered = tuple[NDArray[np.int64], NDArray[np.float64], str]
 """Positions of pictures, their probabilities (n, k), and what they are called together."""
 OURS = ("checkpoint", "history.json", "model/model.json")
@@ -58,8 +59,6 @@ class Reproduction:
     recipe: Recipe
     summaries: tuple[Summary, ...]
     """Counts of parameters, a phase each."""
-    epochs: tuple[str, ...]
-    """A line per epoch."""
     elsewhere: tuple[tuple[Path, str, float], ...]
     """Pictures of the user's, each with its label and the probability of that."""
     folder: Path
@@ -70,12 +69,8 @@ class Reproduction:
         return self.told.evaluation
 
     def lines(self) -> Iterator[str]:
-        """What people read after a run, line by line."""
+        """What people read after a run, line by line; `run` tells what comes before."""
         told = self.told
-        for number, summary in enumerate(self.summaries, start=1):
-            yield f"phase {number} {describe(summary)}"
-        yield told.initial
-        yield from self.epochs
         yield f"trained in {told.seconds:.1f} s"
         for one in (told.evaluation, *told.others):
             yield f"accuracy {one.accuracy}, measured on {one.measured_on}"
@@ -133,6 +128,7 @@ def run(
     seed: int = 0,
     pictures: Sequence[Path] = (),
     command: str = "",
+    tell: Tell = lambda line: None,
     progress: Progress | None = None,
 ) -> Reproduction:
     """Carry out ``recipe`` on the pictures of ``source`` and write the folder.
@@ -145,6 +141,7 @@ def run(
         seed: of everything that is drawn.
         pictures: from elsewhere, to be answered by the trained network.
         command: that repeats the run, for its page.
+        tell: is given lines for people as they come: parameter counts, the start, every epoch.
         progress: is told how far the run is.
 
     Raises:
@@ -171,6 +168,7 @@ def run(
         seed=seed,
         checkpoint=folder / "checkpoint",
         progress=progress,
+        watch=_Teller(tell, len(images.classes)),
     )
     if not tuned.history.epochs:
         todo = "lower the learning rate of the recipe's plan, or use other weights"
@@ -183,7 +181,7 @@ def run(
     told = Told(
         evaluation=_evaluate(images, *honest, seed=seed),
         others=tuple(_evaluate(images, *part, seed=seed) for part in all_held_out),
-        initial=_initial(tuned),
+        initial=_initial(tuned.history, len(images.classes)),
         best_epoch=_best_epoch(tuned, len(val)),
         phase_verdicts=_phase_verdicts(tuned.history, len(val)),
         verdict=verdict(tuned.history, n_val=len(val)).text,
@@ -195,7 +193,6 @@ def run(
         told=told,
         recipe=recipe,
         summaries=tuned.summaries,
-        epochs=tuple(epoch_line(epoch) for epoch in tuned.history.epochs),
         elsewhere=tuple((path, images.classes[int(row.argmax())], float(row.max())) for path, row in elsewhere),
         folder=folder,
     )
@@ -298,11 +295,27 @@ def _all_held_out(
     return ((every, np.concatenate([tuned.last_proba, proba]), name),)
 
 
-def _initial(tuned: FineTuned) -> str:
-    history = tuned.history
+class _Teller:
+    """Turns what the loop shows into lines, each once; a run that goes on begins with the epochs it has."""
+
+    def __init__(self, tell: Tell, num_classes: int) -> None:
+        self.tell, self.num_classes, self.told = tell, num_classes, -1
+
+    def __call__(self, summaries: Sequence[Summary], history: History) -> None:
+        if self.told < 0:
+            for number, summary in enumerate(summaries, start=1):
+                self.tell(f"phase {number} {describe(summary)}")
+            self.tell(_initial(history, self.num_classes))
+            self.told = 0
+        for epoch in history.epochs[self.told :]:
+            self.tell(epoch_line(epoch))
+        self.told = len(history.epochs)
+
+
+def _initial(history: History, num_classes: int) -> str:
     return (
         f"Before training: validation loss {history.initial_loss:.4f}, accuracy {history.initial_accuracy:.4f} "
-        f"(guessing evenly: {np.log(len(tuned.classes)):.4f}, {1 / len(tuned.classes):.4f})."
+        f"(guessing evenly: {np.log(num_classes):.4f}, {1 / num_classes:.4f})."
     )
 
 

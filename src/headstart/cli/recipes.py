@@ -99,6 +99,7 @@ def recipes_run(
             seed=seed,
             pictures=picture or (),
             command=shlex.join(words),
+            tell=say if as_json else typer.echo,
             progress=progress,
         )
     if as_json:

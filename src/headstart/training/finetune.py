@@ -33,9 +33,11 @@ from headstart.training.phase_maps import Index, PhaseMaps
 from headstart.training.plan import Phase, Plan
 from headstart.training.prefix import PLAIN, Maps
 from headstart.training.steps import batch_sizes, gradient_that_fits, predict
-from headstart.training.trainee import Trainee
+from headstart.training.trainee import Summary, Trainee
 from headstart.training.tuned import FineTuned
 
+Watch = Callable[[tuple[Summary, ...], History], None]
+"""Is given the parameter counts of every phase and the epochs so far."""
 LOWERED = 0.1
 """What the learning rate is multiplied by, once, where the loss diverged."""
 DIVERGED = 100.0
@@ -57,6 +59,7 @@ def finetune(
     precision: str = "auto",
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> FineTuned:
     """Carry out ``plan`` on the pictures ``train``, watched on the pictures ``val``.
 
@@ -80,6 +83,7 @@ def finetune(
         checkpoint: a file written after every epoch. If it is there, the run goes on from it. In a folder that is
             there, the file is named after everything that the weights depend on.
         progress: is told how far the run is.
+        watch: is called before any training and after every epoch.
 
     Raises:
         OptionError: the plan does not suit the network or the classes, or the checkpoint is of another run.
@@ -101,12 +105,14 @@ def finetune(
         precision=precision,
         checkpoint=checkpoint,
         progress=progress or Silent(),
+        watch=watch or (lambda _summaries, _history: None),
     )
     name = run_name(
         backbone, weights, images, train, val, plan, seed=seed, probe=probe, device=device, precision=precision
     )
     with memory.kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         snapshot = run.start(name=name)
+        run.watch(run.summaries, run.history(snapshot))
         for phase in range(snapshot.phase, len(plan.phases)):
             if snapshot.stopped:
                 break
@@ -136,10 +142,12 @@ class _Run:
     precision: str
     checkpoint: Path | None
     progress: Progress
+    watch: Watch
     _name: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self.torch_device = trains_on(self.device)
+        self.summaries = tuple(self.trainee.summary(i) for i in range(len(self.plan.phases)))
         self.trainee.to(self.torch_device)
         self.trainee.start = self.trainee.state()
         self.k = len(self.images.classes)
@@ -235,6 +243,7 @@ class _Run:
     def record(self, snapshot: Snapshot, epoch: Epoch, optimiser: torch.optim.Optimizer) -> None:
         """Take an epoch that went well into the snapshot."""
         snapshot.epochs.append(epoch)
+        self.watch(self.summaries, self.history(snapshot))
         snapshot.epoch += 1
         snapshot.weights, snapshot.optimiser = self.trainee.state(), optimiser.state_dict()
         snapshot.stale += 1
@@ -341,12 +350,19 @@ class _Run:
         self.trainee.eval()
         return predict(suffix, maps, self.maps.rows(self.val))
 
+    def history(self, snapshot: Snapshot) -> History:
+        """All epochs so far."""
+        return History(
+            initial_loss=snapshot.initial_loss,
+            initial_accuracy=snapshot.initial_accuracy,
+            epochs=tuple(snapshot.epochs),
+        )
+
     # ── result ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def result(self, snapshot: Snapshot) -> FineTuned:
         """What the snapshot after the last epoch says."""
         phase = snapshot.phase
-        summaries = tuple(self.trainee.summary(i) for i in range(len(self.plan.phases)))
         last, best = self.trainee.settle(snapshot.weights, snapshot.best or snapshot.weights)
         self.trainee.load(last)
         maps, suffix = self.maps.of(phase, snapshot.notes), self.trainee.suffix(phase)
@@ -356,12 +372,8 @@ class _Run:
         return FineTuned(
             plan=self.plan,
             classes=self.images.classes,
-            history=History(
-                initial_loss=snapshot.initial_loss,
-                initial_accuracy=snapshot.initial_accuracy,
-                epochs=tuple(snapshot.epochs),
-            ),
-            summaries=summaries,
+            history=self.history(snapshot),
+            summaries=self.summaries,
             last=last,
             best=best,
             best_epoch=snapshot.best_epoch,
