@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart.destination import check
+from headstart.destination import check, claim
 from headstart.errors import OptionError
 
-OURS = ("run.json", "model/model.json")
+WRITES = ("model", "metrics.json")
 
 
 @pytest.fixture
@@ -21,41 +21,50 @@ def photos(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("inside", [".", "runs", "ants/../runs/one"])
 def test_not_among_the_pictures(photos: Path, inside: str) -> None:
     with pytest.raises(OptionError, match="where to write the run") as caught:
-        check(photos, photos / inside, what="the run", ours=OURS)
+        check(photos, photos / inside, what="run", writes=WRITES)
     assert "the pictures are only ever read" in str(caught.value)
 
 
 def test_a_file_is_no_folder(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(OptionError, match="notes is a file"):
-        check(photos, tmp_path / "notes", what="the run", ours=OURS)
+        check(photos, tmp_path / "notes", what="run", writes=WRITES)
 
 
 def test_what_is_someone_elses_is_refused_and_named(photos: Path, tmp_path: Path) -> None:
-    """A folder called ``model`` does not make it ours: that would be replaced by a model directory."""
     project = tmp_path / "project"
     (project / "model").mkdir(parents=True)
     (project / "model" / "thesis.tex").write_text("years of work")
-    with pytest.raises(OptionError, match="project with model") as caught:
-        check(photos, project, what="the run", ours=OURS)
-    assert "would be mixed with the run, or replaced" in str(caught.value)
-    check(photos, project, what="the review")
+    (project / "metrics.json").touch()
+    with pytest.raises(OptionError, match=r"project with model, metrics\.json of something else") as caught:
+        check(photos, project, what="run", writes=WRITES)
+    assert "expected: a new folder, or one of an earlier run" in str(caught.value)
+    assert "that would be replaced" in str(caught.value)
 
 
-def test_a_new_an_empty_and_an_earlier_folder_will_do(photos: Path, tmp_path: Path) -> None:
-    check(photos, tmp_path / "new", what="the run", ours=OURS)
+def test_results_of_another_kind_are_someone_elses(photos: Path, tmp_path: Path) -> None:
+    claim(tmp_path / "table", "table")
+    check(photos, tmp_path / "table", what="run", writes=WRITES)  # nothing would be replaced
+    (tmp_path / "table" / "metrics.json").touch()
+    check(photos, tmp_path / "table", what="table", writes=WRITES)
+    with pytest.raises(OptionError, match="of something else"):
+        check(photos, tmp_path / "table", what="run", writes=WRITES)
+
+
+def test_a_new_an_unrelated_and_an_earlier_folder_will_do(photos: Path, tmp_path: Path) -> None:
+    check(photos, tmp_path / "new", what="run", writes=WRITES)
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / ".DS_Store").touch()
-    check(photos, folder, what="the run", ours=OURS)
+    (folder / "log.txt").touch()
+    check(photos, folder, what="run", writes=WRITES)
+    claim(folder, "run")
     (folder / "model").mkdir()
-    (folder / "model" / "model.json").touch()
-    (folder / "notes.txt").touch()
-    check(photos, folder, what="the run", ours=OURS)
+    check(photos, folder, what="run", writes=WRITES)
+    check(None, folder, what="run", writes=WRITES)
 
 
 def test_what_is_read_is_not_overwritten(photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "pictures.csv"
     table.touch()
     with pytest.raises(OptionError, match=r"expected: a pictures\.csv of its own"):
-        check(table, tmp_path, what="the review", writes=["pictures.csv"])
+        check(table, tmp_path, what="review", never=["pictures.csv"])

@@ -167,7 +167,7 @@ def test_a_recipe_that_never_learns_says_so(photos: Path, tmp_path: Path) -> Non
 def test_nothing_is_written_over_what_is_not_of_a_run(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis.tex").write_text("years of work")
-    with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier run"):
+    with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier recipe"):
         run(get("resnet18-frozen"), photos, tmp_path, weights="random")
     with pytest.raises(OptionError, match="the pictures are only ever read"):
         run(get("resnet18-frozen"), photos, photos / "runs", weights="random")

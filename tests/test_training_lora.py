@@ -53,9 +53,10 @@ def test_adapters_are_counted_apart() -> None:
     assert two.trainable_tensors == 2 + 2 * 4
 
 
-def test_a_cut_by_layers_counts_those_with_adapters_and_stays_where_it_is() -> None:
-    """With the adapters merged the kept maps must still be what the part that learned begins with."""
-    by_layers = tuple(replace(phase, train_from=f"layers:{n}") for n, phase in zip((3, 6, 9), PLAN.phases, strict=True))
+@pytest.mark.parametrize("cuts", [("layers:3", "layers:6", "layers:9"), ("fraction:0.1", "fraction:0.14", "last:2")])
+def test_a_cut_stays_where_it_is_when_adapters_are_merged(cuts: tuple[str, ...]) -> None:
+    """The kept maps must still be what the part that learned begins with."""
+    by_layers = tuple(replace(phase, train_from=cut) for cut, phase in zip(cuts, PLAN.phases, strict=True))
     one = trainee(replace(PLAN, phases=by_layers))
     plain = trainee(replace(PLAN, lora=None, phases=by_layers))
     assert [part.at for part in one.splits] == [part.at for part in plain.splits]

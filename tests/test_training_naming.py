@@ -14,7 +14,7 @@ from headstart.images.folder import ImageSet, scan
 from headstart.training import naming
 from headstart.training.heads import LinearHead
 from headstart.training.naming import run_name, trains_on
-from headstart.training.plan import Phase, Plan
+from headstart.training.plan import Lora, Phase, Plan
 from pictures import write_folder
 
 TINY = catalog.get("test_efficientnet.r160_in1k")
@@ -31,6 +31,19 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 def test_the_same_run_has_the_same_name(images: ImageSet) -> None:
     names = {run_name(TINY, locate(TINY, random=True), images, TRAIN, VAL, PLAN, seed=1) for _ in range(2)}
     assert len(names) == 1
+
+
+def test_what_takes_no_part_is_not_in_it(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installing the package of LoRA changes the name of no run without LoRA."""
+    with_lora = replace(PLAN, lora=Lora(rank=2, alpha=4.0))
+    names = []
+    for peft in ("1", "2"):
+        monkeypatch.setattr(naming, "version", lambda package, peft=peft: peft if package == "peft" else "1")
+        names.append(
+            [run_name(TINY, locate(TINY, random=True), images, TRAIN, VAL, plan, seed=1) for plan in (PLAN, with_lora)]
+        )
+    assert names[0][0] == names[1][0]
+    assert names[0][1] != names[1][1]
 
 
 def test_everything_that_matters_is_in_it(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def check_pictures(
 ) -> Checkup:
     """Fit ``classifier`` to the pictures in order to doubt them; write the page and the list into ``folder``."""
     began = time.monotonic()
-    destination.check(source, folder, what="the review")
+    destination.check(source, folder, what="review")
     classifier.fit(source, progress=progress)
     findings = findings_of(classifier, progress)
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def check_pictures(
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    destination.check(source, folder, what="the review", writes=[TABLE])
+    destination.check(source, folder, what="review", never=[TABLE])
     images = scan(source, for_training=False)
     folder.mkdir(parents=True, exist_ok=True)
     return decisions.apply(images, decided, folder / TABLE)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart import destination
 from headstart.deploy.artifact import write_json
 from headstart.deploy.judged import Judged, read_judged
 from headstart.errors import DataError, Problem
@@ -68,8 +69,9 @@ class Contest:
         return {**self.comparison.to_dict(), **rest, "command": self.command}
 
     def write(self, folder: Path) -> None:
-        """``results.json`` and ``compare.html``."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """``results.json`` and ``compare.html``. Raises OptionError where there are such files of something else."""
+        destination.check(None, folder, what="comparison", writes=["results.json", "compare.html"])
+        destination.claim(folder, "comparison")
         write_json(folder / "results.json", self.to_dict())
         write_report(folder / "compare.html", page(self.content()))
 

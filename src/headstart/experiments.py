@@ -47,7 +47,7 @@ from headstart.reproduce import with_splits
 from headstart.tables import Claim
 
 FORMAT = 2
-OURS = ("results.json", "rows")
+FILES = ("rows", "table.csv", "results.json", "compare.html")
 SPLIT_SEED = 0  # of a validation split where none is given: the same pictures for every row, else none can be paired
 
 Tell = Callable[[str], None]
@@ -89,11 +89,12 @@ def run(
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
-    destination.check(source, folder, what="the table", ours=OURS)
+    destination.check(source, folder, what="table", writes=FILES)
     _check(settings)
     images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
     trunks, missing = _trunks(settings, weights)
-    (folder / "rows").mkdir(parents=True, exist_ok=True)
+    destination.claim(folder, "table")
+    (folder / "rows").mkdir(exist_ok=True)
     job = _Job(
         images=images, folder=folder, trunks=trunks, missing=missing, tell=tell, progress=progress or Silent(),
         total=len(settings) * len(seeds),

@@ -9,6 +9,7 @@ import difflib
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from headstart.backbones import catalog
 from headstart.errors import OptionError, Problem
 from headstart.training.plan import Augment, Head, Lora, Optimiser, Phase, Plan, Schedule
 
@@ -67,7 +68,7 @@ class Recipe:
         trunk squashed as Keras' tutorial does it gets 0.9745 by 5-fold cross-validation of the training pictures, with
         its own preprocessing 0.984.
         """
-        if backbone == self.backbone:
+        if catalog.get(backbone).architecture == catalog.get(self.backbone).architecture:
             return self
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
         ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
@@ -76,7 +77,8 @@ class Recipe:
             said += ", and pictures cropped and scaled as that trunk was pretrained"
         if head != self.plan.head:
             said += ", its features read where the whole of VGG's last map is"
-        return replace(self, backbone=backbone)._departing(said, replace(ready, head=head))
+        rest = tuple(one for one in self.departures if one != _ONE_DROPOUT)
+        return replace(self, backbone=backbone, departures=rest)._departing(said, replace(ready, head=head))
 
 
 def _step(train_from: str, *, epochs: int, batch_size: int) -> Phase:

@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 Answered = tuple[NDArray[np.int64], NDArray[np.float64], str]
 """Positions of pictures, their probabilities (n, k), and what they are called together."""
-OURS = ("checkpoint", "history.json", "model/model.json")
+FILES = (
+    "history.json", "metrics.json", "predictions.csv", "predictions.npz", "model", "report.html", "checkpoint",
+)  # fmt: skip
 BATCH = 32  # pictures in the validation batches of which a fifth becomes the test split
 
 
@@ -145,18 +147,18 @@ def run(
         progress: is told how far the run is.
 
     Raises:
-        OptionError: the folder is among the pictures, or holds what is not of a run.
+        OptionError: the folder is among the pictures, or holds what is not of a recipe.
         DataError, OptionError, WeightsError: as for `headstart.training.finetune.finetune`.
     """
     from headstart.training.finetune import finetune
 
-    destination.check(source, folder, what="the run", ours=OURS)
+    destination.check(source, folder, what="recipe", writes=FILES)
     backbone = catalog.get(recipe.backbone)
     located = _weights(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)
     train, val, test = (np.flatnonzero(images.split == split) for split in ("train", "val", "test"))
     _check_pictures(pictures)
-    folder.mkdir(parents=True, exist_ok=True)
+    destination.claim(folder, "recipe")
     tuned = finetune(
         backbone,
         located,

@@ -41,7 +41,10 @@ from headstart.trust.caution import CautionReport, measure_caution
 
 THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
-OURS = ("run.json", "model/model.json", "metrics.json", "report.html")
+FILES = (
+    "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
+)  # fmt: skip
+"""Everything in a run directory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +85,12 @@ def train(
     Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
     """
     began = time.monotonic()
-    destination.check(source, folder, what="the run", ours=OURS)
+    destination.check(source, folder, what="run", writes=FILES)
     classifier.fit(source, progress=progress)
     measured = classifier.measure(progress)
     doubts = Doubts.of(classifier, measured[0], progress)
     images, title = classifier.images_, title or source.resolve().name
-    folder.mkdir(parents=True, exist_ok=True)
+    destination.claim(folder, "run")
     (folder / "report.html").unlink(missing_ok=True)
     start = time.monotonic()
     classifier.save(folder / "model")

@@ -91,13 +91,18 @@ def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -
     names = [stage.name for stage in network.stages(model)]
     if kind == "last":
         return names[-int(amount) :][0]
-    sizes = {name: sum(parameter.numel() for parameter in model.get_submodule(name).parameters()) for name in names}
+    sizes = {name: _size(model.get_submodule(name)) for name in names}
     held = 0
     for name in reversed(names):
         held += sizes[name]
         if held >= float(amount) * sum(sizes.values()):
             return name
     return names[0]
+
+
+def _size(module: nn.Module) -> int:
+    """Numbers in its own parameters, adapters left out: with them or merged, the same cut is made."""
+    return sum(value.numel() for name, value in module.named_parameters() if ".lora_" not in name)
 
 
 def _is_layer(module: nn.Module) -> bool:

@@ -108,5 +108,5 @@ def recipes_run(
     for line in found.lines():
         typer.echo(line)
     typer.echo(f"report  {folder / 'report.html'}")
-    for note in (*recipe.departures, *found.told.notes):
+    for note in (*(f"not as published: {one}" for one in recipe.departures), *found.told.notes):
         say(note)

@@ -116,15 +116,11 @@ class Model:
     def save(self, folder: Path) -> None:
         """Write the model directory whole or not at all; a model that was there is replaced.
 
-        Raises ModelError for a folder that holds anything else.
+        Raises:
+            ModelError: ``folder`` is a file, or holds other things than a model.
         """
         folder = Path(folder)
-        if folder.exists() and not (folder / "model.json").is_file() and (folder.is_file() or any(folder.iterdir())):
-            todo = "choose another name: it would be replaced"
-            raise ModelError(
-                "where to save the model",
-                [Problem(expected="a new folder, or that of a model", found=f"{folder}, which is neither", todo=todo)],
-            )
+        _check_replaceable(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             new = Path(scratch) / "new"
@@ -222,6 +218,16 @@ def find_model(folder: Path) -> Path:
         todo="give the folder that `headstart train … -o RUN` wrote",
     )
     raise ModelError(f"{folder} is not a model", [problem])
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raises ModelError unless ``folder`` is new, empty but for hidden files, or a model, whole or damaged."""
+    if not folder.exists() or (folder.is_dir() and all(entry.name.startswith(".") for entry in folder.iterdir())):
+        return
+    if not all((folder / name).is_file() for name in ("model.json", "head.safetensors")):
+        todo = "choose another name: it would be replaced"
+        problem = Problem(expected="a new folder, or that of a model", found=f"{folder}, which is neither", todo=todo)
+        raise ModelError("where to save the model", [problem])
 
 
 def _read_document(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from headstart.training.plan import Plan
 
 LOOP = 1
 """Raised whenever the loop, its optimisers or its schedules give other weights than before."""
-PACKAGES = ("torch", "timm", "openvino", "peft")
+PACKAGES = ("torch", "timm", "openvino")
 
 
 def run_name(
@@ -55,7 +55,7 @@ def run_name(
             "probe": hashlib.sha256(linear).hexdigest(),
             "device": [device, trained_on, precision],
             "bf16": trained_on == "cpu" and precision != "f32" and computes_in_bf16(),
-            "versions": [_version(package) for package in PACKAGES],
+            "versions": [_version(package) for package in (*PACKAGES, *(["peft"] if plan.lora else []))],
         }
     )
 
