@@ -7,6 +7,24 @@ from rich.console import Console
 from headstart.bars import Bars
 
 
+def test_lines_stand_alone_while_bars_step_aside() -> None:
+    drawn = io.StringIO()
+    with Bars(Console(file=drawn, force_terminal=True, width=100)) as bars, bars.stage("training", 10) as advance:
+        advance(3)
+        bars._live.refresh()
+        with bars.paused():
+            before = drawn.getvalue()
+            drawn.write("epoch   1\n")
+            advance(4)
+            assert drawn.getvalue().endswith("epoch   1\n")
+        advance(5)
+        bars._live.refresh()
+        after = drawn.getvalue()[len(before) :]
+    assert before.endswith("\x1b[2K")  # the line of the bar is empty again
+    assert "training" in after
+    assert "5/10" in after
+
+
 def test_a_bar_shows_name_count_and_rate_and_goes_away() -> None:
     drawn = io.StringIO()
     console = Console(file=drawn, force_terminal=True, width=100)

@@ -19,7 +19,7 @@ from headstart.errors import DataError
 from headstart.images.transforms import Geometry
 from headstart.training.plan import Augment
 from headstart.training.prefix import PLAIN, Look, Maps, Source
-from headstart.training.room import BUSY, SPARED
+from headstart.training.room import BUSY, FILLING, SPARED
 from pictures import write_folder
 
 SHAPE = (3, 4, 4)
@@ -179,17 +179,34 @@ def test_a_pass_for_two_cuts_keeps_what_the_disk_has_room_for(maps: Maps, monkey
 
 
 def test_old_maps_make_room(maps: Maps) -> None:
-    """Those that nothing has touched for a while: a younger set may be another process's, half done."""
+    """But not those that another process is filling, as long as it shows that it lives."""
     some = [(i, 0) for i in range(6)]
     maps.keep(some)
     old = next(maps.folder.glob("*/maps.bin"))
+    filling = old.with_name(FILLING)
+    assert not filling.exists()
+    filling.touch()
     tight = replace(maps, look=replace(maps.look, seed=1), limit=old.stat().st_size + 10)
     assert tight.keep(some)
     assert len(list(maps.folder.glob("*/maps.bin"))) == 2
     long_ago = time.time() - 2 * BUSY
-    os.utime(old.parent, (long_ago, long_ago))
-    assert replace(tight).keep(some)
+    os.utime(filling, (long_ago, long_ago))
+    assert replace(tight, look=replace(maps.look, seed=2)).keep(some)
     assert len(list(maps.folder.glob("*/maps.bin"))) == 1
+    assert not old.exists()
+
+
+def test_old_maps_make_room_on_a_full_disk(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = [(i, 0) for i in range(6)]
+    maps.keep(some)
+    old = next(maps.folder.glob("*/maps.bin"))
+    usage, size = shutil.disk_usage(maps.folder), old.stat().st_size
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _folder: usage._replace(free=SPARED + (0 if old.exists() else size))
+    )
+    assert not replace(maps, look=replace(maps.look, seed=1), notes=[]).keep([(i, v) for i in range(6) for v in (0, 1)])
+    assert old.exists()  # it would not have helped
+    assert replace(maps, look=replace(maps.look, seed=1)).keep(some)
     assert not old.exists()
 
 

@@ -44,6 +44,15 @@ class Bars:
         self._live.stop()
 
     @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Bars step aside: what is written meanwhile stands on lines of its own."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
+
+    @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
         """Draw one bar; stages may be nested."""
         task = self._live.add_task(name, total=total)

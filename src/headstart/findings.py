@@ -127,7 +127,17 @@ class Experiment:
             for own, used in sorted(stand_ins)
         ]
         said += [f"Weights of {name}: {origin}." for name, origin in self.trunks.items()]
-        return said
+        return said + self._departures()
+
+    def _departures(self) -> list[str]:
+        """Where some settings, and not all, are other than their write-up: that lies between them as well."""
+        every = dict.fromkeys(one for setting in self.settings for one in setting.recipe.departures)
+        having = {one: [other.name for other in self.settings if one in other.recipe.departures] for one in every}
+        return [
+            f"Not as published in {', '.join(names)}: {one}."
+            for one, names in having.items()
+            if len(names) < len(self.settings)
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -298,20 +298,18 @@ def _all_held_out(
 
 
 class _Teller:
-    """Turns what the loop shows into lines, each once; a run that goes on begins with the epochs it has."""
+    """Turns what the loop shows into lines, and tells each once; a run that goes on begins with the epochs it has."""
 
     def __init__(self, tell: Tell, num_classes: int) -> None:
-        self.tell, self.num_classes, self.told = tell, num_classes, -1
+        self.tell, self.num_classes, self.count = tell, num_classes, 0
 
     def __call__(self, summaries: Sequence[Summary], history: History) -> None:
-        if self.told < 0:
-            for number, summary in enumerate(summaries, start=1):
-                self.tell(f"phase {number} {describe(summary)}")
-            self.tell(_initial(history, self.num_classes))
-            self.told = 0
-        for epoch in history.epochs[self.told :]:
-            self.tell(epoch_line(epoch))
-        self.told = len(history.epochs)
+        lines = [f"phase {number} {describe(summary)}" for number, summary in enumerate(summaries, start=1)]
+        lines.append(_initial(history, self.num_classes))
+        lines += map(epoch_line, history.epochs)
+        for line in lines[self.count :]:
+            self.tell(line)
+        self.count = len(lines)
 
 
 def _initial(history: History, num_classes: int) -> str:

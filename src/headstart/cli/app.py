@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,6 +92,18 @@ def showing_progress() -> Any:
     from headstart.bars import Bars
 
     return Bars()
+
+
+def beside(progress: Any, write: Callable[[str], None]) -> Callable[[str], None]:
+    """``write``, for lines that come while ``progress`` is shown: its bars step aside."""
+    if not hasattr(progress, "paused"):
+        return write
+
+    def line(text: str) -> None:
+        with progress.paused():
+            write(text)
+
+    return line
 
 
 def say(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, app, print_json, say, showing_progress
+from headstart.cli.app import Json, app, beside, print_json, say, showing_progress
 from headstart.errors import OptionError, Problem
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def compare(
             weights=weights,
             title=f"The table {table}, again" if table else "Settings compared",
             command=_command(),
-            tell=say,
+            tell=beside(progress, say),
             progress=progress,
         )
     if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli.app import Json, Photos, Seed, app, print_json, say, showing_progress
+from headstart.cli.app import Json, Photos, Seed, app, beside, print_json, say, showing_progress
 
 recipes_app = typer.Typer(
     cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Published procedures, run as published."
@@ -99,7 +99,7 @@ def recipes_run(
             seed=seed,
             pictures=picture or (),
             command=shlex.join(words),
-            tell=say if as_json else typer.echo,
+            tell=beside(progress, say if as_json else typer.echo),
             progress=progress,
         )
     if as_json:

@@ -20,20 +20,27 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
 def fit_temperature(logits: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """The temperature that minimises the log-loss of ``softmax(logits, temperature)``, within [0.05, 20].
 
-    ``logits`` (n, k) must come from pictures the model was not fitted on, else it learns to be as sure as
-    it was in training. ``y`` (n,) class indices, ``sample_weight`` (n,). Guo et al., "On calibration of
-    modern neural networks", 2017.
+    Guo et al., "On calibration of modern neural networks", 2017. To the n pictures comes one more, like all of them on
+    average, whose class may be any (Laplace's rule of succession): where every answer happened to be right, the model
+    becomes as sure as n right answers allow, and not as sure as numbers go.
+
+    Args:
+        logits: (n, k), of pictures the model was not fitted on, else it learns to be as sure as it was in training.
+        y: (n,) class indices.
+        sample_weight: (n,), of the pictures; the one more has a weight of 1.
     """
     from scipy.optimize import minimize_scalar
 
     Z, labels = np.asarray(logits, dtype=np.float64), np.asarray(y)
     Z = Z - Z.max(axis=1, keepdims=True)
-    true = Z[np.arange(len(labels)), labels]
+    true, any_class = Z[np.arange(len(labels)), labels], Z.mean(axis=1)
     weights = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
 
     def log_loss(log_temperature: float) -> float:
         beta = math.exp(-log_temperature)
-        return float(weights @ (np.log(np.exp(beta * Z).sum(axis=1)) - beta * true))
+        normaliser = np.log(np.exp(beta * Z).sum(axis=1))
+        seen, unseen = weights @ (normaliser - beta * true), weights @ (normaliser - beta * any_class)
+        return float(seen + unseen / weights.sum())
 
     # Convex in 1/T, so one valley in log T, where a step means the same ratio everywhere.
     bounds = (math.log(COLDEST), math.log(HOTTEST))

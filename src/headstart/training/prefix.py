@@ -179,18 +179,13 @@ class Maps:
                 "computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
             )
             return False
-        missing, free = self._missing(wanted, views), room.spare(self.folder)
-        if missing > free:  # writing to memory that stands for a file ends the process where no room is left
+        together = self._with_room(wanted, views)
+        if not together:
             self.notes.append(
-                f"{missing / 1e9:.1f} GB of maps do not fit on the disk, which has {free / 1e9:.1f} GB to "
-                f"spare: they are computed again in every epoch; room in {self.folder} would help"
+                "the maps do not fit on the disk: they are computed again in every epoch; room for "
+                f"{self.folder} would help"
             )
             return False
-        together = [self]
-        if self.beside is not None:
-            allowed = needed + self.beside._needed(views) <= self.limit
-            if allowed and missing + self.beside._missing(wanted, views) <= free:
-                together.append(self.beside)
         if not self._kept_soundly(wanted, views, together, progress):
             return False
         for view in views:
@@ -209,6 +204,21 @@ class Maps:
             return False
         return self.keep([(i, view) for i in rows for view in views], progress)
 
+    def _with_room(self, wanted: Wanted, views: Sequence[int]) -> list[Maps]:
+        """These maps and those `beside` them, these alone, or none: as many as there is room for, which is made.
+
+        Writing to memory that stands for a file ends the process where the disk is full.
+        """
+        alone, both = [self], [self]
+        if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
+            both = [self, self.beside]
+        for together in (both, alone):
+            used = {one._file(view).parent for one in together for view in one._kept.keys() | views}
+            missing = sum(one._missing(wanted, views) for one in together)
+            if room.make(self.folder, missing, limit=self.limit, used=used):
+                return together
+        return []
+
     def _kept_soundly(
         self, wanted: Wanted, views: Sequence[int], together: Sequence[Maps], progress: Progress | None
     ) -> bool:
@@ -216,7 +226,6 @@ class Maps:
         for one in together:
             for view in views:
                 one._open(view)
-        room.trim(self.folder, self.limit, used=[one._file(view).parent for one in together for view in one._kept])
         self._fill(wanted, views, together, progress)
         if not self._holds(wanted):
             self.notes.append("kept maps were not what the network computes: they were thrown away and made again")
@@ -251,6 +260,9 @@ class Maps:
     def _done_file(self, view: int) -> Path:
         return self._file(view).with_name("done.bin")
 
+    def _filling(self, view: int) -> Path:
+        return self._file(view).with_name(room.FILLING)
+
     def _open(self, view: int) -> None:
         """Map the file of a view into memory, made if need be; empty rows take no room on disk."""
         file = self._file(view)
@@ -277,6 +289,9 @@ class Maps:
         todo = [(i, view) for i, view in dict.fromkeys(wanted) if not all(flags[view][i] for flags in done)]
         if not todo:
             return
+        for one in together:
+            for view in views:
+                one._filling(view).touch()
         with (progress or Silent()).stage("frozen part of the network", len(todo)) as advance:
             for count, ((i, view), rows) in enumerate(zip(todo, self._computed(todo, together), strict=True), start=1):
                 for one, flags, row in zip(together, done, rows, strict=True):
@@ -286,6 +301,9 @@ class Maps:
                     for one, flags in zip(together, done, strict=True):
                         one._commit(flags)
                 advance(count)
+        for one in together:
+            for view in views:
+                one._filling(view).unlink(missing_ok=True)
 
     def _commit(self, done: dict[int, NDArray[np.bool_]]) -> None:
         """First the rows, then the word that they are there."""
@@ -296,7 +314,7 @@ class Maps:
             unfinished = self._done_file(view).with_name(f".done-{os.getpid()}")
             unfinished.write_bytes(flags.tobytes())
             unfinished.replace(self._done_file(view))
-            os.utime(self._file(view).parent)
+            self._filling(view).touch()
 
     def _holds(self, wanted: Wanted) -> bool:
         """Whether a few of the kept maps are, bit for bit, what the network computes now."""

@@ -4,41 +4,62 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
 SPARED = 500_000_000
 """Bytes that are left free on the disk."""
+FILLING = "filling"
+"""The file that stands beside maps while they are written; touched from time to time."""
 BUSY = 600.0
-"""Seconds for which a set of maps that was written to is held to be in use."""
+"""Seconds without a touch after which its writer is held to be dead."""
 
 
 def spare(folder: Path) -> int:
-    """Bytes that may be written to the disk of ``folder``, which is made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Bytes that may be written to the disk of ``folder``."""
     return max(shutil.disk_usage(folder).free - SPARED, 0)
 
 
-def trim(folder: Path, limit: int, *, used: Sequence[Path]) -> None:
-    """Remove the sets of maps that were least recently used until the rest keeps to ``limit`` bytes.
+def make(folder: Path, needed: int, *, limit: int, used: Collection[Path]) -> bool:
+    """Remove the least recently used sets of maps until ``needed`` more bytes keep to the limit and fit on the disk.
 
-    What was touched within `BUSY` seconds stays: another process may be filling it.
+    Args:
+        folder: of the sets, a folder each; made if need be.
+        needed: bytes to be written.
+        limit: the most bytes to keep in all.
+        used: sets that stay, beside those that another process is filling.
+
+    Returns:
+        Whether they fit on the disk; if they never could, nothing is removed. What cannot be removed may exceed the
+        limit.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     found: list[tuple[float, Path]] = []
     for path in folder.iterdir():
         with suppress(OSError):  # another process removed it
             found.append((path.stat().st_mtime, path))
     total = sum(_bytes(path) for _, path in found)
-    for touched, path in sorted(found):
-        if total <= limit:
-            return
-        if path not in used and time.time() - touched > BUSY:
-            total -= _bytes(path)
-            shutil.rmtree(path, ignore_errors=True)
+    removable = [path for _, path in sorted(found) if path not in used and not _is_being_filled(path)]
+    if needed > spare(folder) + sum(map(_bytes, removable)):
+        return False
+    for path in removable:
+        if total + needed <= limit and needed <= spare(folder):
+            break
+        total -= _bytes(path)
+        shutil.rmtree(path, ignore_errors=True)
+    return needed <= spare(folder)
+
+
+def _is_being_filled(path: Path) -> bool:
+    with suppress(OSError):
+        return time.time() - (path / FILLING).stat().st_mtime < BUSY
+    return False
 
 
 def _bytes(folder: Path) -> int:
+    """What its files take up: rows that were never written take nothing."""
     with suppress(OSError):
-        return sum(file.stat().st_size for file in folder.iterdir())
+        stats = [file.stat() for file in folder.iterdir()]
+        return sum(min(one.st_size, 512 * getattr(one, "st_blocks", one.st_size)) for one in stats)
     return 0
