@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from headstart import recipes
 from headstart.evaluation.compare import compare
 from headstart.evaluation.curves import Epoch, History
 from headstart.findings import Experiment, Failure, Outcome, check
-from headstart.grid import of_table
+from headstart.grid import grid, of_table
 from headstart.tables import Claim, get
 
 N = 60
@@ -71,6 +73,18 @@ def test_of_every_published_conclusion_it_is_said_whether_it_holds(found: Experi
     assert "does not hold here" in a.text
     assert [verdict.holds for verdict in found.claims if "VGG16" in verdict.text] == [None, None]
     assert "no result for VGG16 frozen" in found.claims[-1].text
+
+
+def test_what_settings_depart_in_is_said_where_it_lies_between_them(tmp_path: Path) -> None:
+    """One trunk squashed and the other cropped: the difference is not the trunk's alone."""
+    trunks = grid(recipes.get("mobilenetv2-two-phase"), backbones=["mobilenetv2", "efficientnet_lite0"])
+    outcomes = [outcome(one.name, 0, 50) for one in trunks]
+    said = replace(experiment(tmp_path, outcomes), settings=trunks).content().caveats
+    departing = [line for line in said if line.startswith("Not as published")]
+    assert departing == [
+        "Not as published in efficientnet_lite0: trunk efficientnet_lite0 where the write-up has mobilenetv2, and "
+        "pictures cropped and scaled as that trunk was pretrained."
+    ]
 
 
 def test_best_of_all_holds_only_against_every_other() -> None:

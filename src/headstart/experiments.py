@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,14 +43,12 @@ from headstart.features.store import cache_folder
 from headstart.findings import Experiment, Failure, Outcome, check, line, row_of
 from headstart.grid import Setting
 from headstart.images.folder import ImageSet, scan
-from headstart.reproduce import with_splits
+from headstart.reproduce import Tell, with_splits
 from headstart.tables import Claim
 
 FORMAT = 2
 FILES = ("rows", "table.csv", "results.json", "compare.html")
 SPLIT_SEED = 0  # of a validation split where none is given: the same pictures for every row, else none can be paired
-
-Tell = Callable[[str], None]
 
 
 def run(
@@ -279,10 +277,8 @@ def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str,
 
 
 def _check(settings: Sequence[Setting]) -> None:
-    problems = []
     names = [one.name for one in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         todo = "give each setting a name of its own"
-        problems.append(Problem(expected="settings of different names", found=", ".join(twice), todo=todo))
-    if problems:
-        raise OptionError("what to compare", problems)
+        problem = Problem(expected="settings of different names", found=", ".join(twice), todo=todo)
+        raise OptionError("what to compare", [problem])
