@@ -174,6 +174,7 @@ def test_a_killed_run_completes_when_repeated_and_gives_the_same_model(photos: P
     assert done.returncode == 0, done.stderr
     assert (out / "model" / "head.safetensors").read_bytes() == model
     assert sorted(path.name for path in out.iterdir()) == [
+        ".headstart",
         "data.json",
         "metrics.json",
         "model",

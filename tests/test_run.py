@@ -23,7 +23,7 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
     assert {path.name for path in run.folder.iterdir()} == {
-        "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json",
+        ".headstart", "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json",
         "report.html",
     }  # fmt: skip
     answers = read_judged(run.folder / "predictions.csv")
@@ -67,10 +67,10 @@ def test_the_run_is_never_written_among_the_pictures(photos: Path) -> None:
 
 
 def test_a_folder_of_something_else_is_not_written_to(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "report.html").write_text("years of work")
     with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier run"):
         train(photos, tmp_path, ImageClassifier())
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
 def test_a_model_is_measured_on_other_pictures(run: Run, tmp_path: Path) -> None:
