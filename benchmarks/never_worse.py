@@ -6,7 +6,7 @@ TRAIN and VAL hold a folder per class. For each size and seed that many pictures
 classifier decides by itself whether to fine-tune, one never does, and both answer all of VAL. It prints how often the
 fine-tuned network was tried and kept, and the mean difference in accuracy with its standard error over seeds.
 
-Expected: no mean below zero by more than its standard error. On ants and bees it was tried in 0, 8 and 8 of 10 draws
+Expected: no mean below zero by more than its standard error. On ants and bees it was tried in 0, 9 and 8 of 10 draws
 of 10, 20 and 50 per class and kept in none: a difference of exactly zero.
 """
 
