@@ -9,8 +9,8 @@ done well: float32, channels last, decoded pictures in memory, so that it is tim
 medians and their ratio are printed. Nothing else should run on the machine. Without PHOTOS the demo's pictures
 are used.
 
-From blocks.6, with 2 AMD Zen 4 cores that compute in bf16: 485 and 11.7 pictures a second, 41 times as fast. With 2 Zen 3
-cores in f32: 356 and 10.3, 34 times.
+From blocks.6, with 2 AMD Zen 4 cores that compute in bf16: 485 and 11.7 pictures a second, 41 times as fast. With
+2 Zen 3 cores in f32: 356 and 10.3, 34 times.
 """
 
 from __future__ import annotations
