@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,3 +31,16 @@ def test_durations(text: str | None, expected: float | None) -> None:
 def test_a_duration_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="expected: a time such as 90s, 5m or 1h"):
         seconds(text)
+
+
+@pytest.mark.usefixtures("full_disk")
+@pytest.mark.parametrize("cold", [True, False], ids=["in the cache", "in the run"])
+def test_a_full_disk_is_a_problem_in_words(photos: Path, run_folder: Path, tmp_path: Path, *, cold: bool) -> None:
+    assert run_folder.is_dir()  # so that the shared cache holds all that training needs
+    environment = {"HEADSTART_CACHE": str(tmp_path / "cache")} if cold else {}
+    done = headstart("train", photos, "-o", tmp_path / "run", "--finetune", "never", **environment)
+    assert done.returncode == 2
+    assert "error: the machine refused\nexpected: files that can be read, and a disk with room" in done.stderr
+    assert "to do: free some space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run" / "report.html").exists()

@@ -48,3 +48,14 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").write_bytes(data[: len(data) // 2])
     with pytest.raises(ModelError, match="expected: a readable checkpoint"):
         Snapshot.load(tmp_path / "checkpoint", "this run")
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_said_and_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    snapshot().save(tmp_path / "checkpoint", "this run")
+    large = snapshot()
+    large.weights = {"head.weight": torch.zeros(100_000)}
+    with pytest.raises(OSError, match="cannot be written"):
+        large.save(tmp_path / "checkpoint", "this run")
+    assert Snapshot.load(tmp_path / "checkpoint", "this run").notes == ["said"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -48,6 +48,30 @@ def test_the_review_lists_the_suspects_in_order_with_an_empty_decision(images: I
     assert [path.name for path in tmp_path.iterdir()] == ["review.csv"]
 
 
+def test_a_list_written_again_keeps_what_was_decided(images: ImageSet, tmp_path: Path) -> None:
+    proba, X = sure(images)
+    proba[4], proba[15] = (0.2, 0.8), (0.9, 0.1)
+    findings = checked(images, proba, X)
+    write_review(tmp_path / "review.csv", findings)
+    first = (tmp_path / "review.csv").read_text(encoding="utf-8-sig")
+    decided = first.replace("stripes,\n", "stripes,relabel\n").replace(",", ";")  # as a spreadsheet saves it
+    (tmp_path / "review.csv").write_text(decided + "rings/009.jpeg;rings;seen;;drop\n", encoding="utf-8")
+    write_review(tmp_path / "review.csv", findings)
+    assert [(row["path"], row["decision"]) for row in rows(tmp_path / "review.csv") if row["decision"]] == [
+        ("rings/004.jpeg", "relabel:stripes"),
+        ("rings/009.jpeg", "drop"),
+    ]
+    assert len(rows(tmp_path / "review.csv")) == len(first.splitlines())  # the header made up for by the row added
+    assert apply(images, tmp_path / "review.csv", tmp_path / "pictures.csv").pictures == len(images) - 1
+
+
+def test_a_file_that_is_no_list_is_kept_beside_it(images: ImageSet, tmp_path: Path) -> None:
+    (tmp_path / "review.csv").write_text("my notes\n", encoding="utf-8")
+    write_review(tmp_path / "review.csv", checked(images, *sure(images)))
+    assert (tmp_path / "before-review.csv").read_text(encoding="utf-8") == "my notes\n"
+    assert (tmp_path / "review.csv").read_text(encoding="utf-8-sig").splitlines()[0] == HEADER
+
+
 def test_decisions_become_a_table_that_can_be_trained_on(images: ImageSet, tmp_path: Path) -> None:
     decided = review(
         tmp_path,

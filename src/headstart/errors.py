@@ -12,8 +12,11 @@ HeadstartError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class HeadstartError(Exception):
@@ -75,3 +78,14 @@ class UnreadablePictureError(HeadstartError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Around a library that writes ``file`` and has errors of its own for a disk that is full: OSError instead."""
+    try:
+        yield
+    except (OSError, TypeError, ValueError):
+        raise
+    except Exception as error:
+        raise OSError(errno.EIO, f"cannot be written ({error})", str(file)) from error

@@ -20,7 +20,7 @@ from headstart.backbones.parity import Rows
 from headstart.backbones.split import FrozenPrefix
 from headstart.backbones.tuned import TunedNetwork
 from headstart.backbones.weights import Weights
-from headstart.errors import MissingPackageError, ModelError, OptionError, Problem
+from headstart.errors import MissingPackageError, ModelError, OptionError, Problem, writing
 
 
 def freeze(backbone: Backbone, weights: Weights, *, size: int) -> network.FrozenNetwork:
@@ -158,7 +158,8 @@ class TorchRuntime:
             raise MissingPackageError("openvino", "saving a fine-tuned network", "pip install openvino")
         from safetensors.torch import save_file
 
-        save_file(frozen.model.state_dict(), folder / "network.safetensors")
+        with writing(folder / "network.safetensors"):
+            save_file(frozen.model.state_dict(), folder / "network.safetensors")
         record = {name: value for name, value in asdict(self._backbone).items() if name != "source"}
         saved = {"backbone": record, "identity": self._identity}
         (folder / "network.json").write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")

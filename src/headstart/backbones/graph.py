@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from headstart.backbones import parity
 from headstart.backbones.parity import Rows
 from headstart.backbones.weights import sha256
-from headstart.errors import ModelError, Problem
+from headstart.errors import ModelError, Problem, writing
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenNetwork
@@ -124,8 +124,10 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     model.set_friendly_name("frozen")
     for number, operation in enumerate(model.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-    openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
-    save_file(dict(zip(frozen.widths, rows, strict=True)), folder / "reference.safetensors")
+    with writing(folder / "graph.xml"):
+        openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
+    with writing(folder / "reference.safetensors"):
+        save_file(dict(zip(frozen.widths, rows, strict=True)), folder / "reference.safetensors")
     for file in DATA_FILES:  # readable like any file, though safetensors writes for its owner only
         (folder / file).chmod(0o644)
     description = {

@@ -1,12 +1,13 @@
 """The command line: every function parses, calls the library, prints.
 
 Documents (``--json``, tables of predictions) go to stdout, words for people to stderr. Exit codes: 0 done; 1 done, but
-some pictures were left out where that matters; 2 the input cannot be used; 130 interrupted.
+some pictures were left out where that matters; 2 the input or the disk cannot be used; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,12 +37,27 @@ class Commands(TyperGroup):
         except BrokenPipeError:  # the reader of our output has gone; there is nobody left to tell
             sys.stderr.close()
             raise typer.Exit(1) from None
+        except (OSError, sqlite3.OperationalError) as error:
+            say(f"error: {refused(error)}")
+            raise typer.Exit(2) from error
 
 
 def interrupted() -> int:
     """Say what an interruption means; returns the exit code."""
     say("\ninterrupted. Nothing is broken: what was computed is kept, and the same command goes on from there.")
     return 130
+
+
+def refused(error: OSError | sqlite3.OperationalError) -> str:
+    """What the machine would not do, in words."""
+    where = str(error.filename2 or error.filename or "") if isinstance(error, OSError) else "the store of features"
+    what = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    problem = Problem(
+        expected="files that can be read, and a disk with room that can be written to",
+        found=f"{what}: {where}" if where else what,
+        todo="free some space or mend the permissions; the same command then goes on from what is kept",
+    )
+    return f"the machine refused\n{problem}"
 
 
 app = typer.Typer(

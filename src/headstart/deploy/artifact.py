@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from headstart.backbones.runtime import Runtime, open_graph
 from headstart.backbones.weights import sha256
-from headstart.errors import ModelError, Problem
+from headstart.errors import ModelError, Problem, writing
 from headstart.features.extract import Progress, Silent, Space, extract
 from headstart.images.decode import encode
 from headstart.images.transforms import Geometry, View
@@ -133,9 +133,11 @@ class Model:
     def _write(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        save_file({"weight": self.head.weight, "bias": self.head.bias}, folder / "head.safetensors")
-        if kept := self.caution.tensors():
-            save_file(kept, folder / "caution.safetensors")
+        tensors = {"head": {"weight": self.head.weight, "bias": self.head.bias}, "caution": self.caution.tensors()}
+        for name, kept in tensors.items():
+            with writing(folder / f"{name}.safetensors"):
+                if kept:
+                    save_file(kept, folder / f"{name}.safetensors")
         self.space.runtime.save(folder)
         (folder / "golden").mkdir()
         for name, data in golden_pictures().items():

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import ModelError, Problem
+from headstart.errors import ModelError, Problem, writing
 
 FORMAT = 1
 MOST = 20_000
@@ -79,7 +79,8 @@ class Reference:
         }
         if self.proba is not None:
             tensors["proba"] = self.proba
-        save_file(tensors, folder / "rows.safetensors")
+        with writing(folder / "rows.safetensors"):
+            save_file(tensors, folder / "rows.safetensors")
         (folder / "rows.safetensors").chmod(
             0o644
         )  # readable like any file, though safetensors writes for its owner only

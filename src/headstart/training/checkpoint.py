@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from headstart.errors import ModelError, OptionError, Problem
+from headstart.errors import ModelError, OptionError, Problem, writing
 from headstart.evaluation.curves import Epoch
 from headstart.training.trainee import State
 
@@ -62,7 +62,7 @@ class Snapshot:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_name(f".{file.name}-{os.getpid()}")
         try:
-            with unfinished.open("wb") as stream:
+            with writing(file), unfinished.open("wb") as stream:
                 torch.save({"format": FORMAT, "run": run, "snapshot": content}, stream)
                 stream.flush()
                 os.fsync(stream.fileno())

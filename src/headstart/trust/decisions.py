@@ -6,7 +6,7 @@
     cats/7.jpg,cats,"looks confidently like “dogs” (98.1%)",dogs,relabel:dogs
 
 ``decision`` is empty or ``keep``, ``drop``, or ``relabel:NAME``; ``relabel`` alone takes what is suggested. No picture
-is touched.
+is touched. A list that is written again keeps what has been decided.
 """
 
 from __future__ import annotations
@@ -59,18 +59,42 @@ class Applied:
 
 
 def write_review(path: Path, findings: Findings) -> None:
-    """Write every picture to be looked at, most suspicious first, with an empty column for the decision."""
+    """Write every picture to be looked at, most suspicious first, with a column for the decision.
+
+    What was decided in a list that is there already stays: in its row, or at the end where that picture is not doubted
+    any more. A file there that is no such list is kept beside it as ``before-NAME``.
+    """
     images = findings.images
+    decided = _filled_in(path)
     rows = {one.index: (list(one.why), one.suggested) for one in findings.suspects}
     for i, why in findings.showing_little.items():
         said, _ = rows.setdefault(i, ([], ""))
         if why not in said:
             said.append(why)
     table = [
-        (_path(images, i), images.classes[images.y[i]], "; ".join(why), suggested, "")
+        (name, images.classes[images.y[i]], "; ".join(why), suggested, decided.pop(name, ("",))[-1])
         for i, (why, suggested) in rows.items()
+        for name in [_path(images, i)]
     ]
-    _write(path, COLUMNS, table, encoding="utf-8-sig")  # by its mark spreadsheets know the encoding
+    _write(
+        path, COLUMNS, [*table, *decided.values()], encoding="utf-8-sig"
+    )  # by its mark spreadsheets know the encoding
+
+
+def _filled_in(review: Path) -> dict[str, tuple[str, ...]]:
+    """The rows of an earlier list in which something was decided, by path; ``relabel`` alone now names its label."""
+    if not review.exists():
+        return {}
+    try:
+        header, lines = parse(review)
+    except DataError:
+        review.replace(review.with_name(f"before-{review.name}"))
+        return {}
+    rows = [dict(zip(header, (text.strip() for text in cells), strict=False)) for _, cells in lines]
+    for row in rows:
+        if row.get("decision", "").lower() == _RELABEL and row.get("suggested"):
+            row["decision"] = f"{_RELABEL}:{row['suggested']}"
+    return {row["path"]: tuple(row.get(name, "") for name in COLUMNS) for row in rows if row.get("decision")}
 
 
 def apply(images: ImageSet, review: Path, table: Path) -> Applied:
