@@ -33,7 +33,9 @@ def test_another_trunk_never_reads_a_whole_map() -> None:
     assert recipe.on("efficientnet_lite0").plan.head.reads == "features"
     assert recipe.on("vgg16") is recipe
     assert recipe.on("vgg16.tv_in1k") is recipe
-    assert get("vgg16-frozen").on("resnet18").departures == ("trunk resnet18 where the write-up has vgg16",)
+    assert get("vgg16-frozen").on("resnet18").departures == (
+        "trunk resnet18 where the write-up has vgg16, without the dropout in VGG's own layers",
+    )
 
 
 def test_another_trunk_brings_its_own_preprocessing() -> None:

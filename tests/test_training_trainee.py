@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from headstart import recipes
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import OptionError
@@ -84,6 +86,33 @@ def test_batch_norms_keep_their_statistics_unless_told_otherwise() -> None:
         assert bool(changed) is moved
         assert changed <= {name.removeprefix("trunk.") for name in tiny.state()}
         assert not [name for name in changed if name.startswith("blocks.3.")]
+
+
+@pytest.mark.parametrize("name", ["vgg16-frozen", "vgg16-full"])
+def test_both_dropouts_of_vgg_drop_in_training_alone(name: str) -> None:
+    recipe = recipes.get(name)
+    backbone = catalog.get("vgg11")  # the same layers of 4096
+    plan = replace(recipe.plan, size=32)
+    network = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2)
+    whole = 8_194 if name == "vgg16-frozen" else network.summary(0).total
+    assert network.summary(0).trainable == whole
+    suffix, prefix = network.suffix(0), network.splits[0].prefix
+    shape = (1, 32, 32, 3) if prefix is None else (1, *prefix(torch.zeros(1, 3, 32, 32)).shape[1:])
+    x = torch.randint(0, 255, shape, dtype=torch.uint8) if prefix is None else torch.rand(shape)
+    dropping = [module for module in suffix.modules() if isinstance(module, nn.Dropout)]
+    assert [module.p for module in dropping if module.p] == [0.5, 0.5]
+    network.begin(0)
+    network.mode(plan.phases[0])
+    dropping[-1].p = 0.0  # so that only the trunk's own is seen to drop
+    assert not torch.equal(suffix(x), suffix(x))
+    network.eval()
+    assert torch.equal(suffix(x), suffix(x))
+
+
+def test_a_dropout_that_the_trunk_has_not_is_said() -> None:
+    plan = Plan(size=64, trunk_dropout=("pre_logits", 0.5))
+    with pytest.raises(OptionError, match=r"expected: dropouts in 'pre_logits' of the trunk\n   found: none"):
+        Trainee(catalog.get(TINY), locate(catalog.get(TINY), random=True), plan, num_classes=2)
 
 
 def test_state_is_a_copy_and_load_brings_it_back() -> None:

@@ -72,13 +72,15 @@ class Recipe:
             return self
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
         ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
+        rest = replace(ready, head=head, trunk_dropout=None)
         said = f"trunk {backbone} where the write-up has {self.backbone}"
         if ready != self.plan:
             said += ", and pictures cropped and scaled as that trunk was pretrained"
         if head != self.plan.head:
             said += ", its features read where the whole of VGG's last map is"
-        rest = tuple(one for one in self.departures if one != _ONE_DROPOUT)
-        return replace(self, backbone=backbone, departures=rest)._departing(said, replace(ready, head=head))
+        if self.plan.trunk_dropout is not None:
+            said += ", without the dropout in VGG's own layers"
+        return replace(self, backbone=backbone)._departing(said, rest)
 
 
 def _step(train_from: str, *, epochs: int, batch_size: int) -> Phase:
@@ -100,13 +102,16 @@ def _adam(
     return Phase(train_from=train_from, epochs=epochs, batch_size=batch_size, optimiser=optimiser, keep=keep)
 
 
-def _crops(*phases: Phase, dropout: float = 0.0) -> Plan:
+def _crops(phase: Phase) -> Plan:
     """Random resized crops and mirror images at 224, as the PyTorch tutorial has them."""
-    augment = Augment(kind="crop", area=(0.08, 1.0), views="fresh")
-    return Plan(size=224, head=Head(dropout=dropout), augment=augment, phases=phases)
+    return Plan(size=224, augment=Augment(kind="crop", area=(0.08, 1.0), views="fresh"), phases=(phase,))
 
 
-_ONE_DROPOUT = "of VGG's two dropouts only the one before the last layer is there"
+def _crops_vgg(phase: Phase) -> Plan:
+    """The same with the two dropouts of VGG's classifier, after each layer of 4096."""
+    return replace(_crops(phase), head=Head(dropout=0.5), trunk_dropout=("pre_logits", 0.5))
+
+
 _FILTERED = "pictures are filtered as they are made smaller, which Keras' resizing leaves out"
 _DENSE_256 = Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one", start="glorot")
 _TURNS = Augment(kind="rotate", turn=0.2, views="fresh")
@@ -131,16 +136,14 @@ RECIPES = (
         name="vgg16-full",
         about="Recipe resnet18-full with VGG-16.",
         backbone="vgg16",
-        plan=_crops(_step("all", epochs=20, batch_size=8), dropout=0.5),
-        departures=(_ONE_DROPOUT,),
+        plan=_crops_vgg(_step("all", epochs=20, batch_size=8)),
         published="best validation accuracy 0.9346 of 153 pictures",
     ),
     Recipe(
         name="vgg16-frozen",
         about="VGG-16 frozen up to its last linear layer (ants and bees).",
         backbone="vgg16",
-        plan=_crops(_step("head", epochs=20, batch_size=8), dropout=0.5),
-        departures=(_ONE_DROPOUT,),
+        plan=_crops_vgg(_step("head", epochs=20, batch_size=8)),
         published="best validation accuracy 0.9739 of 153 pictures",
     ),
     Recipe(

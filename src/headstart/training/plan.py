@@ -142,6 +142,8 @@ class Plan:
     augment: Augment = field(default_factory=Augment)
     lora: Lora | None = None
     """Adapters, which are then all that learns of the trunk after the cut of each phase."""
+    trunk_dropout: tuple[str, float] | None = None
+    """Name of a module of the trunk, and the share that its dropouts drop in training, even if nothing there learns."""
     phases: tuple[Phase, ...] = (Phase(),)
     balanced: bool = False
     """Weight the loss so that every class counts the same."""
@@ -175,6 +177,9 @@ def _checks(plan: Plan) -> Iterator[Check]:
         yield "lora rank", plan.lora.rank, "1 or more", plan.lora.rank >= 1
         yield "lora alpha", plan.lora.alpha, "a number above 0", 0 < plan.lora.alpha < float("inf")
         yield "lora targets", plan.lora.targets, "one name or more", bool(plan.lora.targets)
+    if plan.trunk_dropout is not None:
+        share = plan.trunk_dropout[1]
+        yield "trunk_dropout", share, "above 0, below 1", 0 < share < 1
     yield "phases", plan.phases, "one or more", len(plan.phases) > 0
     for number, phase in enumerate(plan.phases, start=1):
         yield from _phase_checks(phase, f"phase {number}")

@@ -157,20 +157,24 @@ class Trainee:
         probe: LinearHead | None = None,
     ) -> None:
         self.backbone = replace(backbone, mean=plan.mean or backbone.mean, std=plan.std or backbone.std)
+        self.plan = plan
         self.trunk = network.build(backbone, weights, size=plan.size)
         self.adapters: tuple[str, ...] = ()
         if plan.lora is not None:
             self.adapters = lora.attach(self.trunk, plan.lora, name=backbone.name, seed=seed)
         self.stages = tuple(stage.name for stage in network.stages(self.trunk))
         self._reads_map = plan.head.reads != "features"
+        self._dropping: list[nn.Dropout] = []
         problems: list[Problem] = []
+        if plan.trunk_dropout is not None:
+            problems += self._drop(*plan.trunk_dropout)
         splits: list[Split] = []
         for number, phase in enumerate(plan.phases, start=1):
             try:
                 splits.append(self._split(phase.train_from))
             except OptionError as error:
                 problems += [replace(one, found=f"{one.found} in phase {number}") for one in error.problems]
-        whole = self._split("head").prefix
+        whole = self._nothing_learns().prefix
         assert whole is not None
         with torch.inference_mode():
             shape = tuple(whole(torch.zeros(1, 3, plan.size, plan.size)).shape[1:])
@@ -180,7 +184,7 @@ class Trainee:
             problems += error.problems
         if problems:
             raise OptionError("plan of fine-tuning for this network", problems)
-        self.plan, self.splits = plan, tuple(splits)
+        self.splits = tuple(splits)
         self._changing = sorted({name for one in splits for name in self._state_names(one)})
         self.start: State = {}
         """The tensors before any training; filled in by who trains: where only shapes are asked there are none."""
@@ -221,8 +225,8 @@ class Trainee:
 
         Beside the fine-tuned rows it gives those of the pretrained network; what no phase changes runs once for both.
         """
-        learning = [one for one in self.splits if one.suffix is not None]
-        one = min(learning, key=lambda one: one.at) if learning else self.splits[0]
+        learning = [one for one in self.splits if one.trained]
+        one = min(learning, key=lambda one: one.at) if learning else self._nothing_learns()
         self.load(self.start)
         pretrained = copy.deepcopy(one.suffix)
         self.load(state)
@@ -272,13 +276,15 @@ class Trainee:
         return {name: parameter for name, parameter in self.trunk.named_parameters() if name in trained}
 
     def mode(self, options: Phase) -> None:
-        """Training mode for the head and, if the phase says so, for the batch norms that learn."""
+        """Training mode for the head, dropouts the plan names and, if the phase says so, batch norms that learn."""
         self.trunk.eval()
         self.head.train()
         for module in self.trunk.modules():
             if isinstance(module, _BatchNorm):
                 learns = any(parameter.requires_grad for parameter in module.parameters())
                 module.train(learns and options.batch_norm == "train")
+        for dropout in self._dropping:
+            dropout.train()
 
     def eval(self) -> None:
         """Inference mode for everything."""
@@ -305,9 +311,24 @@ class Trainee:
         # slower. A rule, not a timing at each run: the last bits differ, and the same seed is to give the same weights.
         self.trunk.to(memory_format=torch.channels_last)
 
+    def _drop(self, name: str, share: float) -> list[Problem]:
+        """Let the dropouts of a module of the trunk drop; says if there is none."""
+        module = dict(self.trunk.named_modules()).get(name, nn.Identity())
+        self._dropping = [one for one in module.modules() if isinstance(one, nn.Dropout)]
+        for one in self._dropping:
+            one.p = share
+        if self._dropping:
+            return []
+        return [Problem(expected=f"dropouts in {name!r} of the trunk", found="none", todo="leave trunk_dropout out")]
+
+    def _nothing_learns(self) -> Split:
+        return split(self.trunk, "head", reads_map=self._reads_map)
+
     def _split(self, train_from: str) -> Split:
         """The trunk cut there; where it has adapters, they are all that learns."""
         one = split(self.trunk, train_from, reads_map=self._reads_map)
+        if one.suffix is None and self.plan.trunk_dropout is not None:  # what is dropped is another share at each step
+            return replace(split(self.trunk, self.plan.trunk_dropout[0], reads_map=self._reads_map), trained=())
         if not self.adapters or one.suffix is None:
             return one
         trained = tuple(name for name in one.trained if name in self.adapters)
