@@ -49,7 +49,7 @@ class Contest:
                 "".join(one.letters),
                 one.name,
                 percent(one.accuracy.value),
-                f"{percent(one.accuracy.low)} – {percent(one.accuracy.high)}",
+                f"{100 * one.accuracy.low:.1f}–{percent(one.accuracy.high)}",
             )
             for one in self.comparison.settings
         )

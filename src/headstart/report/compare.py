@@ -84,7 +84,7 @@ def settings_table(
             "".join(one.letters),
             one.name,
             percent(accuracy.value),
-            f"{percent(accuracy.low)} – {percent(accuracy.high)}",
+            f"{100 * accuracy.low:.1f}–{percent(accuracy.high)}",
             "–" if spread is None else f"{100 * spread:.1f}",
             percent(one.best_accuracy),
             duration(one.seconds),
