@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.evaluation.metrics import evaluate
-from headstart.report.page import CandidateRow, Mistake, ReportContent, percent, write_report
+from headstart.report.page import CandidateRow, Mistake, ReportContent, write_report
 from headstart.report.section import Thumbnail
 
 JPEG = b"\xff\xd8\xff\xe0 not much of a picture"
@@ -194,8 +194,3 @@ def test_a_page_that_cannot_be_finished_leaves_the_old_one(tmp_path):
 def test_importing_the_page_loads_neither_matplotlib_nor_scipy():
     code = "import sys, headstart.report.page; sys.exit(bool({'matplotlib', 'scipy', 'jinja2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_percent_keeps_number_and_sign_together():
-    assert percent(0.9172) == "91.7\u202f%"
-    assert percent(0.9172, 0) == "92\u202f%"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 from headstart.evaluation.intervals import Estimate, undefined
 from headstart.report.page import PlainPage, render
-from headstart.report.section import Section, Table, Thumbnail, p_value, percent
+from headstart.report.section import Section, Table, Thumbnail, between, p_value, percent, with_interval
 from test_report_page import EVIL, JPEG, Page
 
 SECTION = Section(
@@ -42,6 +44,19 @@ def test_a_long_table_is_folded_away() -> None:
 
 
 def test_figures_in_cells() -> None:
-    assert percent(Estimate(0.9, 0.85, 0.95, 100, "Wilson")) == "90.0% [85.0%, 95.0%]"
-    assert percent(undefined("no picture of bees here")) == "–"
+    assert with_interval(Estimate(0.9, 0.85, 0.95, 100, "Wilson")) == "90.0% [85.0%, 95.0%]"
+    assert with_interval(undefined("no picture of bees here")) == "–"
     assert [p_value(p) for p in (0.00001, 0.0123, 0.5)] == ["p < 0.001", "p = 0.012", "p = 0.5"]
+
+
+def test_percent_keeps_number_and_sign_together() -> None:
+    assert percent(0.9172) == "91.7\u202f%"
+    assert percent(0.9172, 0) == "92\u202f%"
+    assert between(0.9636, 0.9906) == "96.4–99.1\u202f%"
+
+
+def test_percent_rounds_as_three_decimals_do() -> None:
+    """393 of 400: a page must not say 98.2 % in one place and 0.983 in another."""
+    shares = [right / n for n in (96, 153, 400, 2000) for right in range(n + 1)]
+    assert [percent(share) for share in shares] == [f"{100 * Decimal(f'{share:.3f}'):.1f}\u202f%" for share in shares]
+    assert (percent(393 / 400), f"{393 / 400:.3f}") == ("98.3\u202f%", "0.983")

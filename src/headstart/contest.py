@@ -17,8 +17,8 @@ from headstart.deploy.judged import Judged, read_judged
 from headstart.errors import DataError, Problem
 from headstart.evaluation.compare import Comparison, Result, compare
 from headstart.report.compare import Content, page
-from headstart.report.page import percent, write_report
-from headstart.report.section import Table
+from headstart.report.page import write_report
+from headstart.report.section import Table, between, percent
 
 METRICS, ANSWERS = "metrics.json", "predictions.csv"
 
@@ -49,7 +49,7 @@ class Contest:
                 "".join(one.letters),
                 one.name,
                 percent(one.accuracy.value),
-                f"{100 * one.accuracy.low:.1f}–{percent(one.accuracy.high)}",
+                between(one.accuracy.low, one.accuracy.high),
             )
             for one in self.comparison.settings
         )

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from headstart.evaluation.intervals import Estimate
 from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _canvas, _page_style, _svg
-from headstart.report.section import Section, Table
+from headstart.report.section import THIN, Section, Table, between, percent
 
 if TYPE_CHECKING:
     from headstart.trust.caution import Caution, CautionReport
 
-THIN = "\u202f"  # narrow space that does not break, between a number and %
 PLOT = 190  # height of the curve, in pixels
 
 METHOD = (
@@ -39,7 +38,7 @@ def abstention(caution: Caution, report: CautionReport) -> Section:
     area = report.curve.area
     novelty = caution.novelty
     rows = tuple(
-        (_percent(one.share.value, 0), _percent(one.threshold), _percent(one.accuracy.value), _between(one.accuracy))
+        (percent(one.share.value, 0), percent(one.threshold), percent(one.accuracy.value), _between(one.accuracy))
         for one in report.curve.at
     )
     return Section(
@@ -59,7 +58,7 @@ def abstention(caution: Caution, report: CautionReport) -> Section:
             area=f"{area.value:.4f} ({area.low:.4f} – {area.high:.4f})",
             best=report.curve.best_area,
             realised=_realised(caution, report),
-            novelty=NOVELTY.format(share=_percent(novelty.share), n=novelty.n) if novelty else "",
+            novelty=NOVELTY.format(share=percent(novelty.share), n=novelty.n) if novelty else "",
         ).strip(),
     )
 
@@ -93,7 +92,7 @@ def curve_figure(report: CautionReport) -> str:
         axes.plot(sure.share.value, sure.accuracy.value, "o", color=ACCENT, markersize=8, clip_on=False)
         x = 52 + sure.share.value * (WIDTH - 74)
         side = "right" if x > WIDTH / 2 else "left"
-        words = f"sure: {_percent(sure.share.value, 0)} answered, {_percent(sure.accuracy.value)} right"
+        words = f"sure: {percent(sure.share.value, 0)} answered, {percent(sure.accuracy.value)} right"
         canvas.text(x, 9, words, ha=side, va="center")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -111,17 +110,17 @@ def _sure(report: CautionReport) -> str:
     if not sure.accuracy.defined:
         return (
             "How sure it is says nothing about how often it is right, so every answer is marked “unsure”. Answering "
-            f"everything is right for {_percent(everything.value)}."
+            f"everything is right for {percent(everything.value)}."
         )
     if sure.share.value == 1:
         return (
             f"It would answer all pictures of {report.measured_on}, since none is less sure than it has to be, and be "
-            f"right for {_percent(everything.value)} ({_between(everything)})."
+            f"right for {percent(everything.value)} ({_between(everything)})."
         )
     return (
-        f"It marks {_percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
-        f"{_percent(sure.share.value)}. Of those it gets {_percent(sure.accuracy.value)} right "
-        f"({_between(sure.accuracy)}), where answering everything gives {_percent(everything.value)}. "
+        f"It marks {percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
+        f"{percent(sure.share.value)}. Of those it gets {percent(sure.accuracy.value)} right "
+        f"({_between(sure.accuracy)}), where answering everything gives {percent(everything.value)}. "
         f"Measured on {report.measured_on}."
     )
 
@@ -129,7 +128,7 @@ def _sure(report: CautionReport) -> str:
 def _sets(caution: Caution, report: CautionReport) -> str:
     if caution.sets is None:
         return caution.no_sets
-    single, asked = report.set_sizes[0], _percent(report.coverage, 0)
+    single, asked = report.set_sizes[0], percent(report.coverage, 0)
     text = f"Asked for label sets that hold the true class {asked} of the time, it names "
     if single == 1:
         text += (
@@ -137,9 +136,9 @@ def _sets(caution: Caution, report: CautionReport) -> str:
             "higher share shows which classes cannot be ruled out."
         )
     else:
-        text += f"{report.mean_set_size:.2f} classes on average, and one alone for {_percent(single, 0)} of pictures."
+        text += f"{report.mean_set_size:.2f} classes on average, and one alone for {percent(single, 0)} of pictures."
     if report.covered is not None:
-        text += f" The true class was in the set for {_percent(report.covered.value)} ({_between(report.covered)})."
+        text += f" The true class was in the set for {percent(report.covered.value)} ({_between(report.covered)})."
     return text
 
 
@@ -147,7 +146,7 @@ def _realised(caution: Caution, report: CautionReport) -> str:
     if caution.sets is None:
         return ""
     low, high = caution.sets.realised(report.coverage)
-    return REALISED.format(asked=_percent(report.coverage, 0), low=_percent(low), high=_percent(high))
+    return REALISED.format(asked=percent(report.coverage, 0), low=percent(low), high=percent(high))
 
 
 def _unfamiliar(caution: Caution, report: CautionReport) -> str:
@@ -156,14 +155,14 @@ def _unfamiliar(caution: Caution, report: CautionReport) -> str:
         return ""
     text = (
         "A picture of something else still gets a label; it is marked “unfamiliar” when it is farther from the "
-        f"training pictures than all but {_percent(novelty.share)} of them are when left out. What is close to the "
+        f"training pictures than all but {percent(novelty.share)} of them are when left out. What is close to the "
         "classes may pass unnoticed."
     )
     if report.unfamiliar is None:
         return text
     seen = report.unfamiliar
     return (
-        f"{text} Of {report.measured_on}, which should be familiar, {_percent(seen.value)} were marked "
+        f"{text} Of {report.measured_on}, which should be familiar, {percent(seen.value)} were marked "
         f"({_between(seen)})."
     )
 
@@ -178,12 +177,8 @@ def _costs(report: CautionReport) -> str:
     return f"{text}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
 
 
-def _percent(value: float, decimals: int = 1) -> str:
-    return f"{100 * value:.{decimals}f}{THIN}%"
-
-
 def _between(one: Estimate) -> str:
-    return f"{100 * one.low:.1f} – {_percent(one.high)}" if one.defined else "–"
+    return between(one.low, one.high) if one.defined else "–"
 
 
 def _cost(one: Estimate) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headstart.evaluation.by_group import ByGroup
-from headstart.report.section import Section, Table, p_value, percent
+from headstart.report.section import Section, Table, p_value, with_interval
 
 
 def by_group_section(found: ByGroup) -> Section:
@@ -22,7 +22,7 @@ def by_group_section(found: ByGroup) -> Section:
                 (
                     one.name,
                     f"{one.accuracy.n:,}",
-                    percent(one.accuracy),
+                    with_interval(one.accuracy),
                     f"yes, {p_value(one.p_weaker)}" if one.weaker else "",
                 )
                 for one in found.groups

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from headstart.report.figures import ACCENT, CHARACTER, INK, LINE, MUTED, WIDTH, _axes, _blank, _page_style, _svg
-from headstart.report.section import Section, Table, p_value, percent
+from headstart.report.section import THIN, Section, Table, p_value, percent, with_interval
 from headstart.trust.certificate import Certificate
 
-THIN = "\u202f"
 ROW = 30
 
 
@@ -25,8 +24,8 @@ def certificate_section(certificate: Certificate) -> Section:
             rows=tuple(
                 (
                     depth.name,
-                    percent(depth.accuracy),
-                    percent(depth.untrained),
+                    with_interval(depth.accuracy),
+                    with_interval(depth.untrained),
                     f"{100 * depth.difference.value:+.1f}",
                     p_value(depth.difference.p).removeprefix("p ").removeprefix("= "),
                 )
@@ -68,7 +67,7 @@ def certificate_figure(certificate: Certificate) -> str:
     for y, (_, one, own) in enumerate(rows):
         axes.barh(y, one.value, height=0.52, color=ACCENT if own else LINE)
         axes.plot([one.low, one.high], [y, y], color=INK, linewidth=1.8, solid_capstyle="butt")
-        value = f"{100 * one.value:.1f}{THIN}%"
+        value = percent(one.value)
         axes.text(
             1.02, y, value, transform=axes.get_yaxis_transform(), va="center", color=INK if own else MUTED,
             weight="bold" if own else "normal",

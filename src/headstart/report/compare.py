@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from headstart.evaluation.compare import Comparison
 from headstart.report.curves import comparison_figure
-from headstart.report.page import PlainPage, percent
-from headstart.report.section import Section, Table
+from headstart.report.page import PlainPage
+from headstart.report.section import Section, Table, between, percent
 
 METHOD = (
     "Every pair is tested on the same pictures, picture by picture, and against the variation from seed to seed; the "
@@ -84,7 +84,7 @@ def settings_table(
             "".join(one.letters),
             one.name,
             percent(accuracy.value),
-            f"{100 * accuracy.low:.1f}–{percent(accuracy.high)}",
+            between(accuracy.low, accuracy.high),
             "–" if spread is None else f"{100 * spread:.1f}",
             percent(one.best_accuracy),
             duration(one.seconds),

@@ -22,11 +22,11 @@ from headstart.report.figures import (
     _svg,
     short,
 )
+from headstart.report.section import THIN, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-THIN = "\u202f"  # narrow space that does not break, between a number and %
 PLOT = 140  # height of each of the two plots, in pixels
 LEFT, RIGHT = 46, 76  # beside them, for the numbers and for the names of the curves
 APART = 16  # from one line of text to the next
@@ -75,9 +75,9 @@ def learning_curves(history: History) -> str:
     _note(canvas, 10, f"lowest on validation: {history.best.val_loss:.3f}, epoch {history.best.epoch}", filled=False)
     second = above + PLOT + 36
     canvas.text(0, second, "Accuracy", weight="bold", va="center")
-    flatters = f"best of {n} epochs on validation, which flatters: {100 * best.val_accuracy:.1f}{THIN}%"
+    flatters = f"best of {n} epochs on validation, which flatters: {percent(best.val_accuracy)}"
     _note(canvas, second, flatters if n > 1 else "the only epoch", filled=False)
-    _note(canvas, second + APART, f"last epoch: {100 * last.val_accuracy:.1f}{THIN}%", filled=True)
+    _note(canvas, second + APART, f"last epoch: {percent(last.val_accuracy)}", filled=True)
     for _, x, words, row in labels:
         canvas.text(x, above - 14 - APART * row, words, va="center")
     return _svg(figure, "learning-curves", _spoken(history))
@@ -163,7 +163,7 @@ def comparison_figure(comparison: Comparison) -> str:
         axes.plot([one.accuracy.low, one.accuracy.high], [y, y], color=colour, linewidth=2.4, alpha=0.55, clip_on=False)
         axes.plot(one.accuracy.value, y, "o", color=colour, markersize=8, clip_on=False)
         line = top + ROW * (i + 0.3)
-        value = f"{100 * one.accuracy.value:.1f}{THIN}%"
+        value = percent(one.accuracy.value)
         canvas.text(8, line, short(one.name, int((WIDTH - right - 70) / CHARACTER)), va="center")
         canvas.text(WIDTH - right, line, value, ha="right", va="center", color=MUTED)
         if not bars:

@@ -14,8 +14,8 @@ from headstart.deploy.explain import HALVES, Explanation
 from headstart.images.decode import encode, resample
 from headstart.images.folder import display
 from headstart.report.figures import ACCENT, MUTED, WIDTH, _axes, _blank, _page_style, _svg
-from headstart.report.page import PlainPage, percent
-from headstart.report.section import Section, Table, Thumbnail
+from headstart.report.page import PlainPage
+from headstart.report.section import Section, Table, Thumbnail, percent
 
 SHOWN = 320
 """Side of the picture and of its map on the page, in pixels."""

@@ -7,10 +7,9 @@ import math
 import numpy as np
 
 from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _page_style, _svg
-from headstart.report.section import Section, Table, percent
+from headstart.report.section import THIN, Section, Table, with_interval
 from headstart.trust.learning_curve import LearningCurve
 
-THIN = "\u202f"
 AHEAD = 4  # times the pictures there are, to which the forecast is drawn
 REACH = 100  # times the pictures there are, beyond which nobody will collect more
 
@@ -30,7 +29,7 @@ def learning_curve_section(curve: LearningCurve) -> Section:
                 (
                     need.name,
                     f"{need.pictures:,}",
-                    percent(need.recall),
+                    with_interval(need.recall),
                     f"{need.rise:+.3f} [{need.low:+.3f}, {need.high:+.3f}]",
                     f"{need.per_hundred:+.4f}",
                 )

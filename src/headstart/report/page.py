@@ -12,9 +12,7 @@ from typing import Any
 from headstart.evaluation.curves import History
 from headstart.evaluation.metrics import Evaluation
 from headstart.report import curves, figures
-from headstart.report.section import Section, Thumbnail
-
-THIN = "\u202f"  # narrow space that does not break, between a number and %
+from headstart.report.section import Section, Thumbnail, percent
 
 METRICS = (
     ("accuracy", "Accuracy", "share of pictures that were right"),
@@ -143,11 +141,6 @@ def render(content: ReportContent | PlainPage) -> str:
         metrics=METRICS,
         not_a_share=NOT_A_SHARE,
     )
-
-
-def percent(value: float, decimals: int = 1) -> str:
-    """0.917 as “91.7 %”, the space narrow and not breaking."""
-    return f"{100 * value:.{decimals}f}{THIN}%"
 
 
 def _answer(evaluation: Evaluation) -> str:

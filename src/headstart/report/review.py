@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from headstart.images.names import display
-from headstart.report.page import percent
-from headstart.report.section import Section, Table, Thumbnail
+from headstart.report.section import Section, Table, Thumbnail, percent
 from headstart.trust.check import Findings, describe
 from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
 

@@ -51,7 +51,21 @@ class Section:
     """How it was found, for those who ask; behind a fold."""
 
 
-def percent(one: Estimate) -> str:
+THIN = "\u202f"
+"""Between a number and %: narrow, and never the end of a line."""
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """0.917 as “91.7 %”; a tie such as 0.9825 falls as it does where it is written with three decimals."""
+    return f"{float(f'{value:.{decimals + 2}f}') * 100:.{decimals}f}{THIN}%"
+
+
+def between(low: float, high: float) -> str:
+    """An interval, such as “96.4–99.1 %”."""
+    return f"{percent(low).removesuffix(f'{THIN}%')}–{percent(high)}"
+
+
+def with_interval(one: Estimate) -> str:
     """An accuracy and its interval, for a cell of a table."""
     return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]" if one.defined else "–"
 

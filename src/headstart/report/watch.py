@@ -7,8 +7,8 @@ from typing import Any
 
 from headstart.evaluation.intervals import Estimate
 from headstart.report import figures
-from headstart.report.page import PlainPage, percent
-from headstart.report.section import Section, Table, Thumbnail
+from headstart.report.page import PlainPage
+from headstart.report.section import Section, Table, Thumbnail, percent
 from headstart.trust.drift import ALARM_AUC, ALARM_P, LEAST, Drift
 from headstart.trust.unlabelled import Unlabelled
 
