@@ -52,7 +52,7 @@ def test_figures_in_cells() -> None:
 def test_percent_keeps_number_and_sign_together() -> None:
     assert percent(0.9172) == "91.7\u202f%"
     assert percent(0.9172, 0) == "92\u202f%"
-    assert between(0.9636, 0.9906) == "96.4–99.1\u202f%"
+    assert between(Estimate(0.9825, 0.9636, 0.9906, 400, "Wilson")) == "96.4–99.1\u202f%"
 
 
 def test_percent_rounds_as_three_decimals_do() -> None:

@@ -49,7 +49,7 @@ class Contest:
                 "".join(one.letters),
                 one.name,
                 percent(one.accuracy.value),
-                between(one.accuracy.low, one.accuracy.high),
+                between(one.accuracy),
             )
             for one in self.comparison.settings
         )

@@ -81,10 +81,10 @@ class UnreadablePictureError(HeadstartError):
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
+def writing(file: Path) -> Iterator[Path]:
     """Around a library that writes ``file`` and has errors of its own for a disk that is full: OSError instead."""
     try:
-        yield
+        yield file
     except (OSError, TypeError, ValueError):
         raise
     except Exception as error:

@@ -158,8 +158,8 @@ class TorchRuntime:
             raise MissingPackageError("openvino", "saving a fine-tuned network", "pip install openvino")
         from safetensors.torch import save_file
 
-        with writing(folder / "network.safetensors"):
-            save_file(frozen.model.state_dict(), folder / "network.safetensors")
+        with writing(folder / "network.safetensors") as file:
+            save_file(frozen.model.state_dict(), file)
         record = {name: value for name, value in asdict(self._backbone).items() if name != "source"}
         saved = {"backbone": record, "identity": self._identity}
         (folder / "network.json").write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")

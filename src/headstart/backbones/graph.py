@@ -124,12 +124,12 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     model.set_friendly_name("frozen")
     for number, operation in enumerate(model.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-    with writing(folder / "graph.xml"):
-        openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
-    with writing(folder / "reference.safetensors"):
-        save_file(dict(zip(frozen.widths, rows, strict=True)), folder / "reference.safetensors")
-    for file in DATA_FILES:  # readable like any file, though safetensors writes for its owner only
-        (folder / file).chmod(0o644)
+    with writing(folder / "graph.xml") as file:
+        openvino.save_model(model, file, compress_to_fp16=False)
+    with writing(folder / "reference.safetensors") as file:
+        save_file(dict(zip(frozen.widths, rows, strict=True)), file)
+    for name in DATA_FILES:  # readable like any file, though safetensors writes for its owner only
+        (folder / name).chmod(0o644)
     description = {
         "format": FORMAT,
         "identity": dict(identity),

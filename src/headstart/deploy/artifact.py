@@ -133,11 +133,11 @@ class Model:
     def _write(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        tensors = {"head": {"weight": self.head.weight, "bias": self.head.bias}, "caution": self.caution.tensors()}
-        for name, kept in tensors.items():
-            with writing(folder / f"{name}.safetensors"):
-                if kept:
-                    save_file(kept, folder / f"{name}.safetensors")
+        with writing(folder / "head.safetensors") as file:
+            save_file({"weight": self.head.weight, "bias": self.head.bias}, file)
+        if kept := self.caution.tensors():
+            with writing(folder / "caution.safetensors") as file:
+                save_file(kept, file)
         self.space.runtime.save(folder)
         (folder / "golden").mkdir()
         for name, data in golden_pictures().items():

@@ -79,8 +79,8 @@ class Reference:
         }
         if self.proba is not None:
             tensors["proba"] = self.proba
-        with writing(folder / "rows.safetensors"):
-            save_file(tensors, folder / "rows.safetensors")
+        with writing(folder / "rows.safetensors") as file:
+            save_file(tensors, file)
         (folder / "rows.safetensors").chmod(
             0o644
         )  # readable like any file, though safetensors writes for its owner only

@@ -1,17 +1,15 @@
 """Pictures × frozen network → feature rows. Training, evaluation and serving all come through here.
 
-Decoding runs in threads (Pillow gives the interpreter lock back), inference in the runtime's own; this thread only
+Decoding runs in threads, inference in the runtime's own; this thread only
 hands arrays over. At most a few batches are in memory at any time, whatever the number of pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from headstart.backbones.runtime import Runtime
 from headstart.errors import UnreadablePictureError
 from headstart.features.store import FeatureStore
+from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 
 Rows = dict[str, NDArray[np.float32]]
@@ -174,14 +173,4 @@ def _decoded(
         except OSError as error:
             return f"cannot be read: {error.strerror}"
 
-    waiting: deque[Future[NDArray[np.uint8] | str]] = deque()
-    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
-    try:
-        for i in range(len(paths)):
-            waiting.append(pool.submit(one, i))
-            if len(waiting) >= window:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    return in_order(one, range(len(paths)), window=window)

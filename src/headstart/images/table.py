@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.errors import DataError, Problem
@@ -18,7 +17,7 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
-_TODO = {
+_REMEDIES = {
     "every row has as many cells as the header": "put names that contain the delimiter between double quotes",
     "every row has a path": "fill in the path, or delete the row",
     "every row has a label": "fill in the label, or delete the row",
@@ -26,6 +25,32 @@ _TODO = {
     "every file exists": "correct the path; it is relative to the folder of the table",
     "every file is named once": "delete the repeated row",
 }
+
+
+@dataclass
+class Faults:
+    """What is wrong with the lines of a table, gathered rule by rule and told at once."""
+
+    remedies: Mapping[str, str]
+    """Each rule that a line must keep, and what to do where one does not."""
+    _found: dict[str, list[str]] = field(default_factory=dict)
+
+    def none_in(self, line: int, checks: Mapping[str, tuple[bool, str]]) -> bool:
+        """Whether a line keeps every rule of ``checks``: rule → (whether it is kept, what was found)."""
+        bad = [rule for rule, (holds, _) in checks.items() if not holds]
+        for rule in bad:
+            self._found.setdefault(rule, []).append(f"line {line}: {checks[rule][1]}")
+        return not bad
+
+    def tell(self, what: str) -> None:
+        """Raise DataError with everything that was found; nothing if that is nothing."""
+        problems = [
+            Problem(expected=rule, found=some(self._found[rule]), todo=todo)
+            for rule, todo in self.remedies.items()
+            if rule in self._found
+        ]
+        if problems:
+            raise DataError(what, problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +91,7 @@ def read_table(source: Path) -> list[Entry]:
         DataError: no columns ``path`` and ``label``, or bad rows: all of them, with their line numbers.
     """
     header, rows = parse(source)
-    faults: dict[str, list[str]] = defaultdict(list)
+    faults = Faults(_REMEDIES)
     seen: dict[str, int] = {}
     entries = []
     for line, cells in rows:
@@ -82,17 +107,10 @@ def read_table(source: Path) -> list[Entry]:
             "every file exists": (not name or os.path.exists(path), display(name)),  # noqa: PTH110, a NUL is survived
             "every file is named once": (not name or first == line, f"{display(name)} as in line {first}"),
         }
-        bad = [rule for rule, (holds, _) in checks.items() if not holds]
-        for rule in bad:
-            faults[rule].append(f"line {line}: {checks[rule][1]}")
-        if not bad:
+        if faults.none_in(line, checks):
             group = cell.get("group") or None
             entries.append(Entry(path=path, label=label, split=SPLITS[split.lower()], group=group))
-    if faults:
-        problems = [
-            Problem(expected=rule, found=some(faults[rule]), todo=_TODO[rule]) for rule in _TODO if rule in faults
-        ]
-        raise DataError(f"table {display(source)}", problems)
+    faults.tell(f"table {display(source)}")
     return entries
 
 

@@ -38,7 +38,7 @@ def abstention(caution: Caution, report: CautionReport) -> Section:
     area = report.curve.area
     novelty = caution.novelty
     rows = tuple(
-        (percent(one.share.value, 0), percent(one.threshold), percent(one.accuracy.value), _between(one.accuracy))
+        (percent(one.share.value, 0), percent(one.threshold), percent(one.accuracy.value), between(one.accuracy))
         for one in report.curve.at
     )
     return Section(
@@ -115,12 +115,12 @@ def _sure(report: CautionReport) -> str:
     if sure.share.value == 1:
         return (
             f"It would answer all pictures of {report.measured_on}, since none is less sure than it has to be, and be "
-            f"right for {percent(everything.value)} ({_between(everything)})."
+            f"right for {percent(everything.value)} ({between(everything)})."
         )
     return (
         f"It marks {percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
         f"{percent(sure.share.value)}. Of those it gets {percent(sure.accuracy.value)} right "
-        f"({_between(sure.accuracy)}), where answering everything gives {percent(everything.value)}. "
+        f"({between(sure.accuracy)}), where answering everything gives {percent(everything.value)}. "
         f"Measured on {report.measured_on}."
     )
 
@@ -138,7 +138,7 @@ def _sets(caution: Caution, report: CautionReport) -> str:
     else:
         text += f"{report.mean_set_size:.2f} classes on average, and one alone for {percent(single, 0)} of pictures."
     if report.covered is not None:
-        text += f" The true class was in the set for {percent(report.covered.value)} ({_between(report.covered)})."
+        text += f" The true class was in the set for {percent(report.covered.value)} ({between(report.covered)})."
     return text
 
 
@@ -163,7 +163,7 @@ def _unfamiliar(caution: Caution, report: CautionReport) -> str:
     seen = report.unfamiliar
     return (
         f"{text} Of {report.measured_on}, which should be familiar, {percent(seen.value)} were marked "
-        f"({_between(seen)})."
+        f"({between(seen)})."
     )
 
 
@@ -175,10 +175,6 @@ def _costs(report: CautionReport) -> str:
     if costs.most_probable is not None:
         text += f"; the most probable labels would cost {_cost(costs.most_probable)}"
     return f"{text}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
-
-
-def _between(one: Estimate) -> str:
-    return between(one.low, one.high) if one.defined else "–"
 
 
 def _cost(one: Estimate) -> str:

@@ -84,7 +84,7 @@ def settings_table(
             "".join(one.letters),
             one.name,
             percent(accuracy.value),
-            between(accuracy.low, accuracy.high),
+            between(accuracy),
             "–" if spread is None else f"{100 * spread:.1f}",
             percent(one.best_accuracy),
             duration(one.seconds),

@@ -60,9 +60,9 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{float(f'{value:.{decimals + 2}f}') * 100:.{decimals}f}{THIN}%"
 
 
-def between(low: float, high: float) -> str:
-    """An interval, such as “96.4–99.1 %”."""
-    return f"{percent(low).removesuffix(f'{THIN}%')}–{percent(high)}"
+def between(one: Estimate) -> str:
+    """Its interval, such as “96.4–99.1 %”."""
+    return f"{percent(one.low).removesuffix(f'{THIN}%')}–{percent(one.high)}" if one.defined else "–"
 
 
 def with_interval(one: Estimate) -> str:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -31,6 +29,7 @@ from headstart.backbones.split import FrozenPrefix
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.features.extract import Progress, Silent
 from headstart.images import augment
+from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry
 from headstart.training import room
 from headstart.training.plan import Augment
@@ -329,7 +328,7 @@ class Maps:
 
     def _computed(self, wanted: Wanted, together: Sequence[Maps]) -> Iterator[tuple[NDArray[np.generic], ...]]:
         """For each of ``wanted``, in order, its row in every set of maps in ``together``."""
-        pictures = _in_threads(lambda one: self._views(*one), list(_by_picture(wanted)), window=64 // _TOGETHER)
+        pictures = self._decoded(wanted)
         runtime = self.source.runtime
         if runtime is None:
             yield from ((picture,) for picture in pictures)
@@ -342,17 +341,36 @@ class Maps:
         rows = torch.from_numpy(outputs[self.source.name]).to(torch.bfloat16)
         return rows.view(torch.int16).numpy().view(np.uint16).reshape(-1, *self.source.shape)
 
-    def _views(self, i: int, views: Sequence[int]) -> list[NDArray[np.uint8]]:
+    def _decoded(self, wanted: Wanted) -> Iterator[NDArray[np.uint8]]:
+        """The pixels of ``wanted``, in order.
+
+        Raises:
+            DataError: naming every picture that cannot be read, once the rest has been gone through.
+        """
+        reasons: list[str] = []
+        for views in in_order(lambda one: self._views(*one), _by_picture(wanted), window=64 // _TOGETHER):
+            if isinstance(views, str):
+                reasons.append(views)
+            elif not reasons:
+                yield from views
+        if reasons:
+            problems = [
+                Problem(expected="a picture that can be read", found=reason, todo="replace it or leave it out")
+                for reason in dict.fromkeys(reasons)
+            ]
+            raise DataError("pictures that cannot be read", problems)
+
+    def _views(self, i: int, views: Sequence[int]) -> list[NDArray[np.uint8]] | str:
+        """The pixels of a picture's ``views``, or why there are none."""
         try:
             data = self.paths[i].read_bytes()
-        except OSError as error:
-            raise UnreadablePictureError(f"{self.paths[i]}: cannot be read: {error.strerror}") from error
-        if hashlib.sha256(data).hexdigest() != self.digests[i]:
-            raise UnreadablePictureError(f"{self.paths[i]}: changed while it was being used")
-        try:
+            if hashlib.sha256(data).hexdigest() != self.digests[i]:
+                return f"{self.paths[i]}: changed while it was being used"
             return self.look.pixels(data, self.digests[i], views)
         except UnreadablePictureError as error:
-            raise UnreadablePictureError(f"{self.paths[i]}: {error.reason}") from error
+            return f"{self.paths[i]}: {error.reason}"
+        except OSError as error:
+            return f"{self.paths[i]}: cannot be read: {error.strerror}"
 
     def _tensor(self, rows: NDArray[np.generic]) -> Tensor:
         if self.source.runtime is None:
@@ -372,42 +390,3 @@ def _by_picture(wanted: Wanted) -> Iterator[tuple[int, list[int]]]:
         views = [view for _, view in same]
         for start in range(0, len(views), _TOGETHER):
             yield i, views[start : start + _TOGETHER]
-
-
-def _in_threads(
-    work: Callable[[tuple[int, list[int]]], list[NDArray[np.uint8]]],
-    wanted: Sequence[tuple[int, list[int]]],
-    *,
-    window: int,
-) -> Iterator[NDArray[np.uint8]]:
-    """``work`` done on each of ``wanted`` by threads, in order; at most ``window`` results wait to be used.
-
-    Raises:
-        DataError: naming every picture that cannot be read, once the rest has been gone through.
-    """
-    waiting: deque[Future[list[NDArray[np.uint8]]]] = deque()
-    reasons: list[str] = []
-
-    def oldest() -> list[NDArray[np.uint8]]:
-        try:
-            views = waiting.popleft().result()
-        except UnreadablePictureError as error:
-            reasons.append(error.reason)
-        return [] if reasons else views
-
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
-        try:
-            for one in wanted:
-                waiting.append(pool.submit(work, one))
-                if len(waiting) >= window:
-                    yield from oldest()
-            while waiting:
-                yield from oldest()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-    if reasons:
-        problems = [
-            Problem(expected="a picture that can be read", found=reason, todo="replace it or leave it out")
-            for reason in dict.fromkeys(reasons)
-        ]
-        raise DataError("pictures that cannot be read", problems)

@@ -23,7 +23,7 @@ from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Size, Units
 
 Floats = NDArray[np.float64]
-TODO = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
+REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def read_costs(path: Path, classes: Sequence[str]) -> Costs:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         found = f"{path}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}"
-        raise _wrong(path, [Problem(expected="a file of costs", found=found, todo=TODO)]) from error
+        raise _wrong(path, [Problem(expected="a file of costs", found=found, todo=REMEDY)]) from error
     rows = _from_json(path, text) if text.lstrip().startswith("{") else _from_csv(path, text)
     names = [name for name, _ in rows]
     answers = list(dict.fromkeys(answer for _, row in rows for answer, _ in row))
@@ -155,7 +155,7 @@ Row = tuple[str, list[tuple[str, Any]]]
 def _from_csv(path: Path, text: str) -> list[Row]:
     lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(map(str.strip, line))]
     if not lines:
-        raise _wrong(path, [Problem(expected="a file of costs", found="an empty file", todo=TODO)])
+        raise _wrong(path, [Problem(expected="a file of costs", found="an empty file", todo=REMEDY)])
     _, *answers = lines[0]
     problems = [
         Problem(expected="a name above each column", found=f"{answers.count(name)} × {name!r}", todo="rename them")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import csv
 import difflib
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,14 +22,14 @@ from typing import Any
 
 from headstart.errors import DataError, Problem
 from headstart.images.folder import ImageSet
-from headstart.images.names import class_name, display, some
-from headstart.images.table import parse
+from headstart.images.names import class_name, display
+from headstart.images.table import Faults, parse
 from headstart.trust.check import Findings
 
 COLUMNS = ("path", "label", "why", "suggested", "decision")
 
 _DROP, _KEEP, _RELABEL = "drop", "keep", "relabel"
-_TODO = {
+_REMEDIES = {
     "every row has as many cells as the header": "put texts that contain the delimiter between double quotes",
     "every path is one of the pictures": "leave the path as it was written, and give the folder that was checked",
     "every decision is empty, keep, drop or relabel:NAME": "correct the word",
@@ -71,14 +71,13 @@ def write_review(path: Path, findings: Findings) -> None:
         said, _ = rows.setdefault(i, ([], ""))
         if why not in said:
             said.append(why)
-    table = [
-        (name, images.classes[images.y[i]], "; ".join(why), suggested, decided.pop(name, ("",))[-1])
-        for i, (why, suggested) in rows.items()
-        for name in [_path(images, i)]
-    ]
-    _write(
-        path, COLUMNS, [*table, *decided.values()], encoding="utf-8-sig"
-    )  # by its mark spreadsheets know the encoding
+    table: list[tuple[str, ...]] = []
+    for i, (reasons, suggested) in rows.items():
+        name = _path(images, i)
+        decision = decided.pop(name, ("",))[-1]
+        table.append((name, images.classes[images.y[i]], "; ".join(reasons), suggested, decision))
+    table += decided.values()
+    _write(path, COLUMNS, table, encoding="utf-8-sig")  # by its mark spreadsheets know the encoding
 
 
 def _filled_in(review: Path) -> dict[str, tuple[str, ...]]:
@@ -132,7 +131,7 @@ def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
         )
         raise DataError(f"review {display(review)}", [problem])
     position = {_path(images, i).strip(): i for i in range(len(images))}
-    faults: dict[str, list[str]] = defaultdict(list)
+    faults = Faults(_REMEDIES)
     decided: dict[int, str | None] = {}
     seen: dict[int, int] = {}
     for line, cells in lines:
@@ -152,16 +151,10 @@ def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
             "every new label is one of the classes": (not relabels or label in images.classes, _meant(label, images)),
             "every picture is decided once": (first == line, f"{display(cell.get('path', ''))} as in line {first}"),
         }
-        bad = [rule for rule, (holds, _) in checks.items() if not holds]
-        for rule in bad:
-            faults[rule].append(f"line {line}: {checks[rule][1]}")
-        if not bad and i is not None and (word == _DROP or (relabels and label != images.classes[images.y[i]])):
+        kept = faults.none_in(line, checks)
+        if kept and i is not None and (word == _DROP or (relabels and label != images.classes[images.y[i]])):
             decided[i] = label if relabels else None
-    if faults:
-        problems = [
-            Problem(expected=rule, found=some(faults[rule]), todo=_TODO[rule]) for rule in _TODO if rule in faults
-        ]
-        raise DataError(f"review {display(review)}", problems)
+    faults.tell(f"review {display(review)}")
     return decided
 
 
