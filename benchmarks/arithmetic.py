@@ -20,7 +20,7 @@ On a busy machine all of it is slower by up to a third, in the same order. Cosin
 and 0.9991.
 
 So channels last is never clearly slower in f32, and is a rule; whether bf16 wins depends on the layers, and is measured
-by `headstart.training.arithmetic`.
+by `headstart.finetune.arithmetic`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from torch import nn
 from headstart.backbones import catalog
 from headstart.backbones.network import Normalise
 from headstart.backbones.weights import locate
-from headstart.training import memory
-from headstart.training.plan import Phase, Plan
-from headstart.training.steps import computing
-from headstart.training.trainee import Trainee
+from headstart.finetune import memory
+from headstart.finetune.batches import computing
+from headstart.finetune.plan import Phase, Plan
+from headstart.finetune.trainable import Trainee
 
 CASES = {
     "lite0": [("efficientnet_lite0", cut, 224) for cut in ("blocks.6", "blocks.5", "blocks.4", "all")],

@@ -28,13 +28,13 @@ import numpy as np
 
 from headstart.backbones import catalog
 from headstart.backbones.depths import layout
+from headstart.claims.certificate import Certificate, subsample, transfer_certificate
+from headstart.claims.colour_histogram import colours
 from headstart.classifier import ImageClassifier
-from headstart.demo import pictures as demo_pictures
 from headstart.features.store import cache_folder
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
-from headstart.trust.certificate import Certificate, subsample, transfer_certificate
-from headstart.trust.colour import colours
+from headstart.workflows.demo import pictures as demo_pictures
 
 
 def certificate(images: ImageSet, output: str) -> Certificate:

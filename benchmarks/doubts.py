@@ -27,12 +27,12 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.audit import shortcuts
 from headstart.classifier import ImageClassifier
-from headstart.doubts import findings_of
 from headstart.images.decode import decode, encode
 from headstart.images.facts import gather
 from headstart.images.folder import ImageSet, scan
-from headstart.trust import shortcuts
+from headstart.workflows.doubts import findings_of
 
 FIRST = 150
 

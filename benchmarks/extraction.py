@@ -26,10 +26,10 @@ from headstart.backbones import catalog
 from headstart.backbones.network import build
 from headstart.backbones.runtime import prepare
 from headstart.backbones.weights import locate
-from headstart.demo import pictures as demo_pictures
 from headstart.features.extract import Space, extract
 from headstart.images.folder import scan
 from headstart.images.transforms import Geometry
+from headstart.workflows.demo import pictures as demo_pictures
 
 
 class Files(torch.utils.data.Dataset):

@@ -29,11 +29,11 @@ from torch import nn
 from headstart.backbones import catalog
 from headstart.backbones.network import Normalise, build
 from headstart.backbones.weights import locate
-from headstart.demo import pictures as demo_pictures
+from headstart.finetune.loop import finetune
+from headstart.finetune.plan import Augment, Optimiser, Phase, Plan
 from headstart.images.folder import ImageSet, scan
 from headstart.images.transforms import Geometry, load
-from headstart.training.finetune import finetune
-from headstart.training.plan import Augment, Optimiser, Phase, Plan
+from headstart.workflows.demo import pictures as demo_pictures
 
 NAME = "efficientnet_lite0"
 BATCH = 32

@@ -34,11 +34,11 @@ from statistics import median
 
 import numpy as np
 
-from headstart import recipes
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
+from headstart.finetune.loop import finetune
 from headstart.images.folder import scan
-from headstart.training.finetune import finetune
+from headstart.recipes import records
 
 ORIGINAL = """
 import json, sys, time
@@ -83,7 +83,7 @@ def original(python: Path, photos: Path) -> list[float]:
 
 def ours(photos: Path, epochs: int, views: int | None, phases: int) -> tuple[float, float]:
     """Seconds of training as many ``phases``, and accuracy on the validation pictures after the last epoch."""
-    recipe = recipes.get("mobilenetv2-two-phase").with_epochs(epochs)
+    recipe = records.get("mobilenetv2-two-phase").with_epochs(epochs)
     recipe = (recipe if views is None else recipe.with_views(views)).on("efficientnet_lite0")
     plan = replace(recipe.plan, phases=recipe.plan.phases[:phases])
     backbone = catalog.get(recipe.backbone)

@@ -28,11 +28,11 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.abstain.abstention import learn_caution, measure_caution
 from headstart.classifier import ImageClassifier
 from headstart.images.folder import scan
 from headstart.images.splits import holdout
-from headstart.training.probe import ProbeOptions, choose
-from headstart.trust.caution import learn_caution, measure_caution
+from headstart.probe.choice import ProbeOptions, choose
 
 
 def main() -> None:

@@ -26,12 +26,12 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.claims.learning_curve import Pictures, Recipe, learning_curve
 from headstart.classifier import ImageClassifier
 from headstart.images.folder import scan
-from headstart.training.heads import C_PATH, fit_family
-from headstart.training.logistic import principal_axes
-from headstart.training.probe import ProbeOptions, choose
-from headstart.trust.learning_curve import Pictures, Recipe, learning_curve
+from headstart.probe.choice import ProbeOptions, choose
+from headstart.probe.heads import C_PATH, fit_family
+from headstart.probe.logistic import principal_axes
 
 SPLITS = 8
 

@@ -38,11 +38,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.abstain.novelty import SHARE, Novelty, learn_novelty
 from headstart.classifier import ImageClassifier
 from headstart.evaluation.intervals import wilson
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
-from headstart.trust.novelty import SHARE, Novelty, learn_novelty
 
 Floats = NDArray[np.floating]
 

@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.audit.duplicates import Duplicates, find_duplicates
 from headstart.backbones import catalog
 from headstart.backbones.runtime import prepare
 from headstart.backbones.weights import locate
@@ -39,7 +40,6 @@ from headstart.features.table import FeatureTable
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
 from headstart.images.transforms import Geometry
-from headstart.trust.duplicates import Duplicates, find_duplicates
 
 HARDER = ("cropped all round", "all at once")
 

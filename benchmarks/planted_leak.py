@@ -7,7 +7,7 @@ into training under another name: half of them the same bytes, half recompressed
 - true flattery: the head chosen and trained on the split as it was given, against the head chosen and trained on the
   training pictures without the copies (the simulation knows them), both on the test split: in every draw, and as a mean
   over all draws, which is the flattery to be expected;
-- covered: in how many draws the interval reported by `headstart.doubts.leak_of` holds either.
+- covered: in how many draws the interval reported by `headstart.workflows.doubts.leak_of` holds either.
 
     python benchmarks/planted_leak.py FOLDER [--draws 20] [--train 400] [--test 200] [--seed 0]
 
@@ -31,10 +31,10 @@ from pathlib import Path
 import numpy as np
 
 from headstart import ImageClassifier
-from headstart.doubts import leak_of
 from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
-from headstart.training.probe import choose
+from headstart.probe.choice import choose
+from headstart.workflows.doubts import leak_of
 
 
 def plant(images: ImageSet, folder: Path, rng: np.random.Generator, *, train: int, test: int) -> None:

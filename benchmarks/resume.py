@@ -30,8 +30,8 @@ import numpy as np
 import torch
 
 import headstart.cli
-import headstart.reproduce
-import headstart.training.finetune
+import headstart.finetune.loop
+import headstart.recipes.runner
 
 
 def command(options: argparse.Namespace, out: Path) -> list[str]:

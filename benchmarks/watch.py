@@ -35,17 +35,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart import run
 from headstart.classifier import ImageClassifier
-from headstart.deploy.artifact import Model
+from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
-from headstart.features.extract import Silent
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
-from headstart.trust.drift import compare
-from headstart.trust.queue import queue
-from headstart.trust.unlabelled import estimate
-from headstart.watch import Watch, answers, watch
+from headstart.monitor.drift import compare
+from headstart.monitor.labelling_queue import queue
+from headstart.monitor.unlabelled import estimate
+from headstart.progress import Silent
+from headstart.workflows.watch import Watch, answers, watch
 
 Pixels = NDArray[np.uint8]
 
@@ -77,7 +76,7 @@ def main() -> None:
     truth = {str(path): images.classes[label] for path, label in zip(images.paths, images.y, strict=True)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        run.train(train, folder, ImageClassifier(finetune="never"))
+        train.train(train, folder, ImageClassifier(finetune="never"))
         found = watch(folder, [same])
         show("as they are", found, truth)
         subsets(folder, found, truth)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart import run
 from headstart.classifier import ImageClassifier
+from headstart.workflows import train
 from pictures import write_folder
 
 
@@ -44,7 +44,7 @@ def fitted(photos: Path) -> ImageClassifier:
 def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directory of ``photos`` at one input size, with its training pictures remembered. Read only."""
     folder = tmp_path_factory.mktemp("run") / "photos"
-    run.train(photos, folder, ImageClassifier(sizes=[224], finetune="never"))
+    train.train(photos, folder, ImageClassifier(sizes=[224], finetune="never"))
     return folder
 
 

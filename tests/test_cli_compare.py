@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from command import headstart
-from headstart.deploy.judged import Judged, write_judged
+from headstart.evaluation.held_out import Judged, write_judged
 from pictures import write_folder
 
 TINY = ("--backbone", "test_efficientnet.r160_in1k", "--weights", "random")

@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 from command import headstart
 from headstart.backbones import catalog, network
 from headstart.backbones.weights import locate
-from headstart.recipes import RECIPES
+from headstart.recipes.records import RECIPES
 from test_backbones_weights import hub_server
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from command import headstart
 from headstart.classifier import ImageClassifier
-from headstart.run import train
+from headstart.workflows.train import train
 
 
 def test_replay_proves_the_same_and_says_so(photos: Path, tmp_path: Path) -> None:

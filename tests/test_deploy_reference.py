@@ -11,8 +11,8 @@ import pytest
 from headstart.classifier import ImageClassifier
 from headstart.deploy import reference as module
 from headstart.deploy.reference import Reference, find_reference, sample
-from headstart.doubts import reference_of
 from headstart.errors import ModelError
+from headstart.workflows.doubts import reference_of
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from headstart.errors import DataError
-from headstart.images.folder import MIN_PER_CLASS, ImageSet, display, find_pictures, from_paths, scan
+from headstart.files import display
+from headstart.images.folder import MIN_PER_CLASS, ImageSet, find_pictures, from_paths, scan
 
 
 def picture(path: Path, number: int, format: str = "PNG") -> Path:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import os
 
-from headstart.images.names import class_name, display, some
+from headstart.files import display
+from headstart.images.names import class_name, some
 
 
 def test_what_cannot_be_printed_is_escaped() -> None:

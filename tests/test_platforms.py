@@ -22,8 +22,8 @@ SCRIPT = """
     print("top level")  # once; a second time would mean that a child imported the script
 
     from headstart import ImageClassifier
-    from headstart.recipes import get
-    from headstart.reproduce import run
+    from headstart.recipes.records import get
+    from headstart.recipes.runner import run
 
     photos, out = Path(sys.argv[2]), Path(sys.argv[3])
     classifier = ImageClassifier(sizes=[224]).fit(photos)

@@ -5,11 +5,11 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from headstart.abstain.abstention import Caution, CautionReport, learn_caution, measure_caution
+from headstart.abstain.costs import Costs
 from headstart.evaluation.calibration import softmax
 from headstart.report.abstention import abstention, curve_figure
 from headstart.report.page import PlainPage, render
-from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
-from headstart.trust.costs import Costs
 from test_report_page import EVIL, Page
 
 CLASSES = ("ants", "bees")

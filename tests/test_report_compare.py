@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.evaluation.compare import Comparison, Result, compare
+from headstart.evaluation.comparison import Comparison, Result, compare
 from headstart.report.compare import Content, aligned, duration, page, settings_table
 from headstart.report.page import render
 

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from headstart.evaluation.compare import Result, compare
+from headstart.evaluation.comparison import Result, compare
 from headstart.evaluation.curves import Epoch, History
 from headstart.report.curves import comparison_figure, learning_curves
 

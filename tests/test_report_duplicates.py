@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.audit.deduplication import mend
+from headstart.audit.duplicates import Duplicates, Pair
+from headstart.audit.leak import Leak, paired_difference
 from headstart.images.folder import ImageSet, scan
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, render
 from headstart.report.section import Thumbnail
-from headstart.trust.duplicates import Duplicates, Pair
-from headstart.trust.leak import Leak, paired_difference
-from headstart.trust.mending import mend
 from pictures import write_folder
 from test_report_page import JPEG
 

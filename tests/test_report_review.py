@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_trust_check import checked, sure
 
 from headstart.images.folder import ImageSet, scan
 from headstart.report.page import PlainPage, render
@@ -11,7 +12,6 @@ from headstart.report.review import MOST_SHOWN, lede, sections, todo
 from headstart.report.section import Thumbnail
 from pictures import write_folder
 from test_report_page import JPEG
-from test_trust_check import checked, sure
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 
 from headstart.evaluation.curves import Epoch, History
+from headstart.finetune.plan import Plan
+from headstart.finetune.trial import Trial
 from headstart.report.page import PlainPage, render
 from headstart.report.tuning import tuning
-from headstart.training.plan import Plan
-from headstart.training.selection import Trial
 
 
 def trial(*, kept: bool) -> Trial:

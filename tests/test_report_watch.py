@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from headstart.monitor.drift import Drift
+from headstart.monitor.unlabelled import Unlabelled, estimate
 from headstart.report.page import render
 from headstart.report.section import Thumbnail
 from headstart.report.watch import claim, verdict, watch_page
-from headstart.trust.drift import Drift
-from headstart.trust.unlabelled import Unlabelled, estimate
 from test_report_page import EVIL, JPEG
 
 

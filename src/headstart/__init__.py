@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headstart.classifier import ImageClassifier
-    from headstart.deploy.artifact import Model, Prediction
+    from headstart.deploy.model import Model, Prediction
     from headstart.errors import HeadstartError
     from headstart.evaluation.metrics import Estimate, Evaluation
 
@@ -17,8 +17,8 @@ _HOME = {
     "Evaluation": "headstart.evaluation.metrics",
     "HeadstartError": "headstart.errors",
     "ImageClassifier": "headstart.classifier",
-    "Model": "headstart.deploy.artifact",
-    "Prediction": "headstart.deploy.artifact",
+    "Model": "headstart.deploy.model",
+    "Prediction": "headstart.deploy.model",
 }
 
 

@@ -14,26 +14,27 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from headstart.abstain.abstention import Caution, CautionReport, learn_caution, measure_caution
+from headstart.abstain.costs import Costs, read_costs
+from headstart.audit.deduplication import mend
+from headstart.audit.duplicates import find_duplicates
+from headstart.audit.summary import Audit, audit
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
 from headstart.backbones.weights import Weights, locate, origin_of
-from headstart.deploy.artifact import FAMILIAR, Model
+from headstart.deploy.model import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.features.extract import Progress, Space
+from headstart.features.extract import Space
 from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
-from headstart.images.audit import Audit, audit
+from headstart.finetune.trial import FINETUNE, Selection, Setting, Trial, select
 from headstart.images.folder import ImageSet, from_paths, scan
 from headstart.images.grouping import grouped_by
 from headstart.images.transforms import Geometry
-from headstart.training.probe import Choice, ProbeOptions, choose, nested_proba, repeats_for
-from headstart.training.selection import FINETUNE, Selection, Setting, Trial, select
-from headstart.trust.caution import Caution, CautionReport, learn_caution, measure_caution
-from headstart.trust.costs import Costs, read_costs
-from headstart.trust.duplicates import find_duplicates
-from headstart.trust.mending import mend
+from headstart.probe.choice import Choice, ProbeOptions, choose, nested_proba, repeats_for
+from headstart.progress import Progress
 
 PathLike = str | Path
 
@@ -66,13 +67,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: ``"auto"``, ``"f32"`` or ``"bf16"``.
         group_by: what names the pictures that belong together (one patient, one burst) and so never cross a fold: a
             column of the table, or a regular expression on the path below the folder, whose first group counts.
-        cost: a CSV or JSON file with what each answer costs for each truth, see :mod:`headstart.trust.costs`.
+        cost: a CSV or JSON file with what each answer costs for each truth, see :mod:`headstart.abstain.costs`.
         random_state: seed of folds, samples and resampling.
         cache: folder of the feature store; by default the platform's cache folder.
 
     Attributes:
         classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
-        model_: the deployable :class:`headstart.deploy.artifact.Model`.
+        model_: the deployable :class:`headstart.deploy.model.Model`.
         choice_: the head that was chosen, and every candidate that was looked at.
         selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.

@@ -15,7 +15,7 @@ from timm.layers import get_notrace_functions, get_notrace_modules
 from timm.models import get_pretrained_cfg, is_model, list_pretrained
 from torch import Tensor, fx, nn
 
-from headstart.backbones import layouts
+from headstart.backbones import state_dicts
 from headstart.backbones.catalog import Backbone, Hub, unknown
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
@@ -76,7 +76,9 @@ def build(backbone: Backbone, weights: Weights, *, size: int | None = None, num_
         torch.manual_seed(int(weights.sha256[:8], 16))
         model = cast("nn.Module", timm.create_model(backbone.architecture, pretrained=False, **options))
     if weights.path is not None:
-        layouts.load(model, layouts.read(weights.path), what=f"weights {weights.path} for the backbone {backbone.name}")
+        state_dicts.load(
+            model, state_dicts.read(weights.path), what=f"weights {weights.path} for the backbone {backbone.name}"
+        )
     return model.eval()
 
 

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from headstart.errors import HeadstartError, OptionError, Problem
 
 if TYPE_CHECKING:
-    from headstart.features.extract import Progress
+    from headstart.progress import Progress
 
 
 class Commands(TyperGroup):
@@ -98,14 +98,14 @@ def seconds(text: str | None) -> float | None:
 
 def showing_progress() -> Any:
     """A context that gives a Progress: bars with rate and time left on a terminal, nothing elsewhere."""
-    from headstart.features.extract import Silent
+    from headstart.progress import Silent
 
     if not sys.stderr.isatty():
         from contextlib import nullcontext
 
         silent: Progress = Silent()
         return nullcontext(silent)
-    from headstart.bars import Bars
+    from headstart.cli.progress import Bars
 
     return Bars()
 

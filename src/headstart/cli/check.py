@@ -24,12 +24,12 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
-    from headstart import checkup
     from headstart.classifier import ImageClassifier
+    from headstart.workflows import check as workflow
 
     folder = out or Path("checks") / (photos.resolve().stem if photos.is_file() else photos.resolve().name)
     if apply:
-        applied = checkup.apply_review(photos, apply, folder)
+        applied = workflow.apply_review(photos, apply, folder)
         say(applied.line())
         if as_json:
             print_json(applied.to_dict())
@@ -38,15 +38,15 @@ def check(
         return
     classifier = ImageClassifier(backbone, sizes=size, budget=seconds(budget), random_state=seed)
     with showing_progress() as progress:
-        done = checkup.check_pictures(photos, folder, classifier, progress=progress)
+        done = workflow.check_pictures(photos, folder, classifier, progress=progress)
     lines = done.findings.lines()
     if as_json:
         print_json(done.to_dict())
     else:
         for line in lines or ["Nothing was found that is doubtful."]:
             typer.echo(line)
-        typer.echo(f"page    {folder / checkup.PAGE}")
-        typer.echo(f"list    {folder / checkup.LIST}")
+        typer.echo(f"page    {folder / workflow.PAGE}")
+        typer.echo(f"list    {folder / workflow.LIST}")
     say("Fill in its column decision (keep, drop or relabel:NAME), then:")
     say(done.apply)
     say(f"{done.seconds:.1f} s")

@@ -24,7 +24,7 @@ from headstart.cli.app import (
 
 if TYPE_CHECKING:
     from headstart.classifier import ImageClassifier
-    from headstart.run import Run
+    from headstart.workflows.train import Run
 
 
 @app.command(epilog="Example: headstart demo -o runs/demo")
@@ -36,7 +36,7 @@ def demo(
 ) -> None:
     """Run the whole path on bundled pictures: 2,000 photographs of fabric, with and without defects."""
     from headstart.classifier import ImageClassifier
-    from headstart.demo import pictures
+    from headstart.workflows.demo import pictures
 
     say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
     _train(
@@ -95,7 +95,7 @@ def train(
     _train(photos, out or Path("runs") / name, classifier, as_json=as_json)
 
 
-@app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv answers.csv")
+@app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv predictions.csv")
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or model folder.")],
     paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
@@ -113,8 +113,8 @@ def predict(
     all are, and `unfamiliar` where the picture is unlike those of training. Where more than one class cannot be ruled
     out, they are listed in braces. With costs, `answer` is what costs least on average.
     """
-    from headstart.deploy import answers
-    from headstart.deploy.artifact import Model
+    from headstart.deploy import predictions as table
+    from headstart.deploy.model import Model
     from headstart.images.folder import find_pictures
 
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
@@ -126,15 +126,15 @@ def predict(
     model = model.with_costs(cost) if cost else model
     with showing_progress() as progress:
         predictions = model.predict(pictures, coverage=coverage, progress=progress)
-    rows = [answers.row(prediction, model.classes, top=top) for prediction in predictions]
+    rows = [table.row(prediction, model.classes, top=top) for prediction in predictions]
     if csv_file:
-        answers.write_csv(csv_file, predictions, model.classes)
+        table.write_csv(csv_file, predictions, model.classes)
     if as_json:
         print_json({"classes": list(model.classes), "coverage": model.caution.covers(coverage), "predictions": rows})
     elif not csv_file:
         for row in rows:
-            typer.echo(answers.line(row))
-    say(answers.summary(predictions))
+            typer.echo(table.line(row))
+    say(table.summary(predictions))
     if not predictions or any(prediction.proba is None for prediction in predictions):
         raise typer.Exit(1)
 
@@ -144,8 +144,8 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run or model folder.")], photos: Photos, as_json: Json = False
 ) -> None:
     """Measure a model on labelled pictures it was not trained on."""
-    from headstart.deploy.artifact import Model
-    from headstart.run import evaluate_model
+    from headstart.deploy.model import Model
+    from headstart.workflows.train import evaluate_model
 
     model = Model.load(run)
     with showing_progress() as progress:
@@ -167,7 +167,7 @@ def evaluate(
 
 
 def _train(photos: Path, out: Path, classifier: ImageClassifier, *, title: str = "", as_json: bool) -> None:
-    from headstart import run as runs
+    from headstart.workflows import train as runs
 
     with showing_progress() as progress:
         done = runs.train(photos, out, classifier, title=title, progress=progress)

@@ -11,9 +11,9 @@ from headstart.cli.app import Json, app, beside, print_json, say, showing_progre
 from headstart.errors import OptionError, Problem
 
 if TYPE_CHECKING:
-    from headstart.grid import Setting
+    from headstart.recipes.grid import Setting
+    from headstart.recipes.tables import Claim
     from headstart.report.compare import Content
-    from headstart.tables import Claim
 
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
@@ -38,17 +38,17 @@ def compare(
     PHOTOS: train every combination with every seed. The same command goes on where it was cut off.
     RUN RUN: compare the answers of finished runs on the same pictures.
     """
-    from headstart import contest
+    from headstart.workflows import compare_runs
 
-    if all(contest.is_run(one) for one in what):
+    if all(compare_runs.is_run(one) for one in what):
         _runs(what, out, as_json=as_json)
         return
     if len(what) > 1:
-        strangers = [str(one) for one in what if not contest.is_run(one)]
+        strangers = [str(one) for one in what if not compare_runs.is_run(one)]
         todo = "name runs only, or one folder of pictures"
         problem = Problem(expected="finished runs", found=f"{', '.join(strangers)} has no metrics.json", todo=todo)
         raise OptionError("what to compare", [problem])
-    from headstart import experiments
+    from headstart.recipes import experiments
 
     photos = what[0]
     axes = {
@@ -80,7 +80,7 @@ def compare(
 
 
 def _runs(folders: list[Path], out: Path | None, *, as_json: bool) -> None:
-    from headstart.contest import contest
+    from headstart.workflows.compare_runs import contest
 
     if len(folders) < 2:
         problem = Problem(expected="two runs or more", found=str(folders[0]), todo="name another run")
@@ -110,10 +110,10 @@ def _settings(
     table: str | None, recipe: str, backbones: list[str], axes: dict[str, list[str] | list[int] | list[float]],
     epochs: int | None,
 ) -> tuple[tuple[Setting, ...], tuple[Claim, ...]]:  # fmt: skip
-    from headstart import grid, recipes, tables
+    from headstart.recipes import grid, records, tables
 
     if table is None:
-        base = recipes.get(recipe)
+        base = records.get(recipe)
         return grid.grid(base, backbones=backbones or ["efficientnet_lite0"], epochs=epochs, **axes), ()  # type: ignore[arg-type]
     if given := [name for name, values in axes.items() if values]:
         problem = Problem(

@@ -21,9 +21,9 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show what an answer rests on, and whether hiding it changes the answer."""
-    from headstart.explain import explain as explain_picture
-    from headstart.explain import write_page
     from headstart.report.explain import verdict
+    from headstart.workflows.explain import explain as explain_picture
+    from headstart.workflows.explain import write_page
 
     found = explain_picture(run, picture, class_name=class_name, seed=seed)
     if out:

@@ -41,7 +41,7 @@ def cache_clear() -> None:
 @app.command(epilog="Example: headstart doctor")
 def doctor(as_json: Json = False) -> None:
     """Check this machine: versions, precision, which backbones work, where things are kept."""
-    from headstart.doctor import examine
+    from headstart.workflows.doctor import examine
 
     findings = examine()
     if as_json:

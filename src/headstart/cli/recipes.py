@@ -19,7 +19,7 @@ app.add_typer(recipes_app, name="recipes")
 @recipes_app.command("list", epilog="Example: headstart recipes list")
 def recipes_list() -> None:
     """List the published recipes."""
-    from headstart.recipes import RECIPES
+    from headstart.recipes.records import RECIPES
 
     for recipe in RECIPES:
         typer.echo(f"{recipe.name:<22} {recipe.about}")
@@ -33,11 +33,11 @@ def recipes_show(
     as_json: Json = False,
 ) -> None:
     """Show what a recipe does, and how many parameters each phase trains."""
-    from headstart import recipe_page, recipes, reproduce
+    from headstart.recipes import page, records, runner
 
-    recipe = recipes.get(name)
+    recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
-    counted = reproduce.summaries(recipe, num_classes=classes)
+    counted = runner.summaries(recipe, num_classes=classes)
     if as_json:
         phases = [vars(summary) for summary in counted]
         print_json({"name": recipe.name, "backbone": recipe.backbone, "plan": recipe.plan.to_dict(), "phases": phases})
@@ -50,7 +50,7 @@ def recipes_show(
         optimiser = phase.optimiser
         typer.echo(
             f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, "
-            f"{recipe_page.describe(summary)}"
+            f"{page.describe(summary)}"
         )
 
 
@@ -78,9 +78,9 @@ def recipes_run(
     """Run a published recipe; the same command goes on with a run that was interrupted."""
     import shlex
 
-    from headstart import recipes, reproduce
+    from headstart.recipes import records, runner
 
-    recipe = recipes.get(name)
+    recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
     recipe = recipe.with_epochs(epochs) if epochs else recipe
     recipe = recipe.with_views(views) if views else recipe
@@ -91,7 +91,7 @@ def recipes_run(
     words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
     words += ["--seed", str(seed)] * bool(seed) + [word for file in picture or () for word in ("--picture", str(file))]
     with showing_progress() as progress:
-        found = reproduce.run(
+        found = runner.run(
             recipe,
             photos,
             folder,

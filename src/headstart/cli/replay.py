@@ -18,7 +18,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Train again as a run was trained, and prove the same result or name what changed."""
-    from headstart.replay import replay as again
+    from headstart.workflows.replay import replay as again
 
     with showing_progress() as progress:
         found = again(run, photos=photos, fresh=fresh, progress=progress)

@@ -23,8 +23,8 @@ def watch(
 ) -> None:
     """Tell whether new pictures are like the training pictures, how many answers are right, and what to label next."""
     from headstart.report.watch import claim, verdict
-    from headstart.watch import watch as hold_against
-    from headstart.watch import write_page, write_queue
+    from headstart.workflows.watch import watch as hold_against
+    from headstart.workflows.watch import write_page, write_queue
 
     with showing_progress() as progress:
         found = hold_against(run, paths, count=count, seed=seed, progress=progress)

@@ -20,12 +20,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.maps import MapGraph, Pooled, open_maps
-from headstart.deploy.artifact import Model, find_model
+from headstart.backbones.feature_maps import MapGraph, Pooled, open_maps
+from headstart.deploy.model import Model, find_model
 from headstart.errors import DataError, OptionError, Problem, UnreadablePictureError
 from headstart.features.extract import Space
+from headstart.files import display
 from headstart.images.decode import resample
-from headstart.images.folder import display
 from headstart.images.transforms import load
 
 Method = Literal["exact", "hiding"]

@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,25 +22,10 @@ from headstart.errors import UnreadablePictureError
 from headstart.features.store import FeatureStore
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
+from headstart.progress import Progress, Silent
 
 Rows = dict[str, NDArray[np.float32]]
 COMMIT_EVERY_S = 1.0
-
-
-class Progress(Protocol):
-    """Shows how far a stage is. ``stage`` gives a context in which the number of finished items is called in."""
-
-    def stage(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Begin a stage of ``total`` items."""
-        ...
-
-
-class Silent:
-    """A Progress that shows nothing."""
-
-    def stage(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Begin a stage of ``total`` items."""
-        return nullcontext(lambda done: None)
 
 
 @dataclass(frozen=True, kw_only=True)

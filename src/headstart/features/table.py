@@ -16,10 +16,11 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.features.extract import Progress, Silent, Space, extract_to_store
+from headstart.features.extract import Space, extract_to_store
 from headstart.features.store import FeatureStore
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View
+from headstart.progress import Progress, Silent
 
 _KEEP_TOGETHER = 256  # values of `remembered` in one transaction
 

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.files import display
 from headstart.images.decode import read_header
-from headstart.images.names import class_name, display, some
+from headstart.images.names import class_name, some
 from headstart.images.table import SPLITS, Entry, read_table
 from headstart.images.walk import LeftOut, children, files_below, identity, is_junk
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart.files import display
 from headstart.images.folder import ImageSet
-from headstart.images.names import display, some
+from headstart.images.names import some
 
 SCHEMA = 1
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.errors import DataError, Problem
-from headstart.images.names import class_name, display, some
+from headstart.files import display
+from headstart.images.names import class_name, some
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Names of splits as people write them, in lower case, and ours for each."""

@@ -9,7 +9,7 @@ from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _bl
 from headstart.report.section import THIN, Section, Table, between, percent
 
 if TYPE_CHECKING:
-    from headstart.trust.caution import Caution, CautionReport
+    from headstart.abstain.abstention import Caution, CautionReport
 
 PLOT = 190  # height of the curve, in pixels
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headstart.evaluation.by_group import ByGroup
+from headstart.claims.by_group import ByGroup
 from headstart.report.section import Section, Table, p_value, with_interval
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from headstart.claims.certificate import Certificate
 from headstart.report.figures import ACCENT, CHARACTER, INK, LINE, MUTED, WIDTH, _axes, _blank, _page_style, _svg
 from headstart.report.section import THIN, Section, Table, p_value, percent, with_interval
-from headstart.trust.certificate import Certificate
 
 ROW = 30
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headstart.evaluation.compare import Comparison
+from headstart.evaluation.comparison import Comparison
 from headstart.report.curves import comparison_figure
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, between, percent

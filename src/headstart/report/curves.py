@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.evaluation.compare import Comparison
+from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.curves import Epoch, History
 from headstart.report.figures import (
     ACCENT,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from headstart.audit.deduplication import Mended
+from headstart.audit.duplicates import COPY, Duplicates, Pair
+from headstart.audit.leak import Leak
 from headstart.images.names import below
 from headstart.report.section import Section, Table, Thumbnail
-from headstart.trust.duplicates import COPY, Duplicates, Pair
-from headstart.trust.leak import Leak
-from headstart.trust.mending import Mended
 
 MOST_SHOWN = 6  # pairs
 MOST_LISTED = 200  # pairs

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.deploy.explain import HALVES, Explanation
+from headstart.files import display
 from headstart.images.decode import encode, resample
-from headstart.images.folder import display
 from headstart.report.figures import ACCENT, MUTED, WIDTH, _axes, _blank, _page_style, _svg
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, Thumbnail, percent

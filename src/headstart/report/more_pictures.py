@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
+from headstart.claims.learning_curve import LearningCurve
 from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _page_style, _svg
 from headstart.report.section import THIN, Section, Table, with_interval
-from headstart.trust.learning_curve import LearningCurve
 
 AHEAD = 4  # times the pictures there are, to which the forecast is drawn
 REACH = 100  # times the pictures there are, beyond which nobody will collect more

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from headstart.images.names import display
+from headstart.audit.findings import Findings, describe
+from headstart.audit.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
+from headstart.files import display
 from headstart.report.section import Section, Table, Thumbnail, percent
-from headstart.trust.check import Findings, describe
-from headstart.trust.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
 
 MOST_SHOWN = 150
 MOST_POOR = 30

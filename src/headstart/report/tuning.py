@@ -13,7 +13,7 @@ from headstart.report.section import Section, Table
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from headstart.training.selection import Trial
+    from headstart.finetune.trial import Trial
 
 METHOD = (
     "The held-out pictures were taken from the training pictures before anything was chosen; test and validation "

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headstart.evaluation.intervals import Estimate
+from headstart.monitor.drift import ALARM_AUC, ALARM_P, LEAST, Drift
+from headstart.monitor.unlabelled import Unlabelled
 from headstart.report import figures
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, Thumbnail, percent
-from headstart.trust.drift import ALARM_AUC, ALARM_P, LEAST, Drift
-from headstart.trust.unlabelled import Unlabelled
 
 LEVELS = {
     "none": "They look like the training pictures: no drift was found.",

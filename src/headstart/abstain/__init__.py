@@ -1,0 +1,1 @@
+"""When not to answer: prediction sets, novelty, unsure answers, costs."""

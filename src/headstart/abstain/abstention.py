@@ -1,0 +1,247 @@
+"""Knowing when not to answer: what a model says about each answer beside its probabilities.
+
+unsure
+    The answer's probability is below the level from which answers are wrong half as often as all answers are.
+unfamiliar
+    The picture is unlike those of training: farther from them than nearly all of them are from each other.
+label set
+    The classes that cannot be ruled out; the true one is among them as often as was asked for.
+answer
+    With a matrix of costs, what costs least on average.
+
+All of it is learned from training pictures, each judged by a model that did not know it, and all of it is a few numbers
+and arrays that are kept with the model. Judging needs NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headstart.abstain.conformal import COVERAGE, LabelSets, learn_label_sets
+from headstart.abstain.costs import CostReport, Costs, measure_costs
+from headstart.abstain.novelty import Novelty, learn_novelty
+from headstart.errors import OptionError, Problem
+from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What is to be said about one answer. None where the model does not know."""
+
+    unsure: bool | None = None
+    unfamiliar: bool | None = None
+    novelty: float | None = None
+    """From 0 up; above 1 the picture is unfamiliar."""
+    label_set: tuple[str, ...] | None = None
+    """Most probable first."""
+    answer: str | None = None
+    """What costs least on average, where costs were given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caution:
+    """When a model should not be relied on. Every part may be missing."""
+
+    classes: tuple[str, ...] = ()
+    sure_from: float | None = None
+    """Probability of an answer, 0 to 1, below which it is unsure."""
+    sets: LabelSets | None = None
+    no_sets: str = ""
+    """Why there are no label sets."""
+    novelty: Novelty | None = None
+    costs: Costs | None = None
+
+    @property
+    def coverage(self) -> float:
+        """Of label sets where nothing else is asked for."""
+        return COVERAGE if self.sets is None else min(COVERAGE, self.sets.most_coverage)
+
+    def covers(self, asked: float | None) -> float | None:
+        """The coverage, 0 to 1, of label sets; None without sets. ``asked`` as for :meth:`judge`."""
+        return None if self.sets is None else self.coverage if asked is None else asked
+
+    def judge(
+        self, proba: NDArray[np.float64], rows: NDArray[np.floating] | None = None, *, coverage: float | None = None
+    ) -> list[Judgement]:
+        """What to say about the answers ``proba`` (n, k), calibrated.
+
+        ``rows`` (n, d) are the frozen rows that `learn_caution` was given; without them nothing is unfamiliar.
+        ``coverage`` (0 to 1) is that of the label sets. Raises OptionError if it
+        was asked for and cannot be had.
+        """
+        n = len(proba)
+        best = proba.max(axis=1)
+        unsure = [None] * n if self.sure_from is None else (best < self.sure_from).tolist()
+        measured = None if self.novelty is None or rows is None else self.novelty.measure(rows)
+        self.require(coverage)
+        covers = self.covers(coverage)
+        sets = None if self.sets is None or covers is None else self.sets.sets(proba, covers)
+        order = np.argsort(-proba, axis=1, kind="stable")
+        answers = [self.costs.answers[i] for i in self.costs.decide(proba)] if self.costs else [None] * n
+        return [
+            Judgement(
+                unsure=unsure[i],
+                unfamiliar=None if measured is None else bool(measured[i] > 1),
+                novelty=None if measured is None else float(measured[i]),
+                label_set=None if sets is None else tuple(self.classes[c] for c in order[i] if sets[i, c]),
+                answer=answers[i],
+            )
+            for i in range(n)
+        ]
+
+    def require(self, coverage: float | None) -> None:
+        """Raise OptionError if label sets of this coverage were asked for and cannot be had."""
+        if coverage is None:
+            return
+        if self.sets is None:
+            reason = self.no_sets or "this model keeps none"
+            problem = Problem(expected="a model with label sets", found=reason, todo="ask for no coverage")
+            raise OptionError("label sets", [problem])
+        self.sets.thresholds(coverage)
+
+    def tensors(self) -> Tensors:
+        """What is kept as arrays."""
+        kept = [part.tensors() for part in (self.sets, self.novelty) if part is not None]
+        return {name: array for tensors in kept for name, array in tensors.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is kept as JSON."""
+        return {
+            "sure_from": self.sure_from,
+            "label_sets": self.sets is not None,
+            "no_label_sets": self.no_sets,
+            "novelty": self.novelty.to_dict() if self.novelty else None,
+            "costs": self.costs.to_dict() if self.costs else None,
+        }
+
+    @classmethod
+    def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Caution:
+        """The same from what was kept."""
+        return cls(
+            classes=tuple(classes),
+            sure_from=document["sure_from"],
+            sets=LabelSets.from_tensors(tensors) if document["label_sets"] else None,
+            no_sets=document["no_label_sets"],
+            novelty=Novelty.from_parts(document["novelty"], tensors) if document["novelty"] else None,
+            costs=Costs.from_dict(document["costs"]) if document["costs"] else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CautionReport:
+    """How a model's caution fares on labelled pictures."""
+
+    measured_on: str
+    curve: RiskCoverage
+    sure: Answered | None
+    """The answers that are not unsure."""
+    coverage: float
+    """Of the label sets, as asked for."""
+    set_sizes: tuple[float, ...]
+    """Share of pictures with 1, 2, … k labels in their set; empty without sets."""
+    covered: Estimate | None
+    """How often the set holds the true class; only from pictures that the sets were not made from."""
+    unfamiliar: Estimate | None
+    """Share of pictures taken for unfamiliar, of those that are not in training."""
+    costs: CostReport | None
+
+    @property
+    def mean_set_size(self) -> float:
+        """Labels in a set on average; nan without sets."""
+        return sum(size * share for size, share in enumerate(self.set_sizes, 1)) if self.set_sizes else float("nan")
+
+    def lines(self) -> list[str]:
+        """The figures people ask for first: how often right where it is sure, and what decisions cost."""
+        said = []
+        if self.sure is not None and self.sure.accuracy.defined and self.sure.share.value < 1:
+            said.append(f"accuracy {self.sure.accuracy} where it is sure, {self.sure.share.value:.1%} of pictures")
+        if self.costs is not None:
+            said.append(f"cost {self.costs.cheapest} a picture; always '{self.costs.blind_answer}' {self.costs.blind}")
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        optional = {"sure": self.sure, "covered": self.covered, "unfamiliar": self.unfamiliar, "costs": self.costs}
+        return {
+            "measured_on": self.measured_on,
+            "risk_coverage": self.curve.to_dict(),
+            **{name: part.to_dict() if part else None for name, part in optional.items()},
+            "label_sets": {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
+            if self.set_sizes
+            else None,
+        }
+
+
+def learn_caution(
+    rows: NDArray[np.floating],
+    y: NDArray[np.integer[Any]],
+    classes: Sequence[str],
+    *,
+    proba: NDArray[np.float64],
+    judged: NDArray[np.integer[Any]] | None = None,
+    groups: NDArray[Any] | None = None,
+    costs: Costs | None = None,
+    seed: int = 0,
+) -> Caution:
+    """Learn when not to answer from training pictures.
+
+    ``rows`` (n, d): of the frozen network, any kind that is there when serving; ``y`` (n,) class indices; ``groups``
+    (n,): what belongs together. ``proba`` (m, k): calibrated, from models that did not know the picture, of the
+    pictures at the positions ``judged`` (m,), by default all.
+    """
+    some = np.arange(len(y)) if judged is None else judged
+    sets = learn_label_sets(proba, y[some], classes, None if groups is None else groups[some])
+    return Caution(
+        classes=tuple(classes),
+        sure_from=sure_enough(proba, y[some]),
+        sets=None if isinstance(sets, str) else sets,
+        no_sets=sets if isinstance(sets, str) else "",
+        novelty=learn_novelty(rows, y, groups, seed=seed)[0],
+        costs=costs,
+    )
+
+
+def measure_caution(
+    caution: Caution,
+    proba: NDArray[np.float64],
+    y: NDArray[np.integer[Any]],
+    *,
+    measured_on: str,
+    prior: ArrayLike,
+    new: bool,
+    novelty: NDArray[np.floating] | None = None,
+    groups: ArrayLike | None = None,
+) -> CautionReport:
+    """How caution fares on labelled pictures: probabilities (repeats, n, k), classes (n,), groups (n,).
+
+    ``prior`` (k,): shares of the classes in training. ``novelty`` (n,): as measured. Pictures that are not ``new`` are
+    those of training, judged out of fold: how often sets cover and pictures are familiar is then what was asked for,
+    by construction, and is left out.
+    """
+    n, k = proba.shape[1:]
+    units = Units.of(n, groups)
+
+    def share(hits: NDArray[np.float64]) -> Estimate:
+        value = float(hits.mean())
+        return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
+
+    sets = caution.sets
+    inside = None if sets is None else np.stack([sets.sets(one, caution.coverage) for one in proba])
+    return CautionReport(
+        measured_on=measured_on,
+        curve=risk_coverage(proba, y, groups),
+        sure=None if caution.sure_from is None else answered_above(caution.sure_from, proba, y, groups),
+        coverage=caution.coverage,
+        set_sizes=() if inside is None else tuple(float((inside.sum(axis=2) == s + 1).mean()) for s in range(k)),
+        covered=share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
+        unfamiliar=share((novelty > 1).astype(np.float64)) if novelty is not None and new else None,
+        costs=measure_costs(caution.costs, proba, y, prior=prior, groups=groups) if caution.costs else None,
+    )

@@ -1,0 +1,1 @@
+"""What can be wrong with the pictures, and what a person decides about it."""

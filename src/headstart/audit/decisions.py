@@ -1,0 +1,183 @@
+"""The review list as a CSV for a person to fill in, and what they decided as a table to train on.
+
+::
+
+    path,label,why,suggested,decision
+    cats/7.jpg,cats,"looks confidently like “dogs” (98.1%)",dogs,relabel:dogs
+
+``decision`` is empty or ``keep``, ``drop``, or ``relabel:NAME``; ``relabel`` alone takes what is suggested. No picture
+is touched. A list that is written again keeps what has been decided.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from headstart.audit.findings import Findings
+from headstart.errors import DataError, Problem
+from headstart.files import display
+from headstart.images.folder import ImageSet
+from headstart.images.names import class_name
+from headstart.images.table import Faults, parse
+
+COLUMNS = ("path", "label", "why", "suggested", "decision")
+
+_DROP, _KEEP, _RELABEL = "drop", "keep", "relabel"
+_REMEDIES = {
+    "every row has as many cells as the header": "put texts that contain the delimiter between double quotes",
+    "every path is one of the pictures": "leave the path as it was written, and give the folder that was checked",
+    "every decision is empty, keep, drop or relabel:NAME": "correct the word",
+    "every new label is one of the classes": "correct the name; a class of its own needs pictures in its folder first",
+    "every picture is decided once": "delete one of the rows",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """A table written from decisions, and what it changed."""
+
+    table: Path
+    pictures: int
+    relabelled: int
+    dropped: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "table": str(self.table)}
+
+    def line(self) -> str:
+        """In words."""
+        return (
+            f"{self.pictures:,} pictures in {display(self.table)}: {self.relabelled} relabelled, {self.dropped} dropped"
+        )
+
+
+def write_review(path: Path, findings: Findings) -> None:
+    """Write every picture to be looked at, most suspicious first, with a column for the decision.
+
+    What was decided in a list that is there already stays: in its row, or at the end where that picture is not doubted
+    any more. A file there that is no such list is kept beside it as ``before-NAME``.
+    """
+    images = findings.images
+    decided = _filled_in(path)
+    rows = {one.index: (list(one.why), one.suggested) for one in findings.suspects}
+    for i, why in findings.showing_little.items():
+        said, _ = rows.setdefault(i, ([], ""))
+        if why not in said:
+            said.append(why)
+    table: list[tuple[str, ...]] = []
+    for i, (reasons, suggested) in rows.items():
+        name = _path(images, i)
+        decision = decided.pop(name, ("",))[-1]
+        table.append((name, images.classes[images.y[i]], "; ".join(reasons), suggested, decision))
+    table += decided.values()
+    _write(path, COLUMNS, table, encoding="utf-8-sig")  # by its mark spreadsheets know the encoding
+
+
+def _filled_in(review: Path) -> dict[str, tuple[str, ...]]:
+    """The rows of an earlier list in which something was decided, by path; ``relabel`` alone now names its label."""
+    if not review.exists():
+        return {}
+    try:
+        header, lines = parse(review)
+    except DataError:
+        review.replace(review.with_name(f"before-{review.name}"))
+        return {}
+    rows = [dict(zip(header, (text.strip() for text in cells), strict=False)) for _, cells in lines]
+    for row in rows:
+        if row.get("decision", "").lower() == _RELABEL and row.get("suggested"):
+            row["decision"] = f"{_RELABEL}:{row['suggested']}"
+    return {row["path"]: tuple(row.get(name, "") for name in COLUMNS) for row in rows if row.get("decision")}
+
+
+def apply(images: ImageSet, review: Path, table: Path) -> Applied:
+    """Write ``table``, a CSV that can be trained on, from ``images`` and the decisions in ``review``.
+
+    Raises:
+        DataError: with everything in the review that cannot be carried out.
+    """
+    decided = _decisions(images, review)
+    members = Counter(images.groups.tolist())
+    grouped = any(count > 1 for count in members.values())
+    several = len(set(images.split.tolist())) > 1
+    columns = ["path", "label", *(["group"] if grouped else []), *(["split"] if several else [])]
+    rows = []
+    for i, path in enumerate(images.paths):
+        label = decided.get(i, images.classes[images.y[i]])
+        if label is not None:
+            group = int(images.groups[i])
+            cells = [os.path.abspath(path), label]  # noqa: PTH100, links stay what they are
+            cells += [f"group {group}" if members[group] > 1 else ""] if grouped else []
+            rows.append(cells + ([str(images.split[i])] if several else []))
+    _write(table, columns, rows)
+    dropped = sum(label is None for label in decided.values())
+    return Applied(table=table, pictures=len(rows), relabelled=len(decided) - dropped, dropped=dropped)
+
+
+def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
+    """Position → new label, None to drop; what is kept is not in it."""
+    header, lines = parse(review)
+    if missing := [name for name in ("decision",) if name not in header]:
+        problem = Problem(
+            expected=f"the columns {', '.join(COLUMNS)}",
+            found=f"no column {', '.join(missing)}",
+            todo="give the review.csv that `headstart check` wrote, with the decisions filled in",
+        )
+        raise DataError(f"review {display(review)}", [problem])
+    position = {_path(images, i).strip(): i for i in range(len(images))}
+    faults = Faults(_REMEDIES)
+    decided: dict[int, str | None] = {}
+    seen: dict[int, int] = {}
+    for line, cells in lines:
+        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+        i = position.get(cell.get("path", ""))
+        word, _, name = (part.strip() for part in cell.get("decision", "").partition(":"))
+        word, label = word.lower(), class_name(name or cell.get("suggested", ""))
+        relabels = word == _RELABEL
+        first = line if i is None else seen.setdefault(i, line)
+        checks = {
+            "every row has as many cells as the header": (len(cells) <= len(header), f"{len(cells)} cells"),
+            "every path is one of the pictures": (i is not None, repr(display(cell.get("path", "")))),
+            "every decision is empty, keep, drop or relabel:NAME": (
+                word in ("", _KEEP, _DROP, _RELABEL) and (relabels or not name),
+                repr(cell.get("decision", "")),
+            ),
+            "every new label is one of the classes": (not relabels or label in images.classes, _meant(label, images)),
+            "every picture is decided once": (first == line, f"{display(cell.get('path', ''))} as in line {first}"),
+        }
+        kept = faults.none_in(line, checks)
+        if kept and i is not None and (word == _DROP or (relabels and label != images.classes[images.y[i]])):
+            decided[i] = label if relabels else None
+    faults.tell(f"review {display(review)}")
+    return decided
+
+
+def _meant(label: str, images: ImageSet) -> str:
+    near = difflib.get_close_matches(label, images.classes, n=1)
+    return (repr(label) if label else "no label") + (f" (did you mean {near[0]!r}?)" if near else "")
+
+
+def _path(images: ImageSet, i: int) -> str:
+    """As it stands in the review: from the folder that was checked, where it lies in there."""
+    root, path = images.root, images.paths[i]
+    return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else str(path)
+
+
+def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], encoding: str = "utf-8") -> None:
+    """Whole or not at all; names that are no UTF-8 pass through as they are."""
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("w", encoding=encoding, errors="surrogateescape", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(columns)
+            writer.writerows(rows)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

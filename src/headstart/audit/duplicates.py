@@ -1,0 +1,261 @@
+"""Pictures that are copies of each other: byte for byte, or resized, recompressed, cropped, mirrored.
+
+In two steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
+neighbours by the cosine of what is left of the features when their mean is taken away; coarse pixels say the same where
+all features are alike. Then finer pixels decide: two small pictures are laid on each other and are copies where details
+and colours agree (`headstart.audit.alignment`).
+
+Thresholds were set on planted copies in one set of photographs and measured on another: see
+``benchmarks/planted_duplicates.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare, miniature, promising
+from headstart.errors import UnreadablePictureError
+from headstart.features.table import FeatureTable
+from headstart.images.folder import ImageSet
+from headstart.images.transforms import View
+
+NEIGHBOURS = 8
+"""Pictures nearest to each that are looked at: its copies are among them."""
+COPY = 0.75
+"""Correlation of details from which two pictures are copies. Copies have 0.85 and more, other photographs 0.3 at most;
+a broad frame in common makes 0.7."""
+UNMISTAKABLE = 0.9
+"""Correlation from which it also counts where everything is alike."""
+SAME_COLOUR = 20.0
+"""Root mean square difference of colours up to which two pictures are copies, in levels of 255: cropping makes 12."""
+SERIES = 0.1, 20
+"""A cluster of more than this share of the pictures, and than this many, is no set of copies but a series."""
+
+_MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
+_LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
+_FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
+_BLOCK = 256  # pictures whose cosines to all others are in memory at a time
+_PAIRS = 256  # pairs of pictures that are compared at a time
+
+_PAIRS_SPACE = f"near copies 1|{SPACE}"
+"""Where the pairs found among a set of pictures are kept; whoever changes how they are found raises the number."""
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two copies, as positions in the image set, the first being the smaller."""
+
+    first: int
+    second: int
+    kind: Literal["exact", "near"]
+    """``exact``: the same bytes; ``near``: the same picture."""
+    score: float
+    """Correlation of details where they overlap, 1 for exact copies."""
+    mirrored: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Duplicates:
+    """The copies in a set of pictures."""
+
+    images: ImageSet
+    """What was looked at; positions below are in it."""
+    pairs: tuple[Pair, ...]
+    """Every two pictures found to be copies, surest first; of exact copies, each with the first of them."""
+    clusters: tuple[tuple[int, ...], ...]
+    """Pictures linked by pairs, each cluster in order."""
+    series: tuple[tuple[int, ...], ...]
+    """Pictures linked into clusters so large that they are no copies but alike, as pictures of one scene or of one
+    machine are: they are not treated as copies of each other."""
+
+    def __len__(self) -> int:
+        return len(self.clusters)
+
+    def across_splits(self, pair: Pair) -> bool:
+        """Whether the two pictures lie in different splits."""
+        return bool(self.images.split[pair.first] != self.images.split[pair.second])
+
+    def across_labels(self, pair: Pair) -> bool:
+        """Whether the two pictures have different labels."""
+        return bool(self.images.y[pair.first] != self.images.y[pair.second])
+
+    def membership(self) -> list[int | None]:
+        """The cluster of each picture; None for one without copies."""
+        cluster_of: list[int | None] = [None] * len(self.images)
+        for number, members in enumerate(self.clusters):
+            for i in members:
+                cluster_of[i] = number
+        return cluster_of
+
+
+def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
+    """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
+
+    Memory: twice the features (n, d), 5 kB for each picture, and some 250 × n cosines, twice.
+    """
+    images = table.images
+    exact, unique = _exact(images.digests)
+    near = _near_copies(table, size, unique)
+    pairs, clusters, series = _settled(exact + near, len(images))
+    return Duplicates(
+        images=images,
+        pairs=tuple(sorted(pairs, key=lambda pair: (-pair.score, pair.first, pair.second))),
+        clusters=tuple(sorted(tuple(sorted(members)) for members in clusters)),
+        series=tuple(sorted(tuple(sorted(members)) for members in series)),
+    )
+
+
+def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[Pair]:
+    """Pairs of near copies among the pictures ``unique``; for the same pictures they are found once and kept."""
+    contents = [table.images.digests[i] for i in unique]
+    features = table.space(size).key(View.CENTRE, "last")
+    these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
+    if (kept := table.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
+        pairs = [Pair(**pair) for pair in json.loads(kept)]
+    else:
+        small = _miniatures(table, unique)
+        pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
+        table.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
+    return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
+
+
+def _exact(digests: Sequence[str]) -> tuple[list[Pair], Index]:
+    """Pairs of the same bytes, and the first picture of each content."""
+    first: dict[str, int] = {}
+    pairs = []
+    for i, digest in enumerate(digests):
+        if first.setdefault(digest, i) != i:
+            pairs.append(Pair(first=first[digest], second=i, kind="exact", score=1.0, mirrored=False))
+    return pairs, np.fromiter(first.values(), dtype=np.int64)
+
+
+def _candidates(X: NDArray[np.float32], small: Miniature) -> Index:
+    """Pairs (p, 2) of rows that may be copies: near in their features (n, d) or, upright or mirrored, in coarse pixels.
+
+    Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do.
+    """
+    pixels = coarse(small)
+    mean = pixels.mean(axis=0)
+    upright, mirrored = (
+        _directions(rows.reshape(len(rows), -1), mean.ravel()) for rows in (pixels, pixels[:, :, ::-1])
+    )
+    rows = _directions(X, X.mean(axis=0))
+    searches = (_near(rows, rows, _MAY_BE), _near(upright, upright, _LOOKS_LIKE), _near(mirrored, upright, _LOOKS_LIKE))
+    return np.unique(np.concatenate(searches), axis=0)
+
+
+def _near(queries: NDArray[np.float32], X: NDArray[np.float32], floor: float) -> Index:
+    """Pairs (p, 2), the smaller first, of rows and near neighbours by cosine: (n, d) queries among (n, d) rows."""
+    n = len(X)
+    count = min(NEIGHBOURS, n - 1)
+    found = [np.empty((0, 2), np.int64)]
+    for start in range(0, n if count else 0, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, n))
+        cosine = queries[rows] @ X.T
+        cosine[rows - start, rows] = -np.inf
+        nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+        close = np.take_along_axis(cosine, nearest, axis=1) >= (floor if n >= _FEW else -1.0)
+        pairs = np.stack([np.broadcast_to(rows[:, None], nearest.shape)[close], nearest[close]], axis=1)
+        found.append(np.sort(pairs, axis=1))
+    return np.concatenate(found)
+
+
+def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (n, d) less a mean (d,), of length 1."""
+    centred = rows - mean
+    lengths = np.sqrt(np.einsum("nd,nd->n", centred, centred))
+    centred /= np.maximum(lengths, 1e-12)[:, None]
+    return centred
+
+
+def _confirmed(small: Miniature, candidates: Index) -> list[Pair]:
+    """Those of the candidates (p, 2), rows of the miniatures, whose pixels agree."""
+    candidates = candidates[promising(small, candidates)]
+    pairs = []
+    for start in range(0, len(candidates), _PAIRS):
+        first, second = candidates[start : start + _PAIRS].T
+        found = compare(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
+        for row in np.flatnonzero((found.detail >= COPY) & (found.colour <= SAME_COLOUR)):
+            i, j = candidates[start + row].tolist()
+            score, mirrored = float(found.detail[row]), bool(found.mirrored[row])
+            pairs.append(Pair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
+    return pairs
+
+
+def _miniatures(table: FeatureTable, index: Index) -> Miniature:
+    """Of the pictures at ``index``; blank, and so a copy of nothing, where one cannot be read any more."""
+
+    def one(path: Path) -> bytes | None:
+        try:
+            small = miniature(path)
+        except UnreadablePictureError:
+            return None
+        return small.luminance.tobytes() + small.colour.tobytes()
+
+    n, cut = len(index), SIDE * SIDE
+    small = Miniature(np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
+    for i, data in enumerate(table.remembered(SPACE, one, stage="looking for copies", index=index)):
+        if data is not None:
+            small.luminance[i] = np.frombuffer(data[:cut], np.uint8).reshape(SIDE, SIDE)
+            small.colour[i] = np.frombuffer(data[cut:], np.uint8).reshape(PATCHES, PATCHES, 3)
+    return small
+
+
+def _settled(pairs: Sequence[Pair], n: int) -> tuple[list[Pair], list[set[int]], list[set[int]]]:
+    """The pairs that count, the clusters they link, and series: clusters that are too large to be copies.
+
+    Where pictures of many things are all alike, chains of pairs would link them all. So in a cluster that is too
+    large only unmistakable pairs link, and if it still is, only exact ones do.
+    """
+    share, least = SERIES
+    kept: list[Pair] = []
+    clusters: list[set[int]] = []
+    series: list[set[int]] = []
+
+    def settle(pairs: Sequence[Pair], limits: tuple[float, ...]) -> None:
+        for members, inside in _linked(pairs):
+            if len(members) <= max(share * n, least) or all(pair.kind == "exact" for pair in inside):
+                clusters.append(members)
+                kept.extend(inside)
+                continue
+            if not limits:
+                series.append(members)
+            limit, *further = limits or (np.inf,)
+            settle([pair for pair in inside if pair.kind == "exact" or pair.score >= limit], tuple(further))
+
+    settle(pairs, (UNMISTAKABLE,))
+    return kept, clusters, series
+
+
+def _linked(pairs: Sequence[Pair]) -> list[tuple[set[int], list[Pair]]]:
+    """Connected components: the pictures of each, and its pairs."""
+    neighbours: dict[int, list[int]] = defaultdict(list)
+    for pair in pairs:
+        neighbours[pair.first].append(pair.second)
+        neighbours[pair.second].append(pair.first)
+    component_of: dict[int, int] = {}
+    components: list[tuple[set[int], list[Pair]]] = []
+    for start in neighbours:
+        if start in component_of:
+            continue
+        members, waiting = {start}, [start]
+        while waiting:
+            fresh = set(neighbours[waiting.pop()]) - members
+            members |= fresh
+            waiting += fresh
+        component_of.update(dict.fromkeys(members, len(components)))
+        components.append((members, []))
+    for pair in pairs:
+        components[component_of[pair.first]][1].append(pair)
+    return components

@@ -1,0 +1,1 @@
+"""What the number is worth: transfer certificate, learning curve, accuracy by group, colours as a rival."""

@@ -1,0 +1,349 @@
+"""What more pictures would bring: accuracy over the number of pictures, and where the curve goes from there.
+
+The chosen head is fitted again on nested parts of the pictures, a half, a quarter, an eighth of each class, and tested
+on pictures of none of them (cross-validation, several draws). `headstart.claims.power_law` says how it goes on. Then
+half of one class at a time is left out: the class whose pictures are missed most is the one to photograph next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.claims.power_law import equally_likely
+from headstart.evaluation.calibration import fit_temperature, softmax
+from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.images.splits import folds
+from headstart.probe.heads import Family, fit_family
+from headstart.probe.logistic import Axes, principal_axes
+
+FORECAST_LEVEL = 0.90
+MOST_SIZES = 6
+SMALLEST_PER_CLASS = 3
+DRAWS = 3
+MOST_CLASSES = 10  # whose pictures are halved one class at a time
+
+Floats = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Feature rows to fit heads on.
+
+    ``X`` (v·n, d) float32, one block of n rows per view and the plain view first; it is overwritten. ``y`` (n,)
+    classes, ``groups`` (n,) pictures that stay together, ``classes`` (k,) names.
+    """
+
+    X: NDArray[np.float32] = field(repr=False)
+    y: Index
+    groups: Index
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The head that is fitted again and again: its family and strength, as chosen on all pictures.
+
+    The strength of logistic regression multiplies the sum of the losses, so that the data speak louder the more there
+    are and it need not be chosen anew for every size.
+    """
+
+    family: Family
+    strength: float
+    balanced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """The accuracy to expect with ``pictures`` in all: median and central 90 % interval."""
+
+    pictures: int
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"pictures": self.pictures, "value": self.value, "low": self.low, "high": self.high, "level": 0.9}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassNeed:
+    """What half of a class's pictures are worth: how much the loss rises when they are taken away.
+
+    ``rise`` is the mean rise of the log-loss over all pictures in nats, ``low`` to ``high`` its 95 % interval, and
+    ``per_hundred`` the same for 100 pictures taken away. ``recall``: share of the class that is recognised.
+    """
+
+    name: str
+    pictures: int
+    recall: Estimate
+    rise: float
+    low: float
+    high: float
+    per_hundred: float
+    stands_out: bool = False
+    """Whether a picture of it is worth more than one of the others on average, at the 5 % level."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearningCurve:
+    """Accuracy over the number of pictures, measured up to ``sizes[-1]`` and forecast beyond."""
+
+    n: int
+    """Pictures there are."""
+    sizes: tuple[int, ...]
+    """Pictures the head was fitted on, rising."""
+    measured: tuple[Estimate, ...]
+    """Accuracy at each size with its 95 % interval."""
+    draws: tuple[int, ...]
+    """Heads fitted at each size."""
+    needs: tuple[ClassNeed, ...]
+    """Of each class, most worth per picture first; empty where one class alone could not be halved."""
+    posterior: NDArray[np.float64] = field(repr=False)
+    """(s, 4) equally likely curves: E, f, c, u."""
+
+    def errors(self, pictures: int | NDArray[Any]) -> Floats:
+        """Error in (0, 1) with so many pictures, by each curve of the posterior: (s,) or (s, m)."""
+        E, f, c, u = (column[:, None] for column in self.posterior.T)
+        ratio = np.atleast_1d(np.asarray(pictures, dtype=np.float64)) / self.sizes[-1]
+        relative = f + (1 - f) * ratio**-c
+        found = np.clip(E * np.where(ratio > 1, relative**u, relative), 0.0, 1.0)
+        return np.asarray(found[:, 0] if np.ndim(pictures) == 0 else found)
+
+    def at(self, pictures: int) -> Forecast:
+        """The accuracy to expect with ``pictures`` in all."""
+        low, value, high = np.quantile(1 - self.errors(pictures), _QUANTILES)
+        return Forecast(pictures=pictures, value=float(value), low=float(low), high=float(high))
+
+    def gain(self, pictures: int) -> tuple[float, float, float]:
+        """How much accuracy is gained on what there is with ``pictures`` in all: median, low, high, from 0 to 1."""
+        gained = self.errors(self.n) - self.errors(pictures)
+        low, value, high = np.quantile(gained, _QUANTILES)
+        return float(value), float(low), float(high)
+
+    def more_for(self, share: float, *, most: int = 1000) -> tuple[float, float, float]:
+        """How many more pictures make the error ``share`` (0 to 1) smaller: median, low, high; inf where none do.
+
+        ``most``: how many times as many pictures are considered at all.
+        """
+        _, f, c, u = self.posterior.T
+        now = f + (1 - f) * (self.n / self.sizes[-1]) ** -c
+        left = (1 - share) ** (1 / u) * now - f
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            needed = np.where(left > 0, (left / (1 - f)) ** (-1 / c) * self.sizes[-1], math.inf)
+        needed = np.where(needed > most * self.n, math.inf, needed) - self.n
+        low, value, high = np.quantile(needed, _QUANTILES, method="nearest")
+        return float(value), float(low), float(high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        value, low, high = self.gain(2 * self.n)
+        return {
+            "n": self.n,
+            "measured": [
+                {"pictures": size, "draws": draws, **one.to_dict()}
+                for size, draws, one in zip(self.sizes, self.draws, self.measured, strict=True)
+            ],
+            "forecasts": [self.at(times * self.n).to_dict() for times in (1, 2, 4)],
+            "gain_from_doubling": {"value": value, "low": low, "high": high, "level": FORECAST_LEVEL},
+            "more_for_a_quarter_fewer_mistakes": [
+                None if math.isinf(number) else round(number) for number in self.more_for(0.25)
+            ],
+            "classes": [
+                {
+                    "name": one.name,
+                    "pictures": one.pictures,
+                    "recall": one.recall.to_dict(),
+                    "rise_when_halved": {"value": one.rise, "low": one.low, "high": one.high},
+                    "per_hundred": one.per_hundred,
+                    "stands_out": one.stands_out,
+                }
+                for one in self.needs
+            ],
+        }
+
+
+_QUANTILES = ((1 - FORECAST_LEVEL) / 2, 0.5, (1 + FORECAST_LEVEL) / 2)
+
+
+def learning_curve(
+    pictures: Pictures, recipe: Recipe, *, seed: int, n_splits: int = 5, total: int | None = None
+) -> LearningCurve:
+    """Measure the curve of ``recipe`` on ``pictures`` and extrapolate it.
+
+    ``total``: how many pictures there are, where ``pictures`` is a sample of them; forecasts count from there.
+
+    Costs as much as fitting the head about thirty times on all pictures. Raises DataError where not even two folds can
+    be made.
+    """
+    y, n = pictures.y, len(pictures.y)
+    axes = principal_axes(pictures.X)
+    units = Units.of(n, pictures.groups)
+    splits = folds(y, pictures.groups, n_splits=n_splits, seed=seed)
+    rng = np.random.default_rng(seed)
+    places = [_places(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
+    tests = [test for _, test in splits for _ in range(DRAWS)]
+    shares = _shares(y, [train for train, _ in splits])
+    sizes, wrong = [], []
+    for share in shares:
+        once = slice(None, None, DRAWS) if share == 1.0 else slice(None)  # all pictures are the same in every draw
+        rows = np.array([place <= share for place in places[once]])
+        sizes.append(round(float(rows.sum(axis=1).mean())))
+        logits = _logits(axes, pictures, recipe, rows, tests[once])
+        wrong.append((logits.argmax(axis=2) != y).mean(axis=0))
+        if share == 1.0:
+            whole = logits[0]
+    errors = np.array(wrong)  # (sizes, n)
+    return LearningCurve(
+        n=total or n,
+        sizes=tuple(sizes),
+        measured=tuple(_share(1 - row, units) for row in errors),
+        draws=tuple(len(splits) * (1 if share == 1.0 else DRAWS) for share in shares),
+        needs=_needs(axes, pictures, recipe, units, places, tests, whole),
+        posterior=equally_likely(errors, np.array(sizes, dtype=np.float64), units, rng),
+    )
+
+
+# ---------------------------------------------------------------- fitting on parts
+
+
+def _places(y: Index, groups: Index, train: Index, rng: np.random.Generator) -> Floats:
+    """A place in (0, 1] for each picture, by class; ∞ outside ``train``. Those up to 0.25 are a quarter of each class.
+
+    A group has the place of its first picture, so that it is in a part as a whole.
+    """
+    place = np.full(len(y), np.inf)
+    names, first, member = np.unique(groups[train], return_index=True, return_inverse=True)
+    of_group = np.empty(len(names))
+    label = y[train][first]
+    for c in np.unique(label):
+        members = np.flatnonzero(label == c)
+        of_group[members] = (rng.permutation(len(members)) + 1) / len(members)
+    place[train] = of_group[member]
+    return place
+
+
+def _shares(y: Index, trains: Sequence[Index]) -> list[float]:
+    """Halves of the training part, down to where the rarest class has but a few; rising, the last is 1."""
+    rarest = min(int(np.bincount(y[train])[np.unique(y[train])].min()) for train in trains)
+    shares = [1.0]
+    while len(shares) < MOST_SIZES and shares[-1] / 2 * rarest >= SMALLEST_PER_CLASS:
+        shares.append(shares[-1] / 2)
+    return shares[::-1]
+
+
+def _logits(
+    axes: Axes,
+    pictures: Pictures,
+    recipe: Recipe,
+    rows: NDArray[np.bool_],
+    tests: Sequence[Index],
+    shift: Floats | None = None,
+) -> Floats:
+    """Logits (draws, n, k) of each picture by heads that were not fitted on it.
+
+    ``rows`` (heads, n) and ``tests`` go fold by fold, with as many draws of each. ``shift`` (heads, k) is added to the
+    logits.
+    """
+    n, k = len(pictures.y), len(pictures.classes)
+    views = len(axes.Z) // n
+    counts = np.bincount(pictures.y, minlength=k)
+    weight = n / (k * np.maximum(counts, 1.0)) if recipe.balanced else None
+    _, W, b = next(
+        fit_family(
+            recipe.family,
+            axes,
+            np.tile(pictures.y, views),
+            rows=np.tile(rows, views),
+            num_classes=k,
+            class_weight=weight,
+            strengths=(recipe.strength,),
+        )
+    )
+    if shift is not None:
+        b = b + shift
+    draws = sum(map(len, tests)) // n  # every draw tests each picture once
+    logits = np.empty((draws, n, k))
+    for head, test in enumerate(tests):
+        logits[head % draws, test] = axes.Z[test] @ W[head] + b[head]
+    return logits
+
+
+def _needs(
+    axes: Axes,
+    pictures: Pictures,
+    recipe: Recipe,
+    units: Units,
+    places: Sequence[Floats],
+    tests: Sequence[Index],
+    whole: Floats,
+) -> tuple[ClassNeed, ...]:
+    """Halve each class in turn and see how much worse all pictures are told apart.
+
+    A head that has seen fewer of a class expects fewer of it; that is put right on the logits, since it is no matter of
+    knowing the class.
+    """
+    y, n = pictures.y, len(pictures.y)
+    groups_of = np.bincount(y[np.unique(pictures.groups, return_index=True)[1]], minlength=len(pictures.classes))
+    losses = _losses(whole, y)
+    order = np.argsort([-losses[y == c].sum() if (y == c).any() else 0.0 for c in range(len(pictures.classes))])
+    looked_at = [int(c) for c in order[:MOST_CLASSES] if groups_of[c] >= 2 * SMALLEST_PER_CLASS]
+    found: list[tuple[ClassNeed, Floats]] = []
+    for c in looked_at:
+        in_class = y == c
+        all_of_it = np.array([(place <= 1) & in_class for place in places])
+        rows = np.array([(place <= 1) & ~(in_class & (place > 0.5)) for place in places])
+        counts, left = all_of_it.sum(axis=1), np.maximum((rows & in_class).sum(axis=1), 1)
+        shift = np.zeros((len(rows), len(pictures.classes)))
+        if recipe.family != "nearest mean" and not recipe.balanced:
+            shift[:, c] = np.log(counts / left)
+        logits = _logits(axes, pictures, recipe, rows, tests, shift)
+        rise = np.mean([_losses(one, y) for one in logits], axis=0) - losses
+        removed, error = float((counts - left).mean()), 1.96 * math.sqrt(units.variance((rise - rise.mean()) / n))
+        need = ClassNeed(
+            name=pictures.classes[c],
+            pictures=int(in_class.sum()),
+            recall=_share(
+                whole.argmax(axis=1)[in_class] == c, Units.of(int(in_class.sum()), pictures.groups[in_class])
+            ),
+            rise=float(rise.mean()),
+            low=float(rise.mean()) - error,
+            high=float(rise.mean()) + error,
+            per_hundred=100 * float(rise.mean()) / removed,
+        )
+        found.append((need, rise / removed))
+    return _ranked(found, units)
+
+
+def _share(hits: NDArray[Any], units: Units) -> Estimate:
+    """Mean of (n,) values in [0, 1]."""
+    n, value = len(hits), float(hits.mean())
+    return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
+
+
+def _losses(logits: Floats, y: Index) -> Floats:
+    """Log-loss of each picture, calibrated: a head fitted on less is less sure, and that is not what is asked."""
+    proba = softmax(logits, fit_temperature(logits, y))
+    return np.asarray(-np.log(np.maximum(proba[np.arange(len(y)), y], 1e-15)))
+
+
+def _ranked(found: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassNeed, ...]:
+    """Most worth per picture first; the first stands out if it can be told from the mean of the others."""
+    found.sort(key=lambda pair: -pair[0].per_hundred)
+    needs = [need for need, _ in found]
+    if len(found) > 1:
+        n = len(found[0][1])
+        lead = found[0][1] - np.mean([rise for _, rise in found[1:]], axis=0)
+        # The first of many is first by luck too: Bonferroni over the classes.
+        z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(found)))
+        apart = float(lead.mean()) > z * math.sqrt(units.variance((lead - lead.mean()) / n))
+        needs[0] = replace(needs[0], stands_out=bool(apart and needs[0].low > 0))
+    return tuple(needs)

@@ -1,0 +1,85 @@
+"""Predictions as rows of a table: one per input, in input order, the unreadable ones with the reason."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from headstart.deploy.model import Prediction
+from headstart.files import display
+
+
+def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict[str, Any]:
+    """A prediction in plain JSON types.
+
+    ``path, label, probability``; ``top``, the most probable classes; ``label_set, unsure, unfamiliar, novelty, answer``
+    as in `headstart.abstain.abstention.Judgement`; ``reason`` why there is no label.
+    """
+    answer: dict[str, Any] = {"path": display(prediction.path), "label": None, "probability": None, "top": []}
+    if prediction.proba is not None:
+        best = [(classes[i], float(prediction.proba[i])) for i in prediction.proba.argsort()[::-1][:top]]
+        answer.update(label=best[0][0], probability=best[0][1], top=best)
+    return {
+        **answer,
+        "label_set": None if prediction.label_set is None else list(prediction.label_set),
+        "unsure": prediction.unsure,
+        "unfamiliar": prediction.unfamiliar,
+        "novelty": prediction.novelty,
+        "answer": prediction.answer,
+        "reason": prediction.reason,
+    }
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row as people read it: path, the most probable classes, and what makes the answer doubtful."""
+    if row["label"] is None:
+        return f"{row['path']}\tnot read: {row['reason']}"
+    doubts = [name for name in ("unsure", "unfamiliar") if row[name]]
+    if row["label_set"] and len(row["label_set"]) > 1:
+        doubts.append(f"{{{', '.join(row['label_set'])}}}")
+    best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
+    decided = "" if row["answer"] is None else f"\tanswer: {row['answer']}"
+    return f"{row['path']}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
+
+
+def summary(predictions: Sequence[Prediction]) -> str:
+    """How many pictures were labelled, and how many of these answers are doubtful; in words."""
+    unread = sum(one.proba is None for one in predictions)
+    labelled = len(predictions) - unread
+    said = [f"{labelled} picture{'s' if labelled != 1 else ''} labelled"]
+    for name in ("unsure", "unfamiliar"):
+        if count := sum(getattr(one, name) is True for one in predictions):
+            said.append(f"{count} of them {name}")
+    return ", ".join([*said, f"{unread} could not be read"] if unread else said)
+
+
+def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
+    """Write a line per prediction, whole or not at all.
+
+    The columns are ``path, label, probability``, ``answer`` (by cost), ``label_set`` (a JSON list), ``unsure`` and
+    ``unfamiliar`` (yes or no), ``novelty``, ``reason`` and the probability of each class. What is not known is empty.
+    """
+    judged = ["answer", "label_set", "unsure", "unfamiliar", "novelty", "reason"]
+    unfinished = path.with_name(f".{path.name}.part")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "probability", *judged, *classes])
+        for prediction in predictions:
+            answer = row(prediction, classes)
+            proba = [None] * len(classes) if prediction.proba is None else prediction.proba
+            cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in judged), *proba]
+            writer.writerow(map(_cell, cells))
+    unfinished.replace(path)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:.6f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,83 @@
+"""Files, written whole or not at all; their hashes; their names as people read them."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def display(path: str | Path) -> str:
+    r"""Text for people: always printable and encodable; bytes that are no UTF-8 and control characters as ``\…``."""
+    text = os.fspath(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes. Raises OSError if it cannot be read."""
+    value = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            value.update(block)
+    return value.hexdigest()
+
+
+def digest(description: Any) -> str:
+    """A name for everything in ``description``, plain JSON types: 32 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file to write in place of ``path``, which a reader sees as it was or whole, whatever happens.
+
+    The file lies in the same folder under a name that no other process has, and takes the place of ``path`` when the
+    block is left without an error; its mode follows the umask, whatever the library that wrote it thinks. An error of
+    such a library for a disk that is full is raised as OSError.
+    """
+    unfinished = path.with_name(f".{path.name[:100]}-{uuid.uuid4().hex}.part")
+    handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    mode = os.fstat(handle).st_mode & 0o777
+    os.close(handle)
+    try:
+        try:
+            yield unfinished
+        except (OSError, TypeError, ValueError):
+            raise
+        except Exception as error:
+            raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
+        unfinished.chmod(mode)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``path`` whole or not at all."""
+    with replacing(path) as unfinished:
+        unfinished.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``path`` in UTF-8, whole or not at all, line ends as they are in ``text``."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, document: Any, *, indent: int = 2, ascii_only: bool = False) -> None:
+    """Write JSON in UTF-8, whole or not at all. ``ascii_only`` keeps names of files that are no Unicode."""
+    write_text(path, json.dumps(document, indent=indent, ensure_ascii=ascii_only) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, encoding: str = "utf-8") -> None:
+    """Write a table, whole or not at all; None is an empty cell."""
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)

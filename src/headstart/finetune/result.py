@@ -1,0 +1,136 @@
+"""What fine-tuning leaves: weights, curves, counts, and a network that predicts and can be deployed."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from headstart.backbones.runtime import prepare_module
+from headstart.evaluation.curves import History
+from headstart.features.extract import Space
+from headstart.finetune.activations import Maps
+from headstart.finetune.batches import predict
+from headstart.finetune.plan import Plan
+from headstart.finetune.trainable import State, Summary, Trainee
+from headstart.images.transforms import Geometry
+from headstart.probe.heads import LinearHead
+
+Named = Literal["chosen", "last", "best"]
+"""``chosen`` are those the plan ends with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuned:
+    """What came out of a run."""
+
+    plan: Plan
+    classes: tuple[str, ...]
+    history: History
+    summaries: tuple[Summary, ...]
+    """Counts of parameters, a phase each."""
+    last: State = field(repr=False)
+    """Tensors that training may have changed, after the last epoch."""
+    best: State = field(repr=False)
+    """After the epoch ``best_epoch``: the lowest validation loss of the last phase."""
+    best_epoch: int
+    """Over the whole run; 0 if there was none."""
+    last_proba: NDArray[np.float64] = field(repr=False)
+    """(n, k) probabilities of the validation pictures with the weights ``last``."""
+    best_proba: NDArray[np.float64] = field(repr=False)
+    """The same with the weights ``best``, which were chosen on these very pictures: flattered."""
+    runtime: str
+    """What ran the frozen part of the last phase."""
+    notes: tuple[str, ...]
+    """What was decided on the way, for people."""
+    geometry: Geometry
+    """How its pictures are made square."""
+    trainee: Trainee = field(repr=False)
+    _val_proba: Callable[[], NDArray[np.float64]] = field(repr=False)
+    _maps: Callable[[Sequence[Path], Sequence[str]], Maps] = field(repr=False)
+    _phase: int = field(repr=False)
+
+    @property
+    def chosen(self) -> Literal["last", "best"]:
+        """Which weights the plan ends with."""
+        return self.plan.phases[-1].keep
+
+    def state(self, weights: Named | State = "chosen") -> State:
+        """The tensors of that name, or the ones given."""
+        if not isinstance(weights, str):
+            return weights
+        return self.best if (self.chosen if weights == "chosen" else weights) == "best" else self.last
+
+    def mixed(self, share: float) -> State:
+        """Weights between those at the start (0) and the chosen ones (1): WiSE-FT, Wortsman et al. 2022, eq. 1."""
+        start, end = self.trainee.start, self.state()
+        return {
+            name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+            for name, value in end.items()
+        }
+
+    def use(self, weights: Named | State = "chosen") -> nn.Module:
+        """The whole network with these weights, uint8 pictures (n, s, s, 3) → logits, in inference mode."""
+        self.trainee.load(self.state(weights))
+        return self.trainee.whole()
+
+    def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
+        """Probabilities (n, k) of the validation pictures with these weights."""
+        self.trainee.load(self.state(weights))
+        return self._val_proba()
+
+    def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
+        """Probabilities (n, k), a row per path.
+
+        Raises:
+            DataError: naming every picture that cannot be read.
+        """
+        self.trainee.load(self.state(weights))
+        maps = self._maps(paths, [_digest(path) for path in paths])
+        suffix = self.trainee.suffix(self._phase)
+        return predict(suffix, maps, range(len(paths)))
+
+    def deploy(
+        self,
+        weights: Named | State = "chosen",
+        *,
+        cache: Path,
+        temperature: float = 1.0,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> tuple[Space, LinearHead]:
+        """What a model directory is made of: a network whose row ``tuned`` the linear head reads."""
+        state = self.state(weights)
+        module, head = self.trainee.served(state, temperature=temperature)
+        content = hashlib.sha256()
+        for name, value in sorted(module.state_dict().items()):
+            content.update(name.encode() + value.contiguous().numpy().tobytes())
+        identity = {
+            "architecture": self.trainee.backbone.architecture,
+            "weights": content.hexdigest(),
+            "head": repr(self.plan.head),
+            "cut": [one.at for one in self.trainee.splits],
+            "size": self.plan.size,
+            "timm": importlib.metadata.version("timm"),
+            "torch": importlib.metadata.version("torch"),
+        }
+        runtime = prepare_module(
+            self.trainee.backbone, module, identity, cache=cache, device=device, precision=precision
+        )
+        return Space(runtime=runtime, geometry=self.geometry), head
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file; of nothing where it cannot be read, which is said when its pixels are asked for."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""New pictures without labels: drift, estimated accuracy, what to label next."""

@@ -1,0 +1,62 @@
+"""Where results are written: never among the pictures, never over anything but earlier results of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from headstart.errors import OptionError, Problem
+from headstart.files import display
+
+MARK = ".headstart"
+"""The file that says which kind of results a folder holds."""
+
+
+def check(
+    source: Path | None, folder: Path, *, what: str, writes: Sequence[str] = (), never: Sequence[str] = ()
+) -> None:
+    """Refuse a destination before any work is done.
+
+    Args:
+        source: the folder of pictures or the file that is read, if there is one.
+        folder: the destination.
+        what: the kind of results, such as ``"run"``: for the error, and as in `claim`.
+        writes: names in ``folder`` that will be written or replaced. What is there under one of them must come from
+            results of the same kind.
+        never: names of files there, none of which may be ``source`` itself.
+
+    Raises:
+        OptionError: naming everything that is wrong.
+    """
+    problems = [
+        Problem(
+            expected=f"a {name} of its own", found=f"{display(source)} itself", todo="choose another folder with -o"
+        )
+        for name in never
+        if source is not None and (folder / name).resolve() == source.resolve()
+    ]
+    if source is not None and source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
+        todo = "choose a folder elsewhere with -o: the pictures are only ever read"
+        problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))
+    elif folder.exists() and not folder.is_dir():
+        found = f"{display(folder)} is a file"
+        problems.append(Problem(expected="a folder", found=found, todo="choose another name with -o"))
+    elif _kind(folder) != what and (there := [name for name in writes if (folder / name).exists()]):
+        found = f"{display(folder)} with {', '.join(there)} of something else"
+        todo = "choose another name with -o: that would be replaced"
+        problems.append(Problem(expected=f"a new folder, or one of an earlier {what}", found=found, todo=todo))
+    if problems:
+        raise OptionError(f"where to write the {what}", problems)
+
+
+def claim(folder: Path, what: str) -> None:
+    """Make ``folder``, and mark it as one of this kind of results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).write_text(f"{what}\n", encoding="utf-8")
+
+
+def _kind(folder: Path) -> str:
+    try:
+        return (folder / MARK).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,1 @@
+"""Heads on frozen rows, chosen by cross-validation, and the honest figure of that choice."""

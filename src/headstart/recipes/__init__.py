@@ -1,0 +1,1 @@
+"""Published procedures as data, their runner, grids of settings and published tables."""

@@ -1,0 +1,149 @@
+"""Settings to compare: a grid over a recipe's options, or the rows of a published table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from headstart.errors import OptionError, Problem
+from headstart.finetune.plan import OPTIMISERS, Optimiser, Phase
+from headstart.recipes import records
+from headstart.recipes.records import Recipe
+from headstart.recipes.tables import PublishedTable, Row
+
+MODES = {"frozen": "head", "full": "all"}
+"""What is trained, by the name of a mode; any other name is where training begins, as in a plan."""
+MOMENTUM = 0.9
+"""Of SGD where the recipe has another optimiser, and so no momentum of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is trained the same way with every seed: a line of the table."""
+
+    name: str
+    recipe: Recipe
+    published: Row | None = None
+
+
+def grid(
+    base: Recipe,
+    *,
+    backbones: Sequence[str] = (),
+    sizes: Sequence[int] = (),
+    lrs: Sequence[float] = (),
+    batch_sizes: Sequence[int] = (),
+    optimisers: Sequence[str] = (),
+    modes: Sequence[str] = (),
+    epochs: int | None = None,
+) -> tuple[Setting, ...]:
+    """Every combination; what is left empty stays as the recipe has it. A name says what varies, or what was asked for.
+
+    The learning rate of a recipe of several phases is that of the first; the others keep their ratio to it. ``modes``
+    are ``frozen``, ``full`` or where training begins, for a recipe of one phase. ``epochs`` replaces the recipe's.
+
+    Raises:
+        OptionError: a combination that has no meaning; all that is wrong with it.
+    """
+    _check(base, optimisers, modes)
+    axes: tuple[tuple[str, Sequence[Any]], ...] = (
+        ("backbone", backbones), ("size", sizes), ("optimiser", optimisers), ("lr", lrs), ("batch", batch_sizes),
+        ("mode", modes),
+    )  # fmt: skip
+    several = [name for name, values in axes if len(dict.fromkeys(values)) > 1]
+    settings = []
+    for values in product(*(dict.fromkeys(values) or (None,) for _, values in axes)):
+        chosen = dict(zip((name for name, _ in axes), values, strict=True))
+        named = several or [name for name, values in axes if values]
+        varied = [_word(name, chosen[name]) for name in named]
+        settings.append(Setting(name=" ".join(varied) or base.name, recipe=_varied(base, chosen, epochs)))
+    return tuple(settings)
+
+
+def in_common(settings: Sequence[Setting]) -> str:
+    """What all settings share, in words."""
+    facts = [
+        {
+            "trunk": setting.recipe.backbone,
+            "size": f"{setting.recipe.plan.size} px",
+            "training from": ", then ".join(phase.train_from for phase in setting.recipe.plan.phases),
+            "epochs": " + ".join(str(phase.epochs) for phase in setting.recipe.plan.phases),
+            "optimiser": ", then ".join(phase.optimiser.name for phase in setting.recipe.plan.phases),
+            "lr": ", then ".join(f"{phase.optimiser.lr:g}" for phase in setting.recipe.plan.phases),
+            "batch": ", then ".join(str(phase.batch_size) for phase in setting.recipe.plan.phases),
+            "views": f"{setting.recipe.plan.augment.kind}, {setting.recipe.plan.augment.views}",
+        }
+        for setting in settings
+    ]
+    return "; ".join(
+        f"{name} {value}" for name, value in facts[0].items() if all(other[name] == value for other in facts)
+    )
+
+
+def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: int | None = None) -> tuple[Setting, ...]:
+    """The rows of a published table. ``backbones`` stand in for its own, in the order in which they appear there.
+
+    Raises:
+        OptionError: more backbones than the table has.
+    """
+    own = list(dict.fromkeys(records.get(row.recipe).backbone for row in table.rows))
+    if len(backbones) > len(own):
+        todo = f"name at most {len(own)}, in place of {', '.join(own)}"
+        found = f"{len(backbones)}: {', '.join(backbones)}"
+        raise OptionError("--backbone", [Problem(expected=f"backbones for table {table.name}", found=found, todo=todo)])
+    stand_in = dict(zip(own, backbones, strict=False))
+    settings = []
+    for row in table.rows:
+        recipe = records.get(row.recipe)
+        chosen = {"backbone": stand_in.get(recipe.backbone), "lr": row.lr, "batch": row.batch_size}
+        settings.append(Setting(name=row.name, recipe=_varied(recipe, chosen, epochs), published=row))
+    return tuple(settings)
+
+
+def _check(base: Recipe, optimisers: Sequence[str], modes: Sequence[str]) -> None:
+    problems = []
+    if modes and len(base.plan.phases) > 1:
+        found = f"{len(base.plan.phases)} phases in {base.name}"
+        todo = "leave out --mode, or take another recipe as the base"
+        problems.append(Problem(expected="a recipe of one phase to vary the mode of", found=found, todo=todo))
+    for name in optimisers:
+        if name not in OPTIMISERS:
+            expected = f"an optimiser: {', '.join(OPTIMISERS)}"
+            problems.append(Problem(expected=expected, found=name, todo="change --optimiser"))
+    if problems:
+        raise OptionError("settings to compare", problems)
+
+
+def _word(axis: str, value: Any) -> str:
+    """What a value is called in the name of a setting."""
+    return {"size": "{} px", "lr": "lr {:g}", "batch": "batch {}"}.get(axis, "{}").format(value)
+
+
+def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:
+    """``base`` with what is ``chosen``; what is None or missing stays. The plan refuses what has no meaning."""
+    chosen = {axis: value for axis, value in chosen.items() if value is not None}
+    recipe = base.on(chosen["backbone"]) if "backbone" in chosen else base
+    plan = recipe.plan
+    scale = chosen["lr"] / plan.phases[0].optimiser.lr if "lr" in chosen else 1.0
+    phases = tuple(_phase(phase, chosen, scale, epochs) for phase in plan.phases)
+    if "lr" in chosen:  # exactly what was asked for, not what multiplying gives
+        first = replace(phases[0], optimiser=replace(phases[0].optimiser, lr=chosen["lr"]))
+        phases = (first, *phases[1:])
+    return replace(recipe, plan=replace(plan, size=chosen.get("size", plan.size), phases=phases))
+
+
+def _phase(phase: Phase, chosen: dict[str, Any], scale: float, epochs: int | None) -> Phase:
+    optimiser = replace(phase.optimiser, lr=phase.optimiser.lr * scale)
+    if chosen.get("optimiser", optimiser.name) != optimiser.name:
+        momentum = MOMENTUM if chosen["optimiser"] == "sgd" else 0.0
+        optimiser = Optimiser(name=chosen["optimiser"], lr=optimiser.lr, momentum=momentum)
+    mode = chosen.get("mode", phase.train_from)
+    return replace(
+        phase,
+        train_from=MODES.get(mode, mode),
+        epochs=epochs or phase.epochs,
+        batch_size=chosen.get("batch", phase.batch_size),
+        optimiser=optimiser,
+    )

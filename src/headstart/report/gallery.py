@@ -1,0 +1,118 @@
+"""The pictures that a report shows: a first look, augmented views, answers and mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.evaluation.held_out import Judged
+from headstart.images.decode import decode, encode, resample
+from headstart.images.folder import ImageSet
+from headstart.images.names import below
+from headstart.report.page import Mistake
+from headstart.report.section import Thumbnail
+
+THUMBNAIL_PX = 200
+MOST_MISTAKES = 12
+
+
+def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
+    """Split → class → number of pictures."""
+    counts = {}
+    for split in ("train", "val", "test"):
+        if (here := images.split == split).any():
+            numbers = np.bincount(images.y[here], minlength=len(images.classes)).tolist()
+            counts[split] = dict(zip(images.classes, numbers, strict=True))
+    return counts
+
+
+def name_of(images: ImageSet, path: Path) -> str:
+    """A picture's path from where the pictures were scanned."""
+    return below(images.root, path)
+
+
+def judged(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> Judged:
+    """The answers ``proba`` (n, k) on the pictures ``index`` (n,), to be kept with a run."""
+    return Judged(
+        classes=images.classes,
+        names=tuple(name_of(images, images.paths[i]) for i in index),
+        digests=tuple(images.digests[i] for i in index),
+        labels=tuple(images.classes[images.y[i]] for i in index),
+        proba=proba,
+    )
+
+
+def one_of_each(images: ImageSet, count: int) -> list[int]:
+    """The first pictures of each class in turn, until there are ``count``."""
+    train = np.flatnonzero(images.split == "train")
+    rank = np.empty(len(train), int)
+    for label in range(len(images.classes)):
+        members = images.y[train] == label
+        rank[members] = np.arange(members.sum())
+    order = np.lexsort((images.y[train], rank))
+    return [int(i) for i in train[order[:count]]]
+
+
+def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
+    """The middle of picture ``i``, under it its label unless told otherwise."""
+    return Thumbnail(jpeg=small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
+
+
+def picture(path: Path, *, caption: str) -> Thumbnail:
+    """The middle of any picture. Raises UnreadablePictureError."""
+    return Thumbnail(jpeg=small_jpeg(path), caption=caption)
+
+
+def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """The middle of picture ``i`` with words under it."""
+    return thumbnail(images, i, caption=caption)
+
+
+def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
+    """All of picture ``i``, edges included."""
+    picture = decode(images.paths[i], at_least=THUMBNAIL_PX)
+    height, width = picture.shape[:2]
+    scale = THUMBNAIL_PX / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = resample(picture, size=size, interpolation="bicubic")
+    return Thumbnail(jpeg=encode(small, format="JPEG", quality=80), caption=caption)
+
+
+def small_jpeg(path: Path) -> bytes:
+    """The middle square of a picture."""
+    picture = decode(path, at_least=THUMBNAIL_PX)
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    return _jpeg(picture, (left, top, left + side, top + side))
+
+
+def _jpeg(picture: NDArray[np.uint8], box: tuple[float, float, float, float] | None = None) -> bytes:
+    small = resample(picture, size=(THUMBNAIL_PX, THUMBNAIL_PX), box=box, interpolation="bicubic")
+    return encode(small, format="JPEG", quality=80)
+
+
+def views(pictures: Sequence[NDArray[np.uint8]], *, caption: str) -> tuple[Thumbnail, ...]:
+    """Square pictures (s, s, 3), small, all under the same caption."""
+    return tuple(Thumbnail(jpeg=_jpeg(picture), caption=caption) for picture in pictures)
+
+
+def mistakes(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> tuple[Mistake, ...]:
+    """The wrong answers that were given with most confidence."""
+    y: NDArray[np.int64] = images.y[index]
+    predicted = proba.argmax(axis=1)
+    confidence = proba.max(axis=1)
+    wrong = np.flatnonzero(predicted != y)
+    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
+    return tuple(
+        Mistake(
+            thumbnail=thumbnail(images, index[i], caption=name_of(images, images.paths[index[i]])),
+            truth=images.classes[y[i]],
+            predicted=images.classes[predicted[i]],
+            probability=float(confidence[i]),
+        )
+        for i in worst
+    )

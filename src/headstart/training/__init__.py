@@ -1,1 +1,0 @@
-"""Features and labels → a model."""

@@ -1,0 +1,121 @@
+"""Check a folder of pictures: what is doubtful about it, on a page and in a list that a person decides on.
+
+::
+
+    review.html     findings in plain words, the suspicious pictures with the label each may deserve
+    review.csv      the same pictures, with a column for the decision
+    pictures.csv    written by :func:`apply_review`: a table to train on, with the decisions carried out
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from headstart import output_folder
+from headstart.audit import decisions
+from headstart.audit.findings import Findings
+from headstart.classifier import ImageClassifier
+from headstart.files import display
+from headstart.images.folder import scan
+from headstart.progress import Progress
+from headstart.report import gallery, review
+from headstart.report.duplicates import duplicates
+from headstart.report.page import PlainPage, write_report
+from headstart.workflows.doubts import findings_of, leak_of
+
+PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkup:
+    """What :func:`check_pictures` found and wrote."""
+
+    folder: Path
+    findings: Findings
+    apply: str
+    """The command that carries out what a person has decided."""
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        findings, images = self.findings, self.findings.images
+        return {
+            "folder": str(self.folder),
+            "pictures": len(images),
+            "findings": findings.lines(),
+            "suspects": [
+                {
+                    "path": gallery.name_of(images, images.paths[one.index]),
+                    "label": images.classes[images.y[one.index]],
+                    "suggested": one.suggested or None,
+                    "suspicion": round(one.suspicion, 6),
+                    "why": list(one.why),
+                }
+                for one in findings.suspects
+            ],
+            "expected_label_errors": round(findings.expected_errors, 2),
+            "poor": {gallery.name_of(images, images.paths[one.index]): one.why for one in findings.poor},
+            "grey": [gallery.name_of(images, images.paths[i]) for i in findings.grey],
+            "shortcuts": [
+                {
+                    "fact": one.fact,
+                    "label": images.classes[one.label],
+                    "effect": round(one.effect, 4),
+                    "recognised": round(one.recognised, 4),
+                    "mistaken": round(one.mistaken, 4),
+                    "p": round(one.p, 6),
+                    "alarm": one.alarm,
+                }
+                for one in findings.shortcuts
+            ],
+            "left_out": {gallery.name_of(images, out.path): out.reason for out in images.left_out},
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def check_pictures(
+    source: Path, folder: Path, classifier: ImageClassifier, *, progress: Progress | None = None
+) -> Checkup:
+    """Fit ``classifier`` to the pictures in order to doubt them; write the page and the list into ``folder``."""
+    began = time.monotonic()
+    output_folder.check(source, folder, what="review")
+    classifier.fit(source, progress=progress)
+    findings = findings_of(classifier, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    decisions.write_review(folder / LIST, findings)
+    apply = shlex.join(
+        ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
+    )
+    page = PlainPage(
+        title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
+        lede=review.lede(findings),
+        sections=tuple(
+            part
+            for part in (
+                *review.sections(findings, partial(gallery.whole, findings.images)),
+                duplicates(
+                    classifier.mended_,
+                    leak_of(classifier, progress),
+                    partial(gallery.captioned, classifier.mended_.found.images),
+                ),
+                review.todo(LIST, apply),
+            )
+            if part
+        ),
+        command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
+    )
+    write_report(folder / PAGE, page)
+    return Checkup(folder=folder, findings=findings, apply=apply, seconds=time.monotonic() - began)
+
+
+def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
+    """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
+    output_folder.check(source, folder, what="review", never=[TABLE])
+    images = scan(source, for_training=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    return decisions.apply(images, decided, folder / TABLE)

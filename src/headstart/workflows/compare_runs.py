@@ -1,0 +1,164 @@
+"""Finished runs against each other, on the pictures that all of them were measured on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headstart import output_folder
+from headstart.deploy.model import write_json
+from headstart.errors import DataError, Problem
+from headstart.evaluation.comparison import Comparison, Result, compare
+from headstart.evaluation.held_out import Judged, read_judged
+from headstart.report.compare import Content, page
+from headstart.report.page import write_report
+from headstart.report.section import Table, between, percent
+
+METRICS, ANSWERS = "metrics.json", "predictions.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contest:
+    """Runs compared."""
+
+    comparison: Comparison
+    measured_on: str
+    out_of_fold: bool
+    command: str = ""
+
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What the reader must know, a sentence each."""
+        if not self.out_of_fold:
+            return ("None of the models has seen these pictures: McNemar's exact test, picture by picture.",)
+        return (
+            "Each picture was judged by a model that had not seen it, but these models share most of their training "
+            "pictures: the variance is enlarged for that as Nadeau and Bengio (2003) have it.",
+        )
+
+    def content(self) -> Content:
+        """For the page and the terminal."""
+        rows = tuple(
+            (
+                "".join(one.letters),
+                one.name,
+                percent(one.accuracy.value),
+                between(one.accuracy),
+            )
+            for one in self.comparison.settings
+        )
+        columns = ("rank", "run", "accuracy", "95 % interval")
+        return Content(
+            title="Runs compared",
+            comparison=self.comparison,
+            table=Table(about="every run", columns=columns, rows=rows, numbers=(2, 3)),
+            measured_on=self.measured_on,
+            caveats=self.caveats,
+            command=self.command,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        rest = {"measured_on": self.measured_on, "out_of_fold": self.out_of_fold, "caveats": list(self.caveats)}
+        return {**self.comparison.to_dict(), **rest, "command": self.command}
+
+    def write(self, folder: Path) -> None:
+        """``results.json`` and ``compare.html``. Raises OptionError where there are such files of something else."""
+        output_folder.check(None, folder, what="comparison", writes=["results.json", "compare.html"])
+        output_folder.claim(folder, "comparison")
+        write_json(folder / "results.json", self.to_dict())
+        write_report(folder / "compare.html", page(self.content()))
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder was written by ``train`` or ``recipes run``."""
+    return (folder / METRICS).is_file()
+
+
+def contest(folders: Sequence[Path], *, command: str = "") -> Contest:
+    """Compare the answers of runs on the same pictures.
+
+    Raises:
+        DataError: a run without answers, or runs whose pictures, labels or way of measuring differ.
+    """
+    answers = [read_judged(folder / ANSWERS) for folder in folders]
+    measured = [json.loads((folder / METRICS).read_text(encoding="utf-8"))["measured_on"] for folder in folders]
+    folds = [_folds(text) for text in measured]
+    order = [_by_picture(one) for one in answers]
+    _check(folders, answers, order, folds)
+    names = _names(folders)
+    results = []
+    for name, one, places in zip(names, answers, order, strict=True):
+        correct = one.correct[places]
+        accuracy = float(correct.mean())
+        results.append(
+            Result(name=name, seed=0, correct=correct, last_accuracy=accuracy, best_accuracy=accuracy, seconds=0.0)
+        )
+    fewest = min(folds)
+    train_fraction = (fewest - 1) / fewest if fewest else None
+    return Contest(
+        comparison=compare(results, train_fraction=train_fraction),
+        measured_on=f"{len(results[0].correct)} pictures, {measured[0]}",
+        out_of_fold=bool(fewest),
+        command=command,
+    )
+
+
+def _folds(measured_on: str) -> int:
+    """How many folds an accuracy was measured with; 0 for a held-out split."""
+    found = re.match(r"(\d+)-fold ", measured_on)
+    return int(found[1]) if found else 0
+
+
+def _by_picture(judged: Judged) -> list[int]:
+    """Positions in an order that the pictures' content alone decides."""
+    return sorted(range(len(judged.digests)), key=lambda i: (judged.digests[i], judged.names[i]))
+
+
+def _check(
+    folders: Sequence[Path], answers: Sequence[Judged], order: Sequence[Sequence[int]], folds: Sequence[int]
+) -> None:
+    problems = []
+    first = answers[0]
+    pictures = [first.digests[i] for i in order[0]]
+    labels = np.array([first.labels[i] for i in order[0]])
+    for folder, one, places, of in zip(folders[1:], answers[1:], order[1:], folds[1:], strict=True):
+        others = [one.digests[i] for i in places]
+        if others != pictures:
+            missing, extra = len(set(pictures) - set(others)), len(set(others) - set(pictures))
+            problems.append(
+                Problem(
+                    expected=f"the {len(pictures)} pictures that {folders[0]} was measured on",
+                    found=f"{len(others)} in {folder}: {missing} of those are not there, {extra} are others",
+                    todo="train both on the same folder with the same splits",
+                )
+            )
+        elif changed := int((np.array([one.labels[i] for i in places]) != labels).sum()):
+            found = f"{changed} have another label in {folder}"
+            todo = "train both with the same labels"
+            problems.append(Problem(expected=f"the labels of {folders[0]}", found=found, todo=todo))
+        elif bool(of) != bool(folds[0]):
+            held, folded = (folder, folders[0]) if folds[0] else (folders[0], folder)
+            expected = "runs that were measured the same way"
+            found = f"{folded} out of fold, {held} on pictures that were held out"
+            problems.append(Problem(expected=expected, found=found, todo="train both on the same splits"))
+    if problems:
+        raise DataError("these runs cannot be compared", problems)
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path, or all of it where that is not enough to tell them apart."""
+    short = [folder.resolve().name for folder in folders]
+    if len(set(short)) == len(short):
+        return short
+    whole = [str(folder) for folder in folders]
+    if twice := sorted({name for name in whole if whole.count(name) > 1}):
+        problem = Problem(expected="different runs", found=f"{', '.join(twice)} twice", todo="name each once")
+        raise DataError("these runs cannot be compared", [problem])
+    return whole

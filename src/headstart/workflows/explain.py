@@ -1,0 +1,71 @@
+"""Explain one answer of a run: the map, its check, and the training pictures that are most like the picture."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart.deploy.explain import Explainer, Explanation
+from headstart.deploy.reference import Reference, find_reference
+from headstart.errors import UnreadablePictureError
+from headstart.files import display
+from headstart.report import gallery
+from headstart.report.explain import Neighbour, explain_page
+from headstart.report.page import write_report
+
+NEIGHBOURS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """An explanation and the training pictures most like the picture, most like it first."""
+
+    explanation: Explanation
+    neighbours: tuple[Neighbour, ...]
+    training: int | None = field(repr=False)
+    """How many training pictures the run knows; None for a model without its run."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        near = [{"path": one.name, "label": one.label, "likeness": one.likeness} for one in self.neighbours]
+        return {**self.explanation.to_dict(), "neighbours": near}
+
+
+def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: int = 0) -> Explained:
+    """Explain the answer for ``picture``; see `deploy.explain.Explainer.explain` for what can go wrong."""
+    explanation = Explainer(run).explain(picture, class_name=class_name, seed=seed)
+    if find_reference(run) is None:
+        return Explained(explanation=explanation, neighbours=(), training=None)
+    reference = Reference.load(run)
+    same = hashlib.sha256(picture.read_bytes()).hexdigest()
+    others = [
+        (i, cosine) for i, cosine in reference.nearest(explanation.row, 2 * NEIGHBOURS) if reference.digests[i] != same
+    ]
+    neighbours = tuple(
+        Neighbour(
+            label=reference.classes[reference.y[i]],
+            name=display(Path(reference.names[i])),
+            likeness=cosine,
+            jpeg=_jpeg(reference.path(i), reference.digests[i]),
+        )
+        for i, cosine in others[:NEIGHBOURS]
+    )
+    return Explained(explanation=explanation, neighbours=neighbours, training=len(reference))
+
+
+def write_page(path: Path, found: Explained, command: str) -> None:
+    """Write the page of an explanation; ``command`` is what makes it again."""
+    page = explain_page(found.explanation, found.neighbours, training=found.training, command=command)
+    write_report(path, page)
+
+
+def _jpeg(path: Path, digest: str) -> bytes | None:
+    """A thumbnail, if the file is still there and the same."""
+    try:
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            return None
+        return gallery.small_jpeg(path)
+    except (OSError, UnreadablePictureError):
+        return None

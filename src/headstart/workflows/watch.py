@@ -1,0 +1,190 @@
+"""New pictures without labels: are they still like the training pictures, how many answers are right, what to label."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.deploy.model import Model
+from headstart.deploy.reference import Reference, unit
+from headstart.errors import DataError, Problem
+from headstart.features.extract import extract
+from headstart.files import display
+from headstart.images.folder import find_pictures
+from headstart.images.transforms import View
+from headstart.monitor.drift import Drift, compare
+from headstart.monitor.labelling_queue import margins, queue
+from headstart.monitor.unlabelled import Unlabelled, estimate
+from headstart.progress import Progress, Silent
+from headstart.report import gallery
+from headstart.report.page import write_report
+from headstart.report.section import Thumbnail
+from headstart.report.watch import watch_page
+
+QUEUE = 24
+"""Pictures proposed for labelling."""
+SHOWN = 24
+"""Of them on the page, as thumbnails."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What was found about n new pictures."""
+
+    classes: tuple[str, ...]
+    paths: tuple[Path, ...]
+    """(n,) those that could be read."""
+    proba: NDArray[np.float64] = field(repr=False)
+    """(n, k) the answers."""
+    drift: Drift
+    accuracy: Unlabelled
+    queue: NDArray[np.int64] = field(repr=False)
+    """Positions of the pictures worth a label, the most useful first."""
+    known: tuple[int, ...]
+    """Positions of pictures that are byte for byte a training picture."""
+    left_out: tuple[tuple[Path, str], ...]
+    """Path and reason of those that could not be read."""
+    judged_on: str
+    """What the estimate starts from."""
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the estimate may be relied on: not where the pictures have drifted."""
+        return self.drift.level != "drift"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        drift = self.drift.to_dict()
+        for name in ("mix", "mix_before"):
+            drift[name] = dict(zip(self.classes, drift[name], strict=True))
+        return {
+            "pictures": len(self.paths),
+            "drift": drift,
+            "estimate": {**self.accuracy.to_dict(), "trusted": self.trusted, "starts_from": self.judged_on},
+            "queue": self.rows(),
+            "known": [display(self.paths[i]) for i in self.known],
+            "left_out": [{"path": display(path), "reason": reason} for path, reason in self.left_out],
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The queue as a table: a row per picture."""
+        margin = margins(self.proba)
+        return [
+            {
+                "path": display(self.paths[i]),
+                "label": "",
+                "answer": self.classes[int(self.proba[i].argmax())],
+                "probability": round(float(self.proba[i].max()), 6),
+                "margin": round(float(margin[i]), 6),
+                "unfamiliar": bool(self.drift.unfamiliar[i]),
+            }
+            for i in self.queue
+        ]
+
+
+def watch(
+    run: Path, inputs: Sequence[str | Path], *, count: int = QUEUE, seed: int = 0, progress: Progress | None = None
+) -> Watch:
+    """Hold new pictures against a run.
+
+    Args:
+        run: a run directory, which remembers its training pictures.
+        inputs: files, folders, globs.
+        count: how many pictures to propose for labelling.
+        seed: of samples and draws.
+        progress: told how far it is.
+
+    Raises:
+        ModelError: not a run, or one that does not remember its training pictures.
+        DataError: none of the pictures can be read.
+    """
+    reference = Reference.load(run)
+    model = Model.load(run)
+    found = find_pictures(inputs)
+    paths, rows, proba, left_out = answers(model, found, progress or Silent())
+    if not paths:
+        said = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
+        problem = Problem(expected="new pictures", found=said, todo="give files, folders or patterns of pictures")
+        raise DataError("nothing to watch", [problem])
+    before = reference.y if reference.proba is None else reference.proba.argmax(axis=1)
+    digests = set(reference.digests)
+    return Watch(
+        classes=model.classes,
+        paths=tuple(paths),
+        proba=proba,
+        drift=compare(
+            rows,
+            reference.rows,
+            answers=proba.argmax(axis=1),
+            answers_before=before.astype(np.int64),
+            num_classes=len(model.classes),
+            same_head=reference.proba is not None,
+            seed=seed,
+        ),
+        accuracy=estimate(proba, reference.judged_proba, reference.judged_y, seed=seed),
+        queue=queue(proba, rows, count),
+        known=tuple(i for i, path in enumerate(paths) if hashlib.sha256(path.read_bytes()).hexdigest() in digests),
+        left_out=tuple(left_out),
+        judged_on=reference.judged_on,
+    )
+
+
+def write_queue(path: Path, found: Watch) -> None:
+    """Write the queue as CSV, whole or not at all: fill in ``label``, and it is a table that `train` reads."""
+    unfinished = path.with_name(f".{path.name}.part")
+    with unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.DictWriter(file, ("path", "label", "answer", "probability", "margin", "unfamiliar"))
+        writer.writeheader()
+        for row, i in zip(found.rows(), found.queue, strict=True):
+            writer.writerow({**row, "path": str(found.paths[i].absolute())})
+    unfinished.replace(path)
+
+
+def answers(
+    model: Model, found: Sequence[Path], progress: Progress
+) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], list[tuple[Path, str]]]:
+    """Paths, rows of length 1 and probabilities of what can be read, and what cannot with the reason."""
+    paths, last, read, left_out = [], [], [], []
+    with progress.stage("looking at the new pictures", len(found)) as advance:
+        for done, (i, rows) in enumerate(extract(found, model.space), start=1):
+            if isinstance(rows, str):
+                left_out.append((found[i], rows))
+            else:
+                paths.append(found[i])
+                last.append(rows[View.CENTRE]["last"])
+                read.append(rows[View.CENTRE][model.output])
+            advance(done)
+    if not paths:
+        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), left_out
+    return paths, unit(np.stack(last)), model.head.predict_proba(np.stack(read)), left_out
+
+
+def write_page(path: Path, found: Watch, command: str) -> None:
+    """Write the page; ``command`` is what makes it again."""
+    rows = found.rows()
+    page = watch_page(
+        found.drift,
+        found.accuracy,
+        classes=found.classes,
+        queue=rows,
+        thumbnails=[
+            Thumbnail(
+                jpeg=gallery.small_jpeg(found.paths[i]),
+                caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{found.paths[i].name}",
+            )
+            for place, (i, row) in enumerate(zip(found.queue[:SHOWN], rows, strict=False), start=1)
+        ],
+        known=[display(found.paths[i]) for i in found.known],
+        left_out=[(display(one), reason) for one, reason in found.left_out],
+        judged_on=found.judged_on,
+        trusted=found.trusted,
+        command=command,
+    )
+    write_report(path, page)

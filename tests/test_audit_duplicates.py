@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.audit import duplicates
+from headstart.audit.duplicates import Duplicates, Pair, find_duplicates
+from headstart.features.store import FeatureStore
+from headstart.images.decode import decode, encode, resample
+from headstart.images.folder import ImageSet, scan
+from pictures import scene, write_folder
+from tiny import tiny_table
+
+
+def found_in(folder: Path, cache: Path) -> Duplicates:
+    with FeatureStore(cache) as store:
+        return find_duplicates(tiny_table(scan(folder), store), 32)
+
+
+def names(found: Duplicates) -> set[frozenset[str]]:
+    return {frozenset(found.images.paths[i].name for i in members) for members in found.clusters}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """24 different pictures in two classes, numbered across both."""
+    for number in range(24):
+        here = tmp_path / "photos" / ("a" if number < 12 else "b")
+        here.mkdir(parents=True, exist_ok=True)
+        (here / f"{number}.png").write_bytes(encode(scene(number), format="PNG"))
+    return tmp_path / "photos"
+
+
+def test_different_pictures_are_no_copies(folder: Path, tmp_path: Path) -> None:
+    found = found_in(folder, tmp_path / "cache")
+    assert (found.pairs, found.clusters, found.series) == ((), (), ())
+
+
+def test_copies_of_every_kind_are_found_within_and_across_labels(folder: Path, tmp_path: Path) -> None:
+    pixels = scene(3)
+    (folder / "a" / "3 exact").write_bytes((folder / "a" / "3.png").read_bytes())
+    (folder / "a" / "3 again").write_bytes((folder / "a" / "3.png").read_bytes())
+    (folder / "a" / "4 resized").write_bytes(encode(resample(scene(4), size=(70, 60)), format="PNG"))
+    (folder / "a" / "5 recompressed").write_bytes(encode(scene(5), quality=40))
+    (folder / "b" / "6 cropped").write_bytes(encode(scene(6)[3:-3, 4:-3], quality=90))
+    (folder / "b" / "3 mirrored").write_bytes(encode(pixels[:, ::-1], quality=90))
+    found = found_in(folder, tmp_path / "cache")
+    assert names(found) == {
+        frozenset({"3.png", "3 exact", "3 again", "3 mirrored"}),
+        frozenset({"4.png", "4 resized"}),
+        frozenset({"5.png", "5 recompressed"}),
+        frozenset({"6.png", "6 cropped"}),
+    }
+    by_name = {found.images.paths[pair.second].name: pair for pair in found.pairs}
+    by_name |= {found.images.paths[pair.first].name: pair for pair in found.pairs if pair.kind == "near"}
+    assert [pair.kind for pair in found.pairs].count("exact") == 2
+    assert by_name["3 mirrored"].mirrored
+    assert found.across_labels(by_name["3 mirrored"])
+    assert not found.across_labels(by_name["4 resized"])
+    assert not found.across_splits(by_name["4 resized"])
+    assert all(pair.first < pair.second and pair.score > 0.8 for pair in found.pairs)
+    member = found.membership()
+    assert sum(one is not None for one in member) == 10
+    assert len({one for one in member if one is not None}) == 4
+
+
+def test_a_copy_across_splits_is_told(tmp_path: Path) -> None:
+    for split, first in (("train", 0), ("test", 50)):
+        for label in ("a", "b"):
+            here = tmp_path / "photos" / split / label
+            here.mkdir(parents=True)
+            for number in range(first, first + 5):
+                (here / f"{label}{number}").write_bytes(encode(scene(number + 1000 * (label == "b")), format="PNG"))
+    (tmp_path / "photos" / "train" / "a" / "copy").write_bytes(encode(scene(52), quality=70))
+    found = found_in(tmp_path / "photos", tmp_path / "cache")
+    assert names(found) == {frozenset({"a52", "copy"})}
+    assert found.across_splits(found.pairs[0])
+
+
+def test_pictures_of_one_scene_are_a_series_and_their_copies_are_still_found(tmp_path: Path) -> None:
+    here, background, rng = tmp_path / "photos", scene(1).astype(float), np.random.default_rng(0)
+    for number in range(40):
+        picture = np.clip(background + 14 * rng.normal(0, 1, background.shape), 0, 255).astype(np.uint8)
+        label = here / ("a" if number % 2 else "b")
+        label.mkdir(parents=True, exist_ok=True)
+        (label / f"{number}").write_bytes(encode(picture, format="PNG"))
+    (here / "a" / "1 exact").write_bytes((here / "a" / "1").read_bytes())
+    found = found_in(here, tmp_path / "cache")
+    assert [len(members) for members in found.series] == [41]
+    assert names(found) == {frozenset({"1", "1 exact"})}
+    assert [pair.kind for pair in found.pairs] == ["exact"]
+
+
+def test_a_picture_that_vanishes_meanwhile_is_a_copy_of_nothing(folder: Path, tmp_path: Path) -> None:
+    (folder / "a" / "4 recompressed").write_bytes(encode(scene(4), quality=40))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(scan(folder), store)
+        table.fill(32)
+        (folder / "a" / "4 recompressed").unlink()
+        assert find_duplicates(table, 32).pairs == ()
+
+
+def near(first: int, second: int, score: float) -> Pair:
+    return Pair(first=first, second=second, kind="near", score=score, mirrored=False)
+
+
+def test_a_chain_too_long_keeps_only_its_unmistakable_links() -> None:
+    chain = [near(i, i + 1, 0.99 if i % 2 else 0.8) for i in range(29)]
+    kept, clusters, series = duplicates._settled(chain, 60)
+    assert {pair.score for pair in kept} == {0.99}
+    assert clusters == [{i, i + 1} for i in range(1, 29, 2)]
+    assert series == []
+    assert duplicates._settled(chain[:15], 60)[1] == [set(range(16))]
+
+
+def test_near_rows_are_found_in_blocks_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    whole = np.unique(duplicates._near(X, X, 0.4), axis=0)
+    monkeypatch.setattr(duplicates, "_BLOCK", 16)
+    np.testing.assert_array_equal(np.unique(duplicates._near(X, X, 0.4), axis=0), whole)
+    cosine = X @ X.T
+    assert (whole[:, 0] < whole[:, 1]).all()
+    assert cosine[whole[:, 0], whole[:, 1]].min() >= 0.4
+
+
+def test_one_picture_has_no_pairs() -> None:
+    assert duplicates._near(np.ones((1, 3), np.float32), np.ones((1, 3), np.float32), 0.4).shape == (0, 2)
+
+
+def test_the_images_looked_at_are_kept(folder: Path, tmp_path: Path) -> None:
+    found = found_in(folder, tmp_path / "cache")
+    assert isinstance(found.images, ImageSet)
+    assert found.membership() == [None] * 24
+
+
+def test_what_was_found_among_the_same_pictures_is_found_again_without_looking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_folder(tmp_path / "photos", {"rings": 6, "stripes": 6})
+    picture = decode(folder / "rings" / "003.jpeg")
+    (folder / "rings" / "zz.jpg").write_bytes(encode(picture, format="JPEG", quality=60))
+    with FeatureStore(tmp_path / "cache") as store:
+        first = find_duplicates(tiny_table(scan(folder), store), 32)
+        assert "near" in [pair.kind for pair in first.pairs]
+        monkeypatch.setattr("headstart.audit.duplicates.compare", None)
+        again = find_duplicates(tiny_table(scan(folder), store), 32)
+        assert again.pairs == first.pairs
+        # A byte-identical file moves the others: the same two pictures, elsewhere in the set.
+        (folder / "rings" / "000 copy.jpeg").write_bytes((folder / "rings" / "000.jpeg").read_bytes())
+        moved = find_duplicates(tiny_table(scan(folder), store), 32)
+        near = [{moved.images.paths[i].name for i in (p.first, p.second)} for p in moved.pairs if p.kind == "near"]
+        assert {"003.jpeg", "zz.jpg"} in near

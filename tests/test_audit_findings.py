@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.audit.findings import Findings, check
+from headstart.audit.summary import audit
+from headstart.images.decode import encode
+from headstart.images.facts import Facts, gather
+from headstart.images.folder import ImageSet, scan
+from pictures import draw, write_folder
+
+
+def sure(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities that agree with every label, and features on a circle, where all have neighbours alike."""
+    angle = np.linspace(0, 2 * np.pi, len(images), endpoint=False)
+    proba = np.where(images.y[:, None] == np.arange(len(images.classes)), 0.98, 0.02 / (len(images.classes) - 1))
+    return proba, np.column_stack([np.cos(angle), np.sin(angle), angle * 0 + 3]).astype(np.float32)
+
+
+def checked(
+    images: ImageSet,
+    proba: np.ndarray,
+    X: np.ndarray,
+    *,
+    facts: Facts | None = None,
+    input_size: int = 96,
+    clusters: np.ndarray | None = None,
+) -> Findings:
+    facts = facts or gather(images.paths)
+    return check(images, proba, X, audit=audit(images), facts=facts, input_size=input_size, seed=0, clusters=clusters)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    return scan(write_folder(tmp_path_factory.mktemp("check"), {"rings": 30, "stripes": 30}, side=160))
+
+
+def test_sound_pictures_give_nothing_to_say(images: ImageSet) -> None:
+    findings = checked(images, *sure(images))
+    assert findings.lines() == []
+    assert findings.suspects == findings.poor == findings.grey == findings.alarms == ()
+
+
+def test_doubts_of_label_and_picture_make_one_ranked_list(images: ImageSet) -> None:
+    proba, _ = sure(images)
+    proba[4], proba[40] = (0.001, 0.999), (0.8, 0.2)
+    X = (np.random.default_rng(0).normal(0, 1, (60, 64)) + 3).astype(np.float32)
+    X[20] = -X[20]
+    findings = checked(images, proba, X)
+    assert {one.index for one in findings.suspects[:2]} == {4, 20}
+    by_index = {one.index: one for one in findings.suspects}
+    assert by_index[4].why == ("looks confidently like “stripes” (99.9%)",)
+    assert by_index[40].why == ("looks rather like “rings” (80.0%)",)
+    assert by_index[20].why == ("unlike all the other pictures",)
+    assert [by_index[i].suggested for i in (4, 40, 20)] == ["stripes", "rings", ""]
+    suspicion = [one.suspicion for one in findings.suspects]
+    assert suspicion == sorted(suspicion, reverse=True)
+    assert min(suspicion) >= 0.5
+    assert "Labels in doubt: 2 of 60. Estimated over all pictures, about 1 are wrong." in findings.lines()
+
+
+def test_pictures_that_show_the_same_under_two_labels_are_suspects(images: ImageSet) -> None:
+    clusters = np.arange(len(images))
+    clusters[50] = clusters[3]
+    findings = checked(images, *sure(images), clusters=clusters)
+    assert {one.index for one in findings.suspects} == {3, 50}
+    assert findings.suspects[0].why[0].startswith("the same picture is labelled “")
+
+
+def test_poor_pictures_are_named_once_with_the_reason(images: ImageSet) -> None:
+    facts = gather(images.paths)
+    changed = list(facts.pictures)
+    changed[1] = replace(changed[1], contrast=1.0)  # type: ignore[type-var]
+    changed[2] = replace(changed[2], width=30, contrast=1.0)  # type: ignore[type-var]
+    changed[3] = replace(changed[3], width=30)  # type: ignore[type-var]
+    changed[4] = replace(changed[4], sharpness=1e-4)  # type: ignore[type-var]
+    changed[5] = replace(changed[5], colour=0.5)  # type: ignore[type-var]
+    findings = checked(images, *sure(images), facts=Facts(pictures=tuple(changed)))
+    assert {one.index: one.why.split(":")[0] for one in findings.poor} == {
+        1: "blank",
+        2: "blank",
+        3: "tiny",
+        4: "blurred",
+    }
+    assert findings.grey == (5,)
+    lines = findings.lines()
+    assert "Pictures that are blank: 2." in lines
+    assert "Grey pictures among coloured ones: 1." in lines
+
+
+def test_a_blank_picture_deserves_no_other_label(images: ImageSet) -> None:
+    facts = gather(images.paths)
+    changed = list(facts.pictures)
+    changed[1] = replace(changed[1], contrast=1.0)  # type: ignore[type-var]
+    proba, X = sure(images)
+    proba[1] = proba[1, ::-1]
+    (suspect,) = checked(images, proba, X, facts=Facts(pictures=tuple(changed))).suspects
+    assert (suspect.index, suspect.suggested) == (1, "")
+    assert suspect.why == ("blank: one colour nearly all over",)
+
+
+def test_what_most_pictures_are_is_no_exception(images: ImageSet) -> None:
+    facts = gather(images.paths)
+    small = Facts(pictures=tuple(replace(one, width=20, colour=0.0) for one in facts.pictures if one))
+    findings = checked(images, *sure(images), facts=small)
+    assert findings.poor == findings.grey == ()
+
+
+def test_mixed_sizes_are_said(images: ImageSet) -> None:
+    facts = gather(images.paths)
+    sizes = [
+        replace(one, width=160 * (1 + i % 6), height=160 * (1 + i % 6)) for i, one in enumerate(facts.pictures) if one
+    ]
+    *_, line = checked(images, *sure(images), facts=Facts(pictures=tuple(sizes))).lines()
+    assert line.startswith("Sizes are mixed: from 160 × 160 to 960 × 960 pixels")
+
+
+def test_a_class_saved_at_another_quality_raises_the_alarm(tmp_path: Path) -> None:
+    root = write_folder(tmp_path, {"rings": 30})
+    (root / "stripes").mkdir()
+    for i in range(30):
+        (root / "stripes" / f"{i:03d}.jpeg").write_bytes(encode(draw("stripes", i), quality=50))
+    images = scan(root)
+    findings = checked(images, *sure(images))
+    assert "JPEG quality" in [one.fact for one in findings.alarms]
+    assert any(line.startswith("Shortcut: the JPEG quality alone gives “") for line in findings.lines())

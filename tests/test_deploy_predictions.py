@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+
+from headstart.deploy.model import Prediction
+from headstart.deploy.predictions import line, row, summary, write_csv
+
+CLASSES = ("ants", "bees", "flies")
+GOOD = Prediction(path=Path("a, b.jpg"), proba=np.array([0.2, 0.7, 0.1]))
+DOUBTFUL = Prediction(
+    path=Path("c.jpg"),
+    proba=np.array([0.45, 0.5, 0.05]),
+    unsure=True,
+    unfamiliar=False,
+    novelty=0.75,
+    label_set=("bees", "ants"),
+    answer="ask, please",
+)
+BAD = Prediction(path=Path("bad.jpg"), proba=None, reason="empty file")
+
+
+def test_a_row_names_the_best_classes_in_order() -> None:
+    answer = row(GOOD, CLASSES, top=2)
+    assert (answer["label"], answer["probability"]) == ("bees", 0.7)
+    assert answer["top"] == [("bees", 0.7), ("ants", 0.2)]
+
+
+def test_an_unreadable_picture_has_a_row_with_the_reason() -> None:
+    assert row(BAD, CLASSES) == {
+        "path": "bad.jpg",
+        "label": None,
+        "probability": None,
+        "top": [],
+        "label_set": None,
+        "unsure": None,
+        "unfamiliar": None,
+        "novelty": None,
+        "answer": None,
+        "reason": "empty file",
+    }
+
+
+def test_a_row_holds_what_is_doubtful_in_plain_json_types() -> None:
+    answer = row(DOUBTFUL, CLASSES)
+    assert json.loads(json.dumps(answer)) == {
+        "path": "c.jpg",
+        "label": "bees",
+        "probability": 0.5,
+        "top": [["bees", 0.5]],
+        "label_set": ["bees", "ants"],
+        "unsure": True,
+        "unfamiliar": False,
+        "novelty": 0.75,
+        "answer": "ask, please",
+        "reason": "",
+    }
+
+
+def test_a_line_says_what_is_doubtful() -> None:
+    assert line(row(GOOD, CLASSES, top=2)) == "a, b.jpg\tbees 70.0%, ants 20.0%"
+    assert line(row(BAD, CLASSES)) == "bad.jpg\tnot read: empty file"
+    assert line(row(DOUBTFUL, CLASSES)) == "c.jpg\tbees 50.0%\tanswer: ask, please\tunsure {bees, ants}"
+    strange = Prediction(path=Path("d.jpg"), proba=np.array([0.9, 0.1, 0]), unfamiliar=True, label_set=("ants",))
+    assert line(row(strange, CLASSES)) == "d.jpg\tants 90.0%\tunfamiliar"
+
+
+def test_the_summary_counts_what_is_doubtful_and_what_could_not_be_read() -> None:
+    assert summary([GOOD]) == "1 picture labelled"
+    assert summary([GOOD, DOUBTFUL, BAD]) == "2 pictures labelled, 1 of them unsure, 1 could not be read"
+
+
+def test_the_table_has_a_line_per_prediction_and_a_column_per_class(tmp_path: Path) -> None:
+    write_csv(tmp_path / "answers.csv", [BAD, GOOD, DOUBTFUL], CLASSES)
+    with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
+        bad, good, doubtful = csv.DictReader(file)
+    assert (bad["label"], bad["reason"], bad["ants"]) == ("", "empty file", "")
+    assert (good["path"], good["label"], good["bees"]) == ("a, b.jpg", "bees", "0.700000")
+    assert (good["unsure"], good["novelty"], good["label_set"], good["answer"]) == ("", "", "", "")
+    assert (doubtful["unsure"], doubtful["unfamiliar"], doubtful["novelty"]) == ("yes", "no", "0.750000")
+    assert (json.loads(doubtful["label_set"]), doubtful["answer"]) == (["bees", "ants"], "ask, please")
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]

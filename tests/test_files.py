@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from headstart import files
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "note.txt"
+    files.write_text(path, "before\n")
+    with pytest.raises(LookupError), files.replacing(path) as unfinished:  # noqa: PT012 (the write belongs to it)
+        unfinished.write_text("half")
+        raise LookupError
+    assert path.read_text() == "before\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_a_library_that_writes_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    class LibraryError(Exception):
+        pass
+
+    with pytest.raises(OSError, match="cannot be written"), files.replacing(tmp_path / "x"):
+        raise LibraryError("no space")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_the_mode_follows_the_umask_whatever_wrote_the_file(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with files.replacing(tmp_path / "x") as unfinished:
+            unfinished.write_text("x")
+            unfinished.chmod(0o600)  # as safetensors leaves its files
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o640
+
+
+def test_writers_of_one_file_do_not_collide(tmp_path: Path) -> None:
+    path = tmp_path / "shared.json"
+    writers = [threading.Thread(target=files.write_json, args=(path, {"n": [n] * 2000})) for n in range(16)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(set(json.loads(path.read_text())["n"])) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tables_and_documents_keep_what_is_written(tmp_path: Path) -> None:
+    files.write_csv(tmp_path / "t.csv", ["a", "b"], [["x,y", None], ["ü", 1]])
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines() == ["a,b", '"x,y",', "ü,1"]
+    files.write_json(tmp_path / "d.json", {"name": "\udcff"}, ascii_only=True)
+    assert json.loads((tmp_path / "d.json").read_text()) == {"name": "\udcff"}
+
+
+def test_hashes(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc")
+    assert files.sha256(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223")
+    assert files.digest({"b": 1, "a": 2}) == files.digest({"a": 2, "b": 1}) != files.digest({"a": 2, "b": 2})
+    assert len(files.digest({})) == 32
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same() -> None:
+    assert files.display("a\nb\udcff") == "a\\nb\\udcff"

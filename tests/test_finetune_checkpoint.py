@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from headstart.errors import ModelError, OptionError
+from headstart.evaluation.curves import Epoch
+from headstart.finetune.checkpoint import Snapshot
+
+EPOCH = Epoch(
+    phase=1,
+    epoch=1,
+    train_loss=0.5,
+    train_accuracy=0.7,
+    val_loss=0.6,
+    val_accuracy=0.6,
+    seconds=1.5,
+    lr=1e-3,
+)
+
+
+def snapshot() -> Snapshot:
+    weights = {"head.weight": torch.arange(6.0).reshape(2, 3)}
+    return Snapshot(
+        weights=weights, initial_loss=0.7, initial_accuracy=0.5, epoch=1, epochs=[EPOCH], best=weights, notes=["said"]
+    )
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
+    snapshot().save(tmp_path / "folder" / "checkpoint", "this run")
+    loaded = Snapshot.load(tmp_path / "folder" / "checkpoint", "this run")
+    assert torch.equal(loaded.weights["head.weight"], snapshot().weights["head.weight"])
+    assert (loaded.epochs, loaded.notes, loaded.epoch) == ([EPOCH], ["said"], 1)
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["checkpoint"]
+
+
+def test_the_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    snapshot().save(tmp_path / "checkpoint", "this run")
+    with pytest.raises(OptionError, match="found: one of another run\n   to do: give the options it was begun with"):
+        Snapshot.load(tmp_path / "checkpoint", "another run")
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    snapshot().save(tmp_path / "checkpoint", "this run")
+    data = (tmp_path / "checkpoint").read_bytes()
+    (tmp_path / "checkpoint").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError, match="expected: a readable checkpoint"):
+        Snapshot.load(tmp_path / "checkpoint", "this run")
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_said_and_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    snapshot().save(tmp_path / "checkpoint", "this run")
+    large = snapshot()
+    large.weights = {"head.weight": torch.zeros(100_000)}
+    with pytest.raises(OSError, match="cannot be written"):
+        large.save(tmp_path / "checkpoint", "this run")
+    assert Snapshot.load(tmp_path / "checkpoint", "this run").notes == ["said"]
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from headstart.backbones import catalog
+from headstart.backbones.weights import locate
+from headstart.errors import DataError
+from headstart.finetune.loop import finetune
+from headstart.finetune.plan import Augment, Optimiser, Phase, Plan
+from headstart.finetune.result import FineTuned
+from headstart.images.folder import scan
+
+
+@pytest.fixture(scope="module")
+def tuned(photos: Path, cache: Path) -> FineTuned:
+    images, backbone = scan(photos), catalog.get("test_efficientnet.r160_in1k")
+    val = np.arange(len(images)) % 4 == 0
+    phase = Phase(train_from="blocks.4", epochs=3, keep="best", optimiser=Optimiser(name="adam", lr=3e-3))
+    plan = Plan(size=32, mode="squash", augment=Augment(kind="none"), phases=(phase,))
+    train = np.flatnonzero(~val)
+    random = locate(backbone, random=True)
+    return finetune(backbone, random, images, train, np.flatnonzero(val), plan, cache=cache, device="torch")
+
+
+def test_the_plan_says_which_weights_are_used(tuned: FineTuned) -> None:
+    assert tuned.chosen == "best"
+    pictures = torch.zeros(2, 32, 32, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        chosen, best = tuned.use()(pictures).clone(), tuned.use("best")(pictures).clone()
+    assert chosen.shape == (2, 2)
+    torch.testing.assert_close(chosen, best)
+
+
+def test_files_get_the_probabilities_the_run_measured(tuned: FineTuned, photos: Path) -> None:
+    images = scan(photos)
+    val = [images.paths[i] for i in range(0, len(images), 4)]
+    np.testing.assert_allclose(tuned.predict_proba(val, weights="last"), tuned.last_proba, atol=5e-3)
+
+
+def test_files_that_cannot_be_read_are_named(tuned: FineTuned, tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"bad\.jpg"):
+        tuned.predict_proba([tmp_path / "bad.jpg"])

@@ -1,0 +1,123 @@
+"""Probe or fine-tuned: tried where it may help, kept where held-out pictures show it, deployed as it was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.backbones import catalog, network
+from headstart.backbones.weights import locate
+from headstart.classifier import ImageClassifier
+from headstart.errors import OptionError
+from headstart.finetune import trial
+from headstart.probe.choice import Candidate, Choice, ProbeOptions
+from headstart.probe.heads import LinearHead
+
+TINY = "test_efficientnet.r160_in1k"
+OPTIONS = ProbeOptions(sizes=(64,))
+
+
+def proba(y: np.ndarray, right: float, sure: float, seed: int = 0) -> np.ndarray:
+    """Two classes, ``right`` of the answers correct, each with probability about ``sure``."""
+    rng = np.random.default_rng(seed)
+    answer = np.where(rng.permutation(len(y)) < right * len(y), y, 1 - y)
+    p = np.clip(sure + rng.normal(0, 0.02, len(y)), 0.5, 0.999)
+    return np.where(np.arange(2) == answer[:, None], p[:, None], 1 - p[:, None])
+
+
+def choice(P: np.ndarray) -> Choice:
+    candidate = Candidate(size=64, output="last", family="logistic regression")
+    head = LinearHead(weight=np.zeros((2, 2), np.float32), bias=np.zeros(2, np.float32), temperature=1.0)
+    return Choice(candidate=candidate, strength=1.0, head=head, board=(), reason="", proba=P)
+
+
+def test_it_is_not_tried_where_there_is_nothing_to_win_or_to_see() -> None:
+    y = np.arange(400) % 2
+    assert "leaves too little to win" in trial.nothing_to_win(choice(proba(y, 0.99, 0.9)), y, OPTIONS)
+    assert trial.nothing_to_win(choice(proba(y, 0.9, 0.9)), y, OPTIONS) == ""
+    few = np.arange(30) % 2
+    assert "15 pictures of a class are too few" in trial.nothing_to_win(choice(proba(few, 0.8, 0.9)), few, OPTIONS)
+
+
+def test_better_means_surely_lower_loss_and_no_more_mistakes() -> None:
+    y = np.arange(400) % 2
+    groups = np.arange(400)
+    worse, better = proba(y, 0.9, 0.9), proba(y, 0.97, 0.95, seed=1)
+    assert trial._better(worse, better, y, groups)
+    assert not trial._better(better, worse, y, groups)
+    assert not trial._better(better, better, y, groups)
+    surer_but_wrong_more_often = proba(y, 0.89, 0.9, seed=2)
+    timid = 0.5 + (worse - 0.5) * 0.05
+    assert not trial._better(timid, surer_but_wrong_more_often, y, groups)
+    # The same difference, all of it in pictures of one group, is a single observation.
+    one_group = np.where(worse.argmax(axis=1) != better.argmax(axis=1), 0, groups + 1)
+    alike = np.where((one_group == 0)[:, None], better, worse)
+    assert trial._better(worse, alike, y, groups)
+    assert not trial._better(worse, alike, y, one_group)
+
+
+def test_share_and_temperature_are_those_with_the_lowest_loss() -> None:
+    y = np.arange(200) % 2
+    answers = {0.5: proba(y, 0.8, 0.99), 1.0: proba(y, 0.95, 0.99)}
+    share, temperature, settled = trial._settled(answers, y)
+    assert share == 1.0
+    assert temperature > 1.0  # 99 % sure and right in 95 %
+    assert settled.max(axis=1).mean() == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("efficientnet_lite0", "blocks.4"), ("resnet18", "layer4"), ("test_vit", "blocks.")]
+)
+def test_the_upper_part_of_a_network(name: str, expected: str) -> None:
+    backbone = catalog.get(name)
+    assert trial.upper_part(network.build(backbone, locate(backbone, random=True))).startswith(expected)
+
+
+@pytest.fixture(scope="module")
+def tuned(photos: Path) -> ImageClassifier:
+    return ImageClassifier(TINY, weights="random", sizes=[64], finetune="always").fit(photos)
+
+
+def test_a_kept_network_is_served_as_it_was_measured(tuned: ImageClassifier, photos: Path, tmp_path: Path) -> None:
+    assert tuned.selection_.trial is not None
+    assert tuned.selection_.trial.kept
+    assert tuned.model_.output == "tuned"
+    first, *others = tuned.measure()
+    assert first.evaluation.measured_on == "training pictures held out, choice included"
+    assert [part.evaluation.n for part in others] == [first.evaluation.n] * 2
+    assert first.evaluation.n == len(tuned.selection_.trial.index) < len(tuned.images_)
+    tuned.save(tmp_path / "model")
+    paths = sorted(photos.rglob("*.jpeg"))
+    again = ImageClassifier.load(tmp_path / "model").predict_proba(paths)
+    np.testing.assert_allclose(again, tuned.predict_proba(paths), atol=1e-6)
+    assert tuned.score(paths, [path.parent.name for path in paths]) > 0.6
+
+
+def test_the_same_input_gives_the_same_fine_tuned_model(tuned: ImageClassifier, photos: Path, tmp_path: Path) -> None:
+    """With a cache of its own: nothing of the first run is there to be found."""
+    again = ImageClassifier(TINY, weights="random", sizes=[64], finetune="always", cache=tmp_path / "cache").fit(photos)
+    assert again.selection_.trial is not None
+    assert tuned.selection_.trial is not None
+    assert again.selection_.trial.to_dict() == tuned.selection_.trial.to_dict()
+    assert np.array_equal(again.model_.head.weight, tuned.model_.head.weight)
+    assert again.model_.space.runtime.key == tuned.model_.space.runtime.key
+
+
+def test_held_out_pictures_are_no_training_pictures_of_the_trial(tuned: ImageClassifier) -> None:
+    trial = tuned.selection_.trial
+    assert trial is not None
+    assert len(set(trial.index.tolist())) == len(trial.index)
+    np.testing.assert_array_equal(trial.y, tuned.images_.y[trial.index])
+    assert (
+        trial.fixed - trial.broken
+        == (trial.tuned.argmax(1) == trial.y).sum() - (trial.probe.argmax(1) == trial.y).sum()
+    )
+    assert replace(trial, tuned=trial.probe).p == 1.0
+
+
+def test_an_unknown_word_is_refused() -> None:
+    with pytest.raises(OptionError, match="expected: finetune auto, never, always"):
+        ImageClassifier(finetune="maybe").fit("nowhere")

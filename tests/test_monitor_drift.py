@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from headstart.monitor.drift import Drift, compare
+
+
+def rows(n: int, seed: int, *, label: NDArray[np.int64] | None = None, shift: float = 0.0) -> NDArray[np.float32]:
+    """Rows of length 1 of two classes in 40 dimensions; ``shift`` moves both."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2 if label is None else label
+    X = rng.normal(size=(n, 40)) + 3.0 * np.eye(40)[y] + shift * np.eye(40)[7]
+    return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
+
+
+def held(new: NDArray[np.float32], answers: NDArray[np.int64] | None = None, *, seed: int = 0) -> Drift:
+    y = np.arange(len(new)) % 2 if answers is None else answers
+    return compare(new, rows(400, 1), answers=y, answers_before=np.arange(400) % 2, num_classes=2, seed=seed)
+
+
+def test_more_of_the_same_is_no_drift() -> None:
+    found = [held(rows(100, 50 + seed)) for seed in range(8)]
+    assert sum(one.level == "none" for one in found) >= 7
+    assert np.mean([one.auc for one in found]) == pytest.approx(0.5, abs=0.06)
+    assert np.mean([one.unfamiliar.mean() for one in found]) < 0.05
+
+
+def test_other_pictures_are_drift() -> None:
+    found = held(rows(100, 2, shift=20.0))
+    assert found.level == "drift"
+    assert (found.p, found.auc) == (0.001, pytest.approx(1.0, abs=0.01))
+    assert found.to_dict()["level"] == "drift"
+
+
+def test_what_no_training_picture_is_like_is_unfamiliar() -> None:
+    rng = np.random.default_rng(0)
+
+    def near(axis: int, count: int) -> NDArray[np.float32]:
+        X = np.eye(40)[axis] + rng.normal(0, 0.02, (count, 40))
+        return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
+
+    known = near(0, 300)
+    new = np.concatenate([near(0, 40), near(7, 20)])
+    answers = np.zeros(60, np.int64)
+    found = compare(new, known, answers=answers, answers_before=np.zeros(300, np.int64), num_classes=1)
+    assert found.unfamiliar[40:].all()
+    assert found.unfamiliar[:40].mean() < 0.15
+
+
+def test_another_mix_of_classes_is_told_from_drift() -> None:
+    only = np.zeros(120, np.int64)
+    found = held(rows(120, 3, label=only), only)
+    assert found.p < 0.01
+    assert found.only_mix
+    assert found.level == "slight"
+    assert found.mix.tolist() == [1.0, 0.0]
+
+
+def test_a_small_difference_in_many_pictures_is_called_slight() -> None:
+    found = held(rows(1000, 4, shift=0.6))
+    assert found.p < 0.01
+    assert 0.5 < found.auc < 0.65
+    assert found.level == "slight"
+    assert not found.only_mix
+
+
+def test_a_few_pictures_say_nothing_and_the_same_seed_the_same() -> None:
+    assert held(rows(5, 5)).level == "too few"
+    assert held(rows(60, 6)).p == held(rows(60, 6)).p

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.features.store import FeatureStore
+from headstart.features.table import FeatureTable
+from headstart.images.decode import encode
+from headstart.images.folder import ImageSet, scan
+from headstart.images.splits import folds
+from headstart.probe.choice import ProbeOptions, choose, nested_proba, repeats_for
+from pictures import write_folder
+from tiny import tiny_table
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FeatureStore]:
+    with FeatureStore(tmp_path_factory.mktemp("store")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    counts = {"blobs": 30, "rings": 30, "stripes": 30}
+    return scan(write_folder(tmp_path_factory.mktemp("photos"), counts, side=48))
+
+
+@pytest.fixture
+def table(images: ImageSet, store: FeatureStore) -> FeatureTable:
+    return tiny_table(images, store)
+
+
+def everything(table: FeatureTable) -> np.ndarray:
+    return np.arange(len(table.images))
+
+
+OPTIONS = ProbeOptions(sizes=(32,))
+
+
+def test_a_difference_that_only_depths_hold_is_found(tmp_path: Path, store: FeatureStore) -> None:
+    rng = np.random.default_rng(0)
+    for name, side in (("coarse", 16), ("fine", 4)):  # checkers of the same colours and contrast
+        (tmp_path / name).mkdir()
+        for number in range(20):
+            light, dark = rng.uniform(150, 250), rng.uniform(0, 100)
+            checks = np.kron(
+                rng.permutation(32 // side * 32 // side).reshape(32 // side, -1) % 2, np.ones((side, side))
+            )
+            grey = np.where(checks > 0, light, dark) + rng.normal(0, 4, (32, 32))
+            data = encode(np.repeat(grey[..., None], 3, axis=2).clip(0, 255).astype(np.uint8), format="PNG")
+            (tmp_path / name / f"{number}.png").write_bytes(data)
+    table = tiny_table(scan(tmp_path), store)
+    choice = choose(table, everything(table), OPTIONS)
+    assert choice.candidate.output == "depths"
+    chosen = next(s for s in choice.board if s.candidate == choice.candidate)
+    assert chosen.accuracy > 0.95
+    assert choice.board[0].accuracy < 0.8
+    assert str(choice.candidate) in choice.reason
+
+
+def test_a_dearer_candidate_must_be_better_by_one_standard_error(table: FeatureTable, images: ImageSet) -> None:
+    """With labels that no feature can tell, no dearer feature takes over, whatever chance gives it."""
+    shuffled = replace(images, y=np.random.default_rng(3).permutation(images.y))
+    choice = choose(tiny_table(shuffled, table.store), everything(table), OPTIONS)
+    assert choice.candidate.output == "last"
+    assert any(score.candidate.output == "depths" for score in choice.board)
+
+
+def test_where_little_is_left_to_win_nothing_dearer_is_tried(table: FeatureTable) -> None:
+    choice = choose(table, everything(table), replace(OPTIONS, enough=0.99))
+    assert {s.candidate.output for s in choice.board} == {"last"}
+    assert "Nothing dearer was tried" in choice.reason
+
+
+def test_a_deadline_stops_larger_sizes_and_is_recorded(images: ImageSet, tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        table = tiny_table(images, store)
+        table.fill(32)  # so that a rate is known
+        options = replace(OPTIONS, sizes=(32, 64))
+        choice = choose(table, everything(table), options, deadline=time.monotonic() - 1)
+        assert choice.beyond_budget == (32, 64)
+        assert {s.candidate.size for s in choice.board} == {32}
+        assert "budget" in choice.reason
+        assert choose(table, everything(table), options).beyond_budget == ()
+
+
+def test_screening_looks_at_part_of_the_pictures_first(images: ImageSet, tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        table = tiny_table(images, store)
+        shuffled = replace(images, y=np.random.default_rng(3).permutation(images.y))
+        table.images = shuffled
+        choice = choose(table, everything(table), replace(OPTIONS, sizes=(32, 64), screen=20))
+        screened = [s for s in choice.board if s.screened]
+        assert screened
+        assert {len(s.losses) for s in screened} == {60}  # at least 20 of each class
+        # Nothing was won on the screening sample, so the other pictures were never computed at 64.
+        assert table.space(64).runtime.pictures_seen == 60  # type: ignore[attr-defined]
+
+
+def test_the_sample_of_a_fold_is_part_of_the_sample_of_all(table: FeatureTable) -> None:
+    table.fill(64)
+    seen = table.space(64).runtime.pictures_seen  # type: ignore[attr-defined]
+    options = replace(OPTIONS, sizes=(32, 64), screen=20)
+    choose(table, everything(table)[::2], options)
+    assert table.space(64).runtime.pictures_seen == seen  # type: ignore[attr-defined]
+
+
+def test_the_same_input_gives_the_same_head(table: FeatureTable) -> None:
+    one, two = (choose(table, everything(table), OPTIONS) for _ in range(2))
+    assert one.head.weight.tobytes() == two.head.weight.tobytes()
+    assert one.head.temperature == two.head.temperature
+
+
+def test_another_seed_draws_other_folds(table: FeatureTable) -> None:
+    one, two = (choose(table, everything(table), replace(OPTIONS, seed=seed)) for seed in (0, 1))
+    assert one.board[0].log_loss != two.board[0].log_loss
+
+
+def test_nested_probabilities_never_saw_their_picture(table: FeatureTable, images: ImageSet) -> None:
+    """Flipping the labels of one outer fold must leave the probabilities of that fold unchanged."""
+    options = replace(OPTIONS, enough=1.0)
+    proba = nested_proba(table, everything(table), options, repeats=1)
+    assert np.isfinite(proba).all()
+    assert (proba[0].argmax(axis=1) == images.y).mean() > 0.5
+    _, test = folds(images.y, images.groups, n_splits=5, seed=options.seed + 1)[0]
+    train = np.setdiff1d(everything(table), test)
+    other = images.y.copy()
+    other[test] = (other[test] + 1) % 3
+    flipped = tiny_table(replace(images, y=other), table.store)
+    head = choose(flipped, train, options).head
+    X = flipped.rows(32, "last", test)
+    np.testing.assert_array_equal(head.predict_proba(X), proba[0, test])
+
+
+def test_folds_side_by_side_give_what_folds_in_turn_give(table: FeatureTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = nested_proba(table, everything(table), OPTIONS, repeats=2)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    np.testing.assert_array_equal(together, nested_proba(table, everything(table), OPTIONS, repeats=2))
+
+
+def test_an_error_in_a_fold_is_not_swallowed(table: FeatureTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("headstart.probe.choice.choose", broken)
+    with pytest.raises(ZeroDivisionError):
+        nested_proba(table, everything(table), OPTIONS, repeats=1)
+
+
+def test_out_of_fold_accuracy_of_random_labels_is_chance(table: FeatureTable, images: ImageSet) -> None:
+    shuffled = replace(images, y=np.random.default_rng(5).permutation(images.y))
+    proba = nested_proba(tiny_table(shuffled, table.store), everything(table), OPTIONS, repeats=2)
+    accuracy = (proba.argmax(axis=2) == shuffled.y).mean()
+    assert 0.15 < accuracy < 0.5
+
+
+def test_few_pictures_are_tried_with_six_views(table: FeatureTable, images: ImageSet) -> None:
+    few = np.concatenate([np.flatnonzero(images.y == label)[:8] for label in range(3)])
+    choice = choose(table, few, replace(OPTIONS, enough=0.0))
+    assert any(len(s.candidate.views) == 6 for s in choice.board)
+
+
+def test_balanced_weights_raise_the_recall_of_a_rare_class(table: FeatureTable, images: ImageSet) -> None:
+    index = np.concatenate([np.flatnonzero(images.y == 0)[:30], np.flatnonzero(images.y == 1)[:30]])
+    index = np.concatenate([index, np.flatnonzero(images.y == 2)[:6]])
+    X = table.rows(32, "depths", index)
+    recall = []
+    for balanced in (False, True):
+        head = choose(table, index, replace(OPTIONS, balanced=balanced)).head
+        X = table.rows(32, "depths" if head.weight.shape[0] == 12 else "last", index)
+        recall.append((head.predict_proba(X)[60:].argmax(axis=1) == 2).mean())
+    assert recall[1] >= recall[0]
+
+
+def test_repeats_grow_as_pictures_get_fewer() -> None:
+    assert [repeats_for(n) for n in (20, 300, 500, 1_499, 1_500, 100_000)] == [5, 5, 3, 1, 1, 1]

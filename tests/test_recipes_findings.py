@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headstart.evaluation.comparison import compare
+from headstart.evaluation.curves import Epoch, History
+from headstart.recipes import records
+from headstart.recipes.findings import Experiment, Failure, Outcome, check
+from headstart.recipes.grid import grid, of_table
+from headstart.recipes.tables import Claim, get
+
+N = 60
+
+
+def outcome(setting: str, seed: int, right: int, *, notes: tuple[str, ...] = (), epochs: int = 2) -> Outcome:
+    """``right`` of 60 pictures are right at the end; in the best epoch two more were."""
+    correct = np.arange(N) < right
+    proba = np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])  # every picture is of the first class
+    accuracies = [(right + 2) / N, right / N][:epochs]
+    made = tuple(
+        Epoch(
+            phase=1, epoch=i, train_loss=0.5, train_accuracy=0.8, val_loss=0.4, val_accuracy=value, seconds=30, lr=0.1
+        )
+        for i, value in enumerate(accuracies, 1)
+    )
+    history = History(initial_loss=0.7, initial_accuracy=0.5, epochs=made)
+    return Outcome(
+        setting=setting, seed=seed, planned=2, history=history, proba=proba, correct=correct, prepared=5.0,
+        runtime="torch", notes=notes,
+    )  # fmt: skip
+
+
+def experiment(folder: Path, outcomes: list[Outcome], failures: tuple[Failure, ...] = ()) -> Experiment:
+    comparison = compare([one.result() for one in outcomes])
+    return Experiment(
+        title="A table",
+        settings=of_table(get("resnet18"), ["efficientnet_lite0"]),
+        outcomes=tuple(outcomes),
+        failures=failures,
+        comparison=comparison,
+        claims=tuple(check(comparison, claim) for claim in get("resnet18").claims),
+        measured_on=f"the {N} pictures of the validation split after the last epoch",
+        trunks={"efficientnet_lite0": "bundled"},
+        folder=folder,
+        command="headstart compare photos --table resnet18",
+    )
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Experiment:
+    outcomes = [outcome("C full", seed, 50 + seed) for seed in (0, 1)]
+    outcomes += [outcome("C frozen", seed, 25 + seed) for seed in (0, 1)]
+    outcomes += [outcome("A full", seed, 50 - seed) for seed in (0, 1)]
+    outcomes += [outcome("A frozen", 0, 50), outcome("A frozen", 1, 51)]
+    return experiment(
+        tmp_path, outcomes, (Failure("VGG16 full", 0, "no weights"), Failure("VGG16 full", 1, "no weights"))
+    )
+
+
+def test_of_every_published_conclusion_it_is_said_whether_it_holds(found: Experiment) -> None:
+    said = {
+        verdict.text.split(" does ")[0].split(" holds ")[0].split(" cannot ")[0]: verdict for verdict in found.claims
+    }
+    assert said["The published conclusion “C full” is better than “C frozen”"].holds is True
+    a = said["The published conclusion “A full” is better than “A frozen”"]
+    assert a.holds is False
+    assert "does not hold here" in a.text
+    assert [verdict.holds for verdict in found.claims if "VGG16" in verdict.text] == [None, None]
+    assert "no result for VGG16 frozen" in found.claims[-1].text
+
+
+def test_what_settings_depart_in_is_said_where_it_lies_between_them(tmp_path: Path) -> None:
+    """One trunk squashed and the other cropped: the difference is not the trunk's alone."""
+    trunks = grid(records.get("mobilenetv2-two-phase"), backbones=["mobilenetv2", "efficientnet_lite0"])
+    outcomes = [outcome(one.name, 0, 50) for one in trunks]
+    said = replace(experiment(tmp_path, outcomes), settings=trunks).content().caveats
+    departing = [line for line in said if line.startswith("Not as published")]
+    assert departing == [
+        "Not as published in efficientnet_lite0: trunk efficientnet_lite0 where the write-up has mobilenetv2, and "
+        "pictures cropped and scaled as that trunk was pretrained."
+    ]
+
+
+def test_best_of_all_holds_only_against_every_other() -> None:
+    results = [outcome(name, 0, right).result() for name, right in (("a", 60), ("b", 20), ("c", 58))]
+    assert check(compare(results), Claim(better="a")).holds is False
+    assert check(compare(results), Claim(better="a")).text.endswith("does not hold here: it cannot be told from “c”.")
+    assert "“a”, “c” are better" in check(compare(results), Claim(better="b")).text
+    assert check(compare(results[:2]), Claim(better="a")).holds is True
+
+
+def test_the_honest_figure_and_the_flattering_one_stand_apart(found: Experiment) -> None:
+    content = found.content()
+    row = dict(zip(content.table.columns, next(row for row in content.table.rows if row[1] == "C full"), strict=True))
+    assert row["last epoch"] == "84.2\u202f%"  # 50 and 51 of 60
+    assert row["best epoch (flatters)"] == "87.5\u202f%"
+    assert row["published best epoch"] == "95.42\u202f%"
+    assert (row["time"], row["published time"]) == ("1m00s", "9m24s")
+    assert any("efficientnet_lite0 stands in for the published resnet18" in line for line in content.caveats)
+    assert any("it flatters" in line for line in content.caveats)
+    assert content.troubles == ("VGG16 full, seeds 0, 1: no result. no weights.",)
+
+
+def test_what_diverged_is_marked_and_a_row_without_an_epoch_counts_as_untrained(tmp_path: Path) -> None:
+    note = "the loss became nan in epoch 1 again: training stopped at the last sound weights"
+    broken = outcome("C frozen", 0, 30, notes=(note,), epochs=0)
+    found = experiment(tmp_path, [outcome("C full", 0, 50), broken])
+    assert broken.result().last_accuracy == broken.result().best_accuracy == 0.5
+    content = found.content()
+    assert content.table.columns[-1] == "note"
+    assert [row[-1] for row in content.table.rows] == ["", "diverged: see below"]
+    assert content.troubles == (f"C frozen, seed 0: {note}; 0 of 2 epochs.",)
+
+
+def test_the_files_hold_every_row_with_its_history(found: Experiment) -> None:
+    found.write()
+    with (found.folder / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = {row["setting"]: row for row in csv.DictReader(file)}
+    assert float(rows["C frozen"]["published_best_epoch"]) == 0.6797
+    assert float(rows["C frozen"]["accuracy"]) == pytest.approx(25.5 / N)
+    document = json.loads((found.folder / "results.json").read_text(encoding="utf-8"))
+    assert len(document["rows"]) == 8
+    assert [len(row["history"]["epochs"]) for row in document["rows"]] == [2] * 8
+    assert sum(document["rows"][0]["correct"]) == 50
+    assert [claim["holds"] for claim in document["claims"]].count(True) == 1
+    page = (found.folder / "compare.html").read_text(encoding="utf-8")
+    for words in ("Do the published conclusions hold?", "does not hold here", "cannot be checked", "9m24s", "flatters"):
+        assert words in page
+    assert sorted(path.name for path in found.folder.iterdir()) == ["compare.html", "results.json", "table.csv"]

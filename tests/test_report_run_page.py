@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from headstart import ImageClassifier
+from headstart.report.page import render
+from headstart.report.run_page import content
+from headstart.workflows.doubts import Doubts
+from test_report_page import Page
+
+
+def test_the_page_answers_first_and_then_doubts(fitted: ImageClassifier) -> None:
+    measured = fitted.measure()
+    page = content("Drawn", fitted, measured, Doubts.of(fitted, measured[0]), command="headstart train drawn")
+    shown = Page(render(page))
+    parts = [name for name in shown.ids if not name.endswith("-title")]
+    assert parts[0] == "answer"
+    assert len(set(parts)) == len(parts)
+    ids = [section.id for section in page.sections]
+    assert ids[0] == "tuning"
+    assert len(ids) >= 5
+    assert page.made["Network"] == "frozen"
+    assert "headstart train drawn" in shown.text
+    assert len(page.augmented) == len(page.samples) == 9

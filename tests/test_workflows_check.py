@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from headstart.classifier import ImageClassifier
+from headstart.errors import OptionError
+from headstart.images.decode import encode
+from headstart.images.folder import scan
+from headstart.workflows.check import Checkup, apply_review, check_pictures, findings_of
+from pictures import draw, write_folder
+
+
+@pytest.fixture(scope="module")
+def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 24, one picture of each in the folder of the other."""
+    root = write_folder(tmp_path_factory.mktemp("spoilt") / "photos", {"rings": 24, "stripes": 24})
+    (root / "rings" / "x.jpeg").write_bytes(encode(draw("stripes", 900)))
+    (root / "stripes" / "y.jpeg").write_bytes(encode(draw("rings", 900)))
+    return root
+
+
+@pytest.fixture(scope="module")
+def checked(spoilt: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkup:
+    return check_pictures(spoilt, tmp_path_factory.mktemp("checks") / "photos", ImageClassifier(sizes=[224]))
+
+
+def test_pictures_in_the_wrong_folder_come_first(checked: Checkup) -> None:
+    suspects = checked.to_dict()["suspects"]
+    assert {one["path"] for one in suspects[:2]} == {"rings/x.jpeg", "stripes/y.jpeg"}
+    assert {(one["label"], one["suggested"]) for one in suspects[:2]} == {("rings", "stripes"), ("stripes", "rings")}
+    with (checked.folder / "review.csv").open(newline="", encoding="utf-8-sig") as stream:
+        listed = [row["path"] for row in csv.DictReader(stream)]
+    assert listed[:2] == [one["path"] for one in suspects[:2]]
+
+
+def test_the_page_shows_them_and_says_what_to_do(checked: Checkup) -> None:
+    page = (checked.folder / "review.html").read_text(encoding="utf-8")
+    assert "rings → stripes?" in page
+    assert "What to do with it" in page
+    assert checked.apply.replace("'", "&#39;") in page
+    assert page.count("data:image/jpeg;base64,") >= 2
+
+
+def test_decisions_lead_to_a_table_and_leave_the_pictures_alone(checked: Checkup, spoilt: Path, tmp_path: Path) -> None:
+    before = sorted(spoilt.rglob("*"))
+    text = (checked.folder / "review.csv").read_text(encoding="utf-8").splitlines()
+    filled = [line + "relabel" if line.startswith(("rings/x", "stripes/y")) else line for line in text]
+    (tmp_path / "filled.csv").write_text("\n".join(filled), encoding="utf-8")
+    applied = apply_review(spoilt, tmp_path / "filled.csv", tmp_path / "out")
+    assert applied.relabelled == 2
+    again = scan(applied.table)
+    labels = {path.name: again.classes[y] for path, y in zip(again.paths, again.y, strict=True)}
+    assert (labels["x.jpeg"], labels["y.jpeg"]) == ("stripes", "rings")
+    assert sorted(spoilt.rglob("*")) == before
+
+
+def test_a_fitted_classifier_can_be_asked_for_its_doubts(fitted: ImageClassifier) -> None:
+    findings = findings_of(fitted)
+    assert len(findings.facts.pictures) == len(fitted.images_) == 40
+    assert not findings.alarms
+
+
+def test_nothing_is_written_among_the_pictures(spoilt: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="expected: a folder outside the pictures"):
+        check_pictures(spoilt, spoilt / "check", ImageClassifier())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OptionError, match="file is a file"):
+        apply_review(spoilt, tmp_path / "review.csv", tmp_path / "file")
+
+
+def test_the_table_that_is_read_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "pictures.csv").write_text("path,label\n")
+    with pytest.raises(OptionError, match=r"expected: a pictures\.csv of its own"):
+        apply_review(tmp_path / "pictures.csv", tmp_path / "review.csv", tmp_path)
+    assert (tmp_path / "pictures.csv").read_text() == "path,label\n"

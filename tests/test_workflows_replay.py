@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from headstart.classifier import ImageClassifier
+from headstart.errors import DataError
+from headstart.workflows.replay import replay
+from headstart.workflows.train import train
+from pictures import write_folder
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "photos"
+    train(photos, folder, ImageClassifier(sizes=[224], random_state=3))
+    return folder
+
+
+def test_a_run_is_repeated_to_the_byte(run: Path) -> None:
+    found = replay(run, fresh=True)
+    assert found.same, found.sentences
+    assert {"metrics.json", "model/head.safetensors", "model/model.json"} <= set(found.compared)
+    assert found.changed == ()
+    assert found.sentences[0].startswith("The same: ")
+    assert found.sentences[0].endswith("identical byte for byte (all features computed anew).")
+
+
+def test_changed_pictures_are_named(run: Path, photos: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(photos, tmp_path / "moved"))
+    write_folder(moved, {"rings": 21})
+    (moved / "stripes" / "004.jpeg").unlink()
+    found = replay(run, photos=moved)
+    assert not found.same
+    assert found.changed == ("1 picture missing: stripes/004.jpeg.", "1 picture added: rings/020.jpeg.")
+    assert any("model/head.safetensors" in line for line in found.different)
+    assert found.sentences[0].startswith("Not the same")
+    assert "Changed: 1 picture added: rings/020.jpeg." in found.sentences
+
+
+def test_other_options_and_versions_are_named(run: Path, tmp_path: Path) -> None:
+    edited = Path(shutil.copytree(run, tmp_path / "edited"))
+    record = json.loads((edited / "run.json").read_text(encoding="utf-8"))
+    record["versions"]["numpy"] = "0.1"
+    record["options"] |= {"random_state": 4, "forgotten": 1}
+    record["runtime"] = "abacus f16"
+    (edited / "run.json").write_text(json.dumps(record))
+    found = replay(edited)
+    assert not found.same
+    assert found.changed[0].startswith("numpy 0.1 → ")
+    assert found.changed[1] == "the option forgotten is not known to this version"
+    assert found.changed[2].startswith("the network ran with abacus f16, and runs here with ")
+    assert found.to_dict()["same"] is False
+
+
+def test_a_run_without_a_record_or_pictures_says_what_to_do(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"(?s)3 problems.*expected: run.json in .*found: no such file"):
+        replay(tmp_path)
+    with pytest.raises(DataError, match="to do: say where the pictures are now with --photos"):
+        replay(run, photos=tmp_path / "nowhere")

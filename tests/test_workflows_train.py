@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from headstart.classifier import ImageClassifier
+from headstart.deploy.model import Model
+from headstart.errors import DataError, OptionError
+from headstart.evaluation.held_out import read_judged
+from headstart.workflows.compare_runs import contest
+from headstart.workflows.train import Run, evaluate_model, train
+from pictures import write_folder
+
+
+@pytest.fixture(scope="module")
+def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(photos, tmp_path_factory.mktemp("runs") / "photos", ImageClassifier(sizes=[224]))
+
+
+def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
+    assert {path.name for path in run.folder.iterdir()} == {
+        ".headstart", "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json",
+        "report.html",
+    }  # fmt: skip
+    answers = read_judged(run.folder / "predictions.csv")
+    assert answers.correct.mean() == pytest.approx(run.evaluation.accuracy.value)
+    assert contest([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).out_of_fold
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert set(metrics["accuracy"]) >= {"value", "low", "high", "n", "measured_on"}
+    assert metrics["accuracy"]["value"] == run.evaluation.accuracy.value
+    record = json.loads((run.folder / "run.json").read_text())
+    assert {"command", "options", "versions", "data", "backbone", "runtime", "choice", "seconds"} <= set(record)
+    assert record["data"]["class_counts"] == {"rings": 20, "stripes": 20}
+    assert metrics["caution"]["risk_coverage"]["at"][0]["accuracy"]["value"] == metrics["accuracy"]["value"]
+    assert record["options"]["sizes"] == [224]
+
+
+def test_the_report_says_what_the_metrics_say(run: Run) -> None:
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "nested cross-validation" in page
+    assert f"{run.evaluation.accuracy.low:.1%}".replace("%", "") in page
+    assert "When it should not answer" in page
+    assert page.count("data:image/jpeg;base64,") >= 18  # nine pictures and nine augmented views
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
+
+
+def test_the_recorded_command_repeats_the_run(run: Run, photos: Path) -> None:
+    command = json.loads((run.folder / "run.json").read_text())["command"]
+    assert command == f"headstart train {photos} -o {run.folder} --size 224"
+
+
+def test_a_second_run_gives_the_same_bytes(run: Run, photos: Path, tmp_path: Path) -> None:
+    again = train(photos, tmp_path / "again", ImageClassifier(sizes=[224]))
+    for name in ("metrics.json", "model/head.safetensors", "model/model.json"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
+
+
+def test_the_run_is_never_written_among_the_pictures(photos: Path) -> None:
+    before = sorted(photos.rglob("*"))
+    with pytest.raises(OptionError, match="expected: a folder outside the pictures"):
+        train(photos, photos / "run", ImageClassifier())
+    assert sorted(photos.rglob("*")) == before
+
+
+def test_a_folder_of_something_else_is_not_written_to(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("years of work")
+    with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier run"):
+        train(photos, tmp_path, ImageClassifier())
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_model_is_measured_on_other_pictures(run: Run, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"rings": 3, "stripes": 6}, first_seed=500)
+    (new / "rings" / "bad.jpg").write_bytes(b"no picture")
+    evaluation, caution, left_out = evaluate_model(Model.load(run.folder), new)
+    assert evaluation.n == 9
+    assert evaluation.accuracy.value > 0.8
+    assert evaluation.measured_on == "9 pictures of new"
+    assert len(left_out) == 1
+    assert "bad.jpg: not a picture" in left_out[0]
+    assert caution.measured_on == evaluation.measured_on
+    assert caution.curve.at[0].accuracy == evaluation.accuracy
+    assert caution.unfamiliar is not None
+    assert caution.covered is not None
+
+
+def test_pictures_of_one_class_can_be_measured_on(run: Run, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"stripes": 4}, first_seed=500)
+    evaluation, _, _ = evaluate_model(Model.load(run.folder), new)
+    assert (evaluation.n, len(evaluation.classes)) == (4, 2)
+
+
+def test_an_unknown_class_is_named(run: Run, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"blobs": 2, "stripes": 2}, first_seed=500)
+    with pytest.raises(DataError, match="expected: classes of the model: rings, stripes\n   found: blobs"):
+        evaluate_model(Model.load(run.folder), new)
