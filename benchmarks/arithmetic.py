@@ -39,7 +39,7 @@ from headstart.backbones.weights import locate
 from headstart.finetune import memory
 from headstart.finetune.batches import computing
 from headstart.finetune.plan import Phase, Plan
-from headstart.finetune.trainable import Trainee
+from headstart.finetune.trainable import Trainable
 
 CASES = {
     "lite0": [("efficientnet_lite0", cut, 224) for cut in ("blocks.6", "blocks.5", "blocks.4", "all")],
@@ -82,18 +82,18 @@ def prepared(name: str, cut: str, size: int, layout: torch.memory_format) -> tup
     """What is trained, and a batch of what goes into it."""
     backbone = catalog.get(name)
     plan = Plan(size=size, phases=(Phase(train_from=cut),))
-    trainee = Trainee(backbone, locate(backbone, random=name != "efficientnet_lite0"), plan, num_classes=2)
-    trainee.trunk.to(memory_format=layout)
-    trainee.begin(0)
-    trainee.mode(plan.phases[0])
+    trainable = Trainable(backbone, locate(backbone, random=name != "efficientnet_lite0"), plan, num_classes=2)
+    trainable.trunk.to(memory_format=layout)
+    trainable.begin(0)
+    trainable.mode(plan.phases[0])
     n = 8 if cut == "all" else 16
     x = torch.randint(0, 256, (n, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    prefix = trainee.splits[0].prefix
+    prefix = trainable.splits[0].prefix
     if prefix is not None:
         with torch.no_grad():
             x = prefix(Normalise(backbone)(x))
         x = x.contiguous(memory_format=layout) if x.ndim == 4 else x
-    return trainee.suffix(0), x
+    return trainable.suffix(0), x
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.backbones import catalog
-from headstart.backbones.depths import layout
+from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_histogram import colours
 from headstart.classifier import ImageClassifier
@@ -38,10 +38,10 @@ from headstart.workflows.demo import pictures as demo_pictures
 
 
 def certificate(images: ImageSet, output: str) -> Certificate:
-    depths = layout(catalog.get("efficientnet_lite0"), cache=cache_folder())
+    depths = depth_channels(catalog.get("efficientnet_lite0"), cache=cache_folder())
     with ImageClassifier().table(images) as pretrained, ImageClassifier(weights="random").table(images) as untrained:
         index = np.arange(len(images))
-        return transfer_certificate(pretrained, untrained, index, size=224, output=output, layout=depths, seed=0)
+        return transfer_certificate(pretrained, untrained, index, size=224, output=output, channels=depths, seed=0)
 
 
 def show(name: str, images: ImageSet) -> None:

@@ -25,8 +25,9 @@ from torchvision import transforms
 from headstart.backbones import catalog
 from headstart.backbones.network import build
 from headstart.backbones.runtime import prepare
+from headstart.backbones.space import Space
 from headstart.backbones.weights import locate
-from headstart.features.extract import Space, extract
+from headstart.features.extract import extract
 from headstart.images.folder import scan
 from headstart.images.transforms import Geometry
 from headstart.workflows.demo import pictures as demo_pictures

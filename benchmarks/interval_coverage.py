@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from headstart.evaluation.calibration import softmax
 from headstart.evaluation.metrics import Evaluation, evaluate
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "ece", "floor")
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "ece", "majority_baseline")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """How often label sets hold the true class, over many random splits of one set of pictures.
 
-    python benchmarks/label_sets.py PHOTOS [--splits 200] [--train 0.6] [--coverage 0.9]
+    python benchmarks/prediction_sets.py PHOTOS [--splits 200] [--train 0.6] [--coverage 0.9]
 
 Every time all pictures are split anew, stratified and by groups; the whole procedure (head, strength, calibration,
 sets) runs on the training part, and the sets are counted on the rest. Only the last layer at one input size is looked
@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.abstain.abstention import learn_caution, measure_caution
+from headstart.abstain.abstention import learn_abstention, measure_abstention
 from headstart.classifier import ImageClassifier
 from headstart.images.folder import scan
 from headstart.images.splits import holdout
@@ -57,30 +57,30 @@ def main() -> None:
             choice = choose(table, train, ProbeOptions(sizes=(options.size,), seed=seed, enough=1.0))
             rows = table.rows(options.size, "last", np.concatenate([train, test]))
             y, groups = images.y, images.groups
-            caution = learn_caution(
+            abstention = learn_abstention(
                 rows[: len(train)], y[train], images.classes, proba=choice.proba, groups=groups[train]
             )
             proba = choice.head.predict_proba(rows[len(train) :])
             truth = y[test]
             hits = (proba.argmax(axis=1) == truth).mean()
             for coverage in options.coverage:
-                if caution.sets is None or coverage > caution.sets.most_coverage:
+                if abstention.sets is None or coverage > abstention.sets.most_coverage:
                     continue
-                inside = caution.sets.sets(proba, coverage)
+                inside = abstention.sets.sets(proba, coverage)
                 right = inside[np.arange(len(test)), truth]
-                bare = proba.astype(np.float32) >= caution.sets.thresholds(coverage).astype(np.float32)
+                bare = proba.astype(np.float32) >= abstention.sets.thresholds(coverage).astype(np.float32)
                 found[coverage].append(
                     (right.mean(), inside.sum(axis=1).mean(), bare[np.arange(len(test)), truth].mean())
                 )
-            assert caution.novelty is not None
-            report = measure_caution(
-                caution,
+            assert abstention.novelty is not None
+            report = measure_abstention(
+                abstention,
                 proba[None],
                 truth,
                 measured_on="the rest",
                 prior=np.full(len(images.classes), 1 / len(images.classes)),
                 new=True,
-                novelty=caution.novelty.measure(rows[len(train) :]),
+                novelty=abstention.novelty.measure(rows[len(train) :]),
             )
             assert report.sure is not None
             assert report.unfamiliar is not None

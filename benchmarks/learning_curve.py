@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.claims.learning_curve import Pictures, Recipe, learning_curve
+from headstart.claims.learning_curve import FixedHead, Pictures, learning_curve
 from headstart.classifier import ImageClassifier
 from headstart.images.folder import scan
 from headstart.probe.choice import ProbeOptions, choose
@@ -76,7 +76,7 @@ def main() -> None:
         for draw in range(options.draws):
             index = stratified(y, options.few, np.random.default_rng(draw))
             choice = choose(table, index, ProbeOptions(sizes=(224,), seed=draw, enough=1.0))
-            recipe = Recipe(family=choice.candidate.family, strength=choice.strength)
+            recipe = FixedHead(family=choice.candidate.family, strength=choice.strength)
             X = table.rows(224, "last", index)
             curve = learning_curve(
                 Pictures(X=X, y=y[index], groups=groups[index], classes=images.classes), recipe, seed=draw

@@ -33,8 +33,8 @@ import numpy as np
 from headstart.audit.duplicates import Duplicates, find_duplicates
 from headstart.backbones import catalog
 from headstart.backbones.runtime import prepare
+from headstart.backbones.space import Space
 from headstart.backbones.weights import locate
-from headstart.features.extract import Space
 from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
 from headstart.images.decode import decode, encode, resample

@@ -4,16 +4,16 @@ From the pictures of FOLDER, a training and a test split are drawn many times. O
 into training under another name: half of them the same bytes, half recompressed with JPEG quality 60. Then:
 
 - found: the share of the copies that are left out of training, and pictures left out that are no copies;
-- true flattery: the head chosen and trained on the split as it was given, against the head chosen and trained on the
+- true optimism: the head chosen and trained on the split as it was given, against the head chosen and trained on the
   training pictures without the copies (the simulation knows them), both on the test split: in every draw, and as a mean
-  over all draws, which is the flattery to be expected;
+  over all draws, which is the optimism to be expected;
 - covered: in how many draws the interval reported by `headstart.workflows.doubts.leak_of` holds either.
 
     python benchmarks/planted_leak.py FOLDER [--draws 20] [--train 400] [--test 200] [--seed 0]
 
 Expected with the options named: every copy left out, and the interval true in 19 or 20 of 20 draws.
 
-    set                          options                   left out     true flattery, points   holds own, average
+    set                          options                   left out     true optimism, points   holds own, average
     fabric                                               400 of 400   +1.20 (−3.50 to +3.50)         19, 20 of 20
     ants and bees   --train 200 --test 150               300 of 300   +0.60 (−0.67 to +2.00)         19, 20 of 20
     cats and dogs                                        400 of 400   +0.00 (−0.50 to +0.50)         20, 20 of 20
@@ -57,7 +57,7 @@ def is_copy(images: ImageSet) -> np.ndarray:
 
 def true_flattery(classifier: ImageClassifier) -> float:
     """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
-    given, options, accuracy = classifier.mended_.found.images, classifier.options(), {}
+    given, options, accuracy = classifier.deduplicated_.found.images, classifier.options(), {}
     with classifier.table(given) as table:
         test = np.flatnonzero(given.split == "test")
         in_train = given.split == "train"
@@ -83,22 +83,22 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             plant(pictures, Path(scratch), rng, train=options.train, test=options.test)
             classifier = ImageClassifier(sizes=[224], finetune="never", random_state=draw).fit(Path(scratch))
-            copies, dropped = is_copy(classifier.mended_.found.images), classifier.mended_.dropped
+            copies, dropped = is_copy(classifier.deduplicated_.found.images), classifier.deduplicated_.dropped
             planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
             wrong += int((~copies[dropped]).sum())
             leak = leak_of(classifier)
             truths.append(true_flattery(classifier))
         assert leak is not None
-        reports.append(leak.flattery)
-        print(f"draw {draw:2d}: true {100 * truths[-1]:+.2f} points, reported {leak.flattery}", flush=True)
+        reports.append(leak.optimism)
+        print(f"draw {draw:2d}: true {100 * truths[-1]:+.2f} points, reported {leak.optimism}", flush=True)
     mean = float(np.mean(truths))
     own = sum(one.low <= truth <= one.high for one, truth in zip(reports, truths, strict=True))
     expected = sum(one.low <= mean <= one.high for one in reports)
     print(f"{found} of {planted} copies left out of training, and {wrong} pictures that are no planted copies")
     print(
-        f"true flattery {100 * mean:+.2f} points on average, from {100 * min(truths):+.2f} to {100 * max(truths):+.2f}"
+        f"true optimism {100 * mean:+.2f} points on average, from {100 * min(truths):+.2f} to {100 * max(truths):+.2f}"
     )
-    print(f"interval holds the draw's own flattery in {own} of {options.draws}, the average one in {expected}")
+    print(f"interval holds the draw's own optimism in {own} of {options.draws}, the average one in {expected}")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from headstart.deploy.reference import Reference
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
 from headstart.monitor.drift import compare
-from headstart.monitor.labelling_queue import queue
+from headstart.monitor.labelling_queue import labelling_queue
 from headstart.monitor.unlabelled import estimate
 from headstart.progress import Silent
 from headstart.workflows.watch import Watch, answers, watch
@@ -101,7 +101,7 @@ def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
-        first = right[found.queue]
+        first = right[found.labelling_queue]
         line += f" true {right.mean():.3f} covered {a.low <= right.mean() <= a.high}"
         line += f" wrong answers in the first {len(first)} to label {int((~first).sum())} of {int((~right).sum())}"
     print(line, flush=True)
@@ -121,9 +121,9 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
             rows[part], reference.rows, answers=proba[part].argmax(1), answers_before=before, num_classes=2, seed=seed
         )
         levels.append((drift.level, round(drift.p, 3)))
-        one = estimate(proba[part], reference.judged_proba, reference.judged_y, seed=seed).accuracy
+        one = estimate(proba[part], reference.held_out_proba, reference.held_out_y, seed=seed).accuracy
         covered += one.low <= right[part].mean() <= one.high
-        first = queue(proba[part], rows[part], 24)
+        first = labelling_queue(proba[part], rows[part], 24)
         hits += int((~right[part][first]).sum())
         random_hits += float((~right[part]).mean() * 24)
     print(

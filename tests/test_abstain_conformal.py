@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.abstain.conformal import LabelSets, learn_label_sets
+from headstart.abstain.conformal import PredictionSets, learn_prediction_sets
 from headstart.errors import OptionError
 from headstart.evaluation.calibration import softmax
 
@@ -17,10 +17,10 @@ def judged(n: int, seed: int, *, weights: tuple[float, ...] = (0.5, 0.3, 0.2)) -
     return softmax(rng.normal(0, 1.0, (n, 3)) + 1.5 * np.eye(3)[y]), y
 
 
-def learned(n: int, seed: int) -> LabelSets:
+def learned(n: int, seed: int) -> PredictionSets:
     proba, y = judged(n, seed)
-    sets = learn_label_sets(proba, y, CLASSES)
-    assert isinstance(sets, LabelSets)
+    sets = learn_prediction_sets(proba, y, CLASSES)
+    assert isinstance(sets, PredictionSets)
     return sets
 
 
@@ -38,7 +38,7 @@ def test_every_class_is_covered_as_often_as_was_asked_for(coverage: float) -> No
 
 def test_the_correction_for_small_samples_is_exact() -> None:
     """With 20 pictures of a class and coverage 0.9 the second lowest is the threshold: 19 of 21 new ones pass."""
-    sets = LabelSets(scores=(np.linspace(0.05, 1, 20, dtype=np.float32),) * 2)
+    sets = PredictionSets(scores=(np.linspace(0.05, 1, 20, dtype=np.float32),) * 2)
     np.testing.assert_allclose(sets.thresholds(0.9), 0.1)
     np.testing.assert_allclose(sets.thresholds(20 / 21), 0.05)
 
@@ -71,17 +71,17 @@ def test_few_pictures_of_a_class_are_refused_with_the_reason() -> None:
     proba, y = judged(200, 4)
     y[:] = np.arange(200) % 2
     y[:19] = 2
-    reason = learn_label_sets(proba, y, CLASSES)
+    reason = learn_prediction_sets(proba, y, CLASSES)
     assert reason == "Label sets need 20 independent training pictures of every class: flies has 19."
     groups = np.arange(200)
     groups[y == 1] = np.arange((y == 1).sum()) % 7
-    reason = learn_label_sets(proba, y, CLASSES, groups)
+    reason = learn_prediction_sets(proba, y, CLASSES, groups)
     assert reason == "Label sets need 20 independent training pictures of every class: bees has 7, flies has 19."
 
 
 @pytest.mark.parametrize("coverage", [0.3, 0.99, 1.0, float("nan")])
 def test_a_coverage_that_cannot_be_had_is_an_error_with_what_can(coverage: float) -> None:
-    sets = LabelSets(scores=(np.linspace(0, 1, 30, dtype=np.float32), np.linspace(0, 1, 50, dtype=np.float32)))
+    sets = PredictionSets(scores=(np.linspace(0, 1, 30, dtype=np.float32), np.linspace(0, 1, 50, dtype=np.float32)))
     assert sets.most_coverage == pytest.approx(30 / 31)
     with pytest.raises(OptionError, match=r"from 0.5 to 0.967: the smallest class has 30 pictures"):
         sets.sets(np.array([[0.5, 0.5]]), coverage)
@@ -89,5 +89,5 @@ def test_a_coverage_that_cannot_be_had_is_an_error_with_what_can(coverage: float
 
 def test_what_is_kept_gives_the_same_sets() -> None:
     sets, (proba, _) = learned(300, 6), judged(200, 7)
-    again = LabelSets.from_tensors(sets.tensors())
+    again = PredictionSets.from_tensors(sets.tensors())
     np.testing.assert_array_equal(again.sets(proba), sets.sets(proba))

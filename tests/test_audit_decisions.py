@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_trust_check import checked, sure
 
 from headstart.audit.decisions import apply, write_review
 from headstart.errors import DataError
 from headstart.images.folder import ImageSet, scan
 from pictures import write_folder
+from test_audit_findings import checked, sure
 
 HEADER = "path,label,why,suggested,decision"
 

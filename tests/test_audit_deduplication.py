@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.deduplication import mend
-from headstart.audit.duplicates import Duplicates, Pair
+from headstart.audit.deduplication import deduplicate
+from headstart.audit.duplicates import CopyPair, Duplicates
 from headstart.errors import DataError
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
@@ -16,7 +16,7 @@ from pictures import write_folder
 def copies(images: ImageSet, *pairs: tuple[str, str], series: tuple[int, ...] = ()) -> Duplicates:
     """Near copies by the last parts of their paths, each pair a cluster."""
     at = {path.relative_to(images.root).as_posix(): i for i, path in enumerate(images.paths) if images.root}
-    found = [Pair(first=at[a], second=at[b], kind="near", score=0.97, mirrored=False) for a, b in pairs]
+    found = [CopyPair(first=at[a], second=at[b], kind="near", score=0.97, mirrored=False) for a, b in pairs]
     clusters = tuple((pair.first, pair.second) for pair in found)
     return Duplicates(images=images, pairs=tuple(found), clusters=clusters, series=(series,) if series else ())
 
@@ -36,18 +36,18 @@ def test_training_pictures_with_a_copy_that_is_tested_on_are_left_out(splits: Im
         ("train/rings/001.jpeg", "val/stripes/002.jpeg"),
         ("train/stripes/004.jpeg", "train/stripes/005.jpeg"),
     )
-    mended = mend(found)
-    names = {path.relative_to(splits.root).as_posix() for path in mended.images.paths if splits.root}
-    assert len(mended.images) == len(splits) - 2
+    deduplicated = deduplicate(found)
+    names = {path.relative_to(splits.root).as_posix() for path in deduplicated.images.paths if splits.root}
+    assert len(deduplicated.images) == len(splits) - 2
     assert not names & {"train/rings/000.jpeg", "train/rings/001.jpeg"}
-    assert (mended.images.split != "train").sum() == (splits.split != "train").sum()
-    assert [left.reason for left in mended.images.left_out] == [
+    assert (deduplicated.images.split != "train").sum() == (splits.split != "train").sum()
+    assert [left.reason for left in deduplicated.images.left_out] == [
         "a copy of test/rings/003.jpeg, which is tested on",
         "a copy of val/stripes/002.jpeg, which is tested on",
     ]
-    assert splits.split[mended.dropped].tolist() == ["train", "train"]
-    assert splits.split[mended.copied].tolist() == ["val", "test"]
-    assert mended.lines() == [
+    assert splits.split[deduplicated.dropped].tolist() == ["train", "train"]
+    assert splits.split[deduplicated.copied].tolist() == ["val", "test"]
+    assert deduplicated.lines() == [
         "Copies across splits (2): training pictures that are copies of 1 in test and 1 in val are not trained on, "
         "so that nothing is tested that was learned by heart.",
         "Near copies within a split (1): [train/stripes/004.jpeg, train/stripes/005.jpeg]. No fold tears them apart.",
@@ -58,7 +58,7 @@ def test_training_pictures_with_a_copy_that_is_tested_on_are_left_out(splits: Im
 
 def test_copies_never_cross_a_fold(splits: ImageSet) -> None:
     pairs = [(f"train/{label}/00{i}.jpeg", f"train/{label}/00{i + 1}.jpeg") for label in splits.classes for i in (0, 2)]
-    images = mend(copies(splits, *pairs)).images
+    images = deduplicate(copies(splits, *pairs)).images
     train = np.flatnonzero(images.split == "train")
     groups = images.groups[train]
     assert len(np.unique(groups)) == 8
@@ -68,22 +68,22 @@ def test_copies_never_cross_a_fold(splits: ImageSet) -> None:
 
 
 def test_copies_in_val_and_test_stay_and_are_told(splits: ImageSet) -> None:
-    mended = mend(copies(splits, ("val/rings/000.jpeg", "test/rings/001.jpeg")))
-    assert len(mended.images) == len(splits)
-    assert mended.lines() == [
+    deduplicated = deduplicate(copies(splits, ("val/rings/000.jpeg", "test/rings/001.jpeg")))
+    assert len(deduplicated.images) == len(splits)
+    assert deduplicated.lines() == [
         "Near copies lie in both the validation and the test split, so the two are not independent."
     ]
 
 
 def test_without_copies_nothing_is_said_or_changed(splits: ImageSet) -> None:
-    mended = mend(copies(splits))
-    assert mended.lines() == []
-    assert mended.images.fingerprint() == splits.fingerprint()
-    assert len(mended.dropped) == len(mended.copied) == 0
+    deduplicated = deduplicate(copies(splits))
+    assert deduplicated.lines() == []
+    assert deduplicated.images.fingerprint() == splits.fingerprint()
+    assert len(deduplicated.dropped) == len(deduplicated.copied) == 0
 
 
 def test_pictures_too_alike_to_tell_copies_are_told(splits: ImageSet) -> None:
-    assert mend(copies(splits, series=tuple(range(30)))).lines() == [
+    assert deduplicate(copies(splits, series=tuple(range(30)))).lines() == [
         "30 pictures are so alike that copies cannot be told from pictures of one scene, so they count as separate. "
         "If they belong together, name what they share with --group-by."
     ]
@@ -92,10 +92,10 @@ def test_pictures_too_alike_to_tell_copies_are_told(splits: ImageSet) -> None:
 def test_too_few_pictures_left_to_train_on_is_an_error(splits: ImageSet) -> None:
     pairs = [(f"train/rings/00{i}.jpeg", f"test/rings/00{i}.jpeg") for i in range(3)]
     with pytest.raises(DataError, match=r"found: 'rings' has 3"):
-        mend(copies(splits, *pairs))
+        deduplicate(copies(splits, *pairs))
     within = [(f"train/rings/00{i}.jpeg", f"train/rings/00{i + 1}.jpeg") for i in (0, 2, 4)]
     with pytest.raises(DataError, match=r"found: 'rings' has 3"):
-        mend(copies(splits, *within))
+        deduplicate(copies(splits, *within))
 
 
 def test_byte_identical_pictures_across_splits_are_mended_too(tmp_path: Path) -> None:
@@ -106,6 +106,6 @@ def test_byte_identical_pictures_across_splits_are_mended_too(tmp_path: Path) ->
     first, second = sorted(
         i for i, path in enumerate(images.paths) if path.name == "copy" or "test/rings/000" in str(path)
     )
-    pair = Pair(first=first, second=second, kind="exact", score=1.0, mirrored=False)
-    mended = mend(Duplicates(images=images, pairs=(pair,), clusters=((first, second),), series=()))
-    assert [left.path.name for left in mended.images.left_out] == ["copy"]
+    pair = CopyPair(first=first, second=second, kind="exact", score=1.0, mirrored=False)
+    deduplicated = deduplicate(Duplicates(images=images, pairs=(pair,), clusters=((first, second),), series=()))
+    assert [left.path.name for left in deduplicated.images.left_out] == ["copy"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.audit import duplicates
-from headstart.audit.duplicates import Duplicates, Pair, find_duplicates
+from headstart.audit.duplicates import CopyPair, Duplicates, find_duplicates
 from headstart.features.store import FeatureStore
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
@@ -102,8 +102,8 @@ def test_a_picture_that_vanishes_meanwhile_is_a_copy_of_nothing(folder: Path, tm
         assert find_duplicates(table, 32).pairs == ()
 
 
-def near(first: int, second: int, score: float) -> Pair:
-    return Pair(first=first, second=second, kind="near", score=score, mirrored=False)
+def near(first: int, second: int, score: float) -> CopyPair:
+    return CopyPair(first=first, second=second, kind="near", score=score, mirrored=False)
 
 
 def test_a_chain_too_long_keeps_only_its_unmistakable_links() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.deduplication import mend
+from headstart.audit.deduplication import deduplicate
 from headstart.audit.duplicates import find_duplicates
 from headstart.audit.leak import Leak, measure_leak, paired_difference
 from headstart.features.store import FeatureStore
@@ -79,17 +79,17 @@ def test_what_copies_were_worth_is_measured_on_the_pictures_held_out(leaky: Path
     options = ProbeOptions(sizes=(32,))
     images = scan(leaky)
     with FeatureStore(tmp_path / "cache") as store:
-        mended = mend(find_duplicates(tiny_table(images, store), 32))
-        assert len(mended.dropped) == 48
-        assert {images.paths[i].name.split()[0] for i in mended.dropped} == {"copy"}
-        clean = tiny_table(mended.images, store)
-        choice = choose(clean, np.flatnonzero(mended.images.split == "train"), options)
-        leak = measure_leak(tiny_table(images, store), mended, choice, options)
+        deduplicated = deduplicate(find_duplicates(tiny_table(images, store), 32))
+        assert len(deduplicated.dropped) == 48
+        assert {images.paths[i].name.split()[0] for i in deduplicated.dropped} == {"copy"}
+        clean = tiny_table(deduplicated.images, store)
+        choice = choose(clean, np.flatnonzero(deduplicated.images.split == "train"), options)
+        leak = measure_leak(tiny_table(images, store), deduplicated, choice, options)
     assert leak is not None
-    assert (leak.split, leak.copied, leak.flattery.n) == ("test", 12, 24)
-    assert leak.flattery.value == pytest.approx(leak.leaky - leak.mended)
+    assert (leak.split, leak.copied, leak.optimism.n) == ("test", 12, 24)
+    assert leak.optimism.value == pytest.approx(leak.leaky - leak.deduplicated)
     assert leak.copied_leaky > leak.copied_mended
-    assert leak.flattery.low <= leak.flattery.value <= leak.flattery.high
+    assert leak.optimism.low <= leak.optimism.value <= leak.optimism.high
 
 
 def test_without_copies_there_is_no_leak(tmp_path: Path) -> None:
@@ -101,15 +101,15 @@ def test_without_copies_there_is_no_leak(tmp_path: Path) -> None:
     options = ProbeOptions(sizes=(32,))
     with FeatureStore(tmp_path / "cache") as store:
         table = tiny_table(scan(tmp_path / "photos"), store)
-        mended = mend(find_duplicates(table, 32))
+        deduplicated = deduplicate(find_duplicates(table, 32))
         choice = choose(table, np.flatnonzero(table.images.split == "train"), options)
-        assert measure_leak(table, mended, choice, options) is None
+        assert measure_leak(table, deduplicated, choice, options) is None
 
 
 def test_the_sentence_says_what_it_was_worth_and_whether_that_is_sure() -> None:
     both = np.repeat([1, 1, 0], [85, 10, 5]), np.repeat([1, 0, 0], [85, 10, 5])
     leak = Leak(
-        split="test", flattery=paired_difference(*both), leaky=0.95, mended=0.85, copied=10, copied_leaky=1.0,
+        split="test", optimism=paired_difference(*both), leaky=0.95, deduplicated=0.85, copied=10, copied_leaky=1.0,
         copied_mended=0.0,
     )  # fmt: skip
     # 10/102 ± 1.95996 √((12/102 − (10/102)²)/102)
@@ -133,11 +133,11 @@ def test_without_splits_it_is_measured_in_folds_that_tear_copies_apart(tmp_path:
     options = ProbeOptions(sizes=(32,))
     with FeatureStore(tmp_path / "cache") as store:
         table = tiny_table(scan(tmp_path / "photos"), store)
-        mended = mend(find_duplicates(table, 32))
-        table.images = mended.images
+        deduplicated = deduplicate(find_duplicates(table, 32))
+        table.images = deduplicated.images
         choice = choose(table, np.arange(80), options)
-        leak = measure_leak(table, mended, choice, options)
+        leak = measure_leak(table, deduplicated, choice, options)
     assert leak is not None
-    assert (leak.split, leak.copied, leak.flattery.n) == ("folds", 60, 80)
+    assert (leak.split, leak.copied, leak.optimism.n) == ("folds", 60, 80)
     assert leak.copied_leaky > leak.copied_mended + 0.1
-    assert leak.flattery.value == pytest.approx(60 / 80 * (leak.copied_leaky - leak.copied_mended))
+    assert leak.optimism.value == pytest.approx(60 / 80 * (leak.copied_leaky - leak.copied_mended))

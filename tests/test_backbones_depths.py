@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from headstart.backbones import catalog
-from headstart.backbones.depths import by_depth, layout
+from headstart.backbones.depths import by_depth, depth_channels
 
 
 def test_the_layout_of_the_default_network_and_its_second_reading(tmp_path: Path) -> None:
     backbone = catalog.get("efficientnet_lite0")
-    found = layout(backbone, cache=tmp_path)
+    found = depth_channels(backbone, cache=tmp_path)
     assert found == (
         ("blocks.0", 16), ("blocks.1", 24), ("blocks.2", 40), ("blocks.3", 80), ("blocks.4", 112), ("blocks.5", 192),
         ("blocks.6", 320), ("final map", 1280),
     )  # fmt: skip
     (file,) = (tmp_path / "layouts").iterdir()
     written = file.stat().st_mtime_ns
-    assert layout(backbone, cache=tmp_path) == found
+    assert depth_channels(backbone, cache=tmp_path) == found
     assert file.stat().st_mtime_ns == written
     file.write_text("{")
-    assert layout(backbone, cache=tmp_path) == found
+    assert depth_channels(backbone, cache=tmp_path) == found
     assert file.stat().st_mtime_ns != written
 
 

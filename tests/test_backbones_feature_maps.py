@@ -7,7 +7,7 @@ import pytest
 from torch import nn
 
 from headstart.backbones import catalog, graph, network, parity
-from headstart.backbones.feature_maps import Pooled, open_maps
+from headstart.backbones.feature_maps import PooledMap, open_maps
 from headstart.backbones.split import split
 from headstart.backbones.tuned import TunedNetwork
 from headstart.backbones.weights import locate
@@ -21,7 +21,7 @@ def test_the_parts_of_a_pooled_number_have_it_as_their_mean(statistic: str) -> N
     weight = rng.normal(size=5)
     flat = x.reshape(5, -1).astype(np.float64)
     row = {"mean": flat.mean(1), "max": flat.max(1), "std": flat.std(1)}[statistic]
-    parts = Pooled(statistic=statistic, positions=x).parts(weight)  # type: ignore[arg-type]
+    parts = PooledMap(statistic=statistic, positions=x).parts(weight)  # type: ignore[arg-type]
     assert parts.shape == (4, 6)
     assert parts.mean() == pytest.approx(weight @ row, abs=1e-9)
 
@@ -29,7 +29,7 @@ def test_the_parts_of_a_pooled_number_have_it_as_their_mean(statistic: str) -> N
 def test_a_maximum_belongs_to_the_place_where_it_is_reached() -> None:
     x = np.zeros((1, 3, 3), np.float32)
     x[0, 2, 1] = 4.0
-    parts = Pooled(statistic="max", positions=x).parts(np.array([0.5]))
+    parts = PooledMap(statistic="max", positions=x).parts(np.array([0.5]))
     assert np.flatnonzero(parts).tolist() == [7]
 
 

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from headstart.claims.learning_curve import LearningCurve, Pictures, Recipe, learning_curve
+from headstart.claims.learning_curve import FixedHead, LearningCurve, Pictures, learning_curve
 
-LOGISTIC = Recipe(family="logistic regression", strength=1e-2)
+LOGISTIC = FixedHead(family="logistic regression", strength=1e-2)
 NAMES = ("ants", "bees", "moths")
 
 

@@ -26,7 +26,7 @@ def test_a_folder_becomes_a_classifier_with_an_honest_number(fitted: ImageClassi
     assert evaluation.accuracy.n == 40
     assert evaluation.accuracy.low <= evaluation.accuracy.value <= evaluation.accuracy.high
     assert evaluation.accuracy.value > 0.9
-    assert evaluation.floor.value == 0.5
+    assert evaluation.majority_baseline.value == 0.5
     new = photos.parent / "new.png"
     new.write_bytes(encode(draw("stripes", 777), format="PNG"))
     assert fitted.predict([new]).tolist() == ["stripes"]

@@ -71,12 +71,12 @@ def test_predict_says_what_is_doubtful_and_decides_by_cost(run: Path, photos: Pa
     assert "1 of them unfamiliar" in done.stderr
     assert (familiar["unfamiliar"], other["unfamiliar"]) == (False, True)
     assert familiar["novelty"] < 1 < other["novelty"]
-    assert familiar["label_set"][0] == "stripes"
+    assert familiar["prediction_set"][0] == "stripes"
     assert familiar["answer"] == "ask"
     with table.open(newline="", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
     assert [row["unfamiliar"] for row in written] == ["no", "yes"]
-    assert json.loads(written[0]["label_set"]) == familiar["label_set"]
+    assert json.loads(written[0]["prediction_set"]) == familiar["prediction_set"]
     line = headstart("predict", run, strange).stdout
     assert line.rstrip().split("\t")[-1].split(" {")[0].endswith("unfamiliar")
     done = headstart("predict", run, strange, "--coverage", "0.99")

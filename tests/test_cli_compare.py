@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from command import headstart
-from headstart.evaluation.held_out import Judged, write_judged
+from headstart.evaluation.held_out import HeldOut, write_held_out
 from pictures import write_folder
 
 TINY = ("--backbone", "test_efficientnet.r160_in1k", "--weights", "random")
@@ -48,8 +48,8 @@ def run_of(folder: Path, wrong: int) -> Path:
     first = np.where(np.arange(20) < wrong, 0.2, 0.8)
     names = tuple(f"{i:02}.jpg" for i in range(20))
     proba = np.stack([first, 1 - first], axis=1)
-    judged = Judged(classes=("ants", "bees"), names=names, digests=names, labels=("ants",) * 20, proba=proba)
-    write_judged(folder / "predictions.csv", judged)
+    judged = HeldOut(classes=("ants", "bees"), names=names, digests=names, labels=("ants",) * 20, proba=proba)
+    write_held_out(folder / "predictions.csv", judged)
     return folder
 
 

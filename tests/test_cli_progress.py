@@ -4,12 +4,15 @@ import io
 
 from rich.console import Console
 
-from headstart.cli.progress import Bars
+from headstart.cli.progress import ProgressBars
 
 
 def test_lines_stand_alone_while_bars_step_aside() -> None:
     drawn = io.StringIO()
-    with Bars(Console(file=drawn, force_terminal=True, width=100)) as bars, bars.stage("training", 10) as advance:
+    with (
+        ProgressBars(Console(file=drawn, force_terminal=True, width=100)) as bars,
+        bars.stage("training", 10) as advance,
+    ):
         advance(3)
         bars._live.refresh()
         with bars.paused():
@@ -28,7 +31,7 @@ def test_lines_stand_alone_while_bars_step_aside() -> None:
 def test_a_bar_shows_name_count_and_rate_and_goes_away() -> None:
     drawn = io.StringIO()
     console = Console(file=drawn, force_terminal=True, width=100)
-    with Bars(console) as bars:
+    with ProgressBars(console) as bars:
         with bars.stage("features at 224", 50) as advance, bars.stage("inner", 2) as advance_inner:
             advance(10)
             advance_inner(1)

@@ -19,7 +19,7 @@ def test_watch_writes_a_page_a_queue_and_one_document(run_folder: Path, photos: 
     document = json.loads(done.stdout)
     assert document["pictures"] == len(document["known"]) == 12
     assert document["drift"]["mix"] == {"rings": 1.0, "stripes": 0.0}
-    assert len(document["queue"]) == 3
+    assert len(document["labelling_queue"]) == 3
     assert len(queue.read_text(encoding="utf-8").splitlines()) == 4
     assert "byte for byte" in page.read_text(encoding="utf-8")
     assert "12 are pictures it was trained on" in done.stderr

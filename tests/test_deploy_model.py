@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.abstain.abstention import Caution
+from headstart.abstain.abstention import Abstention
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.model import FAMILIAR, Model, find_model, golden_pictures
@@ -56,20 +56,24 @@ def test_predictions_equal_what_training_computed_for_the_same_pictures(fitted: 
 
 
 def test_what_is_said_about_an_answer_is_what_training_would_say(fitted: ImageClassifier, saved: Path) -> None:
-    images, choice, caution = fitted.images_, fitted.choice_, fitted.model_.caution
+    images, choice, abstention = fitted.images_, fitted.choice_, fitted.model_.abstention
     with fitted.table(images) as table:
         everything = np.arange(len(images))
         X = table.rows(choice.candidate.size, choice.candidate.output, everything)
         rows = table.rows(choice.candidate.size, FAMILIAR, everything)
-    in_training = caution.judge(choice.head.predict_proba(X), rows, coverage=0.95)
+    in_training = abstention.judge(choice.head.predict_proba(X), rows, coverage=0.95)
     served = Model.load(saved).predict(images.paths, coverage=0.95)
     for expected, found in zip(in_training, served, strict=True):
         assert found.novelty == pytest.approx(expected.novelty, abs=1e-3)
-        assert (found.unsure, found.label_set) == (expected.unsure, expected.label_set)
+        assert (found.unsure, found.prediction_set) == (expected.unsure, expected.prediction_set)
         assert found.unfamiliar == expected.unfamiliar or abs((found.novelty or 0) - 1) < 1e-3
     unsaved = fitted.model_.predict(images.paths, coverage=0.95)
     for one, other in zip(unsaved, served, strict=True):
-        assert (one.unsure, one.unfamiliar, one.label_set) == (other.unsure, other.unfamiliar, other.label_set)
+        assert (one.unsure, one.unfamiliar, one.prediction_set) == (
+            other.unsure,
+            other.unfamiliar,
+            other.prediction_set,
+        )
         assert one.novelty == pytest.approx(other.novelty, abs=1e-6)
 
 
@@ -87,12 +91,12 @@ def test_pictures_of_a_third_kind_are_unfamiliar_and_new_ones_of_the_first_two_a
 
 
 def test_a_model_without_caution_still_answers(fitted: ImageClassifier, tmp_path: Path, photos: Path) -> None:
-    replace(fitted.model_, caution=Caution()).save(tmp_path / "bare")
-    assert not (tmp_path / "bare" / "caution.safetensors").exists()
+    replace(fitted.model_, abstention=Abstention()).save(tmp_path / "bare")
+    assert not (tmp_path / "bare" / "abstention.safetensors").exists()
     model = Model.load(tmp_path / "bare")
     (one,) = model.predict([next(photos.rglob("*.jpeg"))])
     assert one.proba is not None
-    assert one.unsure is one.unfamiliar is one.novelty is one.label_set is one.answer is None
+    assert one.unsure is one.unfamiliar is one.novelty is one.prediction_set is one.answer is None
     with pytest.raises(OptionError, match="this model keeps none"):
         model.predict([], coverage=0.9)
 
@@ -111,7 +115,7 @@ def test_many_pictures_are_judged_as_one_by_one(saved: Path, photos: Path, monke
     model = Model.load(saved)
     paths = [*sorted(photos.rglob("*.jpeg"))[:9], photos / "gone.jpg"]
     together = model.predict(paths)
-    monkeypatch.setattr(module, "JUDGED_TOGETHER", 2)
+    monkeypatch.setattr(module, "ANSWERED_TOGETHER", 2)
     apart = model.predict(paths)
     assert [one.path for one in apart] == [one.path for one in together] == paths
     assert [one.unfamiliar for one in apart] == [one.unfamiliar for one in together]
@@ -146,7 +150,7 @@ def test_golden_pictures_differ_and_can_be_decoded() -> None:
     assert all(picture.std() > 20 for picture in pictures)
 
 
-@pytest.mark.parametrize("name", ["head.safetensors", "caution.safetensors", "graph.bin", "golden/tall.jpg"])
+@pytest.mark.parametrize("name", ["head.safetensors", "abstention.safetensors", "graph.bin", "golden/tall.jpg"])
 def test_a_changed_or_missing_file_is_named(copy: Path, name: str) -> None:
     data = bytearray((copy / name).read_bytes())
     data[-1] ^= 1

@@ -17,7 +17,7 @@ DOUBTFUL = Prediction(
     unsure=True,
     unfamiliar=False,
     novelty=0.75,
-    label_set=("bees", "ants"),
+    prediction_set=("bees", "ants"),
     answer="ask, please",
 )
 BAD = Prediction(path=Path("bad.jpg"), proba=None, reason="empty file")
@@ -35,7 +35,7 @@ def test_an_unreadable_picture_has_a_row_with_the_reason() -> None:
         "label": None,
         "probability": None,
         "top": [],
-        "label_set": None,
+        "prediction_set": None,
         "unsure": None,
         "unfamiliar": None,
         "novelty": None,
@@ -51,7 +51,7 @@ def test_a_row_holds_what_is_doubtful_in_plain_json_types() -> None:
         "label": "bees",
         "probability": 0.5,
         "top": [["bees", 0.5]],
-        "label_set": ["bees", "ants"],
+        "prediction_set": ["bees", "ants"],
         "unsure": True,
         "unfamiliar": False,
         "novelty": 0.75,
@@ -64,7 +64,7 @@ def test_a_line_says_what_is_doubtful() -> None:
     assert line(row(GOOD, CLASSES, top=2)) == "a, b.jpg\tbees 70.0%, ants 20.0%"
     assert line(row(BAD, CLASSES)) == "bad.jpg\tnot read: empty file"
     assert line(row(DOUBTFUL, CLASSES)) == "c.jpg\tbees 50.0%\tanswer: ask, please\tunsure {bees, ants}"
-    strange = Prediction(path=Path("d.jpg"), proba=np.array([0.9, 0.1, 0]), unfamiliar=True, label_set=("ants",))
+    strange = Prediction(path=Path("d.jpg"), proba=np.array([0.9, 0.1, 0]), unfamiliar=True, prediction_set=("ants",))
     assert line(row(strange, CLASSES)) == "d.jpg\tants 90.0%\tunfamiliar"
 
 
@@ -79,7 +79,7 @@ def test_the_table_has_a_line_per_prediction_and_a_column_per_class(tmp_path: Pa
         bad, good, doubtful = csv.DictReader(file)
     assert (bad["label"], bad["reason"], bad["ants"]) == ("", "empty file", "")
     assert (good["path"], good["label"], good["bees"]) == ("a, b.jpg", "bees", "0.700000")
-    assert (good["unsure"], good["novelty"], good["label_set"], good["answer"]) == ("", "", "", "")
+    assert (good["unsure"], good["novelty"], good["prediction_set"], good["answer"]) == ("", "", "", "")
     assert (doubtful["unsure"], doubtful["unfamiliar"], doubtful["novelty"]) == ("yes", "no", "0.750000")
-    assert (json.loads(doubtful["label_set"]), doubtful["answer"]) == (["bees", "ants"], "ask, please")
+    assert (json.loads(doubtful["prediction_set"]), doubtful["answer"]) == (["bees", "ants"], "ask, please")
     assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]

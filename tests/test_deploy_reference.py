@@ -31,8 +31,8 @@ def test_what_is_remembered_is_found_again(kept: Reference, photos: Path, tmp_pa
     np.testing.assert_allclose(np.linalg.norm(found.rows, axis=1), 1.0, atol=1e-5)
     assert found.proba is not None
     assert found.proba.shape == (40, 2)
-    assert len(found.judged_proba) == len(found.judged_y) == 40
-    assert "cross-validation" in found.judged_on
+    assert len(found.held_out_proba) == len(found.held_out_y) == 40
+    assert "cross-validation" in found.measured_on
 
 
 def test_the_nearest_picture_to_itself_is_itself(kept: Reference) -> None:

@@ -34,7 +34,7 @@ def simulated(rng, shifts, seeds, seed_sd):
 def test_equal_settings_are_told_apart_in_at_most_5_percent_of_sets(seeds, seed_sd):
     sets = 200
     false = sum(
-        any(pair.told_apart for pair in compare(simulated(np.random.default_rng(i), [0] * 3, seeds, seed_sd)).pairs)
+        any(pair.significant for pair in compare(simulated(np.random.default_rng(i), [0] * 3, seeds, seed_sd)).pairs)
         for i in range(sets)
     )
     assert false <= 0.05 * sets
@@ -44,8 +44,8 @@ def test_equal_settings_are_told_apart_in_at_most_5_percent_of_sets(seeds, seed_
 def test_four_points_are_told_the_better_the_more_seeds(seeds, least):
     sets = 100
     found = [compare(simulated(np.random.default_rng(i), [0, -0.7], seeds, 0.0)) for i in range(sets)]
-    assert sum(one.pairs[0].told_apart for one in found) >= least * sets
-    assert all(one.settings[0].name == "setting 0" for one in found if one.pairs[0].told_apart)
+    assert sum(one.pairs[0].significant for one in found) >= least * sets
+    assert all(one.settings[0].name == "setting 0" for one in found if one.pairs[0].significant)
 
 
 @pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.4), (5, 0.4)])
@@ -77,8 +77,8 @@ def test_seeds_widen_the_interval_by_how_much_they_differ():
 
 def test_six_fixed_and_none_broken_is_the_least_that_can_be_told():
     six, five = (compare([result("probe", range(n)), result("tuned", [])]) for n in (6, 5))
-    assert six.pairs[0].told_apart
-    assert not five.pairs[0].told_apart
+    assert six.pairs[0].significant
+    assert not five.pairs[0].significant
     assert six.pairs[0].text == (
         "“tuned” is better than “probe”: 6 of 153 pictures differ (6 right with the first alone, 0 with the second), "
         "p = 0.031."
@@ -106,15 +106,15 @@ def test_letters_agree_with_the_pairs_for_any_pattern():
         letters = {one.name: set(one.letters) for one in found.settings}
         assert all(letters.values())
         for pair in found.pairs:
-            assert pair.told_apart != bool(letters[pair.a] & letters[pair.b])
+            assert pair.significant != bool(letters[pair.a] & letters[pair.b])
 
 
 def test_p_values_are_corrected_for_the_number_of_pairs():
     alone = compare([result("a", []), result("b", range(7))]).pairs[0]
     among = compare([result("a", []), result("b", range(7)), *(result(f"c{i}", [i]) for i in range(6))]).pair("a", "b")
     assert alone.p == among.p
-    assert alone.told_apart
-    assert not among.told_apart
+    assert alone.significant
+    assert not among.significant
     assert among.p_adjusted == pytest.approx(28 * among.p)
 
 

@@ -6,25 +6,25 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
-from headstart.evaluation.held_out import Judged, read_judged, write_judged
+from headstart.evaluation.held_out import HeldOut, read_held_out, write_held_out
 
 CLASSES = ("ants", "bees", "flies")
 
 
 def test_judged_answers_come_back_as_they_were(tmp_path: Path) -> None:
-    judged = Judged(
+    held_out = HeldOut(
         classes=CLASSES,
         names=("a, b.jpg", "c.jpg"),
         digests=("00ff", "11ee"),
         labels=("bees", "ants"),
         proba=np.array([[0.2, 0.7, 0.1], [1 / 3, 1 / 3 + 1e-12, 1 / 3 - 1e-12]]),
     )
-    assert judged.correct.tolist() == [True, False]
-    write_judged(tmp_path / "predictions.csv", judged)
-    again = read_judged(tmp_path / "predictions.csv")
-    np.testing.assert_array_equal(again.proba, judged.proba)
+    assert held_out.correct.tolist() == [True, False]
+    write_held_out(tmp_path / "predictions.csv", held_out)
+    again = read_held_out(tmp_path / "predictions.csv")
+    np.testing.assert_array_equal(again.proba, held_out.proba)
     assert (again.classes, again.names, again.digests, again.labels) == (
-        judged.classes, judged.names, judged.digests, judged.labels,
+        held_out.classes, held_out.names, held_out.digests, held_out.labels,
     )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
@@ -33,6 +33,6 @@ def test_judged_answers_come_back_as_they_were(tmp_path: Path) -> None:
 def test_another_table_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "predictions.csv").write_text(content)
     with pytest.raises(DataError, match="expected: a table of path, label, predicted, sha256"):
-        read_judged(tmp_path / "predictions.csv")
+        read_held_out(tmp_path / "predictions.csv")
     with pytest.raises(DataError, match="earlier versions did not keep the answers"):
-        read_judged(tmp_path / "nowhere.csv")
+        read_held_out(tmp_path / "nowhere.csv")

@@ -10,7 +10,7 @@ from headstart.errors import DataError
 from headstart.evaluation.calibration import softmax
 from headstart.evaluation.metrics import evaluate, wilson
 
-NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "floor")
+NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
 
 
 def predictions(n, k, *, skill=2.0, seed=0, prior=None, size=1):
@@ -43,7 +43,7 @@ def test_values_are_those_of_scikit_learn(k):
     for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
         assert [getattr(one, name).value for one in found.per_class] == pytest.approx(list(expected))
     assert [one.support for one in found.per_class] == support.tolist()
-    assert found.floor.value == pytest.approx(np.mean(y == 0))
+    assert found.majority_baseline.value == pytest.approx(np.mean(y == 0))
 
 
 def test_calibration_error_by_hand():

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.features.extract import Space, extract, extract_to_store
+from headstart.backbones.space import Space
+from headstart.features.extract import extract, extract_to_store
 from headstart.features.store import FeatureStore
 from headstart.images.transforms import Geometry, View
 from pictures import write_folder

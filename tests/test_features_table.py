@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.features.extract import Space
+from headstart.backbones.space import Space
 from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
 from headstart.images.transforms import Geometry, View

@@ -1,4 +1,4 @@
-"""Maps of a frozen prefix: kept once, the same whether kept or computed, whole after any interruption."""
+"""ActivationCache of a frozen prefix: kept once, the same whether kept or computed, whole after any interruption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from headstart.errors import DataError
-from headstart.finetune.activations import PLAIN, Look, Maps, Source
+from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source
 from headstart.finetune.plan import Augment
 from headstart.finetune.quota import BUSY, FILLING, SPARED
 from headstart.images.transforms import Geometry
@@ -45,10 +45,10 @@ class Blocks:
 
 
 @pytest.fixture
-def maps(tmp_path: Path) -> Maps:
+def maps(tmp_path: Path) -> ActivationCache:
     root = write_folder(tmp_path / "photos", {"rings": 3, "stripes": 3}, side=40)
     paths = sorted(root.rglob("*.jpeg"))
-    return Maps(
+    return ActivationCache(
         paths=paths,
         digests=[hashlib.sha256(path.read_bytes()).hexdigest() for path in paths],
         look=Look(geometry=Geometry(size=32), augment=Augment(kind="crop", views=2), seed=0),
@@ -61,11 +61,11 @@ def maps(tmp_path: Path) -> Maps:
 WANTED = [(i, view) for view in (PLAIN, 0, 1) for i in range(6)]
 
 
-def values(maps: Maps) -> torch.Tensor:
+def values(maps: ActivationCache) -> torch.Tensor:
     return torch.cat(list(maps.batches(WANTED, [5, 5, 5, 3])))
 
 
-def test_kept_is_what_is_computed(maps: Maps) -> None:
+def test_kept_is_what_is_computed(maps: ActivationCache) -> None:
     computed = values(maps)
     assert maps.keep(WANTED)
     kept = values(maps)
@@ -75,12 +75,12 @@ def test_kept_is_what_is_computed(maps: Maps) -> None:
     assert len({row.numpy().tobytes() for row in kept}) == 18
 
 
-def anew(maps: Maps) -> tuple[Maps, Blocks]:
+def anew(maps: ActivationCache) -> tuple[ActivationCache, Blocks]:
     blocks = Blocks()
     return replace(maps, source=replace(maps.source, runtime=blocks)), blocks
 
 
-def test_what_is_kept_is_not_computed_again(maps: Maps) -> None:
+def test_what_is_kept_is_not_computed_again(maps: ActivationCache) -> None:
     maps.keep(WANTED)
     again, blocks = anew(maps)
     assert again.keep(WANTED)
@@ -89,7 +89,7 @@ def test_what_is_kept_is_not_computed_again(maps: Maps) -> None:
     assert blocks.seen == 4
 
 
-def test_a_run_cut_off_goes_on_from_what_was_said_to_be_there(maps: Maps) -> None:
+def test_a_run_cut_off_goes_on_from_what_was_said_to_be_there(maps: ActivationCache) -> None:
     maps.keep([(i, PLAIN) for i in range(4)])
     again, blocks = anew(maps)
     again.keep([(i, PLAIN) for i in range(6)])
@@ -101,7 +101,7 @@ def test_a_run_cut_off_goes_on_from_what_was_said_to_be_there(maps: Maps) -> Non
     assert blocks.seen == 6 + 4
 
 
-def test_two_cuts_are_kept_in_one_pass(maps: Maps) -> None:
+def test_two_cuts_are_kept_in_one_pass(maps: ActivationCache) -> None:
     means = replace(maps, source=Source(runtime=Blocks(), shape=(3,), name="map1"))
     together, blocks = anew(replace(maps, beside=means))
     assert together.keep(WANTED)
@@ -112,7 +112,7 @@ def test_two_cuts_are_kept_in_one_pass(maps: Maps) -> None:
     torch.testing.assert_close(values(alone), values(together).mean((2, 3)), atol=1, rtol=0)  # bf16, up to 255
 
 
-def test_what_does_not_fit_beside_is_left_for_later(maps: Maps) -> None:
+def test_what_does_not_fit_beside_is_left_for_later(maps: ActivationCache) -> None:
     means = replace(maps, source=Source(runtime=Blocks(), shape=(3,), name="map1"))
     tight = replace(maps, limit=maps._needed([PLAIN, 0, 1]), beside=means)
     assert tight.keep(WANTED)
@@ -121,7 +121,7 @@ def test_what_does_not_fit_beside_is_left_for_later(maps: Maps) -> None:
     assert blocks.seen == len(WANTED) + 4
 
 
-def test_views_of_a_picture_are_decoded_together(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_views_of_a_picture_are_decoded_together(maps: ActivationCache, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[int]] = []
     pixels = Look.pixels
 
@@ -137,7 +137,7 @@ def test_views_of_a_picture_are_decoded_together(maps: Maps, monkeypatch: pytest
     assert torch.equal(together, one_by_one)
 
 
-def test_damaged_maps_are_noticed_and_made_again(maps: Maps) -> None:
+def test_damaged_maps_are_noticed_and_made_again(maps: ActivationCache) -> None:
     good = values(maps)
     maps.keep(WANTED)
     for file in maps.folder.rglob("maps.bin"):
@@ -148,14 +148,14 @@ def test_damaged_maps_are_noticed_and_made_again(maps: Maps) -> None:
     assert "made again" in again.notes[0]
 
 
-def test_too_large_for_the_cache_is_said_and_changes_no_value(maps: Maps) -> None:
+def test_too_large_for_the_cache_is_said_and_changes_no_value(maps: ActivationCache) -> None:
     small = replace(maps, limit=100, notes=[])
     assert not small.keep(WANTED)
     assert "do not fit" in small.notes[0]
     assert torch.equal(values(small), values(maps))
 
 
-def test_a_full_disk_is_said_and_changes_no_value(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_changes_no_value(maps: ActivationCache, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where rows are written to memory that stands for a file, no room left ends the process."""
     some = [(i, 0) for i in range(6)]
     missing = len(some) * maps._row_bytes
@@ -168,7 +168,9 @@ def test_a_full_disk_is_said_and_changes_no_value(maps: Maps, monkeypatch: pytes
         assert torch.equal(values(one), values(maps))
 
 
-def test_a_pass_for_two_cuts_keeps_what_the_disk_has_room_for(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_for_two_cuts_keeps_what_the_disk_has_room_for(
+    maps: ActivationCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     maps.beside = replace(maps, source=Source(runtime=maps.source.runtime, shape=(3,), name="map1"))
     some = [(i, 0) for i in range(6)]
     room = SPARED + len(some) * maps._row_bytes
@@ -178,7 +180,7 @@ def test_a_pass_for_two_cuts_keeps_what_the_disk_has_room_for(maps: Maps, monkey
     assert not maps.beside._kept
 
 
-def test_old_maps_make_room(maps: Maps) -> None:
+def test_old_maps_make_room(maps: ActivationCache) -> None:
     """But not those that another process is filling, as long as it shows that it lives."""
     some = [(i, 0) for i in range(6)]
     maps.keep(some)
@@ -196,7 +198,7 @@ def test_old_maps_make_room(maps: Maps) -> None:
     assert not old.exists()
 
 
-def test_old_maps_make_room_on_a_full_disk(maps: Maps, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_maps_make_room_on_a_full_disk(maps: ActivationCache, monkeypatch: pytest.MonkeyPatch) -> None:
     some = [(i, 0) for i in range(6)]
     maps.keep(some)
     old = next(maps.folder.glob("*/maps.bin"))
@@ -210,7 +212,7 @@ def test_old_maps_make_room_on_a_full_disk(maps: Maps, monkeypatch: pytest.Monke
     assert not old.exists()
 
 
-def test_without_a_prefix_the_pictures_themselves(maps: Maps) -> None:
+def test_without_a_prefix_the_pictures_themselves(maps: ActivationCache) -> None:
     pictures = replace(maps, source=Source(runtime=None, shape=(32, 32, 3)))
     computed = values(pictures)
     assert computed.dtype == torch.uint8
@@ -218,7 +220,7 @@ def test_without_a_prefix_the_pictures_themselves(maps: Maps) -> None:
     assert torch.equal(values(pictures), computed)
 
 
-def test_pictures_that_cannot_be_read_are_all_named(maps: Maps) -> None:
+def test_pictures_that_cannot_be_read_are_all_named(maps: ActivationCache) -> None:
     maps.paths[1].write_bytes(b"no picture")
     maps.paths[4].unlink()
     with pytest.raises(DataError) as caught:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_training_finetune import PLAN, same, tune
 
 from headstart.finetune import arithmetic
-from headstart.finetune.arithmetic import Measured
+from headstart.finetune.arithmetic import ArithmeticTiming
 from headstart.finetune.checkpoint import Snapshot
 from headstart.finetune.plan import Phase
+from test_finetune_loop import PLAN, same, tune
 
 ONE = replace(PLAN, phases=(Phase(train_from="blocks.4", epochs=2, batch_size=8),))
 
@@ -23,11 +23,11 @@ def eager_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arithmetic, "computes_in_bf16", lambda: True)
 
 
-def measured_as(monkeypatch: pytest.MonkeyPatch, found: Measured) -> list[int]:
+def measured_as(monkeypatch: pytest.MonkeyPatch, found: ArithmeticTiming) -> list[int]:
     """Stand in for the stopwatch, whose times no test can rely on; returns the number of times it was asked."""
     calls: list[int] = []
 
-    def measure(*_: object) -> Measured:
+    def measure(*_: object) -> ArithmeticTiming:
         calls.append(1)
         return found
 
@@ -35,8 +35,8 @@ def measured_as(monkeypatch: pytest.MonkeyPatch, found: Measured) -> list[int]:
     return calls
 
 
-FAST = Measured(f32=2.0, bf16=1.0, cosine=0.999)
-SLOW = Measured(f32=1.0, bf16=2.0, cosine=0.999)
+FAST = ArithmeticTiming(f32=2.0, bf16=1.0, cosine=0.999)
+SLOW = ArithmeticTiming(f32=1.0, bf16=2.0, cosine=0.999)
 
 
 def test_bf16_has_to_be_clearly_faster_and_sound() -> None:
@@ -52,7 +52,7 @@ def test_gradients_in_bf16_are_nearly_those_in_f32(photos: Path, tmp_path: Path)
     """The real measurement; its times may be anything, its cosine not."""
     out = tune(photos, tmp_path, ONE, precision="auto")
     (file,) = (tmp_path / "arithmetic").iterdir()
-    found = Measured(**json.loads(file.read_text()))
+    found = ArithmeticTiming(**json.loads(file.read_text()))
     assert found.cosine > 0.98
     assert found.f32 > 0 < found.bf16
     assert f"phase 1 {found}" in out.notes

@@ -18,11 +18,11 @@ from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
 from headstart.finetune import activations
-from headstart.finetune.activations import Maps
+from headstart.finetune.activations import ActivationCache
 from headstart.finetune.loop import finetune
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.finetune.result import FineTuned
-from headstart.finetune.trainable import State, Trainee
+from headstart.finetune.trainable import State, Trainable
 from headstart.images.folder import scan
 from headstart.probe.heads import LinearHead
 
@@ -90,7 +90,7 @@ def test_only_what_a_phase_trains_moves(tuned: FineTuned) -> None:
     assert "head.1.weight" in changed
     assert any(name.startswith("trunk.blocks.4") for name in changed)
     assert not [name for name in changed if "running" in name]
-    whole = tuned.trainee.trunk.state_dict()
+    whole = tuned.trainable.trunk.state_dict()
     assert torch.equal(whole["blocks.3.0.conv_pw.weight"], before["blocks.3.0.conv_pw.weight"])
 
 
@@ -125,7 +125,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import headstart.finetune.checkpoint as checkpoint
-from test_training_finetune import tune
+from test_finetune_loop import tune
 left = int(sys.argv[5])
 save = checkpoint.Snapshot.save
 def and_die(self, file, run):
@@ -288,13 +288,13 @@ def test_runs_that_differ_in_rate_and_batch_share_the_features_of_fresh_views(
         return replace(PLAN, augment=Augment(kind="crop", views="fresh"), phases=(phase,))
 
     seen = []
-    pictures = Maps._views
+    pictures = ActivationCache._views
 
-    def counted(maps: Maps, i: int, views: Sequence[int]) -> Any:
+    def counted(maps: ActivationCache, i: int, views: Sequence[int]) -> Any:
         seen.extend((i, view) for view in views)
         return pictures(maps, i, views)
 
-    monkeypatch.setattr(Maps, "_views", counted)
+    monkeypatch.setattr(ActivationCache, "_views", counted)
     tune(photos, tmp_path, plan(1e-3, 4))
     assert len({one for one in seen if one[1] >= 0}) == 2 * 30
     seen.clear()
@@ -307,7 +307,7 @@ def test_a_clipped_gradient_takes_steps_no_longer_than_that(photos: Path, cache:
         phase = Phase(epochs=1, optimiser=Optimiser(name="sgd", lr=1.0), batch_size=30, clip=clip)
         plan = replace(PLAN, head=Head(), phases=(phase,))  # one step
         backbone = catalog.get(TINY)
-        start = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2).state()
+        start = Trainable(backbone, locate(backbone, random=True), plan, num_classes=2).state()
         end = tune(photos, cache, plan).last
         return float(torch.cat([(end[name] - start[name]).flatten() for name in end]).norm())
 

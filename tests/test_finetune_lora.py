@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_training_finetune import same, tune
 
 from headstart.backbones import catalog, network
 from headstart.backbones.weights import locate
 from headstart.errors import MissingPackageError, OptionError
 from headstart.finetune import lora
 from headstart.finetune.plan import Augment, Lora, Optimiser, Phase, Plan
-from headstart.finetune.trainable import Trainee
+from headstart.finetune.trainable import Trainable
+from test_finetune_loop import same, tune
 
 VIT = "test_vit.r160_in1k"
 PLAN = Plan(
@@ -32,14 +32,14 @@ PLAN = Plan(
 )
 
 
-def trainee(plan: Plan = PLAN, name: str = VIT) -> Trainee:
+def trainable(plan: Plan = PLAN, name: str = VIT) -> Trainable:
     backbone = catalog.get(name)
-    return Trainee(backbone, locate(backbone, random=True), plan, num_classes=2)
+    return Trainable(backbone, locate(backbone, random=True), plan, num_classes=2)
 
 
 def test_adapters_are_counted_apart() -> None:
-    head, two, one = (trainee().summary(phase) for phase in range(3))
-    plain = trainee(replace(PLAN, lora=None)).summary(0)
+    head, two, one = (trainable().summary(phase) for phase in range(3))
+    plain = trainable(replace(PLAN, lora=None)).summary(0)
     d = 64
     of_a_block = 4 * (d + 3 * d) + 4 * (d + d)  # A and B of qkv, A and B of proj
     assert head.adapters == 6 * of_a_block
@@ -57,8 +57,8 @@ def test_adapters_are_counted_apart() -> None:
 def test_a_cut_stays_where_it_is_when_adapters_are_merged(cuts: tuple[str, ...]) -> None:
     """The kept maps must still be what the part that learned begins with."""
     by_layers = tuple(replace(phase, train_from=cut) for cut, phase in zip(cuts, PLAN.phases, strict=True))
-    one = trainee(replace(PLAN, phases=by_layers))
-    plain = trainee(replace(PLAN, lora=None, phases=by_layers))
+    one = trainable(replace(PLAN, phases=by_layers))
+    plain = trainable(replace(PLAN, lora=None, phases=by_layers))
     assert [part.at for part in one.splits] == [part.at for part in plain.splits]
     one.start = one.state()
     for name in one.adapters:
@@ -76,14 +76,14 @@ def test_a_cut_stays_where_it_is_when_adapters_are_merged(cuts: tuple[str, ...])
 def test_nothing_changes_before_the_first_step() -> None:
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert torch.equal(trainee().trunk(x), trainee(replace(PLAN, lora=None)).trunk(x))
+        assert torch.equal(trainable().trunk(x), trainable(replace(PLAN, lora=None)).trunk(x))
 
 
 def test_what_is_left_is_an_ordinary_network(photos: Path, cache: Path) -> None:
     out = tune(photos, cache, PLAN, VIT)
     backbone = catalog.get(VIT)
     before = network.build(backbone, locate(backbone, random=True), size=64).state_dict()
-    after = out.trainee.trunk.state_dict()
+    after = out.trainable.trunk.state_dict()
     assert after.keys() == before.keys()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {f"blocks.{i}.attn.{part}.weight" for i in (4, 5) for part in ("qkv", "proj")}
@@ -129,7 +129,7 @@ def test_a_run_that_is_cut_off_ends_at_the_same_bytes(
 
 def test_a_network_without_attention_is_refused() -> None:
     with pytest.raises(OptionError) as caught:
-        trainee(replace(PLAN, phases=(Phase(),)), "test_efficientnet.r160_in1k")
+        trainable(replace(PLAN, phases=(Phase(),)), "test_efficientnet.r160_in1k")
     (problem,) = caught.value.problems
     assert problem.expected == "attention with linear layers called qkv or proj, as vision transformers have"
     assert problem.found == "none in test_efficientnet.r160_in1k"
@@ -138,16 +138,16 @@ def test_a_network_without_attention_is_refused() -> None:
 
 def test_layers_it_does_not_have_are_answered_with_those_it_has() -> None:
     with pytest.raises(OptionError, match=r"found: qkv, proj in test_vit[\s\S]*among these"):
-        trainee(replace(PLAN, lora=Lora(targets=("query",))))
+        trainable(replace(PLAN, lora=Lora(targets=("query",))))
 
 
 def test_a_cut_after_all_attention_is_refused() -> None:
     with pytest.raises(OptionError, match="attention with adapters after the cut"):
-        trainee(replace(PLAN, phases=(Phase(train_from="norm"),)))
+        trainable(replace(PLAN, phases=(Phase(train_from="norm"),)))
 
 
 def test_a_missing_package_is_answered_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingPackageError) as caught:
-        trainee()
+        trainable()
     assert str(caught.value).endswith('to do: pip install "headstart[lora]"')

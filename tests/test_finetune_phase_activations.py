@@ -13,10 +13,10 @@ import torch
 
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
-from headstart.finetune.activations import CHECKED, PLAIN, Maps
-from headstart.finetune.phase_activations import PhaseMaps
+from headstart.finetune.activations import CHECKED, PLAIN, ActivationCache
+from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Augment, Phase, Plan
-from headstart.finetune.trainable import Trainee
+from headstart.finetune.trainable import Trainable
 from headstart.images.folder import scan
 from headstart.progress import Silent
 
@@ -24,16 +24,16 @@ TINY = "test_efficientnet.r160_in1k"
 PLAN = Plan(size=32, mode="squash", augment=Augment(kind="crop", views=2), phases=(Phase(train_from="blocks.4"),))
 
 
-def maps_of(photos: Path, cache: Path, plan: Plan) -> PhaseMaps:
+def maps_of(photos: Path, cache: Path, plan: Plan) -> PhaseActivations:
     images, backbone = scan(photos), catalog.get(TINY)
     val = np.arange(len(images)) % 4 == 0
-    return PhaseMaps(
+    return PhaseActivations(
         backbone=backbone,
         images=images,
         train=np.flatnonzero(~val),
         val=np.flatnonzero(val),
         plan=plan,
-        trainee=Trainee(backbone, locate(backbone, random=True), plan, num_classes=2),
+        trainable=Trainable(backbone, locate(backbone, random=True), plan, num_classes=2),
         cache=cache,
         seed=0,
         device="torch",
@@ -71,20 +71,22 @@ def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> N
 
 def test_a_head_first_plan_runs_the_network_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
-    before = Maps._computed
+    before = ActivationCache._computed
 
-    def counted(maps: Maps, wanted: Sequence[tuple[int, int]], together: Sequence[Maps]) -> Iterator[Any]:
+    def counted(
+        maps: ActivationCache, wanted: Sequence[tuple[int, int]], together: Sequence[ActivationCache]
+    ) -> Iterator[Any]:
         computed.append(len(wanted))
         return before(maps, wanted, together)
 
-    monkeypatch.setattr(Maps, "_computed", counted)
+    monkeypatch.setattr(ActivationCache, "_computed", counted)
     maps = maps_of(photos, tmp_path, replace(PLAN, phases=(Phase(train_from="head"), Phase(train_from="blocks.4"))))
     features = maps.of(0, [])
     assert max(computed) > CHECKED
     computed.clear()
     crossing = maps.of(1, [])
     assert set(computed) <= {1, 2, 3, CHECKED}
-    split, rows = maps.trainee.splits[1], maps.rows(maps.train)
+    split, rows = maps.trainable.splits[1], maps.rows(maps.train)
     assert split.suffix is not None
     (x,), (expected,) = (list(one.batches([(row, 0) for row in rows], [len(rows)])) for one in (crossing, features))
     with torch.inference_mode():

@@ -10,9 +10,9 @@ import pytest
 
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
-from headstart.finetune import run_key
+from headstart.finetune import run_key as module
 from headstart.finetune.plan import Lora, Phase, Plan
-from headstart.finetune.run_key import run_name, trains_on
+from headstart.finetune.run_key import run_key, trains_on
 from headstart.images.folder import ImageSet, scan
 from headstart.probe.heads import LinearHead
 from pictures import write_folder
@@ -29,7 +29,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 
 
 def test_the_same_run_has_the_same_name(images: ImageSet) -> None:
-    names = {run_name(TINY, locate(TINY, random=True), images, TRAIN, VAL, PLAN, seed=1) for _ in range(2)}
+    names = {run_key(TINY, locate(TINY, random=True), images, TRAIN, VAL, PLAN, seed=1) for _ in range(2)}
     assert len(names) == 1
 
 
@@ -38,9 +38,9 @@ def test_what_takes_no_part_is_not_in_it(images: ImageSet, monkeypatch: pytest.M
     with_lora = replace(PLAN, lora=Lora(rank=2, alpha=4.0))
     names = []
     for peft in ("1", "2"):
-        monkeypatch.setattr(run_key, "version", lambda package, peft=peft: peft if package == "peft" else "1")
+        monkeypatch.setattr(module, "version", lambda package, peft=peft: peft if package == "peft" else "1")
         names.append(
-            [run_name(TINY, locate(TINY, random=True), images, TRAIN, VAL, plan, seed=1) for plan in (PLAN, with_lora)]
+            [run_key(TINY, locate(TINY, random=True), images, TRAIN, VAL, plan, seed=1) for plan in (PLAN, with_lora)]
         )
     assert names[0][0] == names[1][0]
     assert names[0][1] != names[1][1]
@@ -51,30 +51,30 @@ def test_everything_that_matters_is_in_it(images: ImageSet, monkeypatch: pytest.
     probe = LinearHead(weight=np.ones((2, 2), np.float32), bias=np.zeros(2, np.float32), temperature=1.0)
     other_labels = replace(images, y=1 - images.y)
     names = [
-        run_name(TINY, weights, images, TRAIN, VAL, PLAN, seed=1),
-        run_name(replace(TINY, crop_pct=0.5), weights, images, TRAIN, VAL, PLAN, seed=1),
-        run_name(TINY, replace(weights, sha256="0" * 64), images, TRAIN, VAL, PLAN, seed=1),
-        run_name(TINY, weights, other_labels, TRAIN, VAL, PLAN, seed=1),
-        run_name(TINY, weights, images, VAL, TRAIN, PLAN, seed=1),
-        run_name(TINY, weights, images, np.arange(3), np.arange(3, 6), PLAN, seed=1),
-        run_name(TINY, weights, images, TRAIN, VAL, replace(PLAN, balanced=True), seed=1),
-        run_name(TINY, weights, images, TRAIN, VAL, PLAN, seed=2),
-        run_name(TINY, weights, images, TRAIN, VAL, PLAN, seed=1, probe=probe),
-        run_name(TINY, weights, images, TRAIN, VAL, PLAN, seed=1, device="cuda"),
-        run_name(TINY, weights, images, TRAIN, VAL, PLAN, seed=1, precision="f32"),
+        run_key(TINY, weights, images, TRAIN, VAL, PLAN, seed=1),
+        run_key(replace(TINY, crop_pct=0.5), weights, images, TRAIN, VAL, PLAN, seed=1),
+        run_key(TINY, replace(weights, sha256="0" * 64), images, TRAIN, VAL, PLAN, seed=1),
+        run_key(TINY, weights, other_labels, TRAIN, VAL, PLAN, seed=1),
+        run_key(TINY, weights, images, VAL, TRAIN, PLAN, seed=1),
+        run_key(TINY, weights, images, np.arange(3), np.arange(3, 6), PLAN, seed=1),
+        run_key(TINY, weights, images, TRAIN, VAL, replace(PLAN, balanced=True), seed=1),
+        run_key(TINY, weights, images, TRAIN, VAL, PLAN, seed=2),
+        run_key(TINY, weights, images, TRAIN, VAL, PLAN, seed=1, probe=probe),
+        run_key(TINY, weights, images, TRAIN, VAL, PLAN, seed=1, device="cuda"),
+        run_key(TINY, weights, images, TRAIN, VAL, PLAN, seed=1, precision="f32"),
     ]
-    bf16 = run_key.computes_in_bf16()
+    bf16 = module.computes_in_bf16()
     for target, name, changed in (
-        (run_key, "LOOP", run_key.LOOP + 1),
-        (run_key.augment, "ALGORITHM", 0),
-        (run_key.transforms, "ALGORITHM", 0),
-        (run_key.decode, "DECODER", "another"),
-        (run_key, "computes_in_bf16", lambda: not bf16),
-        (run_key, "version", lambda package: f"{package} 99"),
+        (module, "LOOP", module.LOOP + 1),
+        (module.augment, "ALGORITHM", 0),
+        (module.transforms, "ALGORITHM", 0),
+        (module.decode, "DECODER", "another"),
+        (module, "computes_in_bf16", lambda: not bf16),
+        (module, "version", lambda package: f"{package} 99"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, changed)
-            names.append(run_name(TINY, weights, images, TRAIN, VAL, PLAN, seed=1))
+            names.append(run_key(TINY, weights, images, TRAIN, VAL, PLAN, seed=1))
     assert len(set(names)) == len(names) == 17
 
 

@@ -13,41 +13,41 @@ from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import OptionError
 from headstart.finetune.plan import Head, Phase, Plan
-from headstart.finetune.trainable import Trainee, build_head
+from headstart.finetune.trainable import Trainable, build_head
 from headstart.probe.heads import LinearHead
 from headstart.recipes import records
 
 TINY = "test_efficientnet.r160_in1k"
 
 
-def trainee(name: str, *train_from: str, head: Head | None = None, size: int = 64, num_classes: int = 2) -> Trainee:
+def trainable(name: str, *train_from: str, head: Head | None = None, size: int = 64, num_classes: int = 2) -> Trainable:
     backbone = catalog.get(name)
     phases = tuple(Phase(train_from=one) for one in train_from)
     plan = Plan(size=size, head=head or Head(), phases=phases)
-    return Trainee(backbone, locate(backbone, random=True), plan, num_classes=num_classes)
+    return Trainable(backbone, locate(backbone, random=True), plan, num_classes=num_classes)
 
 
 def test_recipe_a_frozen() -> None:
-    summary = trainee("resnet18", "head").summary(0)
+    summary = trainable("resnet18", "head").summary(0)
     assert (summary.trainable, summary.trainable_tensors) == (1_026, 2)
 
 
 def test_recipe_c_both_phases() -> None:
     head = Head(reads="pooled map", dropout=0.2, logit="one")
-    both = trainee("mobilenetv2_100", "head", "layers:18", "blocks.4.1.conv_dw", head=head, size=160)
+    both = trainable("mobilenetv2_100", "head", "layers:18", "blocks.4.1.conv_dw", head=head, size=160)
     first, second, named = (both.summary(phase) for phase in range(3))
     assert first.base_with_statistics == 2_257_984
     assert (first.trainable, first.trainable_tensors) == (1_281, 2)
     assert (second.trainable, second.trainable_tensors) == (1_862_721, 56)
     assert replace(named, train_from=second.train_from) == second
-    swapped = trainee("efficientnet_lite0", "layers:18", head=head, size=160).summary(0)
+    swapped = trainable("efficientnet_lite0", "layers:18", head=head, size=160).summary(0)
     assert swapped.trainable_tensors == 56, "as many layers learn with another trunk"
 
 
 def test_recipes_of_vgg16() -> None:
     """B: a new last layer; D: the last block under a head on the pooled map; F: a new classifier on the map."""
     dense = Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one")
-    block5 = trainee("vgg16", "head", "last:3", head=dense, size=32)
+    block5 = trainable("vgg16", "head", "last:3", head=dense, size=32)
     of_head = block5.summary(0).trainable
     assert of_head == 512 * 256 + 256 + 256 + 1
     assert block5.summary(1).trainable - of_head == 7_079_424
@@ -58,7 +58,7 @@ def test_recipes_of_vgg16() -> None:
 
 
 def test_gradients_reach_what_was_said_and_nothing_else() -> None:
-    tiny = trainee(TINY, "blocks.4")
+    tiny = trainable(TINY, "blocks.4")
     learns = tiny.begin(0)
     suffix = tiny.suffix(0)
     tiny.mode(tiny.plan.phases[0])
@@ -77,7 +77,7 @@ def test_batch_norms_keep_their_statistics_unless_told_otherwise() -> None:
     for how, moved in (("eval", False), ("train", True)):
         backbone = catalog.get(TINY)
         plan = Plan(size=64, phases=(Phase(train_from="blocks.4", batch_norm=how),))
-        tiny = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2)
+        tiny = Trainable(backbone, locate(backbone, random=True), plan, num_classes=2)
         tiny.begin(0)
         before = {name: value.clone() for name, value in tiny.trunk.named_buffers()}
         tiny.mode(plan.phases[0])
@@ -93,7 +93,7 @@ def test_both_dropouts_of_vgg_drop_in_training_alone(name: str) -> None:
     recipe = records.get(name)
     backbone = catalog.get("vgg11")  # the same layers of 4096
     plan = replace(recipe.plan, size=32)
-    network = Trainee(backbone, locate(backbone, random=True), plan, num_classes=2)
+    network = Trainable(backbone, locate(backbone, random=True), plan, num_classes=2)
     whole = 8_194 if name == "vgg16-frozen" else network.summary(0).total
     assert network.summary(0).trainable == whole
     suffix, prefix = network.suffix(0), network.splits[0].prefix
@@ -112,11 +112,11 @@ def test_both_dropouts_of_vgg_drop_in_training_alone(name: str) -> None:
 def test_a_dropout_that_the_trunk_has_not_is_said() -> None:
     plan = Plan(size=64, trunk_dropout=("pre_logits", 0.5))
     with pytest.raises(OptionError, match=r"expected: dropouts in 'pre_logits' of the trunk\n   found: none"):
-        Trainee(catalog.get(TINY), locate(catalog.get(TINY), random=True), plan, num_classes=2)
+        Trainable(catalog.get(TINY), locate(catalog.get(TINY), random=True), plan, num_classes=2)
 
 
 def test_state_is_a_copy_and_load_brings_it_back() -> None:
-    tiny = trainee(TINY, "blocks.4")
+    tiny = trainable(TINY, "blocks.4")
     state = tiny.state()
     with torch.no_grad():
         for parameter in tiny.trunk.parameters():
@@ -161,7 +161,7 @@ def test_a_head_may_begin_as_keras_draws_it() -> None:
 
 def test_all_that_does_not_suit_the_network_is_said_at_once() -> None:
     with pytest.raises(OptionError) as caught:
-        trainee(TINY, "head", "layer4", "fc", head=Head(logit="one", start="probe"), num_classes=3)
+        trainable(TINY, "head", "layer4", "fc", head=Head(logit="one", start="probe"), num_classes=3)
     found = [problem.found for problem in caught.value.problems]
     assert found == ["'layer4' in phase 2", "'fc' in phase 3", "3", "none"]
     assert "blocks.4" in caught.value.problems[0].todo

@@ -5,10 +5,10 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from headstart.abstain.abstention import Caution, CautionReport, learn_caution, measure_caution
+from headstart.abstain.abstention import Abstention, AbstentionReport, learn_abstention, measure_abstention
 from headstart.abstain.costs import Costs
 from headstart.evaluation.calibration import softmax
-from headstart.report.abstention import abstention, curve_figure
+from headstart.report.abstention import abstention_section, curve_figure
 from headstart.report.page import PlainPage, render
 from test_report_page import EVIL, Page
 
@@ -22,30 +22,30 @@ def pictures(n: int, seed: int, *, sure: float = 1.2) -> tuple[np.ndarray, np.nd
     return rng.normal(0, 1, (n, 12)) + 4 * np.eye(2, 12)[y], softmax(rng.normal(0, 1, (n, 2)) + sure * np.eye(2)[y]), y
 
 
-def found(n: int = 300, *, sure: float = 1.2, held_out: bool = True) -> tuple[Caution, CautionReport]:
+def found(n: int = 300, *, sure: float = 1.2, held_out: bool = True) -> tuple[Abstention, AbstentionReport]:
     rows, proba, y = pictures(n, 0, sure=sure)
-    caution = learn_caution(rows, y, CLASSES, proba=proba, costs=COSTS)
+    abstention = learn_abstention(rows, y, CLASSES, proba=proba, costs=COSTS)
     new, answers, truth = pictures(200, 1, sure=sure)
-    assert caution.novelty is not None
-    report = measure_caution(
-        caution,
+    assert abstention.novelty is not None
+    report = measure_abstention(
+        abstention,
         answers[None],
         truth,
         measured_on="the test split",
         prior=[0.5, 0.5],
         new=held_out,
-        novelty=caution.novelty.measure(new),
+        novelty=abstention.novelty.measure(new),
     )
-    return caution, report
+    return abstention, report
 
 
-def words(caution: Caution, report: CautionReport) -> str:
-    return " ".join(abstention(caution, report).sentences).replace("\u202f", " ")
+def words(abstention: Abstention, report: AbstentionReport) -> str:
+    return " ".join(abstention_section(abstention, report).sentences).replace("\u202f", " ")
 
 
 def test_the_section_says_what_would_be_answered_and_how_often_right() -> None:
-    caution, report = found()
-    text = words(caution, report)
+    abstention, report = found()
+    text = words(abstention, report)
     assert report.sure is not None
     assert f"answers the other {100 * report.sure.share.value:.1f} %" in text
     assert f"gets {100 * report.sure.accuracy.value:.1f} % right" in text
@@ -53,7 +53,7 @@ def test_the_section_says_what_would_be_answered_and_how_often_right() -> None:
     assert "The true class was in the set for" in text
     assert "Of the test split, which should be familiar," in text
     assert "the most probable labels" not in text  # a class is no answer here
-    section = abstention(caution, report)
+    section = abstention_section(abstention, report)
     assert section.table is not None
     assert [row[0] for row in section.table.rows][::5] == ["100\u202f%", "50\u202f%"]
 
@@ -73,17 +73,17 @@ def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     rng = np.random.default_rng(0)
     proba = np.array([0.6, 0.4])[(np.arange(200)[:, None] + [0, 1]) // 1 % 2]
     y = rng.permutation(np.arange(200) % 2)
-    caution = Caution(classes=CLASSES, sure_from=1.0, no_sets="Label sets need more.")
-    report = measure_caution(caution, proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
-    text = words(caution, report)
+    abstention = Abstention(classes=CLASSES, sure_from=1.0, no_sets="Label sets need more.")
+    report = measure_abstention(abstention, proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
+    text = words(abstention, report)
     assert "every answer is marked “unsure”" in text
     assert "Label sets need more." in text
-    bare = measure_caution(Caution(), proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
-    assert abstention(Caution(), bare).sentences == ()
+    bare = measure_abstention(Abstention(), proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
+    assert abstention_section(Abstention(), bare).sentences == ()
 
 
 def test_the_page_escapes_names_and_shows_the_curve() -> None:
-    html = render(PlainPage(title="T", lede=(), sections=(abstention(*found()),)))
+    html = render(PlainPage(title="T", lede=(), sections=(abstention_section(*found()),)))
     page = Page(html)
     assert "script" not in page.tags
     assert "svg" in page.tags
@@ -104,5 +104,7 @@ def test_the_figure_is_accessible_themed_and_always_the_same() -> None:
 @pytest.mark.parametrize("n", [2, 7, 50])
 def test_few_pictures_draw_too(n: int) -> None:
     _, proba, y = pictures(n, 3)
-    report = measure_caution(Caution(sure_from=0.7), proba[None], y, measured_on="few", prior=[0.5, 0.5], new=True)
+    report = measure_abstention(
+        Abstention(sure_from=0.7), proba[None], y, measured_on="few", prior=[0.5, 0.5], new=True
+    )
     assert curve_figure(report).startswith("<svg")

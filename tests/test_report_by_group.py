@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from test_evaluation_by_group import answers
-
 from headstart.claims.by_group import by_group
 from headstart.report.by_group import by_group_section
 from headstart.report.page import PlainPage, render
+from test_claims_by_group import answers
 
 
 def test_groups_weakest_first_and_marked() -> None:

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import re
 
-from test_trust_certificate import draw
-
 from headstart.report.certificate import certificate_figure, certificate_section
 from headstart.report.page import PlainPage, render
+from test_claims_certificate import draw
 
 
 def test_the_verdict_comes_first_and_the_method_last() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.deduplication import mend
-from headstart.audit.duplicates import Duplicates, Pair
+from headstart.audit.deduplication import deduplicate
+from headstart.audit.duplicates import CopyPair, Duplicates
 from headstart.audit.leak import Leak, paired_difference
 from headstart.images.folder import ImageSet, scan
 from headstart.report.duplicates import duplicates
@@ -18,9 +18,9 @@ from test_report_page import JPEG
 
 LEAK = Leak(
     split="test",
-    flattery=paired_difference(np.repeat([1, 0], [11, 1]), np.repeat([1, 0], [10, 2])),
+    optimism=paired_difference(np.repeat([1, 0], [11, 1]), np.repeat([1, 0], [10, 2])),
     leaky=11 / 12,
-    mended=10 / 12,
+    deduplicated=10 / 12,
     copied=1,
     copied_leaky=1.0,
     copied_mended=0.0,
@@ -38,10 +38,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 def found_in(images: ImageSet) -> Duplicates:
     """Train: rings 0–9, stripes 10–19. Test: rings 20–29, stripes 30–39."""
     pairs = (
-        Pair(first=0, second=1, kind="exact", score=1.0, mirrored=False),
-        Pair(first=2, second=3, kind="near", score=0.99, mirrored=False),
-        Pair(first=4, second=20, kind="near", score=0.95, mirrored=True),
-        Pair(first=10, second=30, kind="near", score=0.93, mirrored=False),
+        CopyPair(first=0, second=1, kind="exact", score=1.0, mirrored=False),
+        CopyPair(first=2, second=3, kind="near", score=0.99, mirrored=False),
+        CopyPair(first=4, second=20, kind="near", score=0.95, mirrored=True),
+        CopyPair(first=10, second=30, kind="near", score=0.93, mirrored=False),
     )
     return Duplicates(images=images, pairs=pairs, clusters=((0, 1), (2, 3), (4, 20), (10, 30)), series=())
 
@@ -51,7 +51,7 @@ def drawn(i: int, caption: str) -> Thumbnail:
 
 
 def test_the_most_telling_pairs_come_first_side_by_side(images: ImageSet) -> None:
-    section = duplicates(mend(found_in(images)), LEAK, drawn)
+    section = duplicates(deduplicate(found_in(images)), LEAK, drawn)
     assert section is not None
     captions = [one.caption for one in section.thumbnails]
     assert captions[:4] == [
@@ -73,9 +73,9 @@ def test_the_most_telling_pairs_come_first_side_by_side(images: ImageSet) -> Non
 
 
 def test_different_labels_are_named(images: ImageSet) -> None:
-    pair = Pair(first=0, second=10, kind="near", score=0.9, mirrored=False)
+    pair = CopyPair(first=0, second=10, kind="near", score=0.9, mirrored=False)
     found = replace(found_in(images), pairs=(pair,), clusters=((0, 10),))
-    section = duplicates(mend(found), None, drawn)
+    section = duplicates(deduplicate(found), None, drawn)
     assert section is not None
     assert section.thumbnails[0].caption == "train/rings/000.jpeg\nagrees by 0.90, rings and stripes"
     assert section.sentences == ("One picture is there more than once, 2 files in all (5.0% of the pictures).",)
@@ -83,7 +83,7 @@ def test_different_labels_are_named(images: ImageSet) -> None:
 
 
 def test_the_section_fits_a_page(images: ImageSet) -> None:
-    section = duplicates(mend(found_in(images)), LEAK, drawn)
+    section = duplicates(deduplicate(found_in(images)), LEAK, drawn)
     assert section is not None
     html = render(PlainPage(title="Copies", lede=(), sections=(section,)))
     assert 'id="copies"' in html
@@ -92,8 +92,8 @@ def test_the_section_fits_a_page(images: ImageSet) -> None:
 
 def test_without_copies_there_is_no_section_and_a_series_is_told(images: ImageSet, tmp_path: Path) -> None:
     nothing = replace(found_in(images), pairs=(), clusters=())
-    assert duplicates(mend(nothing), None, drawn) is None
-    section = duplicates(mend(replace(nothing, series=(tuple(range(24)),))), None, drawn)
+    assert duplicates(deduplicate(nothing), None, drawn) is None
+    section = duplicates(deduplicate(replace(nothing, series=(tuple(range(24)),))), None, drawn)
     assert section is not None
     assert section.sentences == ("No copies were found that can be told from pictures that are merely alike.",)
     assert section.items[0].startswith("24 pictures are so alike")

@@ -108,7 +108,7 @@ def test_many_candidates_are_cut_but_the_chosen_one_stays():
 def test_interval_bar_is_drawn_to_scale():
     svg = ElementTree.fromstring(drawn()["interval"])
     bar = next(element for element in svg if element.get("class") == "range")
-    floor = next(element for element in svg if element.get("class") == "floor")
+    floor = next(element for element in svg if element.get("class") == "majority_baseline")
     assert (bar.get("x"), bar.get("width"), floor.get("x1")) == ("92.00%", "6.00%", "50.00%")
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_trust_learning_curve import LOGISTIC, draw
 
 from headstart.claims.learning_curve import LearningCurve, learning_curve
 from headstart.report.more_pictures import curve_sentences, forecast_figure, learning_curve_section
 from headstart.report.page import PlainPage, render
+from test_claims_learning_curve import LOGISTIC, draw
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_trust_check import checked, sure
 
 from headstart.images.folder import ImageSet, scan
 from headstart.report.page import PlainPage, render
 from headstart.report.review import MOST_SHOWN, lede, sections, todo
 from headstart.report.section import Thumbnail
 from pictures import write_folder
+from test_audit_findings import checked, sure
 from test_report_page import JPEG
 
 

@@ -32,7 +32,7 @@ def page(found: Drift, *, trusted: bool) -> str:
             thumbnails=[Thumbnail(jpeg=JPEG, caption="1. bees? 60%")],
             known=["old.jpg"],
             left_out=[("bad.jpg", "empty file")],
-            judged_on="5-fold nested cross-validation",
+            measured_on="5-fold nested cross-validation",
             trusted=trusted,
             command="headstart watch run new",
         )

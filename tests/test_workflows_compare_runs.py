@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
-from headstart.evaluation.held_out import Judged, write_judged
+from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.evaluation.paired import mcnemar_exact, out_of_fold_p
 from headstart.workflows.compare_runs import contest, is_run
 
@@ -19,14 +19,14 @@ def made(folder: Path, wrong: set[int], *, measured_on: str = "the test split", 
     order = np.random.default_rng(seed).permutation(N)
     right = np.array([i not in wrong for i in order])
     folder.mkdir(parents=True)
-    judged = Judged(
+    judged = HeldOut(
         classes=("ants", "bees"),
         names=tuple(f"ants/{i}.jpg" for i in order),
         digests=tuple(f"{i + first:064x}" for i in order),
         labels=("ants",) * N,
         proba=np.where(right[:, None], [0.8, 0.2], [0.3, 0.7]),
     )
-    write_judged(folder / "predictions.csv", judged)
+    write_held_out(folder / "predictions.csv", judged)
     (folder / "metrics.json").write_text(json.dumps({"measured_on": measured_on}))
     return folder
 
@@ -38,7 +38,7 @@ def test_answers_on_the_same_pictures_are_paired_whatever_their_order(tmp_path: 
     (pair,) = found.comparison.pairs
     assert (pair.a, pair.only_a, pair.only_b) == ("a", 11, 1)
     assert pair.p == pytest.approx(mcnemar_exact(11, 1))
-    assert pair.told_apart
+    assert pair.significant
     assert "McNemar" in found.caveats[0]
     assert found.measured_on == "100 pictures, the test split"
 
@@ -52,7 +52,7 @@ def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:
     (pair,) = found.comparison.pairs
     plain = mcnemar_exact(8, 1)
     assert plain < 0.05 < pair.p == pytest.approx(out_of_fold_p(plain, train_fraction=0.8))
-    assert not pair.told_apart
+    assert not pair.significant
     assert "Nadeau and Bengio" in found.caveats[0]
     assert found.to_dict()["out_of_fold"] is True
 

@@ -38,8 +38,8 @@ def test_copies_of_what_is_tested_on_are_not_trained_on(tmp_path: Path) -> None:
     assert classifier.evaluation_.n == 20
     leak = leak_of(classifier)
     assert leak is not None
-    assert (leak.copied, leak.flattery.n) == (3, 20)
-    assert leak.mended == classifier.evaluation_.accuracy.value
+    assert (leak.copied, leak.optimism.n) == (3, 20)
+    assert leak.deduplicated == classifier.evaluation_.accuracy.value
 
 
 def test_near_copies_under_different_labels_are_suspects(tmp_path: Path, fitted: ImageClassifier) -> None:

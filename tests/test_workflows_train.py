@@ -10,7 +10,7 @@ import pytest
 from headstart.classifier import ImageClassifier
 from headstart.deploy.model import Model
 from headstart.errors import DataError, OptionError
-from headstart.evaluation.held_out import read_judged
+from headstart.evaluation.held_out import read_held_out
 from headstart.workflows.compare_runs import contest
 from headstart.workflows.train import Run, evaluate_model, train
 from pictures import write_folder
@@ -26,7 +26,7 @@ def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
         ".headstart", "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json",
         "report.html",
     }  # fmt: skip
-    answers = read_judged(run.folder / "predictions.csv")
+    answers = read_held_out(run.folder / "predictions.csv")
     assert answers.correct.mean() == pytest.approx(run.evaluation.accuracy.value)
     assert contest([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).out_of_fold
     metrics = json.loads((run.folder / "metrics.json").read_text())
@@ -35,7 +35,7 @@ def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
     record = json.loads((run.folder / "run.json").read_text())
     assert {"command", "options", "versions", "data", "backbone", "runtime", "choice", "seconds"} <= set(record)
     assert record["data"]["class_counts"] == {"rings": 20, "stripes": 20}
-    assert metrics["caution"]["risk_coverage"]["at"][0]["accuracy"]["value"] == metrics["accuracy"]["value"]
+    assert metrics["abstention"]["risk_coverage"]["at"][0]["accuracy"]["value"] == metrics["accuracy"]["value"]
     assert record["options"]["sizes"] == [224]
 
 
@@ -76,16 +76,16 @@ def test_a_folder_of_something_else_is_not_written_to(photos: Path, tmp_path: Pa
 def test_a_model_is_measured_on_other_pictures(run: Run, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"rings": 3, "stripes": 6}, first_seed=500)
     (new / "rings" / "bad.jpg").write_bytes(b"no picture")
-    evaluation, caution, left_out = evaluate_model(Model.load(run.folder), new)
+    evaluation, abstention, left_out = evaluate_model(Model.load(run.folder), new)
     assert evaluation.n == 9
     assert evaluation.accuracy.value > 0.8
     assert evaluation.measured_on == "9 pictures of new"
     assert len(left_out) == 1
     assert "bad.jpg: not a picture" in left_out[0]
-    assert caution.measured_on == evaluation.measured_on
-    assert caution.curve.at[0].accuracy == evaluation.accuracy
-    assert caution.unfamiliar is not None
-    assert caution.covered is not None
+    assert abstention.measured_on == evaluation.measured_on
+    assert abstention.curve.at[0].accuracy == evaluation.accuracy
+    assert abstention.unfamiliar is not None
+    assert abstention.covered is not None
 
 
 def test_pictures_of_one_class_can_be_measured_on(run: Run, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_more_of_the_same_raises_no_alarm(same: Watch) -> None:
     assert same.trusted
     right = np.mean([p.parent.name == same.classes[i] for p, i in zip(same.paths, same.proba.argmax(1), strict=True)])
     assert same.accuracy.accuracy.low <= right <= same.accuracy.accuracy.high
-    assert len(same.queue) == 6
+    assert len(same.labelling_queue) == 6
     assert not same.known
 
 
@@ -49,7 +49,7 @@ def test_the_queue_is_a_table_to_fill_in(same: Watch, tmp_path: Path) -> None:
     write_queue(tmp_path / "queue.csv", same)
     with (tmp_path / "queue.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [Path(row["path"]) for row in rows] == [same.paths[i].absolute() for i in same.queue]
+    assert [Path(row["path"]) for row in rows] == [same.paths[i].absolute() for i in same.labelling_queue]
     assert {row["label"] for row in rows} == {""}
     assert {row["answer"] for row in rows} <= set(same.classes)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.features.extract import Space
+from headstart.backbones.space import Space
 from headstart.features.store import FeatureStore
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet

@@ -14,19 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart.abstain.abstention import Caution, CautionReport, learn_caution, measure_caution
+from headstart.abstain.abstention import Abstention, AbstentionReport, learn_abstention, measure_abstention
 from headstart.abstain.costs import Costs, read_costs
-from headstart.audit.deduplication import mend
+from headstart.audit.deduplication import deduplicate
 from headstart.audit.duplicates import find_duplicates
 from headstart.audit.summary import Audit, audit
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
+from headstart.backbones.space import Space
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.deploy.model import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.features.extract import Space
 from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
 from headstart.finetune.trial import FINETUNE, Selection, Setting, Trial, select
@@ -40,7 +40,7 @@ PathLike = str | Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class Measurement:
     """An evaluation together with what it was computed from."""
 
     evaluation: Evaluation
@@ -48,7 +48,7 @@ class Measured:
     """(n,) positions in the image set."""
     proba: NDArray[np.float64]
     """(n, k) probabilities; the mean over repeats where there were several."""
-    caution: CautionReport
+    abstention: AbstentionReport
     """What leaving doubtful answers out would give, on the same pictures."""
 
 
@@ -77,7 +77,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         choice_: the head that was chosen, and every candidate that was looked at.
         selection_: whether that head or a fine-tuned network is used, and why.
         audit_: what was noticed about the pictures.
-        mended_: the copies that were found, and what was done so that they flatter no number.
+        deduplicated_: the copies that were found, and what was done so that they flatter no number.
         images_: the pictures used, and those left out with the reason.
         timings_: seconds by stage.
     """
@@ -146,8 +146,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────
             with self._timed("looking for copies"):
-                self.mended_ = mend(find_duplicates(table, options.sizes[0]))
-                table.images = self.images_ = self.mended_.images
+                self.deduplicated_ = deduplicate(find_duplicates(table, options.sizes[0]))
+                table.images = self.images_ = self.deduplicated_.images
                 self.audit_: Audit = audit(self.images_)
 
             # ── a head, chosen by cross-validation inside the training pictures ─────────────────────────────────
@@ -164,7 +164,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
             # ── when not to answer ──────────────────────────────────────────────────────────────────────────────
             with self._timed("learning when not to answer"):
-                caution = self._caution(table, costs)
+                abstention = self._abstention(table, costs)
 
         self.model_ = Model(
             classes=self.images_.classes,
@@ -174,7 +174,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             backbone=self._origin,
             training=self._training_facts(),
             notes=self.selection_.space.runtime.notes,
-            caution=caution,
+            abstention=abstention,
         )
         return self
 
@@ -186,7 +186,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return self.measure()[0].evaluation
 
-    def measure(self, progress: Progress | None = None) -> tuple[Measured, ...]:
+    def measure(self, progress: Progress | None = None) -> tuple[Measurement, ...]:
         """All evaluations there are, the one to be quoted first. Computed at the first call."""
         check_is_fitted(self, "choice_")
         if not hasattr(self, "_measured"):
@@ -198,7 +198,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     parts = self._on_trial(self.selection_.trial)
                 else:
                     parts = [self._out_of_fold(table)]
-            self._measured: tuple[Measured, ...] = tuple(parts)
+            self._measured: tuple[Measurement, ...] = tuple(parts)
         return self._measured
 
     def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
@@ -284,16 +284,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cache = Path(self.cache) if self.cache else cache_folder()
         return record, locate(record, file=file, random=random), cache
 
-    def _caution(self, table: FeatureTable, costs: Costs | None) -> Caution:
+    def _abstention(self, table: FeatureTable, costs: Costs | None) -> Abstention:
         """When not to answer, from training pictures that the network or the head judged without knowing them."""
         train, chosen = self._train, self.selection_
         kept = chosen.trial if chosen.fine_tuned else None
-        return learn_caution(
+        return learn_abstention(
             table.through(chosen.space).rows(chosen.space.geometry.size, FAMILIAR, train),
             self.images_.y[train],
             self.images_.classes,
             proba=kept.tuned if kept else self.choice_.proba,
-            judged=np.searchsorted(train, kept.index) if kept else None,
+            held_out=np.searchsorted(train, kept.index) if kept else None,
             groups=self.images_.groups[train],
             costs=costs,
             seed=self.random_state,
@@ -322,16 +322,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "fine_tuned": self.selection_.fine_tuned,
         }
 
-    def _on_split(self, table: FeatureTable, split: str) -> Measured:
+    def _on_split(self, table: FeatureTable, split: str) -> Measurement:
         index = np.flatnonzero(self.images_.split == split)
         model, size = self.model_, self.model_.space.geometry.size
         served = table.through(model.space)
         X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
         name = {"test": "the test split", "val": "the validation split"}[split]
-        novelty = model.caution.novelty.measure(familiar) if model.caution.novelty else None
+        novelty = model.abstention.novelty.measure(familiar) if model.abstention.novelty else None
         return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, novelty=novelty)
 
-    def _on_trial(self, trial: Trial) -> list[Measured]:
+    def _on_trial(self, trial: Trial) -> list[Measurement]:
         """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
         part = "training pictures held out"
         return [
@@ -340,7 +340,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._measure(trial.probe[None], trial.index, measured_on=f"{part}, frozen network"),
         ]
 
-    def _out_of_fold(self, table: FeatureTable) -> Measured:
+    def _out_of_fold(self, table: FeatureTable) -> Measurement:
         options = self.options()
         within = tuple(size for size in options.sizes if size not in self.choice_.beyond_budget)
         repeats = repeats_for(len(self._train))
@@ -355,7 +355,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         measured_on: str,
         novelty: NDArray[np.float64] | None = None,
-    ) -> Measured:
+    ) -> Measurement:
         y, groups = self.images_.y, self.images_.groups[index]
         counts = np.bincount(y[self._train], minlength=len(self.images_.classes))
         evaluation = evaluate(
@@ -367,8 +367,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             groups=groups,
             seed=self.random_state,
         )
-        caution = measure_caution(
-            self.model_.caution,
+        abstention = measure_abstention(
+            self.model_.abstention,
             proba,
             y[index],
             measured_on=measured_on,
@@ -377,7 +377,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             novelty=novelty,
             groups=groups,
         )
-        return Measured(evaluation=evaluation, index=index, proba=proba.mean(axis=0), caution=caution)
+        return Measurement(evaluation=evaluation, index=index, proba=proba.mean(axis=0), abstention=abstention)
 
 
 def _images(

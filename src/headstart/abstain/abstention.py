@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.abstain.conformal import COVERAGE, LabelSets, learn_label_sets
+from headstart.abstain.conformal import COVERAGE, PredictionSets, learn_prediction_sets
 from headstart.abstain.costs import CostReport, Costs, measure_costs
 from headstart.abstain.novelty import Novelty, learn_novelty
 from headstart.errors import OptionError, Problem
@@ -40,20 +40,20 @@ class Judgement:
     unfamiliar: bool | None = None
     novelty: float | None = None
     """From 0 up; above 1 the picture is unfamiliar."""
-    label_set: tuple[str, ...] | None = None
+    prediction_set: tuple[str, ...] | None = None
     """Most probable first."""
     answer: str | None = None
     """What costs least on average, where costs were given."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Caution:
+class Abstention:
     """When a model should not be relied on. Every part may be missing."""
 
     classes: tuple[str, ...] = ()
     sure_from: float | None = None
     """Probability of an answer, 0 to 1, below which it is unsure."""
-    sets: LabelSets | None = None
+    sets: PredictionSets | None = None
     no_sets: str = ""
     """Why there are no label sets."""
     novelty: Novelty | None = None
@@ -73,7 +73,7 @@ class Caution:
     ) -> list[Judgement]:
         """What to say about the answers ``proba`` (n, k), calibrated.
 
-        ``rows`` (n, d) are the frozen rows that `learn_caution` was given; without them nothing is unfamiliar.
+        ``rows`` (n, d) are the frozen rows that `learn_abstention` was given; without them nothing is unfamiliar.
         ``coverage`` (0 to 1) is that of the label sets. Raises OptionError if it
         was asked for and cannot be had.
         """
@@ -91,7 +91,7 @@ class Caution:
                 unsure=unsure[i],
                 unfamiliar=None if measured is None else bool(measured[i] > 1),
                 novelty=None if measured is None else float(measured[i]),
-                label_set=None if sets is None else tuple(self.classes[c] for c in order[i] if sets[i, c]),
+                prediction_set=None if sets is None else tuple(self.classes[c] for c in order[i] if sets[i, c]),
                 answer=answers[i],
             )
             for i in range(n)
@@ -116,28 +116,28 @@ class Caution:
         """What is kept as JSON."""
         return {
             "sure_from": self.sure_from,
-            "label_sets": self.sets is not None,
-            "no_label_sets": self.no_sets,
+            "prediction_sets": self.sets is not None,
+            "no_prediction_sets": self.no_sets,
             "novelty": self.novelty.to_dict() if self.novelty else None,
             "costs": self.costs.to_dict() if self.costs else None,
         }
 
     @classmethod
-    def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Caution:
+    def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Abstention:
         """The same from what was kept."""
         return cls(
             classes=tuple(classes),
             sure_from=document["sure_from"],
-            sets=LabelSets.from_tensors(tensors) if document["label_sets"] else None,
-            no_sets=document["no_label_sets"],
+            sets=PredictionSets.from_tensors(tensors) if document["prediction_sets"] else None,
+            no_sets=document["no_prediction_sets"],
             novelty=Novelty.from_parts(document["novelty"], tensors) if document["novelty"] else None,
             costs=Costs.from_dict(document["costs"]) if document["costs"] else None,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class CautionReport:
-    """How a model's caution fares on labelled pictures."""
+class AbstentionReport:
+    """How a model's abstention fares on labelled pictures."""
 
     measured_on: str
     curve: RiskCoverage
@@ -174,32 +174,32 @@ class CautionReport:
             "measured_on": self.measured_on,
             "risk_coverage": self.curve.to_dict(),
             **{name: part.to_dict() if part else None for name, part in optional.items()},
-            "label_sets": {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
+            "prediction_sets": {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
             if self.set_sizes
             else None,
         }
 
 
-def learn_caution(
+def learn_abstention(
     rows: NDArray[np.floating],
     y: NDArray[np.integer[Any]],
     classes: Sequence[str],
     *,
     proba: NDArray[np.float64],
-    judged: NDArray[np.integer[Any]] | None = None,
+    held_out: NDArray[np.integer[Any]] | None = None,
     groups: NDArray[Any] | None = None,
     costs: Costs | None = None,
     seed: int = 0,
-) -> Caution:
+) -> Abstention:
     """Learn when not to answer from training pictures.
 
     ``rows`` (n, d): of the frozen network, any kind that is there when serving; ``y`` (n,) class indices; ``groups``
     (n,): what belongs together. ``proba`` (m, k): calibrated, from models that did not know the picture, of the
-    pictures at the positions ``judged`` (m,), by default all.
+    pictures at the positions ``held_out`` (m,), by default all.
     """
-    some = np.arange(len(y)) if judged is None else judged
-    sets = learn_label_sets(proba, y[some], classes, None if groups is None else groups[some])
-    return Caution(
+    some = np.arange(len(y)) if held_out is None else held_out
+    sets = learn_prediction_sets(proba, y[some], classes, None if groups is None else groups[some])
+    return Abstention(
         classes=tuple(classes),
         sure_from=sure_enough(proba, y[some]),
         sets=None if isinstance(sets, str) else sets,
@@ -209,8 +209,8 @@ def learn_caution(
     )
 
 
-def measure_caution(
-    caution: Caution,
+def measure_abstention(
+    abstention: Abstention,
     proba: NDArray[np.float64],
     y: NDArray[np.integer[Any]],
     *,
@@ -219,8 +219,8 @@ def measure_caution(
     new: bool,
     novelty: NDArray[np.floating] | None = None,
     groups: ArrayLike | None = None,
-) -> CautionReport:
-    """How caution fares on labelled pictures: probabilities (repeats, n, k), classes (n,), groups (n,).
+) -> AbstentionReport:
+    """How abstention fares on labelled pictures: probabilities (repeats, n, k), classes (n,), groups (n,).
 
     ``prior`` (k,): shares of the classes in training. ``novelty`` (n,): as measured. Pictures that are not ``new`` are
     those of training, judged out of fold: how often sets cover and pictures are familiar is then what was asked for,
@@ -233,15 +233,15 @@ def measure_caution(
         value = float(hits.mean())
         return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
-    sets = caution.sets
-    inside = None if sets is None else np.stack([sets.sets(one, caution.coverage) for one in proba])
-    return CautionReport(
+    sets = abstention.sets
+    inside = None if sets is None else np.stack([sets.sets(one, abstention.coverage) for one in proba])
+    return AbstentionReport(
         measured_on=measured_on,
         curve=risk_coverage(proba, y, groups),
-        sure=None if caution.sure_from is None else answered_above(caution.sure_from, proba, y, groups),
-        coverage=caution.coverage,
+        sure=None if abstention.sure_from is None else answered_above(abstention.sure_from, proba, y, groups),
+        coverage=abstention.coverage,
         set_sizes=() if inside is None else tuple(float((inside.sum(axis=2) == s + 1).mean()) for s in range(k)),
         covered=share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
         unfamiliar=share((novelty > 1).astype(np.float64)) if novelty is not None and new else None,
-        costs=measure_costs(caution.costs, proba, y, prior=prior, groups=groups) if caution.costs else None,
+        costs=measure_costs(abstention.costs, proba, y, prior=prior, groups=groups) if abstention.costs else None,
     )

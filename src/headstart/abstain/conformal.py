@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelSets:
+class PredictionSets:
     """For each class, how probable it was held for each training picture of it, judged out of fold."""
 
     scores: tuple[NDArray[np.float32], ...] = field(repr=False)
@@ -81,15 +81,15 @@ class LabelSets:
         }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> LabelSets:
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.float32]]) -> PredictionSets:
         """The same from what was kept."""
         ends = np.cumsum(tensors["conformal.counts"].astype(np.int64))[:-1]
         return cls(scores=tuple(np.split(tensors["conformal.scores"], ends)))
 
 
-def learn_label_sets(
+def learn_prediction_sets(
     proba: ArrayLike, y: ArrayLike, classes: Sequence[str], groups: ArrayLike | None = None
-) -> LabelSets | str:
+) -> PredictionSets | str:
     """Label sets from out-of-fold calibrated probabilities (n, k) and true classes (n,), or why there are none."""
     P, labels = np.asarray(proba, dtype=np.float64), np.asarray(y)
     own = np.arange(len(labels)) if groups is None else np.asarray(groups)
@@ -97,7 +97,7 @@ def learn_label_sets(
     if few := [f"{name} has {count}" for name, count in zip(classes, counts, strict=True) if count < LEAST_PER_CLASS]:
         shown = ", ".join(few[:3]) + (f", and {len(few) - 3} more classes have too few" if len(few) > 3 else "")
         return f"Label sets need {LEAST_PER_CLASS} independent training pictures of every class: {shown}."
-    return LabelSets(scores=tuple(np.sort(P[labels == c, c]).astype(np.float32) for c in range(len(classes))))
+    return PredictionSets(scores=tuple(np.sort(P[labels == c, c]).astype(np.float32) for c in range(len(classes))))
 
 
 def _passed_over(n: int, coverage: float) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.audit.duplicates import Duplicates, Pair
+from headstart.audit.duplicates import CopyPair, Duplicates
 from headstart.images.folder import ImageSet
 from headstart.images.names import below, some
 
@@ -15,7 +15,7 @@ _EXAMPLES = 3  # named in a line for people
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mended:
+class Deduplicated:
     """A set of pictures whose splits and folds no copy crosses into training."""
 
     found: Duplicates
@@ -60,13 +60,13 @@ class Mended:
             )
         return lines
 
-    def _named(self, pairs: list[Pair]) -> str:
+    def _named(self, pairs: list[CopyPair]) -> str:
         images = self.found.images
         names = [[below(images.root, images.paths[i]) for i in (pair.first, pair.second)] for pair in pairs]
         return some([f"[{first}, {second}]" for first, second in names], _EXAMPLES)
 
 
-def mend(found: Duplicates) -> Mended:
+def deduplicate(found: Duplicates) -> Deduplicated:
     """Make groups of the clusters of copies, and leave out what would be trained on and tested on.
 
     Raises:
@@ -86,7 +86,7 @@ def mend(found: Duplicates) -> Mended:
             dropped += trained
             copied.update(tested)
     grouped = images.grouped(found.membership())
-    return Mended(
+    return Deduplicated(
         found=found,
         grouped=grouped,
         images=grouped.without(reasons),

@@ -53,7 +53,7 @@ Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class CopyPair:
     """Two copies, as positions in the image set, the first being the smaller."""
 
     first: int
@@ -71,7 +71,7 @@ class Duplicates:
 
     images: ImageSet
     """What was looked at; positions below are in it."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[CopyPair, ...]
     """Every two pictures found to be copies, surest first; of exact copies, each with the first of them."""
     clusters: tuple[tuple[int, ...], ...]
     """Pictures linked by pairs, each cluster in order."""
@@ -82,11 +82,11 @@ class Duplicates:
     def __len__(self) -> int:
         return len(self.clusters)
 
-    def across_splits(self, pair: Pair) -> bool:
+    def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
         return bool(self.images.split[pair.first] != self.images.split[pair.second])
 
-    def across_labels(self, pair: Pair) -> bool:
+    def across_labels(self, pair: CopyPair) -> bool:
         """Whether the two pictures have different labels."""
         return bool(self.images.y[pair.first] != self.images.y[pair.second])
 
@@ -116,13 +116,13 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     )
 
 
-def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[Pair]:
+def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[CopyPair]:
     """Pairs of near copies among the pictures ``unique``; for the same pictures they are found once and kept."""
     contents = [table.images.digests[i] for i in unique]
     features = table.space(size).key(View.CENTRE, "last")
     these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
     if (kept := table.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
-        pairs = [Pair(**pair) for pair in json.loads(kept)]
+        pairs = [CopyPair(**pair) for pair in json.loads(kept)]
     else:
         small = _miniatures(table, unique)
         pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
@@ -130,13 +130,13 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[Pair]:
     return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
 
 
-def _exact(digests: Sequence[str]) -> tuple[list[Pair], Index]:
+def _exact(digests: Sequence[str]) -> tuple[list[CopyPair], Index]:
     """Pairs of the same bytes, and the first picture of each content."""
     first: dict[str, int] = {}
     pairs = []
     for i, digest in enumerate(digests):
         if first.setdefault(digest, i) != i:
-            pairs.append(Pair(first=first[digest], second=i, kind="exact", score=1.0, mirrored=False))
+            pairs.append(CopyPair(first=first[digest], second=i, kind="exact", score=1.0, mirrored=False))
     return pairs, np.fromiter(first.values(), dtype=np.int64)
 
 
@@ -179,7 +179,7 @@ def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray
     return centred
 
 
-def _confirmed(small: Miniature, candidates: Index) -> list[Pair]:
+def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
     """Those of the candidates (p, 2), rows of the miniatures, whose pixels agree."""
     candidates = candidates[promising(small, candidates)]
     pairs = []
@@ -189,7 +189,7 @@ def _confirmed(small: Miniature, candidates: Index) -> list[Pair]:
         for row in np.flatnonzero((found.detail >= COPY) & (found.colour <= SAME_COLOUR)):
             i, j = candidates[start + row].tolist()
             score, mirrored = float(found.detail[row]), bool(found.mirrored[row])
-            pairs.append(Pair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
+            pairs.append(CopyPair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
     return pairs
 
 
@@ -212,18 +212,18 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     return small
 
 
-def _settled(pairs: Sequence[Pair], n: int) -> tuple[list[Pair], list[set[int]], list[set[int]]]:
+def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[set[int]], list[set[int]]]:
     """The pairs that count, the clusters they link, and series: clusters that are too large to be copies.
 
     Where pictures of many things are all alike, chains of pairs would link them all. So in a cluster that is too
     large only unmistakable pairs link, and if it still is, only exact ones do.
     """
     share, least = SERIES
-    kept: list[Pair] = []
+    kept: list[CopyPair] = []
     clusters: list[set[int]] = []
     series: list[set[int]] = []
 
-    def settle(pairs: Sequence[Pair], limits: tuple[float, ...]) -> None:
+    def settle(pairs: Sequence[CopyPair], limits: tuple[float, ...]) -> None:
         for members, inside in _linked(pairs):
             if len(members) <= max(share * n, least) or all(pair.kind == "exact" for pair in inside):
                 clusters.append(members)
@@ -238,14 +238,14 @@ def _settled(pairs: Sequence[Pair], n: int) -> tuple[list[Pair], list[set[int]],
     return kept, clusters, series
 
 
-def _linked(pairs: Sequence[Pair]) -> list[tuple[set[int], list[Pair]]]:
+def _linked(pairs: Sequence[CopyPair]) -> list[tuple[set[int], list[CopyPair]]]:
     """Connected components: the pictures of each, and its pairs."""
     neighbours: dict[int, list[int]] = defaultdict(list)
     for pair in pairs:
         neighbours[pair.first].append(pair.second)
         neighbours[pair.second].append(pair.first)
     component_of: dict[int, int] = {}
-    components: list[tuple[set[int], list[Pair]]] = []
+    components: list[tuple[set[int], list[CopyPair]]] = []
     for start in neighbours:
         if start in component_of:
             continue

@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.audit.deduplication import Mended
+from headstart.audit.deduplication import Deduplicated
 from headstart.evaluation.intervals import LEVEL, Estimate, Units
 from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice, ProbeOptions, out_of_fold, probe_with, repeats_for
@@ -28,14 +28,14 @@ class Leak:
 
     split: str
     """What is measured on: "test", else "val", else "folds"."""
-    flattery: Estimate
+    optimism: Estimate
     """Accuracy with copies learned from less accuracy without, on the same pictures; −1 to 1."""
     leaky: float
     """Accuracy of the head that had learned from the copies too."""
-    mended: float
+    deduplicated: float
     """Accuracy of the head that had not: the honest one."""
     copied: int
-    """Pictures, of ``flattery.n``, that had a copy among those learned from."""
+    """Pictures, of ``optimism.n``, that had a copy among those learned from."""
     copied_leaky: float
     """Accuracy on these, learned from the copies."""
     copied_mended: float
@@ -44,60 +44,61 @@ class Leak:
     @property
     def sentence(self) -> str:
         """The finding in plain words."""
-        value, low, high = (f"{100 * one:+.1f}" for one in (self.flattery.value, self.flattery.low, self.flattery.high))
-        sure = "That is a real difference." if self.flattery.low > 0 else "So few pictures cannot tell it from none."
+        value, low, high = (f"{100 * one:+.1f}" for one in (self.optimism.value, self.optimism.low, self.optimism.high))
+        sure = "That is a real difference." if self.optimism.low > 0 else "So few pictures cannot tell it from none."
         if self.split == "folds":
-            what = f"{self.copied} of {self.flattery.n} pictures have a near copy. Had folds torn the copies apart"
+            what = f"{self.copied} of {self.optimism.n} pictures have a near copy. Had folds torn the copies apart"
         else:
             what = (
-                f"{self.copied} of {self.flattery.n} pictures of {self.split} had a copy in training. Trained on them"
+                f"{self.copied} of {self.optimism.n} pictures of {self.split} had a copy in training. Trained on them"
             )
         return (
             f"{what}, the accuracy of the head on frozen features would have been {self.leaky:.1%}; it is "
-            f"{self.mended:.1%} without. The leak was worth {value} points (95 % interval {low} to {high}). {sure}"
+            f"{self.deduplicated:.1%} without. "
+            f"The leak was worth {value} points (95 % interval {low} to {high}). {sure}"
         )
 
 
-def measure_leak(table: FeatureTable, mended: Mended, choice: Choice, options: ProbeOptions) -> Leak | None:
+def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions) -> Leak | None:
     """Measure what copies would have been worth to the chosen head on frozen features; None if there is no such copy.
 
-    ``choice`` was made on the pictures that are left in ``mended``. The pictures of the table are set to those, and to
-    those as they were, in turn.
+    ``choice`` was made on the pictures that are left in ``deduplicated``. The pictures of the table are set to those,
+    and to those as they were, in turn.
     """
-    images = mended.found.images
+    images = deduplicated.found.images
     split = next((name for name in ("test", "val") if (images.split == name).any()), "folds")
     measure = _in_folds if split == "folds" else _on_split
     index = np.flatnonzero(images.split == ("train" if split == "folds" else split))
-    copied = _torn_apart(mended)[index] if split == "folds" else np.isin(index, mended.copied)
+    copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():
         return None
-    leaky, honest = measure(table, mended, choice, options, index)
+    leaky, honest = measure(table, deduplicated, choice, options, index)
     if split == "folds":  # folds that fell otherwise change the answers to other pictures by luck alone
         leaky = np.where(copied, leaky, honest)
     return Leak(
         split=split,
-        flattery=paired_difference(leaky, honest, groups=mended.grouped.groups[index]),
+        optimism=paired_difference(leaky, honest, groups=deduplicated.grouped.groups[index]),
         leaky=float(leaky.mean()),
-        mended=float(honest.mean()),
+        deduplicated=float(honest.mean()),
         copied=int(copied.sum()),
         copied_leaky=float(leaky[copied].mean()),
         copied_mended=float(honest[copied].mean()),
     )
 
 
-def _torn_apart(mended: Mended) -> NDArray[np.bool_]:
+def _torn_apart(deduplicated: Deduplicated) -> NDArray[np.bool_]:
     """(n,) whether a picture has copies that were not in its group before: exact ones always were."""
-    member = np.array([cluster is not None for cluster in mended.found.membership()])
-    before, after = (np.bincount(one.groups)[one.groups] for one in (mended.found.images, mended.grouped))
+    member = np.array([cluster is not None for cluster in deduplicated.found.membership()])
+    before, after = (np.bincount(one.groups)[one.groups] for one in (deduplicated.found.images, deduplicated.grouped))
     torn: NDArray[np.bool_] = member & (after > before)
     return torn
 
 
 def _on_split(
-    table: FeatureTable, mended: Mended, choice: Choice, options: ProbeOptions, index: NDArray[np.int64]
+    table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions, index: NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
     """Whether each held-out picture is answered rightly, (n,): having learned from copies, and not."""
-    images, candidate = mended.found.images, choice.candidate
+    images, candidate = deduplicated.found.images, choice.candidate
     table.images = images
     leaky = probe_with(table, np.flatnonzero(images.split == "train"), candidate, options)
     X = table.rows(candidate.size, candidate.output, index)
@@ -106,12 +107,12 @@ def _on_split(
 
 
 def _in_folds(
-    table: FeatureTable, mended: Mended, choice: Choice, options: ProbeOptions, index: NDArray[np.int64]
+    table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions, index: NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
     """How often each picture is answered rightly out of fold, (n,), copies torn apart and not."""
     repeats = repeats_for(len(index))
     found = []
-    for images in (mended.found.images, mended.grouped):
+    for images in (deduplicated.found.images, deduplicated.grouped):
         table.images = images
         hits = np.zeros(len(index))
         for repeat in range(repeats):

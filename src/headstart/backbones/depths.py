@@ -20,7 +20,7 @@ STATISTICS = 3  # of each channel: mean, maximum, standard deviation
 Layout = tuple[tuple[str, int], ...]
 
 
-def layout(backbone: Backbone, *, cache: Path) -> Layout:
+def depth_channels(backbone: Backbone, *, cache: Path) -> Layout:
     """Name and channels of each depth of ``backbone``, in the order of the row; kept in the folder ``cache``."""
     identity = {"architecture": backbone.architecture, "outputs": OUTPUTS_VERSION, "size": backbone.input_size}
     file = cache / "layouts" / f"{backbone.architecture.replace('/', '_')}.json"
@@ -33,7 +33,7 @@ def layout(backbone: Backbone, *, cache: Path) -> Layout:
     from headstart.backbones.network import FrozenNetwork, build
 
     model = build(backbone, locate(backbone, random=True))
-    found = FrozenNetwork(backbone, model, size=backbone.input_size).layout
+    found = FrozenNetwork(backbone, model, size=backbone.input_size).depth_channels
     file.parent.mkdir(parents=True, exist_ok=True)
     scratch = file.with_name(f".{file.name}-{os.getpid()}")
     scratch.write_text(json.dumps({"identity": identity, "layout": found}), encoding="utf-8")

@@ -26,7 +26,7 @@ _VARIANCE = ("Add", "ReduceMean", "Power", "Subtract")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pooled:
+class PooledMap:
     """A stretch of a row and the map it was pooled from."""
 
     statistic: Statistic
@@ -75,13 +75,13 @@ class MapGraph:
             model.add_outputs(list(sources.values()))
         self._compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def run(self, picture: NDArray[np.uint8]) -> tuple[Rows, list[Pooled]]:
+    def run(self, picture: NDArray[np.uint8]) -> tuple[Rows, list[PooledMap]]:
         """The rows (d,) of a decoded picture (size, size, 3), and the maps in the order of the row they make up."""
         given = self._compiled(picture[None])
         values = [np.array(given[i][0], np.float32) for i in range(len(self._compiled.outputs))]
         rows, maps = values[: len(self._names)], values[len(self._names) :]
         pooled = [
-            Pooled(statistic=statistic, positions=_laid_out(maps[i], channels_last))
+            PooledMap(statistic=statistic, positions=_laid_out(maps[i], channels_last))
             for statistic, i, channels_last in self._pools
         ]
         return dict(zip(self._names, rows, strict=True)), pooled

@@ -150,7 +150,7 @@ class FrozenNetwork(nn.Module):
             last, depths = self(probe)
         self.widths = {"last": int(last.shape[1]), "depths": int(depths.shape[1])}
         named = [*zip(self._blocks, stages, strict=True), *([("final map", last_map)] if self._with_final else [])]
-        self.layout = tuple((name, int(positions.shape[1])) for name, positions in named)
+        self.depth_channels = tuple((name, int(positions.shape[1])) for name, positions in named)
         """Of ``depths``: each block's name and channels c, for 3·c numbers, in order."""
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:

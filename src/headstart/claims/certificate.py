@@ -215,19 +215,19 @@ def transfer_certificate(
     *,
     size: int,
     output: str,
-    layout: Sequence[tuple[str, int]] = (),
+    channels: Sequence[tuple[str, int]] = (),
     seed: int,
 ) -> Certificate:
     """Judge the features of input ``size`` and ``output`` on (a sample of) the pictures ``index`` of both tables.
 
-    ``untrained`` is a table of the same pictures and the same network with random weights; ``layout`` is that of its
-    ``depths`` (`headstart.backbones.depths`), without which single depths are not looked at.
+    ``untrained`` is a table of the same pictures and the same network with random weights; ``channels`` are those of
+    its ``depths`` (`headstart.backbones.depths`), without which single depths are not looked at.
     """
     images = pretrained.images
     sample = subsample(index, images.y, images.groups, images.digests, seed=seed)
     depths: dict[str, tuple[NDArray[np.floating], NDArray[np.floating]]] = {}
-    if layout:
-        trained, random = (by_depth(table.rows(size, "depths", sample), layout) for table in (pretrained, untrained))
+    if channels:
+        trained, random = (by_depth(table.rows(size, "depths", sample), channels) for table in (pretrained, untrained))
         depths = {name: (trained[name], random[name]) for name in trained}
     return certify(
         pretrained.rows(size, output, sample),

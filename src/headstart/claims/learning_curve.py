@@ -48,7 +48,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class FixedHead:
     """The head that is fitted again and again: its family and strength, as chosen on all pictures.
 
     The strength of logistic regression multiplies the sum of the losses, so that the data speak louder the more there
@@ -175,7 +175,7 @@ _QUANTILES = ((1 - FORECAST_LEVEL) / 2, 0.5, (1 + FORECAST_LEVEL) / 2)
 
 
 def learning_curve(
-    pictures: Pictures, recipe: Recipe, *, seed: int, n_splits: int = 5, total: int | None = None
+    pictures: Pictures, recipe: FixedHead, *, seed: int, n_splits: int = 5, total: int | None = None
 ) -> LearningCurve:
     """Measure the curve of ``recipe`` on ``pictures`` and extrapolate it.
 
@@ -243,7 +243,7 @@ def _shares(y: Index, trains: Sequence[Index]) -> list[float]:
 def _logits(
     axes: Axes,
     pictures: Pictures,
-    recipe: Recipe,
+    recipe: FixedHead,
     rows: NDArray[np.bool_],
     tests: Sequence[Index],
     shift: Floats | None = None,
@@ -280,7 +280,7 @@ def _logits(
 def _needs(
     axes: Axes,
     pictures: Pictures,
-    recipe: Recipe,
+    recipe: FixedHead,
     units: Units,
     places: Sequence[Floats],
     tests: Sequence[Index],

@@ -105,9 +105,9 @@ def showing_progress() -> Any:
 
         silent: Progress = Silent()
         return nullcontext(silent)
-    from headstart.cli.progress import Bars
+    from headstart.cli.progress import ProgressBars
 
-    return Bars()
+    return ProgressBars()
 
 
 def beside(progress: Any, write: Callable[[str], None]) -> Callable[[str], None]:

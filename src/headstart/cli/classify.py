@@ -130,7 +130,7 @@ def predict(
     if csv_file:
         table.write_csv(csv_file, predictions, model.classes)
     if as_json:
-        print_json({"classes": list(model.classes), "coverage": model.caution.covers(coverage), "predictions": rows})
+        print_json({"classes": list(model.classes), "coverage": model.abstention.covers(coverage), "predictions": rows})
     elif not csv_file:
         for row in rows:
             typer.echo(table.line(row))
@@ -149,17 +149,17 @@ def evaluate(
 
     model = Model.load(run)
     with showing_progress() as progress:
-        evaluation, caution, left_out = evaluate_model(model, photos, progress=progress)
+        evaluation, abstention, left_out = evaluate_model(model, photos, progress=progress)
     if as_json:
-        print_json({**evaluation.to_dict(), "caution": caution.to_dict(), "left_out": left_out})
+        print_json({**evaluation.to_dict(), "abstention": abstention.to_dict(), "left_out": left_out})
     else:
         typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
         typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
         typer.echo(f"macro-F1 {evaluation.macro_f1}")
         typer.echo(f"log-loss {evaluation.log_loss}")
-        for line in caution.lines():
+        for line in abstention.lines():
             typer.echo(line)
-        typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
+        typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
     for line in left_out:
         say(f"left out: {line}")
     if left_out:
@@ -185,8 +185,8 @@ def _print_run(run: Run) -> None:
     if run.trial_reason:
         say(run.trial_reason)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
-    typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.floor}")
-    for line in run.caution.lines():
+    typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
+    for line in run.abstention.lines():
         typer.echo(line)
     typer.echo(f"model   {run.folder / 'model'}")
     typer.echo(f"report  {run.folder / 'report.html'}")

@@ -28,7 +28,7 @@ class Rate(ProgressColumn):
         return Text(f"{task.speed:.0f}/s" if task.speed else "", style="progress.data.speed")
 
 
-class Bars:
+class ProgressBars:
     """A :class:`headstart.progress.Progress` drawn with Rich on stderr; bars go away when they are done."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -36,7 +36,7 @@ class Bars:
         columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
         self._live = Progress(*columns, console=console or Console(stderr=True), transient=True)
 
-    def __enter__(self) -> Bars:
+    def __enter__(self) -> ProgressBars:
         self._live.start()
         return self
 
@@ -45,7 +45,7 @@ class Bars:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Bars step aside: what is written meanwhile stands on lines of its own."""
+        """ProgressBars step aside: what is written meanwhile stands on lines of its own."""
         self._live.stop()
         try:
             yield

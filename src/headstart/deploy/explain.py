@@ -20,10 +20,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.feature_maps import MapGraph, Pooled, open_maps
+from headstart.backbones.feature_maps import MapGraph, PooledMap, open_maps
+from headstart.backbones.space import Space
 from headstart.deploy.model import Model, find_model
 from headstart.errors import DataError, OptionError, Problem, UnreadablePictureError
-from headstart.features.extract import Space
 from headstart.files import display
 from headstart.images.decode import resample
 from headstart.images.transforms import load
@@ -201,7 +201,7 @@ class Explainer:
         )
 
 
-def split_score(pooled: list[Pooled], weight: NDArray[np.float64], bias: float, *, side: int) -> Grid:
+def split_score(pooled: list[PooledMap], weight: NDArray[np.float64], bias: float, *, side: int) -> Grid:
     """The score ``weight · row + bias`` shared out over a ``side × side`` grid whose mean is the score.
 
     Each map's parts are brought to the grid by areas, which keeps their mean; the bias belongs to all places alike.

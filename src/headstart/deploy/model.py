@@ -4,7 +4,7 @@
 
     model.json          classes, preprocessing, calibration, versions, hashes of the other files, golden answers
     head.safetensors    weight (d, k), bias (k,)
-    caution.safetensors what is familiar, and how probable each class was held for its own pictures
+    abstention.safetensors what is familiar, and how probable each class was held for its own pictures
     graph.*             the frozen network, with its normalisation
     golden/             pictures drawn by us, and in model.json the probabilities they must give
 
@@ -27,23 +27,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.abstain.abstention import Caution, Judgement
+from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
 from headstart.backbones.runtime import Runtime, open_graph
+from headstart.backbones.space import Space
 from headstart.backbones.weights import sha256
 from headstart.errors import ModelError, Problem, writing
-from headstart.features.extract import Space, extract
+from headstart.features.extract import extract
 from headstart.images.decode import encode
 from headstart.images.transforms import Geometry, View
 from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
 
-SCHEMA = 2
+SCHEMA = 3
 SAME_RUNTIME_TOLERANCE = 1e-3
 OTHER_RUNTIME_TOLERANCE = 2e-2  # bfloat16 against float32; measured cosine of features 0.9992
 FAMILIAR = "last"
 """The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
-JUDGED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes, for one picture or for many
+ANSWERED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes, for one picture or for many
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +70,7 @@ class Model:
     training: Mapping[str, Any] = field(default_factory=dict)
     """What the model was trained on: class counts, fingerprint, seed, strength."""
     notes: tuple[str, ...] = ()
-    caution: Caution = field(default_factory=Caution)
+    abstention: Abstention = field(default_factory=Abstention)
     """When not to rely on an answer; one that knows nothing says nothing."""
 
     def predict(
@@ -80,7 +81,7 @@ class Model:
         ``coverage``, 0 to 1, is how often the true class is to be among the label set; 0.9 unless told otherwise.
         Raises OptionError if the model cannot have it.
         """
-        self.caution.require(coverage)
+        self.abstention.require(coverage)
         predictions: dict[int, Prediction] = {}
         waiting: dict[int, Mapping[str, NDArray[np.float32]]] = {}
         with (progress or Silent()).stage("predicting", len(paths)) as advance:
@@ -89,7 +90,7 @@ class Model:
                     predictions[i] = Prediction(path=paths[i], proba=None, reason=rows)
                 else:
                     waiting[i] = rows[View.CENTRE]
-                if len(waiting) == JUDGED_TOGETHER:
+                if len(waiting) == ANSWERED_TOGETHER:
                     predictions.update(self._answers(paths, waiting, coverage))
                     waiting = {}
                 advance(len(predictions) + len(waiting))
@@ -104,15 +105,15 @@ class Model:
             return {}
         proba = self.head.predict_proba(np.stack([row[self.output] for row in rows.values()]))
         familiar = np.stack([row[FAMILIAR] for row in rows.values()])
-        judged = self.caution.judge(proba, familiar, coverage=coverage)
+        judgements = self.abstention.judge(proba, familiar, coverage=coverage)
         return {
             i: Prediction(path=paths[i], proba=p, **vars(judgement))
-            for i, p, judgement in zip(rows, proba, judged, strict=True)
+            for i, p, judgement in zip(rows, proba, judgements, strict=True)
         }
 
     def with_costs(self, path: Path) -> Model:
         """The same model, deciding by the costs in this file; raises OptionError with all that is wrong with it."""
-        return replace(self, caution=replace(self.caution, costs=read_costs(path, self.classes)))
+        return replace(self, abstention=replace(self.abstention, costs=read_costs(path, self.classes)))
 
     def save(self, folder: Path) -> None:
         """Write the model directory whole or not at all; a model that was there is replaced.
@@ -136,8 +137,8 @@ class Model:
 
         with writing(folder / "head.safetensors") as file:
             save_file({"weight": self.head.weight, "bias": self.head.bias}, file)
-        if kept := self.caution.tensors():
-            with writing(folder / "caution.safetensors") as file:
+        if kept := self.abstention.tensors():
+            with writing(folder / "abstention.safetensors") as file:
                 save_file(kept, file)
         self.space.runtime.save(folder)
         (folder / "golden").mkdir()
@@ -152,7 +153,7 @@ class Model:
             "geometry": self.space.geometry.to_dict(),
             "output": self.output,
             "temperature": self.head.temperature,
-            "caution": self.caution.to_dict(),
+            "abstention": self.abstention.to_dict(),
             "runtime": self.space.runtime.name,
             "training": dict(self.training),
             "versions": versions(),
@@ -175,8 +176,8 @@ class Model:
         geometry = Geometry.from_dict(document["geometry"])
         runtime = open_graph(folder, size=geometry.size, batch=batch)
         tensors = load_file(folder / "head.safetensors")
-        cautions = folder / "caution.safetensors"
-        kept = load_file(cautions) if cautions.name in document["files"] else {}
+        abstention_file = folder / "abstention.safetensors"
+        kept = load_file(abstention_file) if abstention_file.name in document["files"] else {}
         model = cls(
             classes=tuple(document["classes"]),
             space=Space(runtime=runtime, geometry=geometry),
@@ -185,7 +186,7 @@ class Model:
             backbone=document["backbone"],
             training=document["training"],
             notes=_runtime_notes(runtime, document["runtime"]),
-            caution=Caution.from_parts(document["caution"], kept, document["classes"]),
+            abstention=Abstention.from_parts(document["abstention"], kept, document["classes"]),
         )
         model._check_golden(folder, document)
         return model

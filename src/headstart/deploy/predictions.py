@@ -15,7 +15,8 @@ from headstart.files import display
 def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict[str, Any]:
     """A prediction in plain JSON types.
 
-    ``path, label, probability``; ``top``, the most probable classes; ``label_set, unsure, unfamiliar, novelty, answer``
+    ``path, label, probability``; ``top``, the most probable classes; ``prediction_set, unsure, unfamiliar, novelty,
+    answer``
     as in `headstart.abstain.abstention.Judgement`; ``reason`` why there is no label.
     """
     answer: dict[str, Any] = {"path": display(prediction.path), "label": None, "probability": None, "top": []}
@@ -24,7 +25,7 @@ def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict
         answer.update(label=best[0][0], probability=best[0][1], top=best)
     return {
         **answer,
-        "label_set": None if prediction.label_set is None else list(prediction.label_set),
+        "prediction_set": None if prediction.prediction_set is None else list(prediction.prediction_set),
         "unsure": prediction.unsure,
         "unfamiliar": prediction.unfamiliar,
         "novelty": prediction.novelty,
@@ -38,8 +39,8 @@ def line(row: dict[str, Any]) -> str:
     if row["label"] is None:
         return f"{row['path']}\tnot read: {row['reason']}"
     doubts = [name for name in ("unsure", "unfamiliar") if row[name]]
-    if row["label_set"] and len(row["label_set"]) > 1:
-        doubts.append(f"{{{', '.join(row['label_set'])}}}")
+    if row["prediction_set"] and len(row["prediction_set"]) > 1:
+        doubts.append(f"{{{', '.join(row['prediction_set'])}}}")
     best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
     decided = "" if row["answer"] is None else f"\tanswer: {row['answer']}"
     return f"{row['path']}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
@@ -59,18 +60,18 @@ def summary(predictions: Sequence[Prediction]) -> str:
 def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
     """Write a line per prediction, whole or not at all.
 
-    The columns are ``path, label, probability``, ``answer`` (by cost), ``label_set`` (a JSON list), ``unsure`` and
+    The columns are ``path, label, probability``, ``answer`` (by cost), ``prediction_set`` (a JSON list), ``unsure`` and
     ``unfamiliar`` (yes or no), ``novelty``, ``reason`` and the probability of each class. What is not known is empty.
     """
-    judged = ["answer", "label_set", "unsure", "unfamiliar", "novelty", "reason"]
+    doubts = ["answer", "prediction_set", "unsure", "unfamiliar", "novelty", "reason"]
     unfinished = path.with_name(f".{path.name}.part")
     with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "probability", *judged, *classes])
+        writer.writerow(["path", "label", "probability", *doubts, *classes])
         for prediction in predictions:
             answer = row(prediction, classes)
             proba = [None] * len(classes) if prediction.proba is None else prediction.proba
-            cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in judged), *proba]
+            cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in doubts), *proba]
             writer.writerow(map(_cell, cells))
     unfinished.replace(path)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import ModelError, Problem, writing
 
-FORMAT = 1
+FORMAT = 2
 MOST = 20_000
 """Rows that are kept, drawn at random from more: 50 MB at 1,280 numbers each."""
 
@@ -46,11 +46,11 @@ class Reference:
     """(n,) labels."""
     proba: NDArray[np.float32] | None = field(repr=False)
     """(n, k) probabilities of each, from a head that had not seen it; None where the network was fine-tuned."""
-    judged_proba: NDArray[np.float32] = field(repr=False)
+    held_out_proba: NDArray[np.float32] = field(repr=False)
     """(m, k) probabilities of the pictures that the quoted accuracy was measured on."""
-    judged_y: NDArray[np.int64] = field(repr=False)
+    held_out_y: NDArray[np.int64] = field(repr=False)
     """(m,) their labels."""
-    judged_on: str
+    measured_on: str
     """What these are, in words."""
 
     def __len__(self) -> int:
@@ -74,8 +74,8 @@ class Reference:
         tensors: dict[str, NDArray[Any]] = {
             "rows": self.rows.astype(np.float16),
             "y": self.y,
-            "judged_proba": self.judged_proba,
-            "judged_y": self.judged_y,
+            "held_out_proba": self.held_out_proba,
+            "held_out_y": self.held_out_y,
         }
         if self.proba is not None:
             tensors["proba"] = self.proba
@@ -90,7 +90,7 @@ class Reference:
             "root": None if self.root is None else str(self.root),
             "names": list(self.names),
             "digests": list(self.digests),
-            "judged_on": self.judged_on,
+            "measured_on": self.measured_on,
         }
         unfinished = folder / ".pictures.json.part"
         unfinished.write_text(json.dumps(document, indent=1), encoding="utf-8")  # ASCII: any file name survives
@@ -127,9 +127,9 @@ class Reference:
             rows=unit(tensors["rows"].astype(np.float32)),
             y=tensors["y"],
             proba=tensors.get("proba"),
-            judged_proba=tensors["judged_proba"],
-            judged_y=tensors["judged_y"],
-            judged_on=document["judged_on"],
+            held_out_proba=tensors["held_out_proba"],
+            held_out_y=tensors["held_out_y"],
+            measured_on=document["measured_on"],
         )
 
 

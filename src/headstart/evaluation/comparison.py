@@ -33,9 +33,9 @@ from headstart.evaluation.paired import (
 
 __all__ = [
     "Comparison",
-    "Pair",
+    "PairedResult",
     "Result",
-    "Setting",
+    "Ranked",
     "compare",
     "corrected_resampled_t",
     "mcnemar_exact",
@@ -63,7 +63,7 @@ class Result:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class Ranked:
     """One row of the table, mean over its seeds. Settings that share a letter cannot be told apart."""
 
     name: str
@@ -78,7 +78,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class PairedResult:
     """Two settings, ``a`` not below ``b`` in accuracy, on n pictures.
 
     ``only_a`` and ``only_b`` are the pictures right with one alone: with several seeds, what each gains on the other
@@ -94,13 +94,13 @@ class Pair:
     p: float
     p_adjusted: float
     pairs: int
-    told_apart: bool
+    significant: bool
 
     @property
     def text(self) -> str:
         """In words."""
         told = f"“{self.a}” is better than “{self.b}”"
-        return f"{told if self.told_apart else f'“{self.a}” and “{self.b}” cannot be told apart'}: {self.evidence}."
+        return f"{told if self.significant else f'“{self.a}” and “{self.b}” cannot be told apart'}: {self.evidence}."
 
     @property
     def evidence(self) -> str:
@@ -123,10 +123,10 @@ class Comparison:
 
     n: int
     level: float
-    settings: tuple[Setting, ...]
-    pairs: tuple[Pair, ...]
+    settings: tuple[Ranked, ...]
+    pairs: tuple[PairedResult, ...]
 
-    def pair(self, a: str, b: str) -> Pair:
+    def pair(self, a: str, b: str) -> PairedResult:
         """The pair of these two, in either order. KeyError for others."""
         for one in self.pairs:
             if {one.a, one.b} == {a, b}:
@@ -137,7 +137,7 @@ class Comparison:
     def leaders(self) -> tuple[str, ...]:
         """The best setting and those that cannot be told from it."""
         best, *others = (one.name for one in self.settings)
-        return (best, *(name for name in others if not self.pair(best, name).told_apart))
+        return (best, *(name for name in others if not self.pair(best, name).significant))
 
     @property
     def conclusions(self) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ class Comparison:
         names = [one.name for one in self.settings]
         if len(names) == 1:
             return (f"“{names[0]}” is alone: there is nothing to compare it with.", *self._limits())
-        told = sum(one.told_apart for one in self.pairs)
+        told = sum(one.significant for one in self.pairs)
         others = ", ".join(f"“{name}”" for name in self.leaders[1:])
         shown = dict.fromkeys([*((names[0], name) for name in names[1:]), *pairwise(names)])
         return (
@@ -175,10 +175,10 @@ class Comparison:
                 f"One picture is {100 / self.n:.2f} points; no difference{corrected} can be told below {needed} "
                 "pictures put right and none put wrong."
             )
-        flattery = 100 * float(np.mean([one.best_accuracy - one.last_accuracy for one in self.settings]))
-        if flattery > 0.05:
+        optimism = 100 * float(np.mean([one.best_accuracy - one.last_accuracy for one in self.settings]))
+        if optimism > 0.05:
             said.append(
-                f"The best epoch on validation is {flattery:.1f} points above the last on average: it flatters."
+                f"The best epoch on validation is {optimism:.1f} points above the last on average: it flatters."
             )
         return said
 
@@ -231,7 +231,7 @@ def compare(results: Sequence[Result], *, level: float = 0.05, train_fraction: f
         _pair(a, b, hits, p=p, p_adjusted=adjusted, pairs=len(duels), level=level)
         for (a, b), p, adjusted in zip(duels, raw, holm(raw), strict=True)
     )
-    letters = _letters(names, [{one.a, one.b} for one in pairs if one.told_apart])
+    letters = _letters(names, [{one.a, one.b} for one in pairs if one.significant])
     settings = tuple(_setting(name, hits[name], spreads[name], results, letters[name]) for name in names)
     return Comparison(n=len(results[0].correct), level=level, settings=settings, pairs=pairs)
 
@@ -250,7 +250,7 @@ def published_claim(comparison: Comparison, better: str, worse: str) -> str:
         raise OptionError("This claim cannot be checked", problems)
     pair = comparison.pair(better, worse)
     claim = f"“{better}” is better than “{worse}”"
-    if not pair.told_apart:
+    if not pair.significant:
         alone = f" (p = {pair.p:.2g} if this were the only pair)" if pair.p < comparison.level else ""
         return f"The published conclusion {claim} does not hold here. {pair.text[:-1]}{alone}."
     if pair.a == better:
@@ -281,9 +281,11 @@ def _check(results: Sequence[Result], level: float) -> None:
         raise DataError("These results cannot be compared", problems)
 
 
-def _pair(a: str, b: str, hits: Mapping[str, Floats], *, p: float, p_adjusted: float, pairs: int, level: float) -> Pair:
+def _pair(
+    a: str, b: str, hits: Mapping[str, Floats], *, p: float, p_adjusted: float, pairs: int, level: float
+) -> PairedResult:
     difference = hits[a].mean(axis=0) - hits[b].mean(axis=0)
-    return Pair(
+    return PairedResult(
         a=a,
         b=b,
         n=len(difference),
@@ -293,16 +295,16 @@ def _pair(a: str, b: str, hits: Mapping[str, Floats], *, p: float, p_adjusted: f
         p=p,
         p_adjusted=p_adjusted,
         pairs=pairs,
-        told_apart=p_adjusted < level,
+        significant=p_adjusted < level,
     )
 
 
 def _setting(
     name: str, hits: Floats, spread: SeedSpread, results: Sequence[Result], letters: tuple[str, ...]
-) -> Setting:
+) -> Ranked:
     rows = [one for one in results if one.name == name]
     means = hits.mean(axis=1)
-    return Setting(
+    return Ranked(
         name=name,
         seeds=len(rows),
         accuracy=_accuracy(hits, spread),

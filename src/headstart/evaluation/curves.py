@@ -164,7 +164,7 @@ class GapChange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class CurveVerdict:
     """What the curves say. ``gap`` is at the end; ``gap_changes`` has one entry from each phase to the next."""
 
     fit: Fit
@@ -267,7 +267,7 @@ def gap_change(before: Gap, after: Gap) -> GapChange:
     return GapChange(direction=direction, before=before, after=after)
 
 
-def verdict(history: History, *, n_val: int) -> Verdict:
+def verdict(history: History, *, n_val: int) -> CurveVerdict:
     """Judge a run by its curves, on ``n_val`` validation pictures.
 
     State: the trend of validation loss at the end of the last phase. Fit, the first that holds:
@@ -294,7 +294,7 @@ def verdict(history: History, *, n_val: int) -> Verdict:
     changes = tuple(gap_change(before.gap, after.gap) for before, after in pairwise(tails))
     said = [f"{fit.capitalize()}, {trend.state}.", *_about_loss(history, end, trend), reason]
     said += [*_about_gap(end), *_about_changes(history, changes)]
-    return Verdict(fit=fit, state=trend.state, gap=end.gap, gap_changes=changes, text=" ".join(filter(None, said)))
+    return CurveVerdict(fit=fit, state=trend.state, gap=end.gap, gap_changes=changes, text=" ".join(filter(None, said)))
 
 
 class _Trend(NamedTuple):

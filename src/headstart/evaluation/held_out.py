@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError, Problem
 
-_JUDGED = ("path", "label", "predicted", "sha256")
+_COLUMNS = ("path", "label", "predicted", "sha256")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Judged:
+class HeldOut:
     """Answers on n labelled pictures that a model had not seen."""
 
     classes: tuple[str, ...]
@@ -35,26 +35,28 @@ class Judged:
         )
 
 
-def write_judged(path: Path, judged: Judged) -> None:
+def write_held_out(path: Path, held_out: HeldOut) -> None:
     """Write ``path, label, predicted, sha256`` and a column per class, whole or not at all."""
     unfinished = path.with_name(f".{path.name}.part")
     with unfinished.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*_JUDGED, *judged.classes])
-        for name, label, digest, row in zip(judged.names, judged.labels, judged.digests, judged.proba, strict=True):
+        writer.writerow([*_COLUMNS, *held_out.classes])
+        for name, label, digest, row in zip(
+            held_out.names, held_out.labels, held_out.digests, held_out.proba, strict=True
+        ):
             # Every digit, so that what is read back gives the same answers.
-            writer.writerow([name, label, judged.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)])
+            writer.writerow([name, label, held_out.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)])
     unfinished.replace(path)
 
 
-def read_judged(path: Path) -> Judged:
-    """The inverse of `write_judged`.
+def read_held_out(path: Path) -> HeldOut:
+    """The inverse of `write_held_out`.
 
     Raises:
         DataError: there is no such file, or it is of another kind.
     """
     problem = Problem(
-        expected=f"a table of {', '.join(_JUDGED)} and a probability per class",
+        expected=f"a table of {', '.join(_COLUMNS)} and a probability per class",
         found="no such file",
         todo="train again: earlier versions did not keep the answers",
     )
@@ -63,11 +65,11 @@ def read_judged(path: Path) -> Judged:
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     try:
-        if tuple(header[:4]) != _JUDGED or not rows:
+        if tuple(header[:4]) != _COLUMNS or not rows:
             raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")
         proba = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(header) - 4)
     except ValueError as error:
         found = Problem(expected=problem.expected, found=str(error), todo=problem.todo)
         raise DataError(f"answers {path}", [found]) from error
     names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)
-    return Judged(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)
+    return HeldOut(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)

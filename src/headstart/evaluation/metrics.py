@@ -49,7 +49,7 @@ class ReliabilityBin:
 class Evaluation:
     """What can be claimed of a classifier from one sample of ``n`` labelled pictures.
 
-    ``floor`` is the accuracy of always answering ``majority``, the class most frequent in training.
+    ``majority_baseline`` is the accuracy of always answering ``majority``, the class most frequent in training.
     ``log_loss`` is in nats. ``ece`` is the expected calibration error in ``ece_bins`` bins of equal mass.
     ``roc_auc`` has the second class as positive for two classes, else it is the macro average of one class
     against the rest. Macro averages go over the classes the sample holds. ``confusion`` (k, k) has a row
@@ -67,7 +67,7 @@ class Evaluation:
     ece: Estimate
     ece_bins: int
     roc_auc: Estimate
-    floor: Estimate
+    majority_baseline: Estimate
     per_class: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[float, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
@@ -78,7 +78,7 @@ class Evaluation:
         def metric(estimate: Estimate) -> dict[str, Any]:
             return {**estimate.to_dict(), "measured_on": self.measured_on}
 
-        names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "floor")
+        names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
         return {
             "measured_on": self.measured_on,
             "n": self.n,
@@ -138,7 +138,7 @@ def evaluate(
         ece=_calibration_error(confidence, hits, units, bins=bins, seed=seed, resamples=resamples),
         ece_bins=bins,
         roc_auc=_roc_auc(P, y, units),
-        floor=_share_of((y == majority).astype(np.float64), units),
+        majority_baseline=_share_of((y == majority).astype(np.float64), units),
         per_class=per_class,
         confusion=_confusion(predicted, y, len(classes)),
         reliability=_reliability(confidence, hits, bins),

@@ -11,13 +11,12 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.runtime import Runtime
+from headstart.backbones.space import Space
 from headstart.errors import UnreadablePictureError
 from headstart.features.store import FeatureStore
 from headstart.images.threads import in_order
@@ -26,18 +25,6 @@ from headstart.progress import Progress, Silent
 
 Rows = dict[str, NDArray[np.float32]]
 COMMIT_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Space:
-    """Where a feature row lives: everything that fixes its value except the picture."""
-
-    runtime: Runtime
-    geometry: Geometry
-
-    def key(self, view: View, output: str) -> str:
-        """The name of this space in the store."""
-        return f"{self.runtime.key}|{self.geometry.key()}|{view.value}|{output}"
 
 
 def extract(

@@ -16,7 +16,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.features.extract import Space, extract_to_store
+from headstart.backbones.space import Space
+from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View

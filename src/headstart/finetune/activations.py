@@ -122,7 +122,7 @@ def sources(
 
 
 @dataclass(kw_only=True)
-class Maps:
+class ActivationCache:
     """The maps of a set of pictures, from a file where they are kept, else computed as they are asked for."""
 
     paths: Sequence[Path]
@@ -136,7 +136,7 @@ class Maps:
     """The most bytes to keep there."""
     notes: list[str] = field(default_factory=list)
     """What was decided on the way, for people."""
-    beside: Maps | None = None
+    beside: ActivationCache | None = None
     """The same pictures at another cut of the same pass: kept along, while there is room."""
     _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
 
@@ -203,7 +203,7 @@ class Maps:
             return False
         return self.keep([(i, view) for i in rows for view in views], progress)
 
-    def _with_room(self, wanted: Wanted, views: Sequence[int]) -> list[Maps]:
+    def _with_room(self, wanted: Wanted, views: Sequence[int]) -> list[ActivationCache]:
         """These maps and those `beside` them, these alone, or none: as many as there is room for, which is made.
 
         Writing to memory that stands for a file ends the process where the disk is full.
@@ -219,7 +219,7 @@ class Maps:
         return []
 
     def _kept_soundly(
-        self, wanted: Wanted, views: Sequence[int], together: Sequence[Maps], progress: Progress | None
+        self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
     ) -> bool:
         """Fill the open files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
         for one in together:
@@ -282,7 +282,9 @@ class Maps:
             done = np.zeros(0, np.bool_)
         return done.copy() if len(done) == len(self.paths) else np.zeros(len(self.paths), np.bool_)
 
-    def _fill(self, wanted: Wanted, views: Sequence[int], together: Sequence[Maps], progress: Progress | None) -> None:
+    def _fill(
+        self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
+    ) -> None:
         """Write what is missing of ``wanted``, in one pass for all sets of maps in ``together``."""
         done = [{view: one._done(view) for view in views} for one in together]
         todo = [(i, view) for i, view in dict.fromkeys(wanted) if not all(flags[view][i] for flags in done)]
@@ -326,7 +328,9 @@ class Maps:
 
     # ── computing ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _computed(self, wanted: Wanted, together: Sequence[Maps]) -> Iterator[tuple[NDArray[np.generic], ...]]:
+    def _computed(
+        self, wanted: Wanted, together: Sequence[ActivationCache]
+    ) -> Iterator[tuple[NDArray[np.generic], ...]]:
         """For each of ``wanted``, in order, its row in every set of maps in ``together``."""
         pictures = self._decoded(wanted)
         runtime = self.source.runtime

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.graph import computes_in_bf16, digest
 from headstart.finetune.batches import gradient
-from headstart.finetune.trainable import Trainee
+from headstart.finetune.trainable import Trainable
 
 Arithmetic = Literal["f32", "bf16"]
 
@@ -39,7 +39,7 @@ SOUND = 0.98
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class ArithmeticTiming:
     """What the steps showed."""
 
     f32: float
@@ -62,14 +62,14 @@ class Measured:
 
 
 def measured(
-    trainee: Trainee, phase: int, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, *, cache: Path
-) -> Measured | None:
+    trainable: Trainable, phase: int, optimiser: torch.optim.Optimizer, x: Tensor, y: Tensor, *, cache: Path
+) -> ArithmeticTiming | None:
     """What the cache remembers about phases of this shape, else what a few steps show; None: this CPU has no bf16.
 
     No parameter moves; statistics of batch norms may.
 
     Args:
-        trainee: as it is when the phase begins.
+        trainable: as it is when the phase begins.
         phase: its position in the plan.
         optimiser: of the phase.
         x: what the suffix is given, `MOST` pictures or fewer.
@@ -78,12 +78,12 @@ def measured(
     """
     if not computes_in_bf16():
         return None
-    options, split = trainee.plan.phases[phase], trainee.splits[phase]
+    options, split = trainable.plan.phases[phase], trainable.splits[phase]
     identity = {
-        "network": trainee.backbone.architecture,
+        "network": trainable.backbone.architecture,
         "cut": split.at,
         "learns": list(split.trained),
-        "head": asdict(trainee.plan.head),
+        "head": asdict(trainable.plan.head),
         "batch norm": options.batch_norm,
         "x": list(x.shape),
         "depthwise": "f32, wide gradients in parts",
@@ -91,11 +91,11 @@ def measured(
     }
     file = cache / "arithmetic" / f"{digest(identity)}.json"
     try:
-        return Measured(**json.loads(file.read_text()))
+        return ArithmeticTiming(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
         pass
-    suffix, weight = trainee.suffix(phase), torch.ones(len(y))
-    trainee.mode(options)
+    suffix, weight = trainable.suffix(phase), torch.ones(len(y))
+    trainable.mode(options)
 
     def step(half: bool) -> None:
         torch.manual_seed(0)  # the same dropout every time
@@ -110,7 +110,7 @@ def measured(
     return found
 
 
-def _measure(step: Callable[[bool], None], parameters: Sequence[nn.Parameter]) -> Measured:
+def _measure(step: Callable[[bool], None], parameters: Sequence[nn.Parameter]) -> ArithmeticTiming:
     gradients = [_gradient(step, parameters, half) for half in (False, True)]  # and warm up
     times: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(REPEATS):  # in turn, so that whatever else the machine does falls on both
@@ -119,7 +119,9 @@ def _measure(step: Callable[[bool], None], parameters: Sequence[nn.Parameter]) -
             step(half)
             seconds.append(time.process_time() - began)
     cosine = float(torch.nn.functional.cosine_similarity(gradients[0], gradients[1], dim=0))
-    return Measured(f32=min(times[False]), bf16=min(times[True]), cosine=cosine if math.isfinite(cosine) else 0.0)
+    return ArithmeticTiming(
+        f32=min(times[False]), bf16=min(times[True]), cosine=cosine if math.isfinite(cosine) else 0.0
+    )
 
 
 def _gradient(step: Callable[[bool], None], parameters: Sequence[nn.Parameter], half: bool) -> Tensor:

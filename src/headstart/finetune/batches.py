@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.finetune.activations import PLAIN, Maps
+from headstart.finetune.activations import PLAIN, ActivationCache
 from headstart.finetune.depthwise import DepthwiseOnCpu
 from headstart.finetune.trainable import proba_of
 
@@ -118,7 +118,7 @@ def placed(x: Tensor, device: str) -> Tensor:
     return x.to(device, memory_format=torch.channels_last) if is_map else x.to(device)
 
 
-def predict(suffix: nn.Module, maps: Maps, rows: Sequence[int]) -> NDArray[np.float64]:
+def predict(suffix: nn.Module, maps: ActivationCache, rows: Sequence[int]) -> NDArray[np.float64]:
     """Probabilities (n, k) of the plain views of ``rows`` in ``maps``, in inference mode."""
     device = next(suffix.parameters()).device.type
 

@@ -1,7 +1,8 @@
 """The only gradient loop: a plan, a backbone and pictures → a network that was trained further.
 
 For each phase the network is cut before what learns. What is frozen runs once for each fixed view of each picture
-(`prefix.Maps`), in the fastest runtime there is; the rest is trained by torch on what comes out of it. With nothing
+(`activations.ActivationCache`), in the fastest runtime there is; the rest is trained by torch on what comes out of it.
+With nothing
 frozen the same loop trains the whole network.
 """
 
@@ -22,16 +23,16 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights
 from headstart.evaluation.curves import Epoch, History
 from headstart.finetune import arithmetic, memory
-from headstart.finetune.activations import PLAIN, Maps
+from headstart.finetune.activations import PLAIN, ActivationCache
 from headstart.finetune.arithmetic import Arithmetic
 from headstart.finetune.batches import batch_sizes, gradient_that_fits, predict
 from headstart.finetune.checkpoint import Snapshot
 from headstart.finetune.optim import optimiser_for, rate, set_rate
-from headstart.finetune.phase_activations import Index, PhaseMaps
+from headstart.finetune.phase_activations import Index, PhaseActivations
 from headstart.finetune.plan import Phase, Plan
 from headstart.finetune.result import FineTuned
-from headstart.finetune.run_key import run_name, trains_on
-from headstart.finetune.trainable import Summary, Trainee
+from headstart.finetune.run_key import run_key, trains_on
+from headstart.finetune.trainable import Summary, Trainable
 from headstart.images.folder import ImageSet
 from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
@@ -91,14 +92,14 @@ def finetune(
         WeightsError: the weights cannot be read or do not fit.
         ModelError: the checkpoint is damaged.
     """
-    trainee = Trainee(backbone, weights, plan, num_classes=len(images.classes), seed=seed, probe=probe)
+    trainable = Trainable(backbone, weights, plan, num_classes=len(images.classes), seed=seed, probe=probe)
     run = _Run(
-        backbone=trainee.backbone,
+        backbone=trainable.backbone,
         images=images,
         train=train,
         val=val,
         plan=plan,
-        trainee=trainee,
+        trainable=trainable,
         cache=cache,
         seed=seed,
         device=device,
@@ -107,7 +108,7 @@ def finetune(
         progress=progress or Silent(),
         watch=watch or (lambda _summaries, _history: None),
     )
-    name = run_name(
+    name = run_key(
         backbone, weights, images, train, val, plan, seed=seed, probe=probe, device=device, precision=precision
     )
     with memory.kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -135,7 +136,7 @@ class _Run:
     train: Index
     val: Index
     plan: Plan
-    trainee: Trainee
+    trainable: Trainable
     cache: Path
     seed: int
     device: str
@@ -147,17 +148,17 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.torch_device = trains_on(self.device)
-        self.summaries = tuple(self.trainee.summary(i) for i in range(len(self.plan.phases)))
-        self.trainee.to(self.torch_device)
-        self.trainee.start = self.trainee.state()
+        self.summaries = tuple(self.trainable.summary(i) for i in range(len(self.plan.phases)))
+        self.trainable.to(self.torch_device)
+        self.trainable.start = self.trainable.state()
         self.k = len(self.images.classes)
-        self.maps = PhaseMaps(
+        self.maps = PhaseActivations(
             backbone=self.backbone,
             images=self.images,
             train=self.train,
             val=self.val,
             plan=self.plan,
-            trainee=self.trainee,
+            trainable=self.trainable,
             cache=self.cache,
             seed=self.seed,
             device=self.device,
@@ -176,8 +177,8 @@ class _Run:
             return Snapshot.load(self.checkpoint, name)
         notes: list[str] = []
         maps = self.maps.of(0, notes)
-        loss, accuracy = self.validate(self.trainee.suffix(0), maps)
-        return Snapshot(weights=self.trainee.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
+        loss, accuracy = self.validate(self.trainable.suffix(0), maps)
+        return Snapshot(weights=self.trainable.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
 
     def advance(self, snapshot: Snapshot) -> None:
         """On to the next phase, with the weights that the one before ends with."""
@@ -192,7 +193,7 @@ class _Run:
     def phase(self, snapshot: Snapshot) -> None:
         """Train until the phase is over, writing the checkpoint after every epoch."""
         options = self.plan.phases[snapshot.phase]
-        self.trainee.load(snapshot.weights)
+        self.trainable.load(snapshot.weights)
         maps = self.maps.of(snapshot.phase, snapshot.notes)
         optimiser = self.optimiser(snapshot)
         if snapshot.phase not in snapshot.arithmetic:
@@ -202,7 +203,7 @@ class _Run:
                 try:
                     epoch = self.epoch(snapshot, optimiser, maps, advance)
                 except _DivergedError as error:
-                    self.trainee.load(snapshot.weights)
+                    self.trainable.load(snapshot.weights)
                     if snapshot.scale < 1.0:
                         snapshot.stopped = True
                         snapshot.notes.append(f"{error} again: training stopped at the last sound weights")
@@ -215,17 +216,17 @@ class _Run:
                 if self.checkpoint is not None:
                     snapshot.save(self.checkpoint, self._name)
 
-    def arithmetic(self, snapshot: Snapshot, maps: Maps, optimiser: torch.optim.Optimizer) -> Arithmetic:
+    def arithmetic(self, snapshot: Snapshot, maps: ActivationCache, optimiser: torch.optim.Optimizer) -> Arithmetic:
         """What a phase that begins is to compute in; see `headstart.finetune.arithmetic`."""
-        options, split = self.plan.phases[snapshot.phase], self.trainee.splits[snapshot.phase]
+        options, split = self.plan.phases[snapshot.phase], self.trainable.splits[snapshot.phase]
         small = options.epochs * len(self.train) < arithmetic.FEWEST
         if self.torch_device != "cpu" or self.precision == "f32" or split.suffix is None or small:
             return "f32"
         rows = self.maps.rows(self.val)[: min(arithmetic.MOST, options.batch_size)]
         x = next(maps.batches([(row, PLAIN) for row in rows], [len(rows)]))
         y = torch.from_numpy(self.images.y[self.val[: len(rows)]])
-        found = arithmetic.measured(self.trainee, snapshot.phase, optimiser, x, y, cache=self.cache)
-        self.trainee.load(snapshot.weights)  # statistics of batch norms may have moved
+        found = arithmetic.measured(self.trainable, snapshot.phase, optimiser, x, y, cache=self.cache)
+        self.trainable.load(snapshot.weights)  # statistics of batch norms may have moved
         if found is None:
             return "f32"
         snapshot.notes.append(f"phase {snapshot.phase + 1} {found}")
@@ -233,9 +234,9 @@ class _Run:
 
     def optimiser(self, snapshot: Snapshot) -> torch.optim.Optimizer:
         """The phase's optimiser, as it was after the last epoch."""
-        trunk = self.trainee.begin(snapshot.phase)
+        trunk = self.trainable.begin(snapshot.phase)
         options = self.plan.phases[snapshot.phase].optimiser
-        optimiser = optimiser_for(options, list(self.trainee.head.parameters()), trunk, self.trainee.stages)
+        optimiser = optimiser_for(options, list(self.trainable.head.parameters()), trunk, self.trainable.stages)
         if snapshot.optimiser is not None:
             optimiser.load_state_dict(snapshot.optimiser)
         return optimiser
@@ -245,7 +246,7 @@ class _Run:
         snapshot.epochs.append(epoch)
         self.watch(self.summaries, self.history(snapshot))
         snapshot.epoch += 1
-        snapshot.weights, snapshot.optimiser = self.trainee.state(), optimiser.state_dict()
+        snapshot.weights, snapshot.optimiser = self.trainable.state(), optimiser.state_dict()
         snapshot.stale += 1
         if epoch.val_loss < snapshot.best_loss:
             snapshot.best, snapshot.best_loss = snapshot.weights, epoch.val_loss
@@ -254,19 +255,23 @@ class _Run:
     # ── an epoch ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def epoch(
-        self, snapshot: Snapshot, optimiser: torch.optim.Optimizer, maps: Maps, advance: Callable[[int], None]
+        self,
+        snapshot: Snapshot,
+        optimiser: torch.optim.Optimizer,
+        maps: ActivationCache,
+        advance: Callable[[int], None],
     ) -> Epoch:
         """Every training picture once, then the validation pictures. Raises _DivergedError."""
         began, number = time.monotonic(), len(snapshot.epochs) + 1
         options = self.plan.phases[snapshot.phase]
-        suffix = self.trainee.suffix(snapshot.phase)
+        suffix = self.trainable.suffix(snapshot.phase)
         order = np.random.default_rng([self.seed, number]).permutation(len(self.train))
         torch.manual_seed(self.seed * 1_000_003 + number)  # of dropout
         sizes = batch_sizes(len(order), options.batch_size)
         wanted = self.maps.wanted(order, number)
         y = torch.from_numpy(self.images.y[self.train[order]])
         weight = self.class_weights()[y]
-        self.trainee.mode(options)
+        self.trainable.mode(options)
         seen, loss_sum, correct, lr = 0, 0.0, 0, 0.0
         for step, x in enumerate(maps.batches(wanted, sizes)):
             at = snapshot.epoch * len(sizes) + step
@@ -337,7 +342,7 @@ class _Run:
         balanced = len(self.train) / (self.k * np.maximum(counts, 1)) if self.plan.balanced else np.ones(self.k)
         return torch.from_numpy(balanced.astype(np.float32))
 
-    def validate(self, suffix: nn.Module, maps: Maps) -> tuple[float, float]:
+    def validate(self, suffix: nn.Module, maps: ActivationCache) -> tuple[float, float]:
         """Mean log-loss in nats and accuracy on the validation pictures."""
         proba = self.val_proba(suffix, maps)
         y = self.images.y[self.val]
@@ -345,9 +350,9 @@ class _Run:
         losses = -np.log(np.maximum(proba[np.arange(len(y)), y], 1e-15))
         return float(losses.mean()), float((proba.argmax(axis=1) == y).mean())
 
-    def val_proba(self, suffix: nn.Module, maps: Maps) -> NDArray[np.float64]:
+    def val_proba(self, suffix: nn.Module, maps: ActivationCache) -> NDArray[np.float64]:
         """(n, k) probabilities of the validation pictures."""
-        self.trainee.eval()
+        self.trainable.eval()
         return predict(suffix, maps, self.maps.rows(self.val))
 
     def history(self, snapshot: Snapshot) -> History:
@@ -363,11 +368,11 @@ class _Run:
     def result(self, snapshot: Snapshot) -> FineTuned:
         """What the snapshot after the last epoch says."""
         phase = snapshot.phase
-        last, best = self.trainee.settle(snapshot.weights, snapshot.best or snapshot.weights)
-        self.trainee.load(last)
-        maps, suffix = self.maps.of(phase, snapshot.notes), self.trainee.suffix(phase)
+        last, best = self.trainable.settle(snapshot.weights, snapshot.best or snapshot.weights)
+        self.trainable.load(last)
+        maps, suffix = self.maps.of(phase, snapshot.notes), self.trainable.suffix(phase)
         last_proba = self.val_proba(suffix, maps)
-        self.trainee.load(best)
+        self.trainable.load(best)
         best_proba = self.val_proba(suffix, maps)
         return FineTuned(
             plan=self.plan,
@@ -382,7 +387,7 @@ class _Run:
             runtime=maps.source.runtime.name if maps.source.runtime else f"torch f32 {self.torch_device}",
             notes=tuple(snapshot.notes),
             geometry=self.maps.geometry,
-            trainee=self.trainee,
+            trainable=self.trainable,
             _val_proba=lambda: self.val_proba(suffix, maps),
             _maps=lambda paths, digests: self.maps.of_files(phase, paths, digests, []),
             _phase=phase,

@@ -14,9 +14,9 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import FrozenPrefix
 from headstart.features.store import size_limit
 from headstart.finetune import lora
-from headstart.finetune.activations import PLAIN, Look, Maps, Source, sources
+from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
 from headstart.finetune.plan import Plan
-from headstart.finetune.trainable import Trainee
+from headstart.finetune.trainable import Trainable
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 from headstart.progress import Progress
@@ -25,7 +25,7 @@ Index = NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
-class PhaseMaps:
+class PhaseActivations:
     """The pictures of a run, as the phases of its plan see them."""
 
     backbone: Backbone
@@ -33,13 +33,13 @@ class PhaseMaps:
     train: Index
     val: Index
     plan: Plan
-    trainee: Trainee
+    trainable: Trainable
     cache: Path
     seed: int
     device: str
     precision: str
     progress: Progress
-    _latest: tuple[int, Maps] | None = field(default=None, init=False)
+    _latest: tuple[int, ActivationCache] | None = field(default=None, init=False)
     _sources: dict[int, Source] = field(default_factory=dict, init=False)
     _frozen: dict[int, FrozenPrefix] = field(default_factory=dict, init=False)
     """What phases run in one pass with the one after them, as it is before any training."""
@@ -49,7 +49,7 @@ class PhaseMaps:
         together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
         self._pool = np.array(together, dtype=np.int64)
         self._place = {i: row for row, i in enumerate(together)}
-        for phase, (one, after) in enumerate(pairwise(self.trainee.splits)):
+        for phase, (one, after) in enumerate(pairwise(self.trainable.splits)):
             if one.suffix is not None or not self._views_stay:
                 break
             if after.prefix is not None and after.suffix is not None:
@@ -74,7 +74,7 @@ class PhaseMaps:
         """The rows of the training pictures ``order`` (positions in ``train``), each with the view an epoch shows."""
         return [(self._place[int(self.train[i])], self._view(int(i), epoch)) for i in order]
 
-    def of(self, phase: int, notes: list[str]) -> Maps:
+    def of(self, phase: int, notes: list[str]) -> ActivationCache:
         """The maps of all pictures of the run in a phase; what is fixed is computed and kept."""
         if self._latest is not None and self._latest[0] == phase:
             return self._latest[1]
@@ -98,13 +98,13 @@ class PhaseMaps:
         self._latest = phase, maps
         return maps
 
-    def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> Maps:
+    def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> ActivationCache:
         """The maps of any pictures in a phase."""
         if phase not in self._sources:
             self._find_source(phase)
         source = self._sources[phase]
         notes.extend(note for note in (source.runtime.notes if source.runtime else ()) if note not in notes)
-        return Maps(
+        return ActivationCache(
             paths=paths,
             digests=digests,
             look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.seed),
@@ -114,7 +114,7 @@ class PhaseMaps:
         )
 
     def _find_source(self, phase: int) -> None:
-        splits, size = self.trainee.splits, self.plan.size
+        splits, size = self.trainable.splits, self.plan.size
         prefix = splits[phase].prefix
         if prefix is None:
             self._sources[phase] = Source(runtime=None, shape=(size, size, 3))

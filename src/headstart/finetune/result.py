@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart.backbones.runtime import prepare_module
+from headstart.backbones.space import Space
 from headstart.evaluation.curves import History
-from headstart.features.extract import Space
-from headstart.finetune.activations import Maps
+from headstart.finetune.activations import ActivationCache
 from headstart.finetune.batches import predict
 from headstart.finetune.plan import Plan
-from headstart.finetune.trainable import State, Summary, Trainee
+from headstart.finetune.trainable import State, Summary, Trainable
 from headstart.images.transforms import Geometry
 from headstart.probe.heads import LinearHead
 
@@ -53,9 +53,9 @@ class FineTuned:
     """What was decided on the way, for people."""
     geometry: Geometry
     """How its pictures are made square."""
-    trainee: Trainee = field(repr=False)
+    trainable: Trainable = field(repr=False)
     _val_proba: Callable[[], NDArray[np.float64]] = field(repr=False)
-    _maps: Callable[[Sequence[Path], Sequence[str]], Maps] = field(repr=False)
+    _maps: Callable[[Sequence[Path], Sequence[str]], ActivationCache] = field(repr=False)
     _phase: int = field(repr=False)
 
     @property
@@ -71,7 +71,7 @@ class FineTuned:
 
     def mixed(self, share: float) -> State:
         """Weights between those at the start (0) and the chosen ones (1): WiSE-FT, Wortsman et al. 2022, eq. 1."""
-        start, end = self.trainee.start, self.state()
+        start, end = self.trainable.start, self.state()
         return {
             name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
             for name, value in end.items()
@@ -79,12 +79,12 @@ class FineTuned:
 
     def use(self, weights: Named | State = "chosen") -> nn.Module:
         """The whole network with these weights, uint8 pictures (n, s, s, 3) → logits, in inference mode."""
-        self.trainee.load(self.state(weights))
-        return self.trainee.whole()
+        self.trainable.load(self.state(weights))
+        return self.trainable.whole()
 
     def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
         """Probabilities (n, k) of the validation pictures with these weights."""
-        self.trainee.load(self.state(weights))
+        self.trainable.load(self.state(weights))
         return self._val_proba()
 
     def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
@@ -93,9 +93,9 @@ class FineTuned:
         Raises:
             DataError: naming every picture that cannot be read.
         """
-        self.trainee.load(self.state(weights))
+        self.trainable.load(self.state(weights))
         maps = self._maps(paths, [_digest(path) for path in paths])
-        suffix = self.trainee.suffix(self._phase)
+        suffix = self.trainable.suffix(self._phase)
         return predict(suffix, maps, range(len(paths)))
 
     def deploy(
@@ -109,21 +109,21 @@ class FineTuned:
     ) -> tuple[Space, LinearHead]:
         """What a model directory is made of: a network whose row ``tuned`` the linear head reads."""
         state = self.state(weights)
-        module, head = self.trainee.served(state, temperature=temperature)
+        module, head = self.trainable.served(state, temperature=temperature)
         content = hashlib.sha256()
         for name, value in sorted(module.state_dict().items()):
             content.update(name.encode() + value.contiguous().numpy().tobytes())
         identity = {
-            "architecture": self.trainee.backbone.architecture,
+            "architecture": self.trainable.backbone.architecture,
             "weights": content.hexdigest(),
             "head": repr(self.plan.head),
-            "cut": [one.at for one in self.trainee.splits],
+            "cut": [one.at for one in self.trainable.splits],
             "size": self.plan.size,
             "timm": importlib.metadata.version("timm"),
             "torch": importlib.metadata.version("torch"),
         }
         runtime = prepare_module(
-            self.trainee.backbone, module, identity, cache=cache, device=device, precision=precision
+            self.trainable.backbone, module, identity, cache=cache, device=device, precision=precision
         )
         return Space(runtime=runtime, geometry=self.geometry), head
 

@@ -24,7 +24,7 @@ LOOP = 1
 PACKAGES = ("torch", "timm", "openvino")
 
 
-def run_name(
+def run_key(
     backbone: Backbone,
     weights: Weights,
     images: ImageSet,

@@ -60,7 +60,7 @@ class Summary:
         return self.base + self.batch_norm_statistics
 
 
-class Pooled(nn.Module):
+class GlobalAverage(nn.Module):
     """(n, c, h, w) → (n, c): the mean over all positions."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def build_head(
         OptionError: one logit for other than two classes, or a probe that is missing or of other features.
     """
     _check_head(head, shape, num_classes, probe)
-    reader: dict[str, list[nn.Module]] = {"features": [], "pooled map": [Pooled()], "map": [nn.Flatten()]}
+    reader: dict[str, list[nn.Module]] = {"features": [], "pooled map": [GlobalAverage()], "map": [nn.Flatten()]}
     layers = reader[head.reads]
     width = shape[0] if head.reads == "pooled map" else int(np.prod(shape))
     with torch.random.fork_rng(devices=[]):
@@ -130,7 +130,7 @@ def _check_head(head: plans.Head, shape: Sequence[int], num_classes: int, probe:
         raise OptionError("head", problems)
 
 
-class Trainee:
+class Trainable:
     """Trunk and head; cut, counted, saved and restored phase by phase.
 
     Args:

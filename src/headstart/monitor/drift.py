@@ -186,7 +186,7 @@ def _auc(kernel: NDArray[np.float64], is_new: NDArray[np.bool_], rng: np.random.
 
 def _unfamiliar(new: Rows, training: Rows, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Whether a row is farther from its nearest training row than 99 % of training rows are from theirs."""
-    judged = training[_some(len(training), rng)]
-    own = np.sort(judged @ training.T, axis=1)[:, -2]  # the nearest is the row itself
+    drawn = training[_some(len(training), rng)]
+    own = np.sort(drawn @ training.T, axis=1)[:, -2]  # the nearest is the row itself
     limit = float(np.quantile(own, 1 - FAMILIAR))
     return np.asarray((new @ training.T).max(axis=1, initial=-1.0) < limit)

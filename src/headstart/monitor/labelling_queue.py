@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def queue(proba: NDArray[np.floating], rows: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+def labelling_queue(proba: NDArray[np.floating], rows: NDArray[np.float32], count: int) -> NDArray[np.int64]:
     """Positions of ``count`` pictures to label, the most useful first; fewer where there are fewer.
 
     Each time the picture is taken that is most unsure and least like those already taken: the largest ``(1 − margin) ·

@@ -216,10 +216,10 @@ class _Job:
 
     def key(self, setting: Setting, seed: int, weights: Weights) -> str:
         """The name of a row: everything that its result depends on."""
-        from headstart.finetune.run_key import run_name
+        from headstart.finetune.run_key import run_key
 
         backbone = catalog.get(setting.recipe.backbone)
-        run = run_name(backbone, weights, self.images, self.train, self.val, setting.recipe.plan, seed=seed)
+        run = run_key(backbone, weights, self.images, self.train, self.val, setting.recipe.plan, seed=seed)
         measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
         return digest({"format": FORMAT, "run": run, "test": measured})
 

@@ -57,7 +57,7 @@ class Outcome:
         )
 
 
-class Verdict(NamedTuple):
+class ClaimCheck(NamedTuple):
     """A published conclusion. ``holds``: None where it could not be checked."""
 
     holds: bool | None
@@ -81,7 +81,7 @@ class Experiment:
     outcomes: tuple[Outcome, ...]
     failures: tuple[Failure, ...]
     comparison: Comparison
-    claims: tuple[Verdict, ...]
+    claims: tuple[ClaimCheck, ...]
     measured_on: str
     trunks: dict[str, str]
     """Backbone → where its weights are from."""
@@ -175,26 +175,28 @@ class Experiment:
         write_report(self.folder / "compare.html", page(self.content()))
 
 
-def check(comparison: Comparison, claim: Claim) -> Verdict:
+def check(comparison: Comparison, claim: Claim) -> ClaimCheck:
     """Whether a published conclusion holds here."""
     known = [one.name for one in comparison.settings]
     worse = [claim.worse] if claim.worse else [name for name in known if name != claim.better]
     words = f"“{claim.better}” is better than " + (f"“{claim.worse}”" if claim.worse else "all others")
     if absent := [name for name in (claim.better, *worse) if name not in known]:
-        return Verdict(None, f"The published conclusion {words} cannot be checked: no result for {', '.join(absent)}.")
+        return ClaimCheck(
+            None, f"The published conclusion {words} cannot be checked: no result for {', '.join(absent)}."
+        )
     pairs = [comparison.pair(claim.better, name) for name in worse]
-    beaten = [one for one in pairs if one.told_apart and one.a == claim.better]
+    beaten = [one for one in pairs if one.significant and one.a == claim.better]
     holds = len(beaten) == len(pairs)
     if claim.worse:
-        return Verdict(holds, published_claim(comparison, claim.better, claim.worse))
+        return ClaimCheck(holds, published_claim(comparison, claim.better, claim.worse))
     if holds:
-        return Verdict(True, f"The published conclusion {words} holds here.")
+        return ClaimCheck(True, f"The published conclusion {words} holds here.")
     unbeaten = [f"“{one.b if one.a == claim.better else one.a}”" for one in pairs if one not in beaten]
-    above = [f"“{one.a}”" for one in pairs if one.told_apart and one.b == claim.better]
+    above = [f"“{one.a}”" for one in pairs if one.significant and one.b == claim.better]
     equal = [name for name in unbeaten if name not in above]
     said = [f"it cannot be told from {', '.join(equal)}"] if equal else []
     said += [f"{', '.join(above)} {'is' if len(above) == 1 else 'are'} better"] if above else []
-    return Verdict(False, f"The published conclusion {words} does not hold here: {'; '.join(said)}.")
+    return ClaimCheck(False, f"The published conclusion {words} does not hold here: {'; '.join(said)}.")
 
 
 def row_of(outcome: Outcome) -> dict[str, Any]:

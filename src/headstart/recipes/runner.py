@@ -29,7 +29,7 @@ from headstart.claims.colour_baseline import Transfer, transfer
 from headstart.deploy.model import Model, write_json
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.evaluation.curves import History, verdict
-from headstart.evaluation.held_out import write_judged
+from headstart.evaluation.held_out import write_held_out
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.store import cache_folder
 from headstart.files import display
@@ -116,12 +116,12 @@ def summaries(recipe: Recipe, *, num_classes: int = 2) -> tuple[Summary, ...]:
     """How many parameters each phase of a recipe trains. Counted on tensors that have shapes and no content."""
     import torch
 
-    from headstart.finetune.trainable import Trainee
+    from headstart.finetune.trainable import Trainable
 
     backbone = catalog.get(recipe.backbone)
     with torch.device("meta"):
-        trainee = Trainee(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
-    return tuple(trainee.summary(phase) for phase in range(len(recipe.plan.phases)))
+        trainable = Trainable(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
+    return tuple(trainable.summary(phase) for phase in range(len(recipe.plan.phases)))
 
 
 def run(
@@ -340,12 +340,17 @@ def _transfer(images: ImageSet, train: NDArray[np.int64], answered: Answered) ->
 
 
 def _write_predictions(folder: Path, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> None:
-    judged = gallery.judged(images, index, proba)
-    write_judged(folder / "predictions.csv", judged)
+    held_out = gallery.held_out(images, index, proba)
+    write_held_out(folder / "predictions.csv", held_out)
     y, predicted = images.y[index], proba.argmax(axis=1)
     unfinished = folder / ".predictions.part"
     with unfinished.open("wb") as arrays:
         np.savez(
-            arrays, path=np.array(judged.names), classes=np.array(images.classes), y=y, predicted=predicted, proba=proba
+            arrays,
+            path=np.array(held_out.names),
+            classes=np.array(images.classes),
+            y=y,
+            predicted=predicted,
+            proba=proba,
         )
     unfinished.replace(folder / "predictions.npz")

@@ -9,7 +9,7 @@ from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _bl
 from headstart.report.section import THIN, Section, Table, between, percent
 
 if TYPE_CHECKING:
-    from headstart.abstain.abstention import Caution, CautionReport
+    from headstart.abstain.abstention import Abstention, AbstentionReport
 
 PLOT = 190  # height of the curve, in pixels
 
@@ -32,11 +32,11 @@ NOVELTY = (
 )
 
 
-def abstention(caution: Caution, report: CautionReport) -> Section:
+def abstention_section(abstention: Abstention, report: AbstentionReport) -> Section:
     """The section, from what a model knows and how that fared."""
-    sentences = [_sure(report), _sets(caution, report), _unfamiliar(caution, report), _costs(report)]
+    sentences = [_sure(report), _sets(abstention, report), _unfamiliar(abstention, report), _costs(report)]
     area = report.curve.area
-    novelty = caution.novelty
+    novelty = abstention.novelty
     rows = tuple(
         (percent(one.share.value, 0), percent(one.threshold), percent(one.accuracy.value), between(one.accuracy))
         for one in report.curve.at
@@ -57,14 +57,14 @@ def abstention(caution: Caution, report: CautionReport) -> Section:
         method=METHOD.format(
             area=f"{area.value:.4f} ({area.low:.4f} – {area.high:.4f})",
             best=report.curve.best_area,
-            realised=_realised(caution, report),
+            realised=_realised(abstention, report),
             novelty=NOVELTY.format(share=percent(novelty.share), n=novelty.n) if novelty else "",
         ).strip(),
     )
 
 
 @_page_style()
-def curve_figure(report: CautionReport) -> str:
+def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -103,7 +103,7 @@ def curve_figure(report: CautionReport) -> str:
     return _svg(figure, "abstention", f"Accuracy by share of pictures answered, surest first: {said}")
 
 
-def _sure(report: CautionReport) -> str:
+def _sure(report: AbstentionReport) -> str:
     sure, everything = report.sure, report.curve.at[0].accuracy
     if sure is None:
         return ""
@@ -125,9 +125,9 @@ def _sure(report: CautionReport) -> str:
     )
 
 
-def _sets(caution: Caution, report: CautionReport) -> str:
-    if caution.sets is None:
-        return caution.no_sets
+def _sets(abstention: Abstention, report: AbstentionReport) -> str:
+    if abstention.sets is None:
+        return abstention.no_sets
     single, asked = report.set_sizes[0], percent(report.coverage, 0)
     text = f"Asked for label sets that hold the true class {asked} of the time, it names "
     if single == 1:
@@ -142,15 +142,15 @@ def _sets(caution: Caution, report: CautionReport) -> str:
     return text
 
 
-def _realised(caution: Caution, report: CautionReport) -> str:
-    if caution.sets is None:
+def _realised(abstention: Abstention, report: AbstentionReport) -> str:
+    if abstention.sets is None:
         return ""
-    low, high = caution.sets.realised(report.coverage)
+    low, high = abstention.sets.realised(report.coverage)
     return REALISED.format(asked=percent(report.coverage, 0), low=percent(low), high=percent(high))
 
 
-def _unfamiliar(caution: Caution, report: CautionReport) -> str:
-    novelty = caution.novelty
+def _unfamiliar(abstention: Abstention, report: AbstentionReport) -> str:
+    novelty = abstention.novelty
     if novelty is None:
         return ""
     text = (
@@ -167,7 +167,7 @@ def _unfamiliar(caution: Caution, report: CautionReport) -> str:
     )
 
 
-def _costs(report: CautionReport) -> str:
+def _costs(report: AbstentionReport) -> str:
     costs = report.costs
     if costs is None:
         return ""

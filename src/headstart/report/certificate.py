@@ -15,7 +15,7 @@ def certificate_section(certificate: Certificate) -> Section:
     return Section(
         id="certificate",
         title="Does transfer help here?",
-        aside="The pretrained network against what needs no pretraining. Bars that reach further are better.",
+        aside="The pretrained network against what needs no pretraining. ProgressBars that reach further are better.",
         sentences=certificate.sentences,
         figures=(certificate_figure(certificate),),
         table=Table(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from headstart.audit.deduplication import Mended
-from headstart.audit.duplicates import COPY, Duplicates, Pair
+from headstart.audit.deduplication import Deduplicated
+from headstart.audit.duplicates import COPY, CopyPair, Duplicates
 from headstart.audit.leak import Leak
 from headstart.images.names import below
 from headstart.report.section import Section, Table, Thumbnail
@@ -28,12 +28,14 @@ _LEAK_METHOD = (
 )
 
 
-def duplicates(mended: Mended, leak: Leak | None, thumbnail: Callable[[int, str], Thumbnail]) -> Section | None:
+def duplicates(
+    deduplicated: Deduplicated, leak: Leak | None, thumbnail: Callable[[int, str], Thumbnail]
+) -> Section | None:
     """The section on copies; None if there are none.
 
-    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``mended.found.images``.
+    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``deduplicated.found.images``.
     """
-    found = mended.found
+    found = deduplicated.found
     if not found.clusters and not found.series:
         return None
     telling = _most_telling(found)[:MOST_SHOWN]
@@ -42,7 +44,7 @@ def duplicates(mended: Mended, leak: Leak | None, thumbnail: Callable[[int, str]
         title="Are there copies among the pictures?",
         aside="Two neighbours at a time are one picture." if telling else "",
         sentences=(_summary(found), *([leak.sentence] if leak else [])),
-        items=tuple(mended.lines()),
+        items=tuple(deduplicated.lines()),
         thumbnails=tuple(
             thumbnail(i, f"{name}\n{_what(found, pair)}")
             for pair in telling
@@ -64,12 +66,12 @@ def _summary(found: Duplicates) -> str:
     return f"{what} more than once, {pictures} files in all ({share:.1%} of the pictures).{crossing}"
 
 
-def _most_telling(found: Duplicates) -> Sequence[Pair]:
+def _most_telling(found: Duplicates) -> Sequence[CopyPair]:
     """Near pairs before exact ones, across labels first, then across splits; one of each cluster before the others."""
     cluster_of = found.membership()
     seen: dict[int | None, int] = {}
 
-    def order(pair: Pair) -> tuple[bool, bool, bool, float]:
+    def order(pair: CopyPair) -> tuple[bool, bool, bool, float]:
         return (not found.across_labels(pair), not found.across_splits(pair), pair.kind == "exact", -pair.score)
 
     ranked = []
@@ -79,7 +81,7 @@ def _most_telling(found: Duplicates) -> Sequence[Pair]:
     return [pair for _, pair in sorted(ranked, key=lambda one: one[0])]
 
 
-def _what(found: Duplicates, pair: Pair) -> str:
+def _what(found: Duplicates, pair: CopyPair) -> str:
     images = found.images
     words = ["the same bytes" if pair.kind == "exact" else f"agrees by {pair.score:.2f}"]
     words += ["mirrored"] if pair.mirrored else []
@@ -90,12 +92,12 @@ def _what(found: Duplicates, pair: Pair) -> str:
     return ", ".join(words)
 
 
-def _names(found: Duplicates, pair: Pair) -> tuple[str, str]:
+def _names(found: Duplicates, pair: CopyPair) -> tuple[str, str]:
     images = found.images
     return below(images.root, images.paths[pair.first]), below(images.root, images.paths[pair.second])
 
 
-def _table(found: Duplicates, pairs: Sequence[Pair]) -> Table:
+def _table(found: Duplicates, pairs: Sequence[CopyPair]) -> Table:
     shown = pairs[:MOST_LISTED]
     about = "All pairs of copies" if len(shown) == len(pairs) else f"The first {len(shown)} of {len(pairs)} pairs"
     return Table(

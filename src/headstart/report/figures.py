@@ -48,7 +48,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-class Candidate(Protocol):
+class CandidateBar(Protocol):
     """What the plot of candidates needs to know of one."""
 
     @property
@@ -186,7 +186,7 @@ def class_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 @_page_style()
-def candidates(rows: Sequence[Candidate]) -> str:
+def candidates(rows: Sequence[CandidateBar]) -> str:
     """Out-of-fold log-loss of the best candidates with one standard error to each side, the chosen one filled."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -300,8 +300,8 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str:
     return _svg(figure, "reliability", f"Reliability in {len(bins)} bins: {words}")
 
 
-def interval_bar(estimate: Estimate, label: str, floor: Estimate, floor_label: str) -> str:
-    """An estimate on a line from 0 to 100 %, its interval as a bar, and the floor marked.
+def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_label: str) -> str:
+    """An estimate on a line from 0 to 100 %, its interval as a bar, and the baseline marked.
 
     Written by hand with positions in percent, so that it stretches while its text does not.
     """
@@ -310,18 +310,18 @@ def interval_bar(estimate: Estimate, label: str, floor: Estimate, floor_label: s
         anchor = "start" if at < 0.25 else "end" if at > 0.75 else "middle"
         return f'<text class="{kind}" x="{at:.2%}" y="{y}" text-anchor="{anchor}">{escape(printable(words))}</text>'
 
-    low, high, value, at = estimate.low, estimate.high, estimate.value, floor.value
+    low, high, value, at = estimate.low, estimate.high, estimate.value, baseline.value
     middle = (low + high) / 2
-    spoken = escape(printable(f"{label}; {floor_label}"))
+    spoken = escape(printable(f"{label}; {baseline_label}"))
     return "".join(
         [
             f'<svg class="interval" height="96" role="img" aria-label="{spoken}">',
             '<rect class="track" width="100%" height="8" y="35" rx="4"/>',
             f'<rect class="range" x="{low:.2%}" width="{high - low:.2%}" height="18" y="30" rx="4"/>',
             f'<rect class="mark" x="{value:.2%}" width="4" height="28" y="25" rx="2" transform="translate(-2)"/>',
-            f'<line class="floor" x1="{at:.2%}" x2="{at:.2%}" y1="28" y2="54"/>',
+            f'<line class="majority_baseline" x1="{at:.2%}" x2="{at:.2%}" y1="28" y2="54"/>',
             text(middle if 0.25 <= middle <= 0.75 else high if middle > 0.5 else low, 16, label, "ink"),
-            text(at, 71, floor_label, "ink"),
+            text(at, 71, baseline_label, "ink"),
             *(text(tick, 92, f"{tick * 100:.0f} %", "muted") for tick in (0, 0.5, 1)),
             "</svg>",
         ]

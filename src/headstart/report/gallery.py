@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evaluation.held_out import Judged
+from headstart.evaluation.held_out import HeldOut
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
 from headstart.images.names import below
@@ -34,9 +34,9 @@ def name_of(images: ImageSet, path: Path) -> str:
     return below(images.root, path)
 
 
-def judged(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> Judged:
+def held_out(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> HeldOut:
     """The answers ``proba`` (n, k) on the pictures ``index`` (n,), to be kept with a run."""
-    return Judged(
+    return HeldOut(
         classes=images.classes,
         names=tuple(name_of(images, images.paths[i]) for i in index),
         digests=tuple(images.digests[i] for i in index),

@@ -19,7 +19,7 @@ METRICS = (
     ("balanced_accuracy", "Balanced accuracy", "mean recall, every class counting the same"),
     ("macro_f1", "Macro F1", "precision and recall in one number, every class counting the same"),
     ("roc_auc", "ROC AUC", "how often a picture of a class scores above one of another"),
-    ("floor", "Majority floor", "accuracy of always giving the most frequent class"),
+    ("majority_baseline", "Majority baseline", "accuracy of always giving the most frequent class"),
     ("log_loss", "Log-loss", "nats; 0 is certain and right, less is better"),
     ("ece", "Calibration error", "mean gap between how sure and how often right, less is better"),
 )
@@ -145,7 +145,7 @@ def render(content: ReportContent | PlainPage) -> str:
 
 def _answer(evaluation: Evaluation) -> str:
     """The result in plain sentences."""
-    accuracy, floor = evaluation.accuracy, evaluation.floor
+    accuracy, baseline = evaluation.accuracy, evaluation.majority_baseline
     right = accuracy.value * evaluation.n
     whole = abs(right - round(right)) < 1e-6
     majority = evaluation.classes[evaluation.majority]
@@ -154,22 +154,22 @@ def _answer(evaluation: Evaluation) -> str:
         f"Of {evaluation.n:,} pictures judged by a model that had never seen them, "
         + (f"{right:,.0f} were right." if whole else f"{right:,.1f} were right on average."),
         f"On new pictures like these expect {between}.",
-        f"Always answering “{majority}” would be right for {percent(floor.value)}.",
+        f"Always answering “{majority}” would be right for {percent(baseline.value)}.",
     ]
-    if accuracy.low <= floor.value:
+    if accuracy.low <= baseline.value:
         sentences.append("The interval reaches down to that: this does not show that anything was learned.")
     return " ".join(sentences)
 
 
 def _figures(content: ReportContent) -> dict[str, str]:
     evaluation = content.evaluation
-    accuracy, floor = evaluation.accuracy, evaluation.floor
+    accuracy, baseline = evaluation.accuracy, evaluation.majority_baseline
     drawn = {
         "interval": figures.interval_bar(
             accuracy,
             f"{percent(accuracy.low)} to {percent(accuracy.high)}",
-            floor,
-            f"always “{figures.short(evaluation.classes[evaluation.majority], 20)}” {percent(floor.value)}",
+            baseline,
+            f"always “{figures.short(evaluation.classes[evaluation.majority], 20)}” {percent(baseline.value)}",
         ),
         "confusion": figures.confusion(evaluation.confusion, evaluation.classes),
         "reliability": figures.reliability(evaluation.reliability),

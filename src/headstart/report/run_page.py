@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from headstart.classifier import ImageClassifier, Measured
+from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import versions
 from headstart.images.transforms import augmented
 from headstart.report import gallery, review
-from headstart.report.abstention import abstention
+from headstart.report.abstention import abstention_section
 from headstart.report.duplicates import duplicates
 from headstart.report.page import CandidateRow, ReportContent
 from headstart.report.section import Section
@@ -21,7 +21,7 @@ MOST_SUSPECTS = 12
 
 
 def content(
-    title: str, classifier: ImageClassifier, measured: Sequence[Measured], doubts: Doubts, *, command: str
+    title: str, classifier: ImageClassifier, measured: Sequence[Measurement], doubts: Doubts, *, command: str
 ) -> ReportContent:
     """Everything the page shows. ``measured``: all evaluations, the one to be quoted first."""
     images, choice, model = classifier.images_, classifier.choice_, classifier.model_
@@ -72,12 +72,12 @@ def content(
     )
 
 
-def _sections(classifier: ImageClassifier, first: Measured, doubts: Doubts) -> tuple[Section, ...]:
+def _sections(classifier: ImageClassifier, first: Measurement, doubts: Doubts) -> tuple[Section, ...]:
     """In the order in which people ask: when to believe it, what would improve it, are the pictures sound."""
-    found, chosen = classifier.mended_, classifier.selection_
+    found, chosen = classifier.deduplicated_, classifier.selection_
     parts = (
         tuning(chosen.trial, chosen.reason),
-        abstention(classifier.model_.caution, first.caution),
+        abstention_section(classifier.model_.abstention, first.abstention),
         *doubts.worth.sections(),
         *review.sections(doubts.findings, partial(gallery.whole, classifier.images_), most=MOST_SUSPECTS, folder=False),
         duplicates(found, doubts.leak, partial(gallery.captioned, found.found.images)),

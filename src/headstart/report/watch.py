@@ -29,13 +29,13 @@ def watch_page(
     thumbnails: Sequence[Thumbnail],
     known: Sequence[str],
     left_out: Sequence[tuple[str, str]],
-    judged_on: str,
+    measured_on: str,
     trusted: bool,
     command: str,
 ) -> PlainPage:
     """The page; ``queue`` holds rows of `watch.Watch.rows`, ``known`` names of pictures trained on."""
     sections = [
-        _estimate(accuracy, judged_on=judged_on, trusted=trusted, drift=drift),
+        _estimate(accuracy, measured_on=measured_on, trusted=trusted, drift=drift),
         _drift(drift, classes),
         _queue(queue, thumbnails),
     ]
@@ -67,11 +67,11 @@ def claim(accuracy: Estimate, *, trusted: bool) -> str:
     return f"Without any labels, about {percent(accuracy.value)} of the answers are estimated to be right, {between}."
 
 
-def _estimate(accuracy: Unlabelled, *, judged_on: str, trusted: bool, drift: Drift) -> Section:
+def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: Drift) -> Section:
     one = accuracy.accuracy
     known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
     sentences = [
-        f"On labelled pictures it was right for {percent(accuracy.known)} ({accuracy.m:,} pictures, {judged_on}).",
+        f"On labelled pictures it was right for {percent(accuracy.known)} ({accuracy.m:,} pictures, {measured_on}).",
     ]
     if drift.level == "too few":
         sentences.append("Whether the pictures have drifted could not be told, so this is worth less than it looks.")

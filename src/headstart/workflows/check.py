@@ -99,9 +99,9 @@ def check_pictures(
             for part in (
                 *review.sections(findings, partial(gallery.whole, findings.images)),
                 duplicates(
-                    classifier.mended_,
+                    classifier.deduplicated_,
                     leak_of(classifier, progress),
-                    partial(gallery.captioned, classifier.mended_.found.images),
+                    partial(gallery.captioned, classifier.deduplicated_.found.images),
                 ),
                 review.todo(LIST, apply),
             )

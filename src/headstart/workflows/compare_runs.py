@@ -15,7 +15,7 @@ from headstart import output_folder
 from headstart.deploy.model import write_json
 from headstart.errors import DataError, Problem
 from headstart.evaluation.comparison import Comparison, Result, compare
-from headstart.evaluation.held_out import Judged, read_judged
+from headstart.evaluation.held_out import HeldOut, read_held_out
 from headstart.report.compare import Content, page
 from headstart.report.page import write_report
 from headstart.report.section import Table, between, percent
@@ -87,7 +87,7 @@ def contest(folders: Sequence[Path], *, command: str = "") -> Contest:
     Raises:
         DataError: a run without answers, or runs whose pictures, labels or way of measuring differ.
     """
-    answers = [read_judged(folder / ANSWERS) for folder in folders]
+    answers = [read_held_out(folder / ANSWERS) for folder in folders]
     measured = [json.loads((folder / METRICS).read_text(encoding="utf-8"))["measured_on"] for folder in folders]
     folds = [_folds(text) for text in measured]
     order = [_by_picture(one) for one in answers]
@@ -116,13 +116,13 @@ def _folds(measured_on: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _by_picture(judged: Judged) -> list[int]:
+def _by_picture(held_out: HeldOut) -> list[int]:
     """Positions in an order that the pictures' content alone decides."""
-    return sorted(range(len(judged.digests)), key=lambda i: (judged.digests[i], judged.names[i]))
+    return sorted(range(len(held_out.digests)), key=lambda i: (held_out.digests[i], held_out.names[i]))
 
 
 def _check(
-    folders: Sequence[Path], answers: Sequence[Judged], order: Sequence[Sequence[int]], folds: Sequence[int]
+    folders: Sequence[Path], answers: Sequence[HeldOut], order: Sequence[Sequence[int]], folds: Sequence[int]
 ) -> None:
     problems = []
     first = answers[0]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.audit.deduplication import Mended
+from headstart.audit.deduplication import Deduplicated
 from headstart.audit.findings import Findings, check
 from headstart.audit.leak import Leak, measure_leak
 from headstart.backbones import catalog
-from headstart.classifier import ImageClassifier, Measured
+from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import FAMILIAR
 from headstart.deploy.reference import Reference, relative_names, sample, unit
 from headstart.images import facts
@@ -35,13 +35,13 @@ class Doubts:
     """What was done about copies, in words."""
 
     @classmethod
-    def of(cls, classifier: ImageClassifier, first: Measured, progress: Progress | None = None) -> Doubts:
+    def of(cls, classifier: ImageClassifier, first: Measurement, progress: Progress | None = None) -> Doubts:
         """Question a fitted classifier and the evaluation that is quoted first; adds to ``classifier.timings_``."""
         start = time.monotonic()
         findings, leak = findings_of(classifier, progress), leak_of(classifier, progress)
         classifier.timings_["checking the pictures"] = time.monotonic() - start
         questioned = worth(classifier, first, progress=progress)
-        return cls(findings=findings, leak=leak, worth=questioned, copies=tuple(classifier.mended_.lines()))
+        return cls(findings=findings, leak=leak, worth=questioned, copies=tuple(classifier.deduplicated_.lines()))
 
     def lines(self) -> list[str]:
         """Plain sentences about the pictures, the most serious first."""
@@ -54,8 +54,8 @@ class Doubts:
 
 def leak_of(classifier: ImageClassifier, progress: Progress | None = None) -> Leak | None:
     """What learning from copies of what it is measured on would have added to the accuracy; None without copies."""
-    with classifier.table(classifier.mended_.found.images, progress) as table:
-        return measure_leak(table, classifier.mended_, classifier.choice_, classifier.options())
+    with classifier.table(classifier.deduplicated_.found.images, progress) as table:
+        return measure_leak(table, classifier.deduplicated_, classifier.choice_, classifier.options())
 
 
 def unseen(
@@ -91,18 +91,18 @@ def findings_of(classifier: ImageClassifier, progress: Progress | None = None) -
         audit=classifier.audit_,
         facts=facts.unpacked(images.paths, kept),
         input_size=catalog.get(classifier.backbone).input_size,
-        clusters=_clusters(classifier.mended_),
+        clusters=_clusters(classifier.deduplicated_),
         seed=classifier.random_state,
     )
 
 
-def _clusters(mended: Mended) -> NDArray[np.int64]:
-    """(n,) the same number for the pictures of ``mended.images`` that show the same."""
-    given = mended.found.images
+def _clusters(deduplicated: Deduplicated) -> NDArray[np.int64]:
+    """(n,) the same number for the pictures of ``deduplicated.images`` that show the same."""
+    given = deduplicated.found.images
     clusters = np.unique(given.digests, return_inverse=True)[1].astype(np.int64)
-    for members in mended.found.clusters:
+    for members in deduplicated.found.clusters:
         clusters[list(members)] = clusters[members[0]]
-    return np.delete(clusters, mended.dropped)
+    return np.delete(clusters, deduplicated.dropped)
 
 
 def reference_of(classifier: ImageClassifier, progress: Progress | None = None) -> Reference:
@@ -121,7 +121,7 @@ def reference_of(classifier: ImageClassifier, progress: Progress | None = None) 
         rows=unit(rows),
         y=images.y[index],
         proba=None if classifier.selection_.fine_tuned else classifier.choice_.proba[kept].astype(np.float32),
-        judged_proba=first.proba.astype(np.float32),
-        judged_y=images.y[first.index],
-        judged_on=first.evaluation.measured_on,
+        held_out_proba=first.proba.astype(np.float32),
+        held_out_y=images.y[first.index],
+        measured_on=first.evaluation.measured_on,
     )

@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from headstart import output_folder
-from headstart.abstain.abstention import CautionReport, measure_caution
+from headstart.abstain.abstention import AbstentionReport, measure_abstention
 from headstart.audit import decisions
-from headstart.classifier import ImageClassifier, Measured
+from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import Model, versions, write_json
 from headstart.errors import DataError, Problem
-from headstart.evaluation.held_out import write_judged
+from headstart.evaluation.held_out import write_held_out
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.files import display
 from headstart.images import record
@@ -60,7 +60,7 @@ class Run:
     choice_reason: str
     trial_reason: str
     """What came of fine-tuning, or why it was not tried; empty where it was not asked for."""
-    caution: CautionReport
+    abstention: AbstentionReport
     """What leaving doubtful answers out would give."""
     left_out: int
     seconds: float
@@ -73,7 +73,7 @@ class Run:
             "notes": list(self.lines),
             "choice": self.choice_reason,
             "finetune": self.trial_reason,
-            "caution": self.caution.to_dict(),
+            "abstention": self.abstention.to_dict(),
             "left_out": self.left_out,
             "seconds": round(self.seconds, 2),
         }
@@ -100,7 +100,7 @@ def train(
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
-    write_judged(folder / "predictions.csv", gallery.judged(images, measured[0].index, measured[0].proba))
+    write_held_out(folder / "predictions.csv", gallery.held_out(images, measured[0].index, measured[0].proba))
     record.write(folder / "data.json", images)
     decisions.write_review(folder / "review.csv", doubts.findings)
     write_json(
@@ -114,7 +114,7 @@ def train(
         lines=(*doubts.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
         trial_reason=classifier.selection_.reason,
-        caution=measured[0].caution,
+        abstention=measured[0].abstention,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
     )
@@ -122,10 +122,10 @@ def train(
 
 def evaluate_model(
     model: Model, source: Path, *, progress: Progress | None = None
-) -> tuple[Evaluation, CautionReport, list[str]]:
+) -> tuple[Evaluation, AbstentionReport, list[str]]:
     """Evaluate a model on labelled pictures it was not trained on.
 
-    Also how its caution fares on them, and the names and reasons of pictures left out.
+    Also how its abstention fares on them, and the names and reasons of pictures left out.
 
     Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Raises
     DataError for a class the model does not know.
@@ -157,17 +157,17 @@ def evaluate_model(
         proba, y, model.classes, measured_on=measured_on, majority=int(counts.argmax()), groups=groups, seed=0
     )
     novelty = np.array([predictions[i].novelty for i in read], dtype=np.float64)
-    caution = measure_caution(
-        model.caution,
+    abstention = measure_abstention(
+        model.abstention,
         proba[None],
         y,
         measured_on=measured_on,
         prior=counts / counts.sum(),
         new=True,
-        novelty=novelty if model.caution.novelty else None,
+        novelty=novelty if model.abstention.novelty else None,
         groups=groups,
     )
-    return evaluation, caution, left_out
+    return evaluation, abstention, left_out
 
 
 def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
@@ -191,8 +191,8 @@ def surroundings() -> dict[str, str]:
     return {**versions(), **others, **here}
 
 
-def _metrics(measured: Sequence[Measured]) -> dict[str, Any]:
-    first, *others = ({**part.evaluation.to_dict(), "caution": part.caution.to_dict()} for part in measured)
+def _metrics(measured: Sequence[Measurement]) -> dict[str, Any]:
+    first, *others = ({**part.evaluation.to_dict(), "abstention": part.abstention.to_dict()} for part in measured)
     return {**first, "others": others}
 
 

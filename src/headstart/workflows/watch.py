@@ -20,7 +20,7 @@ from headstart.files import display
 from headstart.images.folder import find_pictures
 from headstart.images.transforms import View
 from headstart.monitor.drift import Drift, compare
-from headstart.monitor.labelling_queue import margins, queue
+from headstart.monitor.labelling_queue import labelling_queue, margins
 from headstart.monitor.unlabelled import Unlabelled, estimate
 from headstart.progress import Progress, Silent
 from headstart.report import gallery
@@ -45,13 +45,13 @@ class Watch:
     """(n, k) the answers."""
     drift: Drift
     accuracy: Unlabelled
-    queue: NDArray[np.int64] = field(repr=False)
+    labelling_queue: NDArray[np.int64] = field(repr=False)
     """Positions of the pictures worth a label, the most useful first."""
     known: tuple[int, ...]
     """Positions of pictures that are byte for byte a training picture."""
     left_out: tuple[tuple[Path, str], ...]
     """Path and reason of those that could not be read."""
-    judged_on: str
+    measured_on: str
     """What the estimate starts from."""
 
     @property
@@ -67,8 +67,8 @@ class Watch:
         return {
             "pictures": len(self.paths),
             "drift": drift,
-            "estimate": {**self.accuracy.to_dict(), "trusted": self.trusted, "starts_from": self.judged_on},
-            "queue": self.rows(),
+            "estimate": {**self.accuracy.to_dict(), "trusted": self.trusted, "starts_from": self.measured_on},
+            "labelling_queue": self.rows(),
             "known": [display(self.paths[i]) for i in self.known],
             "left_out": [{"path": display(path), "reason": reason} for path, reason in self.left_out],
         }
@@ -85,7 +85,7 @@ class Watch:
                 "margin": round(float(margin[i]), 6),
                 "unfamiliar": bool(self.drift.unfamiliar[i]),
             }
-            for i in self.queue
+            for i in self.labelling_queue
         ]
 
 
@@ -128,11 +128,11 @@ def watch(
             same_head=reference.proba is not None,
             seed=seed,
         ),
-        accuracy=estimate(proba, reference.judged_proba, reference.judged_y, seed=seed),
-        queue=queue(proba, rows, count),
+        accuracy=estimate(proba, reference.held_out_proba, reference.held_out_y, seed=seed),
+        labelling_queue=labelling_queue(proba, rows, count),
         known=tuple(i for i, path in enumerate(paths) if hashlib.sha256(path.read_bytes()).hexdigest() in digests),
         left_out=tuple(left_out),
-        judged_on=reference.judged_on,
+        measured_on=reference.measured_on,
     )
 
 
@@ -142,7 +142,7 @@ def write_queue(path: Path, found: Watch) -> None:
     with unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.DictWriter(file, ("path", "label", "answer", "probability", "margin", "unfamiliar"))
         writer.writeheader()
-        for row, i in zip(found.rows(), found.queue, strict=True):
+        for row, i in zip(found.rows(), found.labelling_queue, strict=True):
             writer.writerow({**row, "path": str(found.paths[i].absolute())})
     unfinished.replace(path)
 
@@ -179,11 +179,11 @@ def write_page(path: Path, found: Watch, command: str) -> None:
                 jpeg=gallery.small_jpeg(found.paths[i]),
                 caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{found.paths[i].name}",
             )
-            for place, (i, row) in enumerate(zip(found.queue[:SHOWN], rows, strict=False), start=1)
+            for place, (i, row) in enumerate(zip(found.labelling_queue[:SHOWN], rows, strict=False), start=1)
         ],
         known=[display(found.paths[i]) for i in found.known],
         left_out=[(display(one), reason) for one, reason in found.left_out],
-        judged_on=found.judged_on,
+        measured_on=found.measured_on,
         trusted=found.trusted,
         command=command,
     )

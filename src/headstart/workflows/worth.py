@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from headstart.backbones import catalog
-from headstart.backbones.depths import layout
+from headstart.backbones.depths import depth_channels
 from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.learning_curve import LearningCurve, Pictures, Recipe, learning_curve
-from headstart.classifier import ImageClassifier, Measured
+from headstart.claims.learning_curve import FixedHead, LearningCurve, Pictures, learning_curve
+from headstart.classifier import ImageClassifier, Measurement
 from headstart.features.store import cache_folder
 from headstart.progress import Progress
 from headstart.report.by_group import by_group_section
@@ -55,7 +55,7 @@ class Worth:
 
 def worth(
     classifier: ImageClassifier,
-    measured: Measured,
+    measured: Measurement,
     *,
     groups: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -77,17 +77,17 @@ def worth(
             classes=images.classes,
         )
         balanced = classifier.class_weight == "balanced"
-        recipe = Recipe(family=chosen.family, strength=classifier.choice_.strength, balanced=balanced)
+        recipe = FixedHead(family=chosen.family, strength=classifier.choice_.strength, balanced=balanced)
         curve = learning_curve(pictures, recipe, seed=seed, total=len(train))
         classifier.timings_["learning curve"] = time.monotonic() - began
         began, certificate = time.monotonic(), None
         if classifier.weights != "random":
             untrained = ImageClassifier(**{**classifier.get_params(), "weights": "random"})
             cache = Path(classifier.cache) if classifier.cache else cache_folder()
-            depths = layout(catalog.get(classifier.backbone), cache=cache)
+            depths = depth_channels(catalog.get(classifier.backbone), cache=cache)
             with untrained.table(images, progress) as other:
                 certificate = transfer_certificate(
-                    table, other, train, size=chosen.size, output=chosen.output, layout=depths, seed=seed
+                    table, other, train, size=chosen.size, output=chosen.output, channels=depths, seed=seed
                 )
         classifier.timings_["transfer certificate"] = time.monotonic() - began
     names = labels_of(images.groups, images.paths) if groups is None else list(groups)

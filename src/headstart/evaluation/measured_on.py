@@ -1,0 +1,38 @@
+"""What a figure was measured on, as data; `headstart.report.words` says it in English."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredOn:
+    """The pictures and the way of measuring that an evaluation rests on."""
+
+    kind: Literal["split", "cross-validation", "held out", "all held out", "pictures"]
+    """``split``: a split that was given or made; ``cross-validation``: training pictures, each answered by a model that
+    had not seen it; ``held out``: training pictures set aside to choose between two networks; ``all held out``:
+    validation and test together; ``pictures``: a folder given to `evaluate`."""
+    split: Literal["", "test", "val"] = ""
+    folds: int = 0
+    """Outer folds of cross-validation; 0 where there were none."""
+    repeats: int = 1
+    """How often cross-validation was repeated."""
+    answers: Literal["deployed", "fine-tuned", "frozen"] = "deployed"
+    """Whose answers they are: for ``held out`` both networks are shown beside what the procedure chose."""
+    epoch: Literal["", "last", "best"] = ""
+    """Of a recipe: which epoch's weights answered."""
+    n: int = 0
+    """Pictures, where the sentence counts them."""
+    source: str = ""
+    """Name of the folder, for ``pictures``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> MeasuredOn:
+        """The inverse of `to_dict`. Raises TypeError for a document of another kind."""
+        return cls(**document)

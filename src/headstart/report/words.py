@@ -1,0 +1,22 @@
+"""Facts as English: what other rooms measured, in words for pages and terminals."""
+
+from __future__ import annotations
+
+from headstart.evaluation.measured_on import MeasuredOn
+
+SPLITS = {"test": "the test split", "val": "the validation split"}
+
+
+def measured_on(fact: MeasuredOn) -> str:
+    """What a figure was measured on, to follow “measured on”."""
+    if fact.kind == "cross-validation":
+        repeated = f", {fact.repeats} times" if fact.repeats > 1 else ""
+        return f"{fact.folds}-fold nested cross-validation{repeated}"
+    if fact.kind == "held out":
+        answers = {"deployed": "choice included", "fine-tuned": "fine-tuned network", "frozen": "frozen network"}
+        return f"training pictures held out, {answers[fact.answers]}"
+    if fact.kind == "all held out":
+        return f"all {fact.n:,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
+    if fact.kind == "pictures":
+        return f"{fact.n} pictures of {fact.source}"
+    return SPLITS[fact.split] + (f", {fact.epoch} epoch" if fact.epoch else "")

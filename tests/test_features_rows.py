@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import numpy as np
+
+from headstart.features.rows import unit
+
+
+def test_rows_have_length_one_in_their_own_precision_and_zeros_stay() -> None:
+    rows = np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)
+    assert unit(rows).dtype == np.float32
+    assert np.allclose(unit(rows), [[0.6, 0.8], [0.0, 0.0]])
+    assert unit(rows.astype(np.float64)).dtype == np.float64
