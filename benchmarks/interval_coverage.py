@@ -20,7 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.evaluation.calibration import softmax
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
+
+SIMULATED = MeasuredOn(kind="pictures", source="simulated")
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "ece", "majority_baseline")
 
@@ -74,7 +77,15 @@ def measure(
     proba, y, groups = draw(design, n, rng)
     names = [f"class {c}" for c in range(len(design.prior))]
     known = groups if design.group > 1 and tell_groups else None
-    return evaluate(proba, y, names, measured_on="simulated", majority=0, groups=known, resamples=resamples)
+    return evaluate(
+        proba,
+        y,
+        names,
+        measured_on=SIMULATED,
+        majority=0,
+        groups=known,
+        resamples=resamples,
+    )
 
 
 def coverage(

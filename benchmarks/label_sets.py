@@ -30,6 +30,7 @@ import numpy as np
 
 from headstart.abstain.abstention import learn_abstention, measure_abstention
 from headstart.classifier import ImageClassifier
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.folder import scan
 from headstart.images.splits import holdout
 from headstart.probe.choice import ProbeOptions, choose
@@ -77,7 +78,7 @@ def main() -> None:
                 abstention,
                 proba[None],
                 truth,
-                measured_on="the rest",
+                measured_on=MeasuredOn(kind="pictures", source="the rest"),
                 prior=np.full(len(images.classes), 1 / len(images.classes)),
                 new=True,
                 novelty=abstention.novelty.measure(rows[len(train) :]),

@@ -11,6 +11,11 @@ from headstart.abstain.abstention import Abstention, Judgement, learn_abstention
 from headstart.abstain.costs import Costs
 from headstart.errors import OptionError
 from headstart.evaluation.calibration import softmax
+from headstart.evaluation.measured_on import MeasuredOn
+
+NEW = MeasuredOn(kind="pictures", source="new")
+
+FOLDS = MeasuredOn(kind="cross-validation", folds=5)
 
 CLASSES = ("ants", "bees")
 COSTS = Costs(classes=CLASSES, answers=("keep", "throw"), matrix=((0, 1), (5, 0)))
@@ -73,7 +78,7 @@ def test_too_few_pictures_leave_out_the_sets_and_say_why() -> None:
 def test_only_some_pictures_may_have_been_judged() -> None:
     rows, proba, y = pictures(300, 0)
     some = np.random.default_rng(1).permutation(300)[:100]
-    part = learn_abstention(rows, y, CLASSES, proba=proba[some], judged=some)
+    part = learn_abstention(rows, y, CLASSES, proba=proba[some], held_out=some)
     whole = learn_abstention(rows[some], y[some], CLASSES, proba=proba[some])
     assert part.sure_from == whole.sure_from
     assert part.novelty is not None
@@ -86,7 +91,13 @@ def test_the_report_measures_all_of_it_on_new_pictures(abstention: Abstention) -
     assert abstention.novelty is not None
     novelty = abstention.novelty.measure(rows)
     report = measure_abstention(
-        abstention, proba[None], y, measured_on="new", prior=[0.5, 0.5], new=True, novelty=novelty
+        abstention,
+        proba[None],
+        y,
+        measured_on=NEW,
+        prior=[0.5, 0.5],
+        new=True,
+        novelty=novelty,
     )
     assert report.sure is not None
     assert report.covered is not None
@@ -108,12 +119,24 @@ def test_the_report_measures_all_of_it_on_new_pictures(abstention: Abstention) -
 def test_out_of_fold_nothing_is_claimed_that_holds_by_construction(abstention: Abstention) -> None:
     _, proba, y = pictures(300, 0)
     report = measure_abstention(
-        abstention, np.stack([proba, proba]), y, measured_on="out of fold", prior=[0.5, 0.5], new=False
+        abstention,
+        np.stack([proba, proba]),
+        y,
+        measured_on=FOLDS,
+        prior=[0.5, 0.5],
+        new=False,
     )
     assert report.covered is None
     assert report.unfamiliar is None
     assert report.sure is not None
-    bare = measure_abstention(Abstention(), proba[None], y, measured_on="out of fold", prior=[0.5, 0.5], new=False)
+    bare = measure_abstention(
+        Abstention(),
+        proba[None],
+        y,
+        measured_on=FOLDS,
+        prior=[0.5, 0.5],
+        new=False,
+    )
     assert bare.sure is bare.costs is None
     assert bare.set_sizes == ()
     json.dumps(bare.to_dict(), allow_nan=False)

@@ -11,6 +11,7 @@ from sklearn.model_selection import cross_val_score
 
 from headstart import ImageClassifier
 from headstart.errors import DataError, OptionError
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.decode import encode
 from pictures import draw, write_folder
 
@@ -22,7 +23,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_a_folder_becomes_a_classifier_with_an_honest_number(fitted: ImageClassifier, photos: Path) -> None:
     assert fitted.classes_.tolist() == ["rings", "stripes"]
     evaluation = fitted.evaluation_
-    assert evaluation.measured_on == "5-fold nested cross-validation, 5 times"
+    assert evaluation.measured_on == MeasuredOn(kind="cross-validation", folds=5, repeats=5)
     assert evaluation.accuracy.n == 40
     assert evaluation.accuracy.low <= evaluation.accuracy.value <= evaluation.accuracy.high
     assert evaluation.accuracy.value > 0.9
@@ -67,7 +68,7 @@ def test_a_held_out_split_is_what_is_quoted(tmp_path: Path) -> None:
         write_folder(tmp_path / split, {"rings": 10, "stripes": 10}, first_seed=first)
     classifier = ImageClassifier(sizes=[224]).fit(tmp_path)
     test, val = (part.evaluation for part in classifier.measure())
-    assert (test.measured_on, val.measured_on) == ("the test split", "the validation split")
+    assert (test.measured_on.split, val.measured_on.split) == ("test", "val")
     assert classifier.evaluation_ is test
     assert classifier.model_.training["pictures"] == 20
 

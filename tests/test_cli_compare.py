@@ -44,7 +44,7 @@ def test_a_grid_becomes_a_table_and_the_same_command_goes_on(pictures: Path, tmp
 def run_of(folder: Path, wrong: int) -> Path:
     """What a run leaves that is compared: 20 answers, ``wrong`` of them wrong."""
     folder.mkdir()
-    (folder / "metrics.json").write_text('{"measured_on": "the test split"}')
+    (folder / "metrics.json").write_text('{"measurement": {"kind": "split", "split": "test"}}')
     first = np.where(np.arange(20) < wrong, 0.2, 0.8)
     names = tuple(f"{i:02}.jpg" for i in range(20))
     proba = np.stack([first, 1 - first], axis=1)

@@ -32,7 +32,7 @@ def test_what_is_remembered_is_found_again(kept: Reference, photos: Path, tmp_pa
     assert found.proba is not None
     assert found.proba.shape == (40, 2)
     assert len(found.held_out_proba) == len(found.held_out_y) == 40
-    assert "cross-validation" in found.measured_on
+    assert found.measured_on.kind == "cross-validation"
 
 
 def test_the_nearest_picture_to_itself_is_itself(kept: Reference) -> None:

@@ -8,7 +8,10 @@ from sklearn import metrics as reference
 
 from headstart.errors import DataError
 from headstart.evaluation.calibration import softmax
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import evaluate, wilson
+
+TEST = MeasuredOn(kind="split", split="test")
 
 NAMES = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
 
@@ -25,7 +28,12 @@ def predictions(n, k, *, skill=2.0, seed=0, prior=None, size=1):
 
 def measure(proba, y, **options):
     classes = [f"class {c}" for c in range(np.shape(proba)[-1])]
-    return evaluate(proba, y, classes, **{"measured_on": "test split", "majority": 0, "resamples": 200} | options)
+    return evaluate(
+        proba,
+        y,
+        classes,
+        **{"measured_on": TEST, "majority": 0, "resamples": 200} | options,
+    )
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -147,8 +155,8 @@ def test_dict_is_plain_and_says_where_each_number_comes_from():
     proba, y = predictions(60, 2)
     found = measure(np.stack([proba, proba]), y, majority=1).to_dict()
     assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert set(found["accuracy"]) == {"value", "low", "high", "n", "method", "measured_on"}
-    assert found["accuracy"]["measured_on"] == found["per_class"][0]["recall"]["measured_on"] == "test split"
+    assert set(found["accuracy"]) == {"value", "low", "high", "n", "method"}
+    assert found["measurement"]["split"] == "test"
     assert found["majority"] == "class 1"
 
 
@@ -170,7 +178,14 @@ def test_two_thousand_pictures_take_less_than_two_seconds():
 
 def test_everything_wrong_is_said_at_once():
     with pytest.raises(DataError) as caught:
-        evaluate([[0.5, 0.4], [2.0, np.nan]], [0, 2], ["a", "b"], measured_on="x", majority=2, groups=[1, 1, 1])
+        evaluate(
+            [[0.5, 0.4], [2.0, np.nan]],
+            [0, 2],
+            ["a", "b"],
+            measured_on=TEST,
+            majority=2,
+            groups=[1, 1, 1],
+        )
     assert str(caught.value).startswith("These predictions cannot be evaluated: 4 problems")
     expected = [problem.expected for problem in caught.value.problems]
     assert expected == [
@@ -184,4 +199,4 @@ def test_everything_wrong_is_said_at_once():
 @pytest.mark.parametrize("shape", [(3, 2), (2, 3), (0, 2, 2), (2,)])
 def test_probabilities_must_fit_the_labels(shape):
     with pytest.raises(DataError, match=r"expected: probabilities of shape \(2, 2\) or \(repeats, 2, 2\)"):
-        evaluate(np.full(shape, 0.5), [0, 1], ["a", "b"], measured_on="x", majority=0)
+        evaluate(np.full(shape, 0.5), [0, 1], ["a", "b"], measured_on=TEST, majority=0)

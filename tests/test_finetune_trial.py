@@ -12,6 +12,7 @@ from headstart.backbones import catalog, network
 from headstart.backbones.weights import locate
 from headstart.classifier import ImageClassifier
 from headstart.errors import OptionError
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.finetune import trial
 from headstart.probe.choice import Candidate, Choice, ProbeOptions
 from headstart.probe.heads import LinearHead
@@ -86,7 +87,7 @@ def test_a_kept_network_is_served_as_it_was_measured(tuned: ImageClassifier, pho
     assert tuned.selection_.trial.kept
     assert tuned.model_.output == "tuned"
     first, *others = tuned.measure()
-    assert first.evaluation.measured_on == "training pictures held out, choice included"
+    assert first.evaluation.measured_on == MeasuredOn(kind="held out")
     assert [part.evaluation.n for part in others] == [first.evaluation.n] * 2
     assert first.evaluation.n == len(tuned.selection_.trial.index) < len(tuned.images_)
     tuned.save(tmp_path / "model")

@@ -142,7 +142,7 @@ def test_where_nothing_was_chosen_all_held_out_pictures_count(photos: Path, tmp_
         found = run(recipe, folder.parent, tmp_path / name, weights="random")
         assert found.evaluation.n == 32  # one of five batches
         assert [one.n for one in found.told.others] == ([expected] if expected else [])  # keep="best" chose on val
-        assert all("160 held-out pictures" in one.measured_on for one in found.told.others)
+        assert all((one.measured_on.kind, one.measured_on.n) == ("all held out", 160) for one in found.told.others)
         assert found.told.transfer is None  # random weights: there is nothing to transfer
 
 

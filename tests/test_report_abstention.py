@@ -8,9 +8,12 @@ import pytest
 from headstart.abstain.abstention import Abstention, AbstentionReport, learn_abstention, measure_abstention
 from headstart.abstain.costs import Costs
 from headstart.evaluation.calibration import softmax
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.report.abstention import abstention_section, curve_figure
 from headstart.report.page import PlainPage, render
 from test_report_page import EVIL, Page
+
+TEST = MeasuredOn(kind="split", split="test")
 
 CLASSES = ("ants", "bees")
 COSTS = Costs(classes=CLASSES, answers=(EVIL, "throw"), matrix=((0, 1), (5, 0)))
@@ -31,7 +34,7 @@ def found(n: int = 300, *, sure: float = 1.2, held_out: bool = True) -> tuple[Ab
         abstention,
         answers[None],
         truth,
-        measured_on="the test split",
+        measured_on=TEST,
         prior=[0.5, 0.5],
         new=held_out,
         novelty=abstention.novelty.measure(new),
@@ -74,11 +77,11 @@ def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     proba = np.array([0.6, 0.4])[(np.arange(200)[:, None] + [0, 1]) // 1 % 2]
     y = rng.permutation(np.arange(200) % 2)
     abstention = Abstention(classes=CLASSES, sure_from=1.0, no_sets="Label sets need more.")
-    report = measure_abstention(abstention, proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
+    report = measure_abstention(abstention, proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     text = words(abstention, report)
     assert "every answer is marked “unsure”" in text
     assert "Label sets need more." in text
-    bare = measure_abstention(Abstention(), proba[None], y, measured_on="the test split", prior=[0.5, 0.5], new=True)
+    bare = measure_abstention(Abstention(), proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     assert abstention_section(Abstention(), bare).sentences == ()
 
 
@@ -105,6 +108,11 @@ def test_the_figure_is_accessible_themed_and_always_the_same() -> None:
 def test_few_pictures_draw_too(n: int) -> None:
     _, proba, y = pictures(n, 3)
     report = measure_abstention(
-        Abstention(sure_from=0.7), proba[None], y, measured_on="few", prior=[0.5, 0.5], new=True
+        Abstention(sure_from=0.7),
+        proba[None],
+        y,
+        measured_on=TEST,
+        prior=[0.5, 0.5],
+        new=True,
     )
     assert curve_figure(report).startswith("<svg")

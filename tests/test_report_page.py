@@ -6,9 +6,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import evaluate
 from headstart.report.page import CandidateRow, Mistake, ReportContent, write_report
 from headstart.report.section import Thumbnail
+
+TEST = MeasuredOn(kind="split", split="test")
 
 JPEG = b"\xff\xd8\xff\xe0 not much of a picture"
 EVIL = "<script>alert('ants')</script>"
@@ -35,7 +38,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def evaluation(right=147, n=153, classes=("ants", "bees"), measured_on="test split"):
+def evaluation(right=147, n=153, classes=("ants", "bees"), measured_on=TEST):
     y = np.r_[np.zeros(70), np.ones(n - 70)].astype(int)
     guess = np.where(np.arange(n) < n - right, 1 - y, y)
     proba = np.eye(len(classes))[guess] * 0.8 + 0.2 / len(classes)
@@ -47,7 +50,7 @@ def content(**changed):
     everything = {
         "title": "A few insects",
         "evaluation": evaluation(),
-        "other_evaluations": (evaluation(right=150, measured_on="validation split"),),
+        "other_evaluations": (evaluation(right=150, measured_on=MeasuredOn(kind="split", split="val")),),
         "audit_lines": ("3 pairs of identical pictures.",),
         "notes": ("Bees are few.",),
         "class_counts": {"train": {"ants": 124, "bees": 121}, "test": {"ants": 70, "bees": 83}},
@@ -86,7 +89,7 @@ def test_the_answer_comes_first_in_plain_words(written):
     )
     assert sentence in text
     assert text.index(sentence) < text.index("Bees are few.")
-    assert "accuracy · test split · 153 pictures" in text
+    assert "accuracy · the test split · 153 pictures" in text
 
 
 def test_sections_are_all_there_in_order(written):
@@ -104,7 +107,7 @@ def test_what_was_passed_is_shown(written):
         "It was the best.",
         "All 2 candidates",
         "quick look",
-        "Beside it: validation split, accuracy 98.0\u202f%",
+        "Beside it: the validation split, accuracy 98.0\u202f%",
         "99\u202f% bees",
         "labelled ants",
         "train/ants/empty.jpg",
@@ -168,7 +171,13 @@ def test_many_left_out_are_folded_away(tmp_path):
 
 
 def test_undefined_metrics_say_why(written):
-    one_class = evaluate([[0.9, 0.1], [0.8, 0.2]], [0, 0], ("ants", "bees"), measured_on="test split", majority=0)
+    one_class = evaluate(
+        [[0.9, 0.1], [0.8, 0.2]],
+        [0, 0],
+        ("ants", "bees"),
+        measured_on=TEST,
+        majority=0,
+    )
     page = written(evaluation=one_class)
     assert "undefined: only one class here" in page.text
     assert "nan" not in page.text

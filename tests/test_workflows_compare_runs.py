@@ -8,13 +8,16 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.evaluation.held_out import HeldOut, write_held_out
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.paired import mcnemar_exact, out_of_fold_p
 from headstart.workflows.compare_runs import contest, is_run
 
 N = 100
 
+TEST = MeasuredOn(kind="split", split="test")
 
-def made(folder: Path, wrong: set[int], *, measured_on: str = "the test split", first: int = 0, seed: int = 0) -> Path:
+
+def made(folder: Path, wrong: set[int], *, measured_on: MeasuredOn = TEST, first: int = 0, seed: int = 0) -> Path:
     """A run that was wrong on these of 100 pictures, which it has in an order of its own."""
     order = np.random.default_rng(seed).permutation(N)
     right = np.array([i not in wrong for i in order])
@@ -27,7 +30,7 @@ def made(folder: Path, wrong: set[int], *, measured_on: str = "the test split", 
         proba=np.where(right[:, None], [0.8, 0.2], [0.3, 0.7]),
     )
     write_held_out(folder / "predictions.csv", judged)
-    (folder / "metrics.json").write_text(json.dumps({"measured_on": measured_on}))
+    (folder / "metrics.json").write_text(json.dumps({"measurement": measured_on.to_dict()}))
     return folder
 
 
@@ -45,7 +48,7 @@ def test_answers_on_the_same_pictures_are_paired_whatever_their_order(tmp_path: 
 
 def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:
     a, b = (
-        made(tmp_path / name, wrong, measured_on="5-fold nested cross-validation, 3 times")
+        made(tmp_path / name, wrong, measured_on=MeasuredOn(kind="cross-validation", folds=5, repeats=3))
         for name, wrong in (("a", {0}), ("b", set(range(1, 9))))
     )
     found = contest([a, b])
@@ -60,7 +63,7 @@ def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:
 def test_other_pictures_are_counted_and_all_problems_named(tmp_path: Path) -> None:
     a = made(tmp_path / "a", {0})
     b = made(tmp_path / "b", {0}, first=10)
-    c = made(tmp_path / "c", {0}, measured_on="5-fold nested cross-validation")
+    c = made(tmp_path / "c", {0}, measured_on=MeasuredOn(kind="cross-validation", folds=5))
     with pytest.raises(DataError) as caught:
         contest([a, b, c])
     assert "the 100 pictures that" in str(caught.value)

@@ -11,6 +11,7 @@ from headstart.classifier import ImageClassifier
 from headstart.deploy.model import Model
 from headstart.errors import DataError, OptionError
 from headstart.evaluation.held_out import read_held_out
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.workflows.compare_runs import contest
 from headstart.workflows.train import Run, evaluate_model, train
 from pictures import write_folder
@@ -79,7 +80,7 @@ def test_a_model_is_measured_on_other_pictures(run: Run, tmp_path: Path) -> None
     evaluation, abstention, left_out = evaluate_model(Model.load(run.folder), new)
     assert evaluation.n == 9
     assert evaluation.accuracy.value > 0.8
-    assert evaluation.measured_on == "9 pictures of new"
+    assert evaluation.measured_on == MeasuredOn(kind="pictures", n=9, source="new")
     assert len(left_out) == 1
     assert "bad.jpg: not a picture" in left_out[0]
     assert abstention.measured_on == evaluation.measured_on

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +26,7 @@ from headstart.backbones.space import Space
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.deploy.model import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
@@ -191,7 +192,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "choice_")
         if not hasattr(self, "_measured"):
             with self._timed("evaluation"), self.table(progress=progress) as table:
-                held_out = [split for split in ("test", "val") if (self.images_.split == split).any()]
+                splits: tuple[Literal["test", "val"], ...] = ("test", "val")
+                held_out = [split for split in splits if (self.images_.split == split).any()]
                 if held_out:
                     parts = [self._on_split(table, split) for split in held_out]
                 elif self.selection_.trial and self.selection_.fine_tuned:
@@ -322,22 +324,24 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "fine_tuned": self.selection_.fine_tuned,
         }
 
-    def _on_split(self, table: FeatureTable, split: str) -> Measurement:
+    def _on_split(self, table: FeatureTable, split: Literal["test", "val"]) -> Measurement:
         index = np.flatnonzero(self.images_.split == split)
         model, size = self.model_, self.model_.space.geometry.size
         served = table.through(model.space)
         X, familiar = (served.rows(size, output, index) for output in (model.output, FAMILIAR))
-        name = {"test": "the test split", "val": "the validation split"}[split]
         novelty = model.abstention.novelty.measure(familiar) if model.abstention.novelty else None
-        return self._measure(model.head.predict_proba(X)[None], index, measured_on=name, novelty=novelty)
+        return self._measure(
+            model.head.predict_proba(X)[None], index, measured_on=MeasuredOn(kind="split", split=split), novelty=novelty
+        )
 
     def _on_trial(self, trial: Trial) -> list[Measurement]:
         """What is used, on the pictures that were held out to settle it; beside it both networks as they are."""
-        part = "training pictures held out"
         return [
-            self._measure(trial.procedure[None], trial.index, measured_on=f"{part}, choice included"),
-            self._measure(trial.tuned[None], trial.index, measured_on=f"{part}, fine-tuned network"),
-            self._measure(trial.probe[None], trial.index, measured_on=f"{part}, frozen network"),
+            self._measure(trial.procedure[None], trial.index, measured_on=MeasuredOn(kind="held out")),
+            self._measure(
+                trial.tuned[None], trial.index, measured_on=MeasuredOn(kind="held out", answers="fine-tuned")
+            ),
+            self._measure(trial.probe[None], trial.index, measured_on=MeasuredOn(kind="held out", answers="frozen")),
         ]
 
     def _out_of_fold(self, table: FeatureTable) -> Measurement:
@@ -345,15 +349,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         within = tuple(size for size in options.sizes if size not in self.choice_.beyond_budget)
         repeats = repeats_for(len(self._train))
         proba = nested_proba(table, self._train, replace(options, sizes=within), repeats=repeats)
-        name = f"{options.n_splits}-fold nested cross-validation"
-        return self._measure(proba, self._train, measured_on=f"{name}, {repeats} times" if repeats > 1 else name)
+        return self._measure(
+            proba, self._train, measured_on=MeasuredOn(kind="cross-validation", folds=options.n_splits, repeats=repeats)
+        )
 
     def _measure(
         self,
         proba: NDArray[np.float64],
         index: NDArray[np.int64],
         *,
-        measured_on: str,
+        measured_on: MeasuredOn,
         novelty: NDArray[np.float64] | None = None,
     ) -> Measurement:
         y, groups = self.images_.y, self.images_.groups[index]

@@ -27,6 +27,7 @@ from headstart.abstain.costs import CostReport, Costs, measure_costs
 from headstart.abstain.novelty import Novelty, learn_novelty
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -139,7 +140,7 @@ class Abstention:
 class AbstentionReport:
     """How a model's abstention fares on labelled pictures."""
 
-    measured_on: str
+    measured_on: MeasuredOn
     curve: RiskCoverage
     sure: Answered | None
     """The answers that are not unsure."""
@@ -171,7 +172,6 @@ class AbstentionReport:
         """Plain JSON types."""
         optional = {"sure": self.sure, "covered": self.covered, "unfamiliar": self.unfamiliar, "costs": self.costs}
         return {
-            "measured_on": self.measured_on,
             "risk_coverage": self.curve.to_dict(),
             **{name: part.to_dict() if part else None for name, part in optional.items()},
             "prediction_sets": {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
@@ -214,7 +214,7 @@ def measure_abstention(
     proba: NDArray[np.float64],
     y: NDArray[np.integer[Any]],
     *,
-    measured_on: str,
+    measured_on: MeasuredOn,
     prior: ArrayLike,
     new: bool,
     novelty: NDArray[np.floating] | None = None,

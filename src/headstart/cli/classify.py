@@ -145,15 +145,16 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
+    from headstart.report.words import evaluation_document, measured_on
     from headstart.workflows.train import evaluate_model
 
     model = Model.load(run)
     with showing_progress() as progress:
         evaluation, abstention, left_out = evaluate_model(model, photos, progress=progress)
     if as_json:
-        print_json({**evaluation.to_dict(), "abstention": abstention.to_dict(), "left_out": left_out})
+        print_json({**evaluation_document(evaluation), "abstention": abstention.to_dict(), "left_out": left_out})
     else:
-        typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
+        typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
         typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
         typer.echo(f"macro-F1 {evaluation.macro_f1}")
         typer.echo(f"log-loss {evaluation.log_loss}")
@@ -178,13 +179,15 @@ def _train(photos: Path, out: Path, classifier: ImageClassifier, *, title: str =
 
 
 def _print_run(run: Run) -> None:
+    from headstart.report.words import measured_on
+
     evaluation = run.evaluation
     for line in run.lines:
         say(line)
     say(run.choice_reason)
     if run.trial_reason:
         say(run.trial_reason)
-    typer.echo(f"accuracy {evaluation.accuracy}, measured on {evaluation.measured_on}")
+    typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
     for line in run.abstention.lines():
         typer.echo(line)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import ModelError, Problem, writing
+from headstart.evaluation.measured_on import MeasuredOn
 
 FORMAT = 2
 MOST = 20_000
@@ -50,8 +51,8 @@ class Reference:
     """(m, k) probabilities of the pictures that the quoted accuracy was measured on."""
     held_out_y: NDArray[np.int64] = field(repr=False)
     """(m,) their labels."""
-    measured_on: str
-    """What these are, in words."""
+    measured_on: MeasuredOn
+    """What these are."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -90,7 +91,7 @@ class Reference:
             "root": None if self.root is None else str(self.root),
             "names": list(self.names),
             "digests": list(self.digests),
-            "measured_on": self.measured_on,
+            "measured_on": self.measured_on.to_dict(),
         }
         unfinished = folder / ".pictures.json.part"
         unfinished.write_text(json.dumps(document, indent=1), encoding="utf-8")  # ASCII: any file name survives
@@ -129,7 +130,7 @@ class Reference:
             proba=tensors.get("proba"),
             held_out_proba=tensors["held_out_proba"],
             held_out_y=tensors["held_out_y"],
-            measured_on=document["measured_on"],
+            measured_on=MeasuredOn.from_dict(document["measured_on"]),
         )
 
 

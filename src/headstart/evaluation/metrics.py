@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.errors import DataError, Problem
 from headstart.evaluation.intervals import LEVEL, Estimate, Size, Units, undefined, wilson
+from headstart.evaluation.measured_on import MeasuredOn
 
 __all__ = ["ClassMetrics", "Estimate", "Evaluation", "ReliabilityBin", "evaluate", "wilson"]
 
@@ -56,7 +57,7 @@ class Evaluation:
     per true and a column per predicted class, mean counts if there were repeats.
     """
 
-    measured_on: str
+    measured_on: MeasuredOn
     n: int
     classes: tuple[str, ...]
     majority: int
@@ -73,24 +74,20 @@ class Evaluation:
     reliability: tuple[ReliabilityBin, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types. A metric says what it was measured on; an undefined one is None and says why."""
-
-        def metric(estimate: Estimate) -> dict[str, Any]:
-            return {**estimate.to_dict(), "measured_on": self.measured_on}
-
+        """Plain JSON types. An undefined metric is None and says why."""
         names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
         return {
-            "measured_on": self.measured_on,
+            "measurement": self.measured_on.to_dict(),
             "n": self.n,
             "classes": list(self.classes),
             "majority": self.classes[self.majority],
-            **{name: metric(getattr(self, name)) for name in names},
+            **{name: getattr(self, name).to_dict() for name in names},
             "ece_bins": self.ece_bins,
             "per_class": [
                 {
                     "name": one.name,
                     "support": one.support,
-                    **{name: metric(getattr(one, name)) for name in ("precision", "recall", "f1")},
+                    **{name: getattr(one, name).to_dict() for name in ("precision", "recall", "f1")},
                 }
                 for one in self.per_class
             ],
@@ -104,7 +101,7 @@ def evaluate(
     y: ArrayLike,
     classes: Sequence[str],
     *,
-    measured_on: str,
+    measured_on: MeasuredOn,
     majority: int,
     groups: ArrayLike | None = None,
     seed: int = 0,

@@ -30,6 +30,7 @@ from headstart.deploy.model import Model, write_json
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.held_out import write_held_out
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.store import cache_folder
 from headstart.files import display
@@ -42,14 +43,15 @@ from headstart.recipes.page import Told, describe, epoch_line
 from headstart.recipes.records import Recipe
 from headstart.report import gallery
 from headstart.report.page import write_report
+from headstart.report.words import evaluation_document, measured_on
 
 if TYPE_CHECKING:
     from headstart.finetune.result import FineTuned
     from headstart.finetune.trainable import Summary
 
 Tell = Callable[[str], None]
-Answered = tuple[NDArray[np.int64], NDArray[np.float64], str]
-"""Positions of pictures, their probabilities (n, k), and what they are called together."""
+Answered = tuple[NDArray[np.int64], NDArray[np.float64], MeasuredOn]
+"""Positions of pictures, their probabilities (n, k), and what they are."""
 FILES = (
     "history.json", "metrics.json", "predictions.csv", "predictions.npz", "model", "report.html", "checkpoint",
 )  # fmt: skip
@@ -78,7 +80,7 @@ class Reproduction:
         told = self.told
         yield f"trained in {told.seconds:.1f} s"
         for one in (told.evaluation, *told.others):
-            yield f"accuracy {one.accuracy}, measured on {one.measured_on}"
+            yield f"accuracy {one.accuracy}, measured on {measured_on(one.measured_on)}"
         yield told.best_epoch
         for number, said in enumerate(told.phase_verdicts, start=1):
             yield f"after phase {number}: {said}"
@@ -93,8 +95,8 @@ class Reproduction:
         told = self.told
         return {
             "run": str(self.folder),
-            **told.evaluation.to_dict(),
-            "others": [one.to_dict() for one in told.others],
+            **evaluation_document(told.evaluation),
+            "others": [evaluation_document(one) for one in told.others],
             "recipe": self.recipe.name,
             "departures": list(self.recipe.departures),
             "initial": told.initial,
@@ -259,7 +261,7 @@ def _weights(backbone: Backbone, weights: str | None) -> Weights:
 
 
 def _evaluate(
-    images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64], measured_on: str, *, seed: int
+    images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64], measured_on: MeasuredOn, *, seed: int
 ) -> Evaluation:
     train = images.y[images.split == "train"]
     return evaluate(
@@ -285,8 +287,8 @@ def _best_epoch(tuned: FineTuned, n_val: int) -> str:
 def _honest(tuned: FineTuned, images: ImageSet, val: NDArray[np.int64], test: NDArray[np.int64]) -> Answered:
     """What the honest figure is measured on."""
     if len(test):
-        return test, tuned.predict_proba([images.paths[i] for i in test]), "the test split"
-    return val, tuned.last_proba, "the validation split, last epoch"
+        return test, tuned.predict_proba([images.paths[i] for i in test]), MeasuredOn(kind="split", split="test")
+    return val, tuned.last_proba, MeasuredOn(kind="split", split="val", epoch="last")
 
 
 def _all_held_out(
@@ -296,8 +298,7 @@ def _all_held_out(
     if not len(test) or any(phase.keep == "best" or phase.patience for phase in tuned.plan.phases):
         return ()
     every = np.concatenate([val, test])
-    name = f"all {len(every):,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
-    return ((every, np.concatenate([tuned.last_proba, proba]), name),)
+    return ((every, np.concatenate([tuned.last_proba, proba]), MeasuredOn(kind="all held out", n=len(every))),)
 
 
 class _Teller:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from headstart.evaluation.intervals import Estimate
 from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _canvas, _page_style, _svg
 from headstart.report.section import THIN, Section, Table, between, percent
+from headstart.report.words import measured_on
 
 if TYPE_CHECKING:
     from headstart.abstain.abstention import Abstention, AbstentionReport
@@ -114,14 +115,15 @@ def _sure(report: AbstentionReport) -> str:
         )
     if sure.share.value == 1:
         return (
-            f"It would answer all pictures of {report.measured_on}, since none is less sure than it has to be, and be "
+            f"It would answer all pictures of {measured_on(report.measured_on)}, since none is less sure than it has "
+            "to be, and be "
             f"right for {percent(everything.value)} ({between(everything)})."
         )
     return (
         f"It marks {percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
         f"{percent(sure.share.value)}. Of those it gets {percent(sure.accuracy.value)} right "
         f"({between(sure.accuracy)}), where answering everything gives {percent(everything.value)}. "
-        f"Measured on {report.measured_on}."
+        f"Measured on {measured_on(report.measured_on)}."
     )
 
 
@@ -162,7 +164,7 @@ def _unfamiliar(abstention: Abstention, report: AbstentionReport) -> str:
         return text
     seen = report.unfamiliar
     return (
-        f"{text} Of {report.measured_on}, which should be familiar, {percent(seen.value)} were marked "
+        f"{text} Of {measured_on(report.measured_on)}, which should be familiar, {percent(seen.value)} were marked "
         f"({between(seen)})."
     )
 

@@ -13,6 +13,7 @@ from headstart.evaluation.curves import History
 from headstart.evaluation.metrics import Evaluation
 from headstart.report import curves, figures
 from headstart.report.section import Section, Thumbnail, percent
+from headstart.report.words import measured_on
 
 METRICS = (
     ("accuracy", "Accuracy", "share of pictures that were right"),
@@ -128,7 +129,11 @@ def render(content: ReportContent | PlainPage) -> str:
         lstrip_blocks=True,
     )
     pages.filters.update(
-        percent=percent, data=_data_uri, svg=Markup, strip=lambda one: Markup(figures.interval_strip(one))
+        percent=percent,
+        data=_data_uri,
+        svg=Markup,
+        strip=lambda one: Markup(figures.interval_strip(one)),
+        measured_on=measured_on,
     )
     if isinstance(content, PlainPage):
         return pages.get_template("plain.html.j2").render(page=content)

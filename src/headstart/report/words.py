@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.evaluation.metrics import Evaluation
 
 SPLITS = {"test": "the test split", "val": "the validation split"}
 
@@ -20,3 +23,19 @@ def measured_on(fact: MeasuredOn) -> str:
     if fact.kind == "pictures":
         return f"{fact.n} pictures of {fact.source}"
     return SPLITS[fact.split] + (f", {fact.epoch} epoch" if fact.epoch else "")
+
+
+def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation in plain JSON types; it and every metric say in words what they were measured on."""
+    said = measured_on(evaluation.measured_on)
+
+    def saying(part: Any) -> Any:
+        if isinstance(part, list):
+            return [saying(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        return {name: saying(value) for name, value in part.items()} | (
+            {"measured_on": said} if "method" in part else {}
+        )
+
+    return {"measured_on": said, **saying(evaluation.to_dict())}

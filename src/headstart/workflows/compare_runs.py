@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from headstart.deploy.model import write_json
 from headstart.errors import DataError, Problem
 from headstart.evaluation.comparison import Comparison, Result, compare
 from headstart.evaluation.held_out import HeldOut, read_held_out
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.report import words
 from headstart.report.compare import Content, page
 from headstart.report.page import write_report
 from headstart.report.section import Table, between, percent
@@ -88,8 +89,9 @@ def contest(folders: Sequence[Path], *, command: str = "") -> Contest:
         DataError: a run without answers, or runs whose pictures, labels or way of measuring differ.
     """
     answers = [read_held_out(folder / ANSWERS) for folder in folders]
-    measured = [json.loads((folder / METRICS).read_text(encoding="utf-8"))["measured_on"] for folder in folders]
-    folds = [_folds(text) for text in measured]
+    measured = [json.loads((folder / METRICS).read_text(encoding="utf-8")) for folder in folders]
+    facts = [MeasuredOn.from_dict(document["measurement"]) for document in measured]
+    folds = [fact.folds for fact in facts]
     order = [_by_picture(one) for one in answers]
     _check(folders, answers, order, folds)
     names = _names(folders)
@@ -104,16 +106,10 @@ def contest(folders: Sequence[Path], *, command: str = "") -> Contest:
     train_fraction = (fewest - 1) / fewest if fewest else None
     return Contest(
         comparison=compare(results, train_fraction=train_fraction),
-        measured_on=f"{len(results[0].correct)} pictures, {measured[0]}",
+        measured_on=f"{len(results[0].correct)} pictures, {words.measured_on(facts[0])}",
         out_of_fold=bool(fewest),
         command=command,
     )
-
-
-def _folds(measured_on: str) -> int:
-    """How many folds an accuracy was measured with; 0 for a held-out split."""
-    found = re.match(r"(\d+)-fold ", measured_on)
-    return int(found[1]) if found else 0
 
 
 def _by_picture(held_out: HeldOut) -> list[int]:

@@ -32,6 +32,7 @@ from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import Model, versions, write_json
 from headstart.errors import DataError, Problem
 from headstart.evaluation.held_out import write_held_out
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.files import display
 from headstart.images import record
@@ -39,6 +40,7 @@ from headstart.images.folder import scan
 from headstart.progress import Progress
 from headstart.report import gallery, run_page
 from headstart.report.page import write_report
+from headstart.report.words import evaluation_document
 from headstart.workflows.doubts import Doubts, reference_of
 
 THUMBNAIL_PX = 200
@@ -69,7 +71,7 @@ class Run:
         """Plain JSON types."""
         return {
             "run": str(self.folder),
-            **self.evaluation.to_dict(),
+            **evaluation_document(self.evaluation),
             "notes": list(self.lines),
             "choice": self.choice_reason,
             "finetune": self.trial_reason,
@@ -151,7 +153,11 @@ def evaluate_model(
         )
         raise DataError(f"{source} cannot be evaluated", [problem])
     proba = np.array([predictions[i].proba for i in read])
-    y, groups, measured_on = to_model[images.y[read]], images.groups[read], f"{len(read)} pictures of {source.name}"
+    y, groups, measured_on = (
+        to_model[images.y[read]],
+        images.groups[read],
+        MeasuredOn(kind="pictures", n=len(read), source=source.name),
+    )
     counts = np.array([model.training["class_counts"][name] for name in model.classes])
     evaluation = evaluate(
         proba, y, model.classes, measured_on=measured_on, majority=int(counts.argmax()), groups=groups, seed=0
@@ -192,7 +198,9 @@ def surroundings() -> dict[str, str]:
 
 
 def _metrics(measured: Sequence[Measurement]) -> dict[str, Any]:
-    first, *others = ({**part.evaluation.to_dict(), "abstention": part.abstention.to_dict()} for part in measured)
+    first, *others = (
+        {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in measured
+    )
     return {**first, "others": others}
 
 

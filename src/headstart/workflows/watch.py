@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference, unit
 from headstart.errors import DataError, Problem
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.extract import extract
 from headstart.files import display
 from headstart.images.folder import find_pictures
@@ -23,7 +24,7 @@ from headstart.monitor.drift import Drift, compare
 from headstart.monitor.labelling_queue import labelling_queue, margins
 from headstart.monitor.unlabelled import Unlabelled, estimate
 from headstart.progress import Progress, Silent
-from headstart.report import gallery
+from headstart.report import gallery, words
 from headstart.report.page import write_report
 from headstart.report.section import Thumbnail
 from headstart.report.watch import watch_page
@@ -51,7 +52,7 @@ class Watch:
     """Positions of pictures that are byte for byte a training picture."""
     left_out: tuple[tuple[Path, str], ...]
     """Path and reason of those that could not be read."""
-    measured_on: str
+    measured_on: MeasuredOn
     """What the estimate starts from."""
 
     @property
@@ -67,7 +68,11 @@ class Watch:
         return {
             "pictures": len(self.paths),
             "drift": drift,
-            "estimate": {**self.accuracy.to_dict(), "trusted": self.trusted, "starts_from": self.measured_on},
+            "estimate": {
+                **self.accuracy.to_dict(),
+                "trusted": self.trusted,
+                "starts_from": words.measured_on(self.measured_on),
+            },
             "labelling_queue": self.rows(),
             "known": [display(self.paths[i]) for i in self.known],
             "left_out": [{"path": display(path), "reason": reason} for path, reason in self.left_out],
@@ -183,7 +188,7 @@ def write_page(path: Path, found: Watch, command: str) -> None:
         ],
         known=[display(found.paths[i]) for i in found.known],
         left_out=[(display(one), reason) for one, reason in found.left_out],
-        measured_on=found.measured_on,
+        measured_on=words.measured_on(found.measured_on),
         trusted=found.trusted,
         command=command,
     )
