@@ -33,7 +33,8 @@ from headstart.classifier import ImageClassifier
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.folder import scan
 from headstart.images.splits import holdout
-from headstart.probe.choice import ProbeOptions, choose
+from headstart.probe.choice import choose
+from headstart.probe.options import ProbeOptions
 
 
 def main() -> None:

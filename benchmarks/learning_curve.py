@@ -29,9 +29,10 @@ import numpy as np
 from headstart.claims.learning_curve import FixedHead, Pictures, learning_curve
 from headstart.classifier import ImageClassifier
 from headstart.images.folder import scan
-from headstart.probe.choice import ProbeOptions, choose
+from headstart.probe.choice import choose
 from headstart.probe.heads import C_PATH, fit_family
 from headstart.probe.logistic import principal_axes
+from headstart.probe.options import ProbeOptions
 
 SPLITS = 8
 

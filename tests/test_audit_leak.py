@@ -12,7 +12,8 @@ from headstart.audit.leak import Leak, measure_leak, paired_difference
 from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
 from headstart.images.folder import scan
-from headstart.probe.choice import ProbeOptions, choose
+from headstart.probe.choice import choose
+from headstart.probe.options import ProbeOptions
 from pictures import scene
 from tiny import tiny_table
 

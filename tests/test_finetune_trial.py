@@ -14,8 +14,10 @@ from headstart.classifier import ImageClassifier
 from headstart.errors import OptionError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.finetune import trial
-from headstart.probe.choice import Candidate, Choice, ProbeOptions
+from headstart.probe.choice import Choice
 from headstart.probe.heads import LinearHead
+from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import Candidate
 
 TINY = "test_efficientnet.r160_in1k"
 OPTIONS = ProbeOptions(sizes=(64,))

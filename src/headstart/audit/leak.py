@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.audit.deduplication import Deduplicated
 from headstart.evaluation.intervals import LEVEL, Estimate, Units
 from headstart.features.table import FeatureTable
-from headstart.probe.choice import Choice, ProbeOptions, out_of_fold, probe_with, repeats_for
+from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
+from headstart.probe.options import ProbeOptions
 
 Floats = NDArray[np.float64]
 
@@ -62,8 +63,8 @@ class Leak:
 def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions) -> Leak | None:
     """Measure what copies would have been worth to the chosen head on frozen features; None if there is no such copy.
 
-    ``choice`` was made on the pictures that are left in ``deduplicated``. The pictures of the table are set to those,
-    and to those as they were, in turn.
+    ``choice`` was made on the pictures that are left in ``deduplicated``. The table may be of any
+    images: its workbench is used.
     """
     images = deduplicated.found.images
     split = next((name for name in ("test", "val") if (images.split == name).any()), "folds")
@@ -99,7 +100,7 @@ def _on_split(
 ) -> tuple[Floats, Floats]:
     """Whether each held-out picture is answered rightly, (n,): having learned from copies, and not."""
     images, candidate = deduplicated.found.images, choice.candidate
-    table.images = images
+    table = table.of(images)
     leaky = probe_with(table, np.flatnonzero(images.split == "train"), candidate, options)
     X = table.rows(candidate.size, candidate.output, index)
     first, second = (head.predict_proba(X).argmax(axis=1) == images.y[index] for head in (leaky, choice.head))
@@ -113,10 +114,9 @@ def _in_folds(
     repeats = repeats_for(len(index))
     found = []
     for images in (deduplicated.found.images, deduplicated.grouped):
-        table.images = images
         hits = np.zeros(len(index))
         for repeat in range(repeats):
-            proba = out_of_fold(table, index, choice.candidate, replace(options, seed=options.seed + repeat))
+            proba = out_of_fold(table.of(images), index, choice.candidate, replace(options, seed=options.seed + repeat))
             hits += proba.argmax(axis=1) == images.y[index]
         found.append(hits / repeats)
     return found[0], found[1]

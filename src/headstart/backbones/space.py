@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import Runtime, prepare
-from headstart.backbones.weights import Weights
+from headstart.backbones.weights import Weights, locate
 from headstart.images.transforms import Geometry, View
 
 
@@ -33,6 +34,30 @@ class NetworkSpec:
     """Folder of converted graphs."""
     device: str = "auto"
     precision: str = "auto"
+
+    @classmethod
+    def named(
+        cls,
+        backbone: str,
+        weights: str | None = None,
+        *,
+        cache: Path,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> NetworkSpec:
+        """The network of that name with its own weights, those of a file, or ``"random"`` ones.
+
+        Raises:
+            OptionError: nobody knows the name.
+            WeightsError, MissingPackageError: as `weights.locate`.
+        """
+        record, random = catalog.get(backbone), weights == "random"
+        located = locate(record, random=random, file=Path(weights) if weights and not random else None)
+        return cls(backbone=record, weights=located, cache=cache, device=device, precision=precision)
+
+    def untrained(self) -> NetworkSpec:
+        """The same network with random weights."""
+        return replace(self, weights=locate(self.backbone, random=True))
 
     def at(self, size: int) -> SpaceSpec:
         """The space of an input size in pixels."""

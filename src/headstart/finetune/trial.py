@@ -23,12 +23,15 @@ from headstart.backbones.space import Space
 from headstart.backbones.weights import Weights
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.curves import History
+from headstart.evaluation.losses import mean_and_error
 from headstart.evaluation.paired import mcnemar_exact
 from headstart.features.table import FeatureTable
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.images.splits import folds, holdout
-from headstart.probe.choice import Candidate, Choice, ProbeOptions, choose, mean_and_error, probe_with
+from headstart.probe.choice import Choice, choose, probe_with
 from headstart.probe.heads import LinearHead
+from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import Candidate
 
 if TYPE_CHECKING:
     from headstart.finetune.result import FineTuned

@@ -10,23 +10,22 @@
 from __future__ import annotations
 
 import shlex
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart import output_folder
+from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.audit.findings import Findings
-from headstart.classifier import ImageClassifier
 from headstart.files import display
 from headstart.images.folder import scan
+from headstart.images.grouping import read
+from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
-from headstart.workflows.doubts import findings_of, leak_of
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
 
@@ -78,39 +77,38 @@ class Checkup:
         }
 
 
-def check_pictures(
-    source: Path, folder: Path, classifier: ImageClassifier, *, progress: Progress | None = None
-) -> Checkup:
-    """Fit ``classifier`` to the pictures in order to doubt them; write the page and the list into ``folder``."""
-    began = time.monotonic()
+def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress: Progress | None = None) -> Checkup:
+    """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
+
+    Raises:
+        OptionError: the folder lies among the pictures; an option has no meaning.
+        DataError: with everything that keeps the pictures from being used.
+    """
     output_folder.check(source, folder, what="review")
-    classifier.fit(source, progress=progress)
-    findings = findings_of(classifier, progress)
+    with pipeline.workbench(options, progress) as bench:
+        images = read(source, options.group_by)
+        fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
+        findings, leak = pipeline.doubt_images(fitted, bench)
+        seconds = bench.clock.elapsed
     folder.mkdir(parents=True, exist_ok=True)
     decisions.write_review(folder / LIST, findings)
     apply = shlex.join(
         ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
     )
+    deduplicated = fitted.deduplicated
+    parts = (
+        *review.sections(findings, partial(gallery.whole, findings.images)),
+        duplicates(deduplicated, leak, partial(gallery.captioned, deduplicated.found.images)),
+        review.todo(LIST, apply),
+    )
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
-        sections=tuple(
-            part
-            for part in (
-                *review.sections(findings, partial(gallery.whole, findings.images)),
-                duplicates(
-                    classifier.deduplicated_,
-                    leak_of(classifier, progress),
-                    partial(gallery.captioned, classifier.deduplicated_.found.images),
-                ),
-                review.todo(LIST, apply),
-            )
-            if part
-        ),
+        sections=tuple(part for part in parts if part),
         command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
     )
     write_report(folder / PAGE, page)
-    return Checkup(folder=folder, findings=findings, apply=apply, seconds=time.monotonic() - began)
+    return Checkup(folder=folder, findings=findings, apply=apply, seconds=seconds)
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
