@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode
 from headstart.images.facts import GREY, gather, jpeg_quality, measure, number_in, packed, unpacked
 from pictures import draw
@@ -94,7 +94,7 @@ def test_pictures_are_gathered_in_order_and_failures_named(tmp_path: Path) -> No
     assert facts.words("format") == ["JPEG", "", "", "JPEG"]
     assert np.isnan(facts.column("width")).tolist() == [False, True, True, False]
     assert facts.column("border").shape == (4, 3)
-    with pytest.raises(UnreadablePictureError, match="not a picture"):
+    with pytest.raises(UnreadableImageError, match="not a picture"):
         measure(bad)
 
 

@@ -32,7 +32,7 @@ def vary(
         turn: greatest rotation either way, in full turns.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
     """
     if kind == "crop":
         return augmented(source, geometry, seeds, area=area)

@@ -22,7 +22,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded, in pixels, as in Pillow: beyond it a small file may be a bomb."""
@@ -74,7 +74,7 @@ def read_header(source: Path | bytes) -> Header:
     """Recognise a picture by its content, without decoding it.
 
     Raises:
-        UnreadablePictureError: the file cannot be opened, is no picture, or is larger than ``MAX_PIXELS``.
+        UnreadableImageError: the file cannot be opened, is no picture, or is larger than ``MAX_PIXELS``.
     """
     with _opened(source) as image:
         return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
@@ -107,7 +107,7 @@ class Picture:
         side keeps at least that many pixels (or all it has).
 
         Raises:
-            UnreadablePictureError: with the reason in plain words.
+            UnreadableImageError: with the reason in plain words.
         """
         with _opened(source) as image:
             return cls(_loaded(image, at_least))
@@ -183,25 +183,25 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
 def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
     if isinstance(source, bytes):
         if not source:
-            raise UnreadablePictureError("empty file")
+            raise UnreadableImageError("empty file")
         yield io.BytesIO(source)
         return
     try:
         _check_file(source.stat())
         stream = source.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UnreadablePictureError(_cannot_open(error)) from error
+        raise UnreadableImageError(_cannot_open(error)) from error
     with stream:
         yield stream
 
 
 def _check_file(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise UnreadablePictureError("is a directory")
+        raise UnreadableImageError("is a directory")
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        raise UnreadablePictureError("not a regular file")
+        raise UnreadableImageError("not a regular file")
     if status.st_size == 0:
-        raise UnreadablePictureError("empty file")
+        raise UnreadableImageError("empty file")
 
 
 def _cannot_open(error: OSError | ValueError) -> str:
@@ -216,13 +216,13 @@ def _identified(stream: IO[bytes]) -> Image.Image:
     try:
         image = Image.open(stream, formats=_readable_formats())
     except Image.DecompressionBombError:
-        raise UnreadablePictureError(_too_large(_declared_size(stream))) from None
+        raise UnreadableImageError(_too_large(_declared_size(stream))) from None
     except UnidentifiedImageError:
-        raise UnreadablePictureError(_unidentified(stream)) from None
+        raise UnreadableImageError(_unidentified(stream)) from None
     except Exception as error:
-        raise UnreadablePictureError(_damaged(error)) from error
+        raise UnreadableImageError(_damaged(error)) from error
     if image.width * image.height > MAX_PIXELS:
-        raise UnreadablePictureError(_too_large(f"{image.width}×{image.height}"))
+        raise UnreadableImageError(_too_large(f"{image.width}×{image.height}"))
     return image
 
 
@@ -234,7 +234,7 @@ def _loaded(image: Image.Image, at_least: int | None) -> Image.Image:
         return _upright(_rgb(image), image)
     except Exception as error:
         # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
-        raise UnreadablePictureError(_damaged(error)) from error
+        raise UnreadableImageError(_damaged(error)) from error
 
 
 def _origin(image: Image.Image) -> Origin:

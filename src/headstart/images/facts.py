@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.images.decode import DECODER, Picture
 
 GREY = 4.0  # mean difference of the channels, in levels of 255, below which a picture counts as grey
@@ -125,7 +125,7 @@ def _unpack(facts: dict[str, Any], path: Path) -> PictureFacts:
 def _measured(path: Path) -> PictureFacts | str:
     try:
         return measure(path)
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         return error.reason
     except OSError as error:
         return f"cannot be read: {error.strerror}"
@@ -135,7 +135,7 @@ def measure(path: Path) -> PictureFacts:
     """Measure one picture.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
         OSError: the file cannot be read at all.
     """
     data = path.read_bytes()

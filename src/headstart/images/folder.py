@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display
 from headstart.images.decode import read_header
 from headstart.images.names import class_name, some
@@ -253,7 +253,7 @@ def _inspected(path: Path) -> tuple[str, str]:
         with path.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         return "", error.reason
     except OSError as error:
         return "", f"cannot be read: {error.strerror}"

@@ -99,7 +99,7 @@ def load(source: Path | bytes, geometry: Geometry, views: Sequence[View] = (View
     A view's pixels do not depend on which other views are asked for.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
     """
     picture = Picture.read(source, at_least=geometry.resized)
     out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
@@ -121,7 +121,7 @@ def augmented(
     a share of the picture between the two of ``area`` and sides of 3:4 to 4:3.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
     """
     # The smallest crop's shorter side is √(area · 3/4) of a square's: decode enough pixels to fill the result.
     smallest = math.sqrt(area[0] * _CROP_RATIO[0])
