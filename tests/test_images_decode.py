@@ -15,7 +15,7 @@ from PIL import Image
 
 from headstart.errors import UnreadableImageError
 from headstart.images import decode as module
-from headstart.images.decode import MAX_PIXELS, Header, Picture, decode, encode, read_header, resample
+from headstart.images.decode import MAX_PIXELS, DecodedImage, Header, decode, encode, read_header, resample
 
 TEAL = (32, 160, 144)
 
@@ -367,7 +367,7 @@ def test_resample_agrees_with_cutting_a_picture() -> None:
     content = saved(quadrants(80, 60), "PNG")
     box = (3.5, 2.25, 60.75, 50.0)
     np.testing.assert_array_equal(
-        Picture.read(content).resampled((20, 24), box, "bicubic"),
+        DecodedImage.read(content).resampled((20, 24), box, "bicubic"),
         resample(decode(content), size=(20, 24), box=box, interpolation="bicubic"),
     )
 
