@@ -32,7 +32,7 @@ from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.held_out import write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.files import display
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
