@@ -31,7 +31,7 @@ from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_histogram import colours
 from headstart.classifier import ImageClassifier
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.workflows.demo import pictures as demo_pictures

@@ -60,7 +60,7 @@ def test_decisions_lead_to_a_table_and_leave_the_pictures_alone(checked: Checkup
 
 def test_pictures_that_are_sound_raise_no_alarm(doubted: tuple[Fitted, Doubts]) -> None:
     findings = doubted[1].findings
-    assert len(findings.facts.pictures) == len(doubted[0].images) == 40
+    assert len(findings.facts.images) == len(doubted[0].images) == 40
     assert not findings.alarms
 
 

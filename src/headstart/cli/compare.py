@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, app, beside, print_json, say, showing_progress
+from headstart.cli.app import Json, app, beside, print_json, repeats, say, showing_progress
 from headstart.errors import OptionError, Problem
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
 def compare(
+    context: typer.Context,
     what: Annotated[list[Path], typer.Argument(metavar="PHOTOS | RUN RUN …", help="Pictures, or finished runs.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; runs/compare-NAME by default.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Trunks, commas between; efficientnet_lite0.")] = None,
@@ -41,7 +42,7 @@ def compare(
     from headstart.workflows import compare_runs
 
     if all(compare_runs.is_run(one) for one in what):
-        _runs(what, out, as_json=as_json)
+        _runs(what, out, command=repeats(context), as_json=as_json)
         return
     if len(what) > 1:
         strangers = [str(one) for one in what if not compare_runs.is_run(one)]
@@ -68,7 +69,7 @@ def compare(
             claims=claims,
             weights=weights,
             title=f"The table {table}, again" if table else "Settings compared",
-            command=_command(),
+            command=repeats(context),
             tell=beside(progress, say),
             progress=progress,
         )
@@ -79,13 +80,13 @@ def compare(
     typer.echo(f"page  {found.folder / 'compare.html'}")
 
 
-def _runs(folders: list[Path], out: Path | None, *, as_json: bool) -> None:
+def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool) -> None:
     from headstart.workflows.compare_runs import contest
 
     if len(folders) < 2:
         problem = Problem(expected="two runs or more", found=str(folders[0]), todo="name another run")
         raise OptionError("what to compare", [problem])
-    found = contest(folders, command=_command())
+    found = contest(folders, command=command)
     if out is not None:
         found.write(out)
     if as_json:
@@ -136,11 +137,3 @@ def _numbers(option: str, text: str | None, kind: type[int] | type[float]) -> li
     except ValueError as error:
         problem = Problem(expected="numbers with commas between", found=repr(text), todo=f"write {option} 1,2")
         raise OptionError(option, [problem]) from error
-
-
-def _command() -> str:
-    """What was typed."""
-    import shlex
-    import sys
-
-    return shlex.join(["headstart", *sys.argv[1:]])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.store import size_limit
+from headstart.features.cache import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
 from headstart.finetune.plan import Plan

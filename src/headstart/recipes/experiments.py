@@ -38,7 +38,7 @@ from headstart.errors import (
 )
 from headstart.evaluation.comparison import compare
 from headstart.evaluation.curves import History
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.findings import Experiment, Failure, Outcome, check, line, row_of

@@ -27,12 +27,12 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.claims.colour_baseline import Transfer, transfer
 from headstart.deploy.model import Model, write_json
-from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.held_out import write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.files import display
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
@@ -248,7 +248,7 @@ def _check_pictures(paths: Sequence[Path]) -> None:
     for path in paths:
         try:
             decode(path)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             todo = "give another picture"
             problems.append(Problem(expected=f"{display(path)}: a picture", found=error.reason, todo=todo))
     if problems:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.audit.findings import Findings
+from headstart.command import command, fit_options
 from headstart.files import display
 from headstart.images.folder import scan
 from headstart.images.grouping import read
@@ -28,6 +28,8 @@ from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+PARAMETERS = ("backbone", "sizes", "budget", "random_state")
+"""What `headstart check` has an option for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +94,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         seconds = bench.clock.elapsed
     folder.mkdir(parents=True, exist_ok=True)
     decisions.write_review(folder / LIST, findings)
-    apply = shlex.join(
-        ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
-    )
+    apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     deduplicated = fitted.deduplicated
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
@@ -105,7 +105,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
         sections=tuple(part for part in parts if part),
-        command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
+        command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
     )
     write_report(folder / PAGE, page)
     return Checkup(folder=folder, findings=findings, apply=apply, seconds=seconds)

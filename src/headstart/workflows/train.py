@@ -15,9 +15,8 @@
 from __future__ import annotations
 
 import platform
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ import numpy as np
 
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
+from headstart.command import command, fit_options
 from headstart.deploy.model import FAMILIAR, versions
 from headstart.deploy.reference import Reference, relative_names, sample
 from headstart.evaluation.held_out import write_held_out
@@ -35,7 +35,7 @@ from headstart.features.workbench import Workbench
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.grouping import read
-from headstart.options import DEFAULTS, FitOptions
+from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
 from headstart.report import gallery, run_page
@@ -124,7 +124,7 @@ def _write(
 ) -> None:
     """The files of the run directory but for the model, the report last."""
     images, first = fitted.images, fitted.evaluations[0]
-    command = command_of(source, folder, fitted.options)
+    again = command("train", source, options={"-o": folder, **fit_options(fitted.options)})
     parts = [
         {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in fitted.evaluations
     ]
@@ -136,13 +136,13 @@ def _write(
         folder / "run.json",
         {
             "source": display(source.resolve()),
-            "command": command,
+            "command": again,
             **_record(fitted),
             "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
             "doubts": run_page.doubts_document(fitted, doubts),
         },
     )
-    write_report(folder / "report.html", run_page.content(title, fitted, doubts, seconds=seconds, command=command))
+    write_report(folder / "report.html", run_page.content(title, fitted, doubts, seconds=seconds, command=again))
 
 
 def _record(fitted: Fitted) -> dict[str, Any]:
@@ -174,16 +174,3 @@ def surroundings() -> dict[str, str]:
     others = {name: metadata.version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
     here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
     return {**versions(), **others, **here}
-
-
-def command_of(source: Path, folder: Path, options: FitOptions) -> str:
-    """The command that repeats the run; options at their default are left out."""
-    words = ["headstart", "train", display(source), "-o", display(folder)]
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value == getattr(DEFAULTS, field.name):
-            continue
-        option = {"random_state": "seed", "sizes": "size"}.get(field.name, field.name.replace("_", "-"))
-        for each in value if field.name == "sizes" else [value]:
-            words += [f"--{option}", str(each)]
-    return shlex.join(words)
