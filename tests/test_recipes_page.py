@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from headstart.evaluation.curves import Epoch
+from headstart.evaluation.history import Epoch
 from headstart.recipes.page import describe, epoch_line
 from headstart.recipes.records import get
 from headstart.recipes.runner import summaries

@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import pytest
 
-from headstart.evaluation.metrics import Estimate, ReliabilityBin
+from headstart.evaluation.intervals import Estimate
+from headstart.evaluation.metrics import ReliabilityBin
 from headstart.report import figures
 from headstart.report.page import CandidateRow
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.history import Epoch, History
 from headstart.finetune import arithmetic, memory
 from headstart.finetune.activations import PLAIN, ActivationCache
 from headstart.finetune.arithmetic import Arithmetic

@@ -22,7 +22,7 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.space import Space
 from headstart.backbones.weights import Weights
 from headstart.evaluation.calibration import fit_temperature, softmax
-from headstart.evaluation.curves import History
+from headstart.evaluation.history import History
 from headstart.evaluation.paired import mcnemar_exact
 from headstart.features.table import FeatureTable
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule

@@ -37,7 +37,7 @@ from headstart.errors import (
     WeightsError,
 )
 from headstart.evaluation.comparison import compare
-from headstart.evaluation.curves import History
+from headstart.evaluation.history import History
 from headstart.features.store import cache_folder
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent

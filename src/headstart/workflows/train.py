@@ -31,14 +31,14 @@ from headstart.audit import decisions
 from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import Model, versions, write_json
 from headstart.errors import DataError, Problem
-from headstart.evaluation.held_out import write_held_out
+from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.files import display
 from headstart.images import record
 from headstart.images.folder import scan
 from headstart.progress import Progress
-from headstart.report import gallery, run_page
+from headstart.report import run_page
 from headstart.report.page import write_report
 from headstart.report.words import evaluation_document
 from headstart.workflows.doubts import Doubts, reference_of
@@ -102,7 +102,7 @@ def train(
     classifier.timings_["saving the model"] = time.monotonic() - start
     command = _command(source, folder, classifier)
     write_json(folder / "metrics.json", _metrics(measured))
-    write_held_out(folder / "predictions.csv", gallery.held_out(images, measured[0].index, measured[0].proba))
+    write_held_out(folder / "predictions.csv", HeldOut.of(images, measured[0].index, measured[0].proba))
     record.write(folder / "data.json", images)
     decisions.write_review(folder / "review.csv", doubts.findings)
     write_json(

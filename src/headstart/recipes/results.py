@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headstart.deploy.model import versions, write_json
 from headstart.evaluation.comparison import Comparison, Result, published_claim
-from headstart.evaluation.curves import History
+from headstart.evaluation.history import History
 from headstart.recipes.grid import Setting, in_common
 from headstart.recipes.tables import Claim
 from headstart.report.compare import Content, page, settings_table

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.evaluation.comparison import compare
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.history import Epoch, History
 from headstart.recipes import records
 from headstart.recipes.findings import Experiment, Failure, Outcome, check
 from headstart.recipes.grid import grid, of_table

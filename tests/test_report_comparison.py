@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+from headstart.report.compare import Content, aligned, duration, page, settings_table
 
 from headstart.evaluation.comparison import Comparison, Result, compare
-from headstart.report.compare import Content, aligned, duration, page, settings_table
 from headstart.report.page import render
 
 
