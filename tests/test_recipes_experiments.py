@@ -12,6 +12,7 @@ import pytest
 
 from headstart.errors import DataError, OptionError
 from headstart.finetune import loop
+from headstart.finetune.job import Job
 from headstart.recipes import records
 from headstart.recipes.experiments import run
 from headstart.recipes.findings import Experiment
@@ -112,10 +113,10 @@ def test_a_row_that_fails_does_not_stop_the_others(
 ) -> None:
     original = loop.finetune
 
-    def failing(*arguments: Any, **options: Any) -> Any:
-        if arguments[5].phases[0].train_from == "all":
+    def failing(job: Job, **options: Any) -> Any:
+        if job.plan.phases[0].train_from == "all":
             raise RuntimeError("out of luck")
-        return original(*arguments, **options)
+        return original(job, **options)
 
     monkeypatch.setattr(loop, "finetune", failing)
     found = table(photos, tmp_path, seeds=(0,))

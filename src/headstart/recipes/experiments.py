@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,6 +46,9 @@ from headstart.recipes.findings import Experiment, Failure, Outcome, check, line
 from headstart.recipes.grid import Setting
 from headstart.recipes.runner import Tell, with_splits
 from headstart.recipes.tables import Claim
+
+if TYPE_CHECKING:
+    from headstart.finetune.job import Job
 
 FORMAT = 2
 FILES = ("rows", "table.csv", "results.json", "compare.html")
@@ -178,23 +182,13 @@ class _Job:
         """The outcome of a row, from its file if it is finished."""
         from headstart.finetune.loop import finetune
 
-        key = self.key(setting, seed, weights)
+        job = self.job(setting, seed, weights)
+        key = self.key(job)
         file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
         if file.is_file():
             return self.read(setting, file)
         began, before = time.monotonic(), _epoch_seconds(checkpoint)
-        tuned = finetune(
-            catalog.get(setting.recipe.backbone),
-            weights,
-            self.images,
-            self.train,
-            self.val,
-            setting.recipe.plan,
-            cache=cache_folder(),
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=self.progress,
-        )
+        tuned = finetune(job, cache=cache_folder(), checkpoint=checkpoint, progress=self.progress)
         paths = [self.images.paths[i] for i in self.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
         seconds = sum(epoch.seconds for epoch in tuned.history.epochs) - before
@@ -214,14 +208,24 @@ class _Job:
         checkpoint.unlink(missing_ok=True)
         return outcome
 
-    def key(self, setting: Setting, seed: int, weights: Weights) -> str:
-        """The name of a row: everything that its result depends on."""
-        from headstart.finetune.run_key import run_key
+    def job(self, setting: Setting, seed: int, weights: Weights) -> Job:
+        """What is trained for a row."""
+        from headstart.finetune.job import Job
 
-        backbone = catalog.get(setting.recipe.backbone)
-        run = run_key(backbone, weights, self.images, self.train, self.val, setting.recipe.plan, seed=seed)
+        return Job(
+            backbone=catalog.get(setting.recipe.backbone),
+            weights=weights,
+            images=self.images,
+            train=self.train,
+            val=self.val,
+            plan=setting.recipe.plan,
+            seed=seed,
+        )
+
+    def key(self, job: Job) -> str:
+        """The name of a row: everything that its result depends on."""
         measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
-        return digest({"format": FORMAT, "run": run, "test": measured})
+        return digest({"format": FORMAT, "run": job.key(), "test": measured})
 
     def read(self, setting: Setting, file: Path) -> Outcome:
         """A finished row. Its key vouches for the content; its name may have changed since."""

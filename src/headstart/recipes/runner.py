@@ -155,6 +155,7 @@ def run(
         OptionError: the folder is among the pictures, or holds what is not of a recipe.
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
+    from headstart.finetune.job import Job
     from headstart.finetune.loop import finetune
 
     output_folder.check(source, folder, what="recipe", writes=FILES)
@@ -165,14 +166,8 @@ def run(
     _check_pictures(pictures)
     output_folder.claim(folder, "recipe")
     tuned = finetune(
-        backbone,
-        located,
-        images,
-        train,
-        val,
-        recipe.plan,
+        Job(backbone=backbone, weights=located, images=images, train=train, val=val, plan=recipe.plan, seed=seed),
         cache=cache_folder(),
-        seed=seed,
         checkpoint=folder / "checkpoint",
         progress=progress,
         watch=_Teller(tell, len(images.classes)),
