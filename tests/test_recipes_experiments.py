@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from headstart.recipes.findings import Experiment
 
 from headstart.errors import DataError, OptionError
 from headstart.finetune import loop
 from headstart.finetune.job import Job
 from headstart.recipes import records
 from headstart.recipes.experiments import run
-from headstart.recipes.findings import Experiment
 from headstart.recipes.grid import Setting, grid
 
 TINY = "test_efficientnet.r160_in1k"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from headstart.recipes.findings import Experiment, Failure, Outcome, check
 
 from headstart.evaluation.comparison import compare
 from headstart.evaluation.history import Epoch, History
 from headstart.recipes import records
-from headstart.recipes.findings import Experiment, Failure, Outcome, check
 from headstart.recipes.grid import grid, of_table
 from headstart.recipes.tables import Claim, get
 

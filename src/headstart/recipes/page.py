@@ -52,29 +52,29 @@ def content(
             _augmented(ran.recipe, backbone, images, samples[0]), caption=images.classes[images.y[samples[0]]]
         ),
         mistakes=gallery.mistakes(images, index, proba),
-        history=ran.history,
+        history=ran.training.history,
         verdict=_verdict(ran),
         predictions=_answers(images, index, proba),
         sections=tuple(_sections(ran)),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=made,
-        timings={"what is frozen, and getting ready": ran.prepared, "training": ran.history.seconds},
+        timings={"what is frozen, and getting ready": ran.training.prepared, "training": ran.training.history.seconds},
         command=command,
     )
 
 
-def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, runtime: str, seed: int) -> dict[str, str]:
-    """How a run was made: label → value. ``origin`` of the weights; ``runtime`` of the frozen part."""
+def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, seed: int) -> dict[str, str]:
+    """How a run was made: label → value. ``origin`` is that of the weights."""
     recipe = ran.recipe
     phases = {
-        f"Phase {number}": words.parameters(summary) for number, summary in enumerate(ran.summaries, start=1)
+        f"Phase {number}": words.parameters(summary) for number, summary in enumerate(ran.training.summaries, start=1)
     }
     return {
         "Recipe": f"{recipe.name}: {recipe.about}",
         "Published": recipe.published or "no figure",
         "Departures": "; ".join(recipe.departures) or "none: as published",
         "Backbone": f"{backbone.name}, {origin} weights",
-        "Frozen part ran with": runtime,
+        "Frozen part ran with": ran.training.runtime,
         "Seed": str(seed),
         "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
         **phases,
@@ -84,17 +84,17 @@ def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, runtime: str,
 def _notes(ran: Reproduction) -> tuple[str, ...]:
     transfer = (ran.transfer.text,) if ran.transfer is not None and ran.transfer.verdict != "helps" else ()
     return (
-        words.before_training(ran.history, len(ran.classes)),
-        words.sentence(words.best_epoch(ran.history, ran.n_val)),
+        words.before_training(ran.training.history, len(ran.classes)),
+        words.sentence(words.best_epoch(ran.training.history, ran.training.n_val)),
         *ran.kept(),
         *transfer,
         *(words.sentence(f"not as published: {departure}") for departure in ran.recipe.departures),
-        *map(words.sentence, ran.notes),
+        *map(words.sentence, ran.training.notes),
     )
 
 
 def _verdict(ran: Reproduction) -> str:
-    *phases, whole = map(curve_verdict, ran.verdicts)
+    *phases, whole = map(curve_verdict, ran.training.verdicts)
     if not phases:
         return whole
     return " ".join([*(f"After phase {i}: {said}" for i, said in enumerate(phases, start=1)), f"At the end: {whole}"])

@@ -25,16 +25,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduction:
-    """What `headstart.recipes.runner.run` measured."""
+class TrainingRecord:
+    """How training went."""
 
-    recipe: Recipe
-    folder: Path
-    classes: tuple[str, ...]
-    evaluation: Evaluation
-    """Of the saved weights: on the test split if there is one, else on the validation split."""
-    others: tuple[Evaluation, ...]
-    """Shown beside it."""
     history: History
     n_val: int
     """Validation pictures."""
@@ -42,15 +35,31 @@ class Reproduction:
     """Epoch whose weights are saved."""
     verdicts: tuple[CurveVerdict, ...]
     """What the curves showed after each phase, the last of the whole run."""
+    summaries: tuple[Summary, ...]
+    """Counts of parameters, a phase each."""
+    notes: tuple[str, ...]
+    runtime: str
+    """What ran the frozen part."""
+    prepared: float
+    """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where the cache has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """What `headstart.recipes.runner.run` measured."""
+
+    recipe: Recipe
+    folder: Path
+    classes: tuple[str, ...]
+    training: TrainingRecord
+    evaluation: Evaluation
+    """Of the saved weights: on the test split if there is one, else on the validation split."""
+    others: tuple[Evaluation, ...]
+    """Shown beside it."""
     transfer: Transfer | None
     """None for random weights: there is nothing to transfer."""
     elsewhere: tuple[tuple[Path, NDArray[np.float64]], ...] = field(repr=False)
     """Pictures of the user's, each with its probabilities (k,)."""
-    summaries: tuple[Summary, ...]
-    """Counts of parameters, a phase each."""
-    notes: tuple[str, ...]
-    prepared: float
-    """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where the cache has them."""
 
     @property
     def keeps_best(self) -> bool:
@@ -64,16 +73,16 @@ class Reproduction:
 
     def kept(self) -> tuple[str, ...]:
         """Which epoch's weights were chosen, if any were."""
-        return (words.kept_epoch(self.kept_epoch, self.history),) if self.keeps_best else ()
+        return (words.kept_epoch(self.training.kept_epoch, self.training.history),) if self.keeps_best else ()
 
     def lines(self) -> Iterator[str]:
         """What people read after a run, line by line; `run` tells what comes before."""
-        yield words.took(self.history.seconds, self.prepared)
+        yield words.took(self.training.history.seconds, self.training.prepared)
         for evaluation in (self.evaluation, *self.others):
             yield f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}"
-        yield words.best_epoch(self.history, self.n_val)
+        yield words.best_epoch(self.training.history, self.training.n_val)
         yield from self.kept()
-        *phases, whole = map(curve_verdict, self.verdicts)
+        *phases, whole = map(curve_verdict, self.training.verdicts)
         for number, said in enumerate(phases, start=1):
             yield f"after phase {number}: {said}"
         yield whole
@@ -84,16 +93,16 @@ class Reproduction:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        *phases, whole = map(curve_verdict, self.verdicts)
+        *phases, whole = map(curve_verdict, self.training.verdicts)
         return {
             "run": str(self.folder),
             **evaluation_document(self.evaluation),
             "others": [evaluation_document(evaluation) for evaluation in self.others],
             "recipe": self.recipe.name,
             "departures": list(self.recipe.departures),
-            "initial": words.before_training(self.history, len(self.classes)),
-            "best_epoch": words.best_epoch(self.history, self.n_val),
-            "kept_epoch": self.kept_epoch,
+            "initial": words.before_training(self.training.history, len(self.classes)),
+            "best_epoch": words.best_epoch(self.training.history, self.training.n_val),
+            "kept_epoch": self.training.kept_epoch,
             "phase_verdicts": phases,
             "verdict": whole,
             "transfer": self.transfer.to_dict() if self.transfer else None,
@@ -101,8 +110,8 @@ class Reproduction:
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.answers
             ],
-            "notes": list(self.notes),
-            "summaries": [vars(summary) for summary in self.summaries],
-            "seconds": round(self.history.seconds, 2),
-            "prepared_seconds": round(self.prepared, 2),
+            "notes": list(self.training.notes),
+            "summaries": [vars(summary) for summary in self.training.summaries],
+            "seconds": round(self.training.history.seconds, 2),
+            "prepared_seconds": round(self.training.prepared, 2),
         }

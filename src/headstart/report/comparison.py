@@ -200,6 +200,25 @@ def settings_table(
     return Table(about=about, columns=tuple(columns), rows=tuple(rows), numbers=numbers, marked=leaders)
 
 
+def runs_table(comparison: Comparison) -> Table:
+    """A row per finished run, best first."""
+    rows = tuple(
+        ("".join(run.letters), run.name, percent(run.accuracy.value), between(run.accuracy))
+        for run in comparison.settings
+    )
+    return Table(about="every run", columns=("rank", "run", "accuracy", "95 % interval"), rows=rows, numbers=(2, 3))
+
+
+def runs_caveat(*, out_of_fold: bool) -> str:
+    """How finished runs were compared, and what that leaves open."""
+    if not out_of_fold:
+        return "None of the models has seen these pictures: McNemar's exact test, picture by picture."
+    return (
+        "Each picture was judged by a model that had not seen it, but these models share most of their training "
+        "pictures: the variance is enlarged for that as Nadeau and Bengio (2003) have it."
+    )
+
+
 def aligned(table: Table) -> list[str]:
     """The table as lines of text for a terminal, columns aligned."""
     rows: Sequence[tuple[str, ...]] = (table.columns, *table.rows)

@@ -93,7 +93,5 @@ def elsewhere_section(pictures: Sequence[tuple[Path, NDArray[np.float64]]], clas
         rows=tuple((display(path), answer, *(f"{p:.1%}" for p in proba)) for path, answer, proba in answers),
         numbers=tuple(range(2, 2 + len(classes))),
     )
-    thumbnails = tuple(
-        gallery.picture(path, caption=f"{answer} {proba.max():.1%}") for path, answer, proba in answers
-    )
+    thumbnails = tuple(gallery.picture(path, caption=f"{answer} {proba.max():.1%}") for path, answer, proba in answers)
     return Section(id="elsewhere", title="Pictures from elsewhere", thumbnails=thumbnails, table=table)
