@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from headstart.recipes.findings import Experiment
 
 from headstart.errors import DataError, OptionError
 from headstart.finetune import loop
@@ -17,6 +16,7 @@ from headstart.finetune.job import Job
 from headstart.recipes import records
 from headstart.recipes.experiments import run
 from headstart.recipes.grid import Setting, grid
+from headstart.recipes.results import Experiment
 
 TINY = "test_efficientnet.r160_in1k"
 
@@ -40,7 +40,8 @@ def test_there_is_a_row_for_every_setting_and_seed_on_the_same_pictures(found: E
         (setting.name, seed) for setting in found.settings for seed in (0, 1)
     }
     assert {len(one.correct) for one in found.outcomes} == {8}
-    assert "nothing was chosen on" in found.measured_on
+    assert (found.measured_on.split, found.measured_on.epoch, found.measured_on.n) == ("val", "last", 8)
+    assert "nothing was chosen on" in found.content().measured_on
     assert [one.setting.split()[-1] for one in found.outcomes] == ["frozen", "frozen", "full", "full"] * 2
     for one in found.outcomes:
         assert one.correct.mean() == pytest.approx(one.history.last.val_accuracy)
