@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from headstart.errors import ModelError, OptionError
-from headstart.evaluation.curves import Epoch
+from headstart.evaluation.history import Epoch
 from headstart.finetune.checkpoint import Snapshot
 
 EPOCH = Epoch(

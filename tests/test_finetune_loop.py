@@ -19,6 +19,7 @@ from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
 from headstart.finetune import activations
 from headstart.finetune.activations import ActivationCache
+from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.finetune.result import FineTuned
@@ -49,15 +50,11 @@ PLAN = Plan(
 def tune(photos: Path, cache: Path, plan: Plan = PLAN, name: str = TINY, **options: Any) -> FineTuned:
     images, backbone = scan(photos), catalog.get(name)
     val = np.arange(len(images)) % 4 == 0
-    split = {
-        "train": np.flatnonzero(~val),
-        "val": np.flatnonzero(val),
-        "device": "torch",
-        "precision": "f32",
-        **options,
-    }
-    weights = locate(backbone, random=True)
-    return finetune(backbone, weights, images, plan=plan, cache=cache, **split)
+    of_the_run = {name: options.pop(name) for name in ("checkpoint", "progress", "watch") if name in options}
+    split = {"train": np.flatnonzero(~val), "val": np.flatnonzero(val)}
+    fixed = {"backbone": backbone, "weights": locate(backbone, random=True), "images": images, "plan": plan}
+    job = Job(**{**fixed, **split, "device": "torch", "precision": "f32", **options})
+    return finetune(job, cache=cache, **of_the_run)
 
 
 def same(a: State, b: State) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.history import Epoch, History
 from headstart.finetune.plan import Plan
 from headstart.finetune.trial import Trial
 from headstart.report.page import PlainPage, render

@@ -28,12 +28,13 @@ def recipes_list() -> None:
 @recipes_app.command("show", epilog="Example: headstart recipes show mobilenetv2-two-phase")
 def recipes_show(
     name: str,
-    backbone: Annotated[str | None, typer.Option(help="Another trunk.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Another backbone.")] = None,
     classes: Annotated[int, typer.Option(min=2, help="Classes of the head.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Show what a recipe does, and how many parameters each phase trains."""
-    from headstart.recipes import page, records, runner
+    from headstart.recipes import records, runner
+    from headstart.report.recipe import parameters
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
@@ -49,8 +50,7 @@ def recipes_show(
     for phase, summary in zip(recipe.plan.phases, counted, strict=True):
         optimiser = phase.optimiser
         typer.echo(
-            f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, "
-            f"{page.describe(summary)}"
+            f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, {parameters(summary)}"
         )
 
 
@@ -60,7 +60,7 @@ def recipes_run(
     name: str,
     photos: Photos,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Another trunk than the recipe's.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Another backbone than the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many in each phase: a shortened run.")] = None,
     views: Annotated[
@@ -86,7 +86,7 @@ def recipes_run(
     recipe = recipe.with_lora(lora) if lora else recipe
     folder = out or Path("runs") / name
     with showing_progress() as progress:
-        found = runner.run(
+        ran = runner.run(
             recipe,
             photos,
             folder,
@@ -98,10 +98,10 @@ def recipes_run(
             progress=progress,
         )
     if as_json:
-        print_json(found.to_dict())
+        print_json(ran.to_dict())
         return
-    for line in found.lines():
+    for line in ran.lines():
         typer.echo(line)
     typer.echo(f"report  {folder / 'report.html'}")
-    for note in (*(f"not as published: {one}" for one in recipe.departures), *found.told.notes):
+    for note in (*(f"not as published: {departure}" for departure in recipe.departures), *ran.training.notes):
         say(note)

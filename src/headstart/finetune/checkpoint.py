@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from headstart.errors import ModelError, OptionError, Problem, writing
-from headstart.evaluation.curves import Epoch
+from headstart.evaluation.history import Epoch
 from headstart.finetune.trainable import State
 
 FORMAT = 2

@@ -19,22 +19,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from headstart.backbones.catalog import Backbone
-from headstart.backbones.weights import Weights
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.history import Epoch, History
 from headstart.finetune import arithmetic, memory
 from headstart.finetune.activations import PLAIN, ActivationCache
 from headstart.finetune.arithmetic import Arithmetic
 from headstart.finetune.batches import batch_sizes, gradient_that_fits, predict
 from headstart.finetune.checkpoint import Snapshot
+from headstart.finetune.job import Job
 from headstart.finetune.optim import optimiser_for, rate, set_rate
-from headstart.finetune.phase_activations import Index, PhaseActivations
-from headstart.finetune.plan import Phase, Plan
+from headstart.finetune.phase_activations import PhaseActivations
+from headstart.finetune.plan import Phase
 from headstart.finetune.result import FineTuned
-from headstart.finetune.run_key import run_key, trains_on
 from headstart.finetune.trainable import Summary, Trainable
-from headstart.images.folder import ImageSet
-from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
 
 Watch = Callable[[tuple[Summary, ...], History], None]
@@ -46,43 +42,24 @@ DIVERGED = 100.0
 
 
 def finetune(
-    backbone: Backbone,
-    weights: Weights,
-    images: ImageSet,
-    train: Index,
-    val: Index,
-    plan: Plan,
+    job: Job,
     *,
     cache: Path,
-    seed: int = 0,
-    probe: LinearHead | None = None,
-    device: str = "auto",
-    precision: str = "auto",
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> FineTuned:
-    """Carry out ``plan`` on the pictures ``train``, watched on the pictures ``val``.
+    """Carry out the plan of ``job`` on its pictures ``train``, watched on its pictures ``val``.
 
-    On one machine the same arguments give the same weights, bit for bit, whether or not the run was interrupted. That
+    On one machine the same job gives the same weights, bit for bit, whether or not the run was interrupted. That
     holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is measured,
     and the cache remembers what it was found to be good at; see `headstart.finetune.arithmetic`.
 
     Args:
-        backbone: the network.
-        weights: its located weights.
-        images: the pictures.
-        train: positions in ``images`` of those to learn from.
-        val: positions of those to measure loss and accuracy on after every epoch; at least one.
-        plan: what to do.
+        job: what to do.
         cache: folder of graphs and maps, shared by all runs; maps are kept up to ``$HEADSTART_CACHE_GB``.
-        seed: of a fresh head, of the order of the pictures, of their views and of dropout.
-        probe: a linear head on the backbone's features, for a plan that begins with one.
-        device: ``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``; the first three train on the CPU, ``auto`` on a
-            GPU that torch sees.
-        precision: ``f32`` for everything, or ``auto``; ``bf16`` is for what is frozen, and ``auto`` for what learns.
         checkpoint: a file written after every epoch. If it is there, the run goes on from it. In a folder that is
-            there, the file is named after everything that the weights depend on.
+            there, the file is named by the key of the job.
         progress: is told how far the run is.
         watch: is called before any training and after every epoch.
 
@@ -92,25 +69,19 @@ def finetune(
         WeightsError: the weights cannot be read or do not fit.
         ModelError: the checkpoint is damaged.
     """
-    trainable = Trainable(backbone, weights, plan, num_classes=len(images.classes), seed=seed, probe=probe)
+    plan = job.plan
+    trainable = Trainable(
+        job.backbone, job.weights, plan, num_classes=len(job.images.classes), seed=job.seed, probe=job.probe
+    )
     run = _Run(
-        backbone=trainable.backbone,
-        images=images,
-        train=train,
-        val=val,
-        plan=plan,
+        job=job,
         trainable=trainable,
         cache=cache,
-        seed=seed,
-        device=device,
-        precision=precision,
         checkpoint=checkpoint,
         progress=progress or Silent(),
         watch=watch or (lambda _summaries, _history: None),
     )
-    name = run_key(
-        backbone, weights, images, train, val, plan, seed=seed, probe=probe, device=device, precision=precision
-    )
+    name = job.key()
     with memory.kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         snapshot = run.start(name=name)
         run.watch(run.summaries, run.history(snapshot))
@@ -131,40 +102,23 @@ class _DivergedError(Exception):
 class _Run:
     """What stays the same during a run, and its parts from start to result."""
 
-    backbone: Backbone
-    images: ImageSet
-    train: Index
-    val: Index
-    plan: Plan
+    job: Job
     trainable: Trainable
     cache: Path
-    seed: int
-    device: str
-    precision: str
     checkpoint: Path | None
     progress: Progress
     watch: Watch
     _name: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self.torch_device = trains_on(self.device)
+        job = self.job
+        self.images, self.train, self.val, self.plan, self.seed = job.images, job.train, job.val, job.plan, job.seed
+        self.torch_device = job.trains_on
         self.summaries = tuple(self.trainable.summary(i) for i in range(len(self.plan.phases)))
         self.trainable.to(self.torch_device)
         self.trainable.start = self.trainable.state()
         self.k = len(self.images.classes)
-        self.maps = PhaseActivations(
-            backbone=self.backbone,
-            images=self.images,
-            train=self.train,
-            val=self.val,
-            plan=self.plan,
-            trainable=self.trainable,
-            cache=self.cache,
-            seed=self.seed,
-            device=self.device,
-            precision=self.precision,
-            progress=self.progress,
-        )
+        self.maps = PhaseActivations(job=self.job, trainable=self.trainable, cache=self.cache, progress=self.progress)
 
     # ── start ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,7 +174,7 @@ class _Run:
         """What a phase that begins is to compute in; see `headstart.finetune.arithmetic`."""
         options, split = self.plan.phases[snapshot.phase], self.trainable.splits[snapshot.phase]
         small = options.epochs * len(self.train) < arithmetic.FEWEST
-        if self.torch_device != "cpu" or self.precision == "f32" or split.suffix is None or small:
+        if self.torch_device != "cpu" or self.job.precision == "f32" or split.suffix is None or small:
             return "f32"
         rows = self.maps.rows(self.val)[: min(arithmetic.MOST, options.batch_size)]
         x = next(maps.batches([(row, PLAIN) for row in rows], [len(rows)]))

@@ -8,36 +8,24 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import FrozenPrefix
 from headstart.features.cache import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
-from headstart.finetune.plan import Plan
+from headstart.finetune.job import Job
 from headstart.finetune.trainable import Trainable
-from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 from headstart.progress import Progress
-
-Index = NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
 class PhaseActivations:
     """The pictures of a run, as the phases of its plan see them."""
 
-    backbone: Backbone
-    images: ImageSet
-    train: Index
-    val: Index
-    plan: Plan
+    job: Job
     trainable: Trainable
     cache: Path
-    seed: int
-    device: str
-    precision: str
     progress: Progress
     _latest: tuple[int, ActivationCache] | None = field(default=None, init=False)
     _sources: dict[int, Source] = field(default_factory=dict, init=False)
@@ -45,6 +33,8 @@ class PhaseActivations:
     """What phases run in one pass with the one after them, as it is before any training."""
 
     def __post_init__(self) -> None:
+        job, self.backbone = self.job, self.trainable.backbone
+        self.images, self.train, self.val, self.plan = job.images, job.train, job.val, job.plan
         # Sorted by content, so that any two runs on the same pictures find each other's maps.
         together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
         self._pool = np.array(together, dtype=np.int64)
@@ -107,7 +97,7 @@ class PhaseActivations:
         return ActivationCache(
             paths=paths,
             digests=digests,
-            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.seed),
+            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.job.seed),
             source=source,
             folder=self.cache / "maps",
             limit=size_limit(),
@@ -129,8 +119,8 @@ class PhaseActivations:
             reads=self.plan.head.reads,
             size=size,
             cache=self.cache,
-            device=self.device,
-            precision=self.precision,
+            device=self.job.device,
+            precision=self.job.precision,
         )
         self._sources.update(zip(phases, found, strict=True))
 

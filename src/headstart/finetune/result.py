@@ -16,7 +16,7 @@ from torch import nn
 
 from headstart.backbones.runtime import prepare_module
 from headstart.backbones.space import Space
-from headstart.evaluation.curves import History
+from headstart.evaluation.history import History
 from headstart.finetune.activations import ActivationCache
 from headstart.finetune.batches import predict
 from headstart.finetune.plan import Plan

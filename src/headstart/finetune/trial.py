@@ -22,7 +22,7 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.space import Space
 from headstart.backbones.weights import Weights
 from headstart.evaluation.calibration import fit_temperature, softmax
-from headstart.evaluation.curves import History
+from headstart.evaluation.history import History
 from headstart.evaluation.losses import mean_and_error
 from headstart.evaluation.paired import mcnemar_exact
 from headstart.features.table import FeatureTable
@@ -63,26 +63,25 @@ class Setting:
         self, table: FeatureTable, train: Index, val: Index, plan: Plan, candidate: Candidate, options: ProbeOptions
     ) -> FineTuned:
         """Fine-tune on ``train`` from the probe of the last layer, going on where an earlier run was cut off."""
-        from headstart.finetune.loop import finetune  # torch is loaded where something is trained, and not before
+        from headstart.finetune.job import Job  # torch is loaded where something is trained, and not before
+        from headstart.finetune.loop import finetune
 
         checkpoints = self.cache / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         _keep_newest(checkpoints)
-        return finetune(
-            self.backbone,
-            self.weights,
-            table.images,
-            train,
-            val,
-            plan,
-            cache=self.cache,
+        job = Job(
+            backbone=self.backbone,
+            weights=self.weights,
+            images=table.images,
+            train=train,
+            val=val,
+            plan=plan,
             seed=self.seed,
             probe=probe_with(table, train, candidate, options),
             device=self.device,
             precision=self.precision,
-            checkpoint=checkpoints,
-            progress=table.progress,
         )
+        return finetune(job, cache=self.cache, checkpoint=checkpoints, progress=table.progress)
 
 
 @dataclass(frozen=True, kw_only=True)

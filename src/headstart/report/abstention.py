@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.evaluation.intervals import Estimate
-from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _canvas, _page_style, _svg
+from headstart.report.drawing import (
+    ACCENT,
+    INK,
+    LINE,
+    MUTED,
+    WIDTH,
+    as_svg,
+    blank_figure,
+    page_style,
+    pixel_canvas,
+    plot_axes,
+)
 from headstart.report.section import THIN, Section, Table, between, percent
 from headstart.report.words import measured_on
 
@@ -64,16 +75,16 @@ def abstention_section(abstention: Abstention, report: AbstentionReport) -> Sect
     )
 
 
-@_page_style()
+@page_style()
 def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     right = 1 - report.curve.risk
     shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
-    figure = _blank(WIDTH, PLOT + 86)
-    canvas = _canvas(figure)
-    axes = _axes(figure, left=52, top=32, right=22, bottom=54)
+    figure = blank_figure(WIDTH, PLOT + 86)
+    canvas = pixel_canvas(figure)
+    axes = plot_axes(figure, left=52, top=32, right=22, bottom=54)
     lowest = min(float(shown.min()), *(one.accuracy.low for one in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
@@ -101,7 +112,7 @@ def curve_figure(report: AbstentionReport) -> str:
     axes.set_xlabel("share of pictures answered, surest first", labelpad=8)
     canvas.text(0, 9, "right", color=MUTED, va="center")
     said = ", ".join(f"{one.share.value:.0%} answered, {one.accuracy.value:.1%} right" for one in report.curve.at)
-    return _svg(figure, "abstention", f"Accuracy by share of pictures answered, surest first: {said}")
+    return as_svg(figure, "abstention", f"Accuracy by share of pictures answered, surest first: {said}")
 
 
 def _sure(report: AbstentionReport) -> str:

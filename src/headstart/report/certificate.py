@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from headstart.claims.certificate import Certificate
-from headstart.report.figures import ACCENT, CHARACTER, INK, LINE, MUTED, WIDTH, _axes, _blank, _page_style, _svg
+from headstart.report.drawing import (
+    ACCENT,
+    CHARACTER,
+    INK,
+    LINE,
+    MUTED,
+    WIDTH,
+    as_svg,
+    blank_figure,
+    page_style,
+    plot_axes,
+)
 from headstart.report.section import THIN, Section, Table, p_value, percent, with_interval
 
 ROW = 30
@@ -49,7 +60,7 @@ def certificate_section(certificate: Certificate) -> Section:
     )
 
 
-@_page_style()
+@page_style()
 def certificate_figure(certificate: Certificate) -> str:
     """Accuracy of the pretrained features and of their rivals as bars, with 95 % intervals."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -58,8 +69,8 @@ def certificate_figure(certificate: Certificate) -> str:
     rivals = sorted(certificate.rivals, key=lambda rival: -rival.accuracy.value)
     rows += [(rival.name, rival.accuracy, False) for rival in rivals]
     left = 14 + max(len(name) for name, *_ in rows) * CHARACTER
-    figure = _blank(WIDTH, ROW * len(rows) + 54)
-    axes = _axes(figure, left=left, top=4, right=54, bottom=50)
+    figure = blank_figure(WIDTH, ROW * len(rows) + 54)
+    axes = plot_axes(figure, left=left, top=4, right=54, bottom=50)
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     axes.set_yticks(range(len(rows)), [name for name, *_ in rows], color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -74,4 +85,4 @@ def certificate_figure(certificate: Certificate) -> str:
         )  # fmt: skip
     axes.set_xlabel(f"accuracy on {certificate.n:,} pictures, 95{THIN}% interval", labelpad=8)
     words = ", ".join(f"{name} {one.value:.1%}" for name, one, _ in rows)
-    return _svg(figure, "certificate", f"Accuracy of pretrained features and of their rivals: {words}")
+    return as_svg(figure, "certificate", f"Accuracy of pretrained features and of their rivals: {words}")

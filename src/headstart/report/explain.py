@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.deploy.explain import HALVES, Explanation
 from headstart.files import display
 from headstart.images.decode import encode, resample
-from headstart.report.figures import ACCENT, MUTED, WIDTH, _axes, _blank, _page_style, _svg
+from headstart.report.drawing import ACCENT, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, Thumbnail, percent
 
@@ -230,14 +230,14 @@ def _side_by_side(found: Explanation) -> str:
     )
 
 
-@_page_style()
+@page_style()
 def _curve(found: Explanation) -> str:
     """Probability over the share hidden, where the map points and elsewhere."""
     from matplotlib.ticker import FuncFormatter
 
     check, height = found.check, 190
-    figure = _blank(WIDTH, height)
-    axes = _axes(figure, left=46, top=14, right=118, bottom=46)
+    figure = blank_figure(WIDTH, height)
+    axes = plot_axes(figure, left=46, top=14, right=118, bottom=46)
     shares = [0.0, *(share for share, _, _ in check.curve)]
     own = [check.before, *(after for _, after, _ in check.curve)]
     others = [check.before, *(after for _, _, after in check.curve)]
@@ -256,4 +256,4 @@ def _curve(found: Explanation) -> str:
     low, high = (own[-1], others[-1]) if not gap else (middle - up * gap, middle + up * gap)
     axes.annotate("where it points", (shares[-1], low), (8, 0), textcoords="offset points", va="center", color=ACCENT)
     axes.annotate("elsewhere", (shares[-1], high), (8, 0), textcoords="offset points", va="center", color=MUTED)
-    return _svg(figure, "hiding", "Probability when parts of the picture are hidden")
+    return as_svg(figure, "hiding", "Probability when parts of the picture are hidden")

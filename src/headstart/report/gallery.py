@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evaluation.held_out import HeldOut
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
 from headstart.images.names import below
@@ -32,17 +31,6 @@ def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
 def name_of(images: ImageSet, path: Path) -> str:
     """A picture's path from where the pictures were scanned."""
     return below(images.root, path)
-
-
-def held_out(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> HeldOut:
-    """The answers ``proba`` (n, k) on the pictures ``index`` (n,), to be kept with a run."""
-    return HeldOut(
-        classes=images.classes,
-        names=tuple(name_of(images, images.paths[i]) for i in index),
-        digests=tuple(images.digests[i] for i in index),
-        labels=tuple(images.classes[images.y[i]] for i in index),
-        proba=proba,
-    )
 
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from headstart.claims.learning_curve import LearningCurve
-from headstart.report.figures import ACCENT, INK, LINE, MUTED, WIDTH, _axes, _blank, _page_style, _svg
+from headstart.report.drawing import ACCENT, INK, LINE, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
 from headstart.report.section import THIN, Section, Table, with_interval
 
 AHEAD = 4  # times the pictures there are, to which the forecast is drawn
@@ -97,15 +97,15 @@ def _round(number: float) -> str:
     return f"{round(number, -digits):,.0f}"
 
 
-@_page_style()
+@page_style()
 def forecast_figure(curve: LearningCurve) -> str:
     """Measured accuracy over the number of pictures, and the forecast with its 90 % band, on a logarithmic axis."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
     ahead = np.unique(np.geomspace(curve.sizes[-1], AHEAD * curve.n, 40).round())
     low, middle, high = np.quantile(1 - curve.errors(ahead), (0.05, 0.5, 0.95), axis=0)
-    figure = _blank(WIDTH, 290)
-    axes = _axes(figure, left=52, top=26, right=18, bottom=54)
+    figure = blank_figure(WIDTH, 290)
+    axes = plot_axes(figure, left=52, top=26, right=18, bottom=54)
     axes.set_xscale("log")
     floor = min(float(low.min()), *(one.low for one in curve.measured))
     axes.set(xlim=(curve.sizes[0] * 0.85, AHEAD * curve.n * 1.1), ylim=(max(0.0, int(floor * 20) / 20), 1.0))
@@ -126,7 +126,7 @@ def forecast_figure(curve: LearningCurve) -> str:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}{THIN}%"))
     axes.set_xlabel("pictures: measured (dots, 95 % interval) and forecast (dashes, 90 % band)", labelpad=8)
     double = curve.at(2 * curve.n)
-    return _svg(
+    return as_svg(
         figure,
         "forecast",
         f"Accuracy over the number of pictures: {curve.measured[0].value:.1%} with {curve.sizes[0]}, "

@@ -22,6 +22,8 @@ def measured_on(fact: MeasuredOn) -> str:
         return f"all {fact.n:,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
     if fact.kind == "pictures":
         return f"{fact.n} pictures of {fact.source}"
+    if fact.epoch == "best":
+        return f"{SPLITS[fact.split]}, best epoch: it was chosen on these very pictures, which flatters"
     return SPLITS[fact.split] + (f", {fact.epoch} epoch" if fact.epoch else "")
 
 

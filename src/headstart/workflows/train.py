@@ -28,7 +28,7 @@ from headstart.audit import decisions
 from headstart.command import command, fit_options
 from headstart.deploy.model import FAMILIAR, versions
 from headstart.deploy.reference import Reference, relative_names, sample
-from headstart.evaluation.held_out import write_held_out
+from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
 from headstart.features.workbench import Workbench
@@ -38,7 +38,7 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
-from headstart.report import gallery, run_page
+from headstart.report import run_page
 from headstart.report.choice import choice_reason
 from headstart.report.page import write_report
 from headstart.report.words import evaluation_document
@@ -129,7 +129,7 @@ def _write(
         {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in fitted.evaluations
     ]
     write_json(folder / "metrics.json", {**parts[0], "others": parts[1:]})
-    write_held_out(folder / "predictions.csv", gallery.held_out(images, first.index, first.proba))
+    write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
     record.write(folder / "data.json", images)
     decisions.write_review(folder / "review.csv", doubts.findings)
     write_json(
