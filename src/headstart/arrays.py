@@ -9,6 +9,8 @@ Floats = NDArray[np.float64]
 """Probabilities, losses and other measurements."""
 Rows = NDArray[np.float32]
 """Feature rows (n, d)."""
+Singles = NDArray[np.float32]
+"""Pixels and other values in single precision."""
 Index = NDArray[np.int64]
 """Positions of pictures, or numbers of groups."""
 Labels = NDArray[np.int64]

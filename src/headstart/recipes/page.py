@@ -22,6 +22,7 @@ from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 from headstart.recipes.records import Recipe
 from headstart.report import gallery
+from headstart.report.certificate import transfer_sentence
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Table, Thumbnail
 
@@ -143,7 +144,7 @@ def _sentence(text: str) -> str:
 
 
 def _doubts(transfer: Transfer | None) -> tuple[str, ...]:
-    return (transfer.text,) if transfer is not None and transfer.verdict != "helps" else ()
+    return (transfer_sentence(transfer),) if transfer is not None and transfer.verdict != "helps" else ()
 
 
 def _varied(recipe: Recipe, backbone: Backbone, images: ImageSet, i: int) -> list[NDArray[np.uint8]]:
@@ -195,11 +196,14 @@ def _sections(
     sections = [Section(id="epochs", title="Epoch by epoch", sentences=sentences, table=epochs)]
     if told.transfer is not None:
         method = (
-            "A ridge classifier on histograms of 64 colours, its strength by leave-one-out on the training pictures, "
+            "Ridge regression on histograms of 16 bins a channel and 4 × 4 × 4 of all three, mean and spread, its "
+            "strength by leave-one-out on the training pictures, "
             "answers the same pictures; McNemar's exact test compares the two picture by picture, at 5 %."
         )
         title = "Did pretraining help?"
-        sections.append(Section(id="transfer", title=title, sentences=(told.transfer.text,), method=method))
+        sections.append(
+            Section(id="transfer", title=title, sentences=(transfer_sentence(told.transfer),), method=method)
+        )
     if elsewhere:
         rows = tuple(
             (display(path), images.classes[int(proba.argmax())], *(f"{p:.1%}" for p in proba))

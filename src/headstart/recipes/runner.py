@@ -42,6 +42,7 @@ from headstart.recipes import page as recipe_page
 from headstart.recipes.page import Told, describe, epoch_line
 from headstart.recipes.records import Recipe
 from headstart.report import gallery
+from headstart.report.certificate import transfer_sentence
 from headstart.report.page import write_report
 from headstart.report.words import evaluation_document, measured_on
 
@@ -86,7 +87,7 @@ class Reproduction:
             yield f"after phase {number}: {said}"
         yield told.verdict
         if told.transfer is not None:
-            yield told.transfer.text
+            yield transfer_sentence(told.transfer)
         for path, label, probability in self.elsewhere:
             yield f"{display(path)}: {label} {probability:.1%}"
 
@@ -103,7 +104,9 @@ class Reproduction:
             "best_epoch": told.best_epoch,
             "phase_verdicts": list(told.phase_verdicts),
             "verdict": told.verdict,
-            "transfer": told.transfer.to_dict() if told.transfer else None,
+            "transfer": {**told.transfer.to_dict(), "text": transfer_sentence(told.transfer)}
+            if told.transfer
+            else None,
             "elsewhere": [
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.elsewhere

@@ -83,8 +83,10 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         shown.append(show(suspect.index, "\n".join(words)))
     sentences = ["The most suspicious come first. Many will turn out to be right: look before you decide."]
     if findings.expected_errors >= 1:
-        wrong = f"{'label is' if round(findings.expected_errors) == 1 else 'labels are'} wrong"
-        sentences.append(f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} {wrong}.")
+        are = "is" if round(findings.expected_errors) == 1 else "are"
+        sentences.append(
+            f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} labels {are} wrong."
+        )
     if more := len(suspects) - min(most, len(suspects)):
         sentences.append(f"{more} more {'is' if more == 1 else 'are'} in review.csv.")
     return Section(

@@ -19,7 +19,7 @@ from headstart.classifier import ImageClassifier, Measurement
 from headstart.features.store import cache_folder
 from headstart.progress import Progress
 from headstart.report.by_group import by_group_section
-from headstart.report.certificate import certificate_section
+from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.more_pictures import learning_curve_section
 from headstart.report.section import Section
 
@@ -47,7 +47,7 @@ class Worth:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
-            "certificate": self.certificate.to_dict() if self.certificate else None,
+            "certificate": certificate_document(self.certificate) if self.certificate else None,
             "learning_curve": self.curve.to_dict(),
             "by_group": self.groups.to_dict() if self.groups else None,
         }
