@@ -29,11 +29,12 @@ import numpy as np
 from headstart.backbones import catalog
 from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.colour_histogram import colours
+from headstart.claims.colour_baseline import colours
 from headstart.classifier import ImageClassifier
 from headstart.features.cache import cache_folder
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
+from headstart.report.certificate import certificate_sentences
 from headstart.workflows.demo import pictures as demo_pictures
 
 
@@ -54,7 +55,7 @@ def show(name: str, images: ImageSet) -> None:
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
-        print("   ", " ".join(found.sentences))
+        print("   ", " ".join(certificate_sentences(found)))
     print("   ", ", ".join(f"{one.name} {one.accuracy.value:.3f}/{one.untrained.value:.3f}" for one in found.depths))
 
 

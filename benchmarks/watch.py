@@ -97,7 +97,7 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {d.unfamiliar.mean():.2f} estimate {a}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {np.mean(d.unfamiliar):.2f} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
@@ -111,7 +111,7 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     """Ten random subsets of 200: alarms, and how often the interval holds the truth."""
     reference = Reference.load(folder)
     model = Model.load(folder)
-    paths, rows, proba, _ = answers(model, found.paths, Silent())
+    paths, rows, proba, *_ = answers(model, found.paths, Silent())
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
     levels, covered, hits, random_hits = [], 0, 0, 0.0
     for seed in range(10):

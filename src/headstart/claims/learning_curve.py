@@ -16,21 +16,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index, Labels, Mask, Rows
 from headstart.claims.power_law import equally_likely
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.losses import log_losses
 from headstart.images.splits import folds
 from headstart.probe.heads import Family, fit_family
 from headstart.probe.logistic import Axes, principal_axes
 
 FORECAST_LEVEL = 0.90
+"""Of the interval of a forecast; how often it holds the truth is measured in ``benchmarks/learning_curve.py``."""
 MOST_SIZES = 6
+"""Sizes of a part, each half of the next. Chosen for its cost; the law has three unknowns."""
 SMALLEST_PER_CLASS = 3
+"""Pictures of the rarest class in the smallest part. Chosen, not measured; harmless, as the law may miss an error by
+``power_law.MISFIT`` per doubling."""
 DRAWS = 3
-MOST_CLASSES = 10  # whose pictures are halved one class at a time
-
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
+"""Random parts of each size and fold. Chosen for its cost: with five folds, 15 heads at each size."""
+MOST_CLASSES = 10
+"""Classes whose pictures are halved, one class at a time: those with most of the loss. Chosen for its cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,18 +46,17 @@ class Pictures:
     classes, ``groups`` (n,) pictures that stay together, ``classes`` (k,) names.
     """
 
-    X: NDArray[np.float32] = field(repr=False)
-    y: Index
+    X: Rows = field(repr=False)
+    y: Labels
     groups: Index
     classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixedHead:
-    """The head that is fitted again and again: its family and strength, as chosen on all pictures.
+    """The family and strength of the head that is fitted on every part, as chosen on all pictures.
 
-    The strength of logistic regression multiplies the sum of the losses, so that the data speak louder the more there
-    are and it need not be chosen anew for every size.
+    The strength of logistic regression multiplies the sum of the losses, so that one strength fits every size.
     """
 
     family: Family
@@ -71,7 +75,13 @@ class Forecast:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"pictures": self.pictures, "value": self.value, "low": self.low, "high": self.high, "level": 0.9}
+        return {
+            "pictures": self.pictures,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "level": FORECAST_LEVEL,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +117,7 @@ class LearningCurve:
     """Heads fitted at each size."""
     needs: tuple[ClassNeed, ...]
     """Of each class, most worth per picture first; empty where one class alone could not be halved."""
-    posterior: NDArray[np.float64] = field(repr=False)
+    posterior: Floats = field(repr=False)
     """(s, 4) equally likely curves: E, f, c, u."""
 
     def errors(self, pictures: int | NDArray[Any]) -> Floats:
@@ -115,8 +125,8 @@ class LearningCurve:
         E, f, c, u = (column[:, None] for column in self.posterior.T)
         ratio = np.atleast_1d(np.asarray(pictures, dtype=np.float64)) / self.sizes[-1]
         relative = f + (1 - f) * ratio**-c
-        found = np.clip(E * np.where(ratio > 1, relative**u, relative), 0.0, 1.0)
-        return np.asarray(found[:, 0] if np.ndim(pictures) == 0 else found)
+        error = np.clip(E * np.where(ratio > 1, relative**u, relative), 0.0, 1.0)
+        return np.asarray(error[:, 0] if np.ndim(pictures) == 0 else error)
 
     def at(self, pictures: int) -> Forecast:
         """The accuracy to expect with ``pictures`` in all."""
@@ -149,8 +159,8 @@ class LearningCurve:
         return {
             "n": self.n,
             "measured": [
-                {"pictures": size, "draws": draws, **one.to_dict()}
-                for size, draws, one in zip(self.sizes, self.draws, self.measured, strict=True)
+                {"pictures": size, "draws": draws, **accuracy.to_dict()}
+                for size, draws, accuracy in zip(self.sizes, self.draws, self.measured, strict=True)
             ],
             "forecasts": [self.at(times * self.n).to_dict() for times in (1, 2, 4)],
             "gain_from_doubling": {"value": value, "low": low, "high": high, "level": FORECAST_LEVEL},
@@ -159,14 +169,14 @@ class LearningCurve:
             ],
             "classes": [
                 {
-                    "name": one.name,
-                    "pictures": one.pictures,
-                    "recall": one.recall.to_dict(),
-                    "rise_when_halved": {"value": one.rise, "low": one.low, "high": one.high},
-                    "per_hundred": one.per_hundred,
-                    "stands_out": one.stands_out,
+                    "name": need.name,
+                    "pictures": need.pictures,
+                    "recall": need.recall.to_dict(),
+                    "rise_when_halved": {"value": need.rise, "low": need.low, "high": need.high},
+                    "per_hundred": need.per_hundred,
+                    "stands_out": need.stands_out,
                 }
-                for one in self.needs
+                for need in self.needs
             ],
         }
 
@@ -244,7 +254,7 @@ def _logits(
     axes: Axes,
     pictures: Pictures,
     recipe: FixedHead,
-    rows: NDArray[np.bool_],
+    rows: Mask,
     tests: Sequence[Index],
     shift: Floats | None = None,
 ) -> Floats:
@@ -286,17 +296,17 @@ def _needs(
     tests: Sequence[Index],
     whole: Floats,
 ) -> tuple[ClassNeed, ...]:
-    """Halve each class in turn and see how much worse all pictures are told apart.
+    """Leave out half of each class in turn, and measure by how much the log-loss of all pictures rises.
 
-    A head that has seen fewer of a class expects fewer of it; that is put right on the logits, since it is no matter of
-    knowing the class.
+    ``whole`` (n, k): logits of heads fitted on all pictures. A head that has seen fewer of a class gives it less
+    probability in general; that is taken back on the logits by the logarithm of the ratio.
     """
     y, n = pictures.y, len(pictures.y)
     groups_of = np.bincount(y[np.unique(pictures.groups, return_index=True)[1]], minlength=len(pictures.classes))
     losses = _losses(whole, y)
     order = np.argsort([-losses[y == c].sum() if (y == c).any() else 0.0 for c in range(len(pictures.classes))])
     looked_at = [int(c) for c in order[:MOST_CLASSES] if groups_of[c] >= 2 * SMALLEST_PER_CLASS]
-    found: list[tuple[ClassNeed, Floats]] = []
+    needs: list[tuple[ClassNeed, Floats]] = []
     for c in looked_at:
         in_class = y == c
         all_of_it = np.array([(place <= 1) & in_class for place in places])
@@ -306,7 +316,7 @@ def _needs(
         if recipe.family != "nearest mean" and not recipe.balanced:
             shift[:, c] = np.log(counts / left)
         logits = _logits(axes, pictures, recipe, rows, tests, shift)
-        rise = np.mean([_losses(one, y) for one in logits], axis=0) - losses
+        rise = np.mean([_losses(draw, y) for draw in logits], axis=0) - losses
         removed, error = float((counts - left).mean()), 1.96 * math.sqrt(units.variance((rise - rise.mean()) / n))
         need = ClassNeed(
             name=pictures.classes[c],
@@ -319,8 +329,8 @@ def _needs(
             high=float(rise.mean()) + error,
             per_hundred=100 * float(rise.mean()) / removed,
         )
-        found.append((need, rise / removed))
-    return _ranked(found, units)
+        needs.append((need, rise / removed))
+    return _ranked(needs, units)
 
 
 def _share(hits: NDArray[Any], units: Units) -> Estimate:
@@ -329,21 +339,24 @@ def _share(hits: NDArray[Any], units: Units) -> Estimate:
     return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
 
-def _losses(logits: Floats, y: Index) -> Floats:
-    """Log-loss of each picture, calibrated: a head fitted on less is less sure, and that is not what is asked."""
+def _losses(logits: Floats, y: Labels) -> Floats:
+    """Log-loss (n,) of each picture after calibration, as a head fitted on fewer pictures is less sure in general."""
     proba = softmax(logits, fit_temperature(logits, y))
-    return np.asarray(-np.log(np.maximum(proba[np.arange(len(y)), y], 1e-15)))
+    return log_losses(proba, y)
 
 
-def _ranked(found: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassNeed, ...]:
-    """Most worth per picture first; the first stands out if it can be told from the mean of the others."""
-    found.sort(key=lambda pair: -pair[0].per_hundred)
-    needs = [need for need, _ in found]
-    if len(found) > 1:
-        n = len(found[0][1])
-        lead = found[0][1] - np.mean([rise for _, rise in found[1:]], axis=0)
+def _ranked(rises: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassNeed, ...]:
+    """Most worth per picture first; the first stands out if it can be told from the mean of the others.
+
+    ``rises``: with each class, the rise (n,) of every picture's log-loss for one picture left out.
+    """
+    rises.sort(key=lambda pair: -pair[0].per_hundred)
+    needs = [need for need, _ in rises]
+    if len(rises) > 1:
+        n = len(rises[0][1])
+        lead = rises[0][1] - np.mean([rise for _, rise in rises[1:]], axis=0)
         # The first of many is first by luck too: Bonferroni over the classes.
-        z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(found)))
+        z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(rises)))
         apart = float(lead.mean()) > z * math.sqrt(units.variance((lead - lead.mean()) / n))
         needs[0] = replace(needs[0], stands_out=bool(apart and needs[0].low > 0))
     return tuple(needs)

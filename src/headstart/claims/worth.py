@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +30,6 @@ class Worth:
     curve: LearningCurve
     groups: ByGroup | None
     """None where there are no groups of five images or more."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            "certificate": self.certificate.to_dict() if self.certificate else None,
-            "learning_curve": self.curve.to_dict(),
-            "by_group": self.groups.to_dict() if self.groups else None,
-        }
 
 
 def measure_worth(

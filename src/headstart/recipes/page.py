@@ -14,6 +14,7 @@ from headstart.recipes.records import Recipe
 from headstart.recipes.reproduction import Reproduction
 from headstart.report import gallery
 from headstart.report import recipe as words
+from headstart.report.certificate import transfer_sentence
 from headstart.report.curve_words import curve_verdict
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Thumbnail
@@ -82,7 +83,9 @@ def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, seed: int) ->
 
 
 def _notes(ran: Reproduction) -> tuple[str, ...]:
-    transfer = (ran.transfer.text,) if ran.transfer is not None and ran.transfer.verdict != "helps" else ()
+    transfer = (
+        (transfer_sentence(ran.transfer),) if ran.transfer is not None and ran.transfer.verdict != "helps" else ()
+    )
     return (
         words.before_training(ran.training.history, len(ran.classes)),
         words.sentence(words.best_epoch(ran.training.history, ran.training.n_val)),

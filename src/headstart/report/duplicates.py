@@ -8,6 +8,7 @@ from headstart.audit.deduplication import Deduplicated
 from headstart.audit.duplicates import COPY, CopyPair, Duplicates
 from headstart.audit.leak import Leak
 from headstart.images.names import below
+from headstart.report.pictures import copy_lines, leak_sentence
 from headstart.report.section import Section, Table, Thumbnail
 
 MOST_SHOWN = 6  # pairs
@@ -43,8 +44,8 @@ def duplicates(
         id="copies",
         title="Are there copies among the pictures?",
         aside="Two neighbours at a time are one picture." if telling else "",
-        sentences=(_summary(found), *([leak.sentence] if leak else [])),
-        items=tuple(deduplicated.lines()),
+        sentences=(_summary(found), *([leak_sentence(leak)] if leak else [])),
+        items=tuple(copy_lines(deduplicated)),
         thumbnails=tuple(
             thumbnail(i, f"{name}\n{_what(found, pair)}")
             for pair in telling
@@ -60,7 +61,8 @@ def _summary(found: Duplicates) -> str:
     if not clusters:
         return "No copies were found that can be told from pictures that are merely alike."
     across = sum(len(set(found.images.split[list(members)])) > 1 for members in found.clusters)
-    crossing = f" {across} of them reach across splits." if across else ""
+    reach = "reaches" if across == 1 else "reach"
+    crossing = f" {across} of them {reach} across splits." if across else ""
     share = pictures / len(found.images)
     what = "One picture is there" if clusters == 1 else f"{clusters} pictures are there"
     return f"{what} more than once, {pictures} files in all ({share:.1%} of the pictures).{crossing}"
@@ -78,7 +80,7 @@ def _most_telling(found: Duplicates) -> Sequence[CopyPair]:
     for pair in sorted(found.pairs, key=order):
         turn = seen[cluster_of[pair.first]] = seen.get(cluster_of[pair.first], -1) + 1
         ranked.append((turn, pair))
-    return [pair for _, pair in sorted(ranked, key=lambda one: one[0])]
+    return [pair for _, pair in sorted(ranked, key=lambda turn_and_pair: turn_and_pair[0])]
 
 
 def _what(found: Duplicates, pair: CopyPair) -> str:

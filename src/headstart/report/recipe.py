@@ -14,6 +14,7 @@ from headstart.claims.colour_baseline import Transfer
 from headstart.evaluation.history import Epoch, History
 from headstart.files import display
 from headstart.report import gallery
+from headstart.report.certificate import transfer_sentence
 from headstart.report.section import Section, Table
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def sentence(text: str) -> str:
 def transfer_section(transfer: Transfer) -> Section:
     """Whether pretraining helped."""
     return Section(
-        id="transfer", title="Did pretraining help?", sentences=(transfer.text,), method=TRANSFER_METHOD
+        id="transfer", title="Did pretraining help?", sentences=(transfer_sentence(transfer),), method=TRANSFER_METHOD
     )  # fmt: skip
 
 

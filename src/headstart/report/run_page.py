@@ -13,11 +13,12 @@ from headstart.pipeline import Doubts, Fitted
 from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
-from headstart.report.certificate import certificate_section
+from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.choice import choice_reason
 from headstart.report.duplicates import duplicates
 from headstart.report.more_pictures import learning_curve_section
 from headstart.report.page import CandidateRow, ReportContent
+from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
 from headstart.report.tuning import tuning
 
@@ -69,13 +70,19 @@ def outcome(selection: Selection) -> str:
 
 def lines(fitted: Fitted, doubts: Doubts) -> list[str]:
     """Plain sentences about the pictures, the most serious first."""
-    return [*doubts.findings.lines(), *fitted.deduplicated.lines()]
+    return [*finding_lines(doubts.findings), *copy_lines(fitted.deduplicated)]
 
 
 def doubts_document(fitted: Fitted, doubts: Doubts) -> dict[str, Any]:
     """What was doubted, in plain JSON types and words."""
-    leak = doubts.leak.sentence if doubts.leak else None
-    return {"findings": lines(fitted, doubts), "leak": leak, **doubts.worth.to_dict()}
+    worth = doubts.worth
+    return {
+        "findings": lines(fitted, doubts),
+        "leak": leak_sentence(doubts.leak) if doubts.leak else None,
+        "certificate": certificate_document(worth.certificate) if worth.certificate else None,
+        "learning_curve": worth.curve.to_dict(),
+        "by_group": worth.groups.to_dict() if worth.groups else None,
+    }
 
 
 def _made(fitted: Fitted) -> dict[str, str]:

@@ -26,6 +26,7 @@ from headstart.progress import Progress
 from headstart.report import gallery, review
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
+from headstart.report.pictures import finding_lines, poor_reason, review_reasons, suspect_reasons
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
 PARAMETERS = ("backbone", "sizes", "budget", "random_state")
@@ -48,19 +49,21 @@ class Checkup:
         return {
             "folder": str(self.folder),
             "pictures": len(images),
-            "findings": findings.lines(),
+            "findings": finding_lines(findings),
             "suspects": [
                 {
                     "path": gallery.name_of(images, images.paths[one.index]),
                     "label": images.classes[images.y[one.index]],
                     "suggested": one.suggested or None,
                     "suspicion": round(one.suspicion, 6),
-                    "why": list(one.why),
+                    "why": list(suspect_reasons(findings, one)),
                 }
                 for one in findings.suspects
             ],
             "expected_label_errors": round(findings.expected_errors, 2),
-            "poor": {gallery.name_of(images, images.paths[one.index]): one.why for one in findings.poor},
+            "poor": {
+                gallery.name_of(images, images.paths[one.index]): poor_reason(findings, one) for one in findings.poor
+            },
             "grey": [gallery.name_of(images, images.paths[i]) for i in findings.grey],
             "shortcuts": [
                 {
@@ -93,7 +96,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed
     folder.mkdir(parents=True, exist_ok=True)
-    decisions.write_review(folder / LIST, findings)
+    decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     deduplicated = fitted.deduplicated
     parts = (

@@ -41,6 +41,7 @@ from headstart.progress import Progress
 from headstart.report import run_page
 from headstart.report.choice import choice_reason
 from headstart.report.page import write_report
+from headstart.report.pictures import review_reasons
 from headstart.report.words import evaluation_document
 
 FILES = (
@@ -131,7 +132,7 @@ def _write(
     write_json(folder / "metrics.json", {**parts[0], "others": parts[1:]})
     write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
     record.write(folder / "data.json", images)
-    decisions.write_review(folder / "review.csv", doubts.findings)
+    decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
     write_json(
         folder / "run.json",
         {
