@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,15 @@ class Snapshot:
             )
             raise OptionError(f"checkpoint {file}", [problem])
         return cls(**{**content, "epochs": [Epoch(**epoch) for epoch in content["epochs"]]})
+
+
+def keep_newest(folder: Path, count: int = 8) -> None:
+    """Remove old checkpoints of ``folder``: all but the newest ``count``, as far as a week old, or above 4 · count.
+
+    Those of finished runs make a repeated run quick.
+    """
+    files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
+    week = time.time() - 7 * 86_400
+    for path in files[:-count]:
+        if path.stat().st_mtime < week or len(files) > 4 * count:
+            path.unlink(missing_ok=True)
