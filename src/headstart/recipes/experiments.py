@@ -40,17 +40,19 @@ from headstart.errors import (
 from headstart.evaluation.comparison import compare
 from headstart.evaluation.curves import History
 from headstart.features.store import cache_folder
+from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.findings import Experiment, Failure, Outcome, check, line, row_of
 from headstart.recipes.grid import Setting
 from headstart.recipes.runner import Tell, with_splits
 from headstart.recipes.tables import Claim
+from headstart.report.finetuning_notes import in_words
 
 if TYPE_CHECKING:
     from headstart.finetune.job import Job
 
-FORMAT = 2
+FORMAT = 3
 FILES = ("rows", "table.csv", "results.json", "compare.html")
 SPLIT_SEED = 0  # of a validation split where none is given: the same pictures for every row, else none can be paired
 
@@ -180,6 +182,7 @@ class _Job:
 
     def row(self, setting: Setting, seed: int, weights: Weights) -> Outcome:
         """The outcome of a row, from its file if it is finished."""
+        from headstart.finetune.checkpoint import epochs
         from headstart.finetune.loop import finetune
 
         job = self.job(setting, seed, weights)
@@ -187,7 +190,7 @@ class _Job:
         file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
         if file.is_file():
             return self.read(setting, file)
-        began, before = time.monotonic(), _epoch_seconds(checkpoint)
+        began, before = time.monotonic(), sum(epoch.seconds for epoch in epochs(checkpoint))
         tuned = finetune(job, cache=cache_folder(), checkpoint=checkpoint, progress=self.progress)
         paths = [self.images.paths[i] for i in self.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
@@ -201,7 +204,8 @@ class _Job:
             correct=proba.argmax(axis=1) == self.images.y[self.measured],
             prepared=max(time.monotonic() - began - seconds, 0.0),
             runtime=tuned.runtime,
-            notes=tuned.notes,
+            notes=in_words(tuned.notes),
+            diverged=tuned.diverged,
         )
         document = {"format": FORMAT, "backbone": setting.recipe.backbone, "plan": setting.recipe.plan.to_dict()}
         write_json(file, {**document, **row_of(outcome), "proba": proba.tolist()})
@@ -241,18 +245,8 @@ class _Job:
             prepared=plain["prepared_seconds"],
             runtime=plain["runtime"],
             notes=tuple(plain["notes"]),
+            diverged=tuple(note for note in map(from_plain, plain["diverged"]) if isinstance(note, Diverged)),
         )
-
-
-def _epoch_seconds(checkpoint: Path) -> float:
-    """Seconds of the epochs that an interrupted row had finished; 0 where there are none to be found."""
-    import torch
-
-    try:
-        found = torch.load(checkpoint, map_location="cpu", weights_only=True)["snapshot"]["epochs"]
-        return float(sum(epoch["seconds"] for epoch in found))
-    except Exception:  # the loop itself says what is wrong with a checkpoint
-        return 0.0
 
 
 def _short(error: BaseException) -> str:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from headstart.deploy.model import versions, write_json
 from headstart.evaluation.comparison import Comparison, Result, published_claim
 from headstart.evaluation.curves import History
+from headstart.finetune.notes import Diverged, to_plain
 from headstart.recipes.grid import Setting, in_common
 from headstart.recipes.tables import Claim
 from headstart.report.compare import Content, page, settings_table
+from headstart.report.finetuning_notes import in_words
 from headstart.report.page import write_report
 
 
@@ -38,6 +40,9 @@ class Outcome:
     """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where another row had them."""
     runtime: str
     notes: tuple[str, ...]
+    """In words."""
+    diverged: tuple[Diverged, ...] = ()
+    """Each time that the loss diverged."""
 
     @property
     def seconds(self) -> float:
@@ -213,6 +218,7 @@ def row_of(outcome: Outcome) -> dict[str, Any]:
         "prepared_seconds": outcome.prepared,
         "runtime": outcome.runtime,
         "notes": list(outcome.notes),
+        "diverged": [to_plain(event) for event in outcome.diverged],
         "history": outcome.history.to_dict(),
         "correct": outcome.correct.astype(int).tolist(),
     }
@@ -223,12 +229,8 @@ def line(outcome: Outcome) -> str:
     result = outcome.result()
     return (
         f"{outcome.setting}, seed {outcome.seed}: {outcome.correct.mean():.4f} after the last epoch, best "
-        f"{result.best_accuracy:.4f}, {outcome.seconds:.1f} s" + ("; diverged" if _diverged(outcome) else "")
+        f"{result.best_accuracy:.4f}, {outcome.seconds:.1f} s" + ("; diverged" if outcome.diverged else "")
     )
-
-
-def _diverged(outcome: Outcome) -> bool:
-    return any("the loss " in note for note in outcome.notes)
 
 
 def _troubles(outcomes: Sequence[Outcome], name: str) -> list[str]:
@@ -237,8 +239,7 @@ def _troubles(outcomes: Sequence[Outcome], name: str) -> list[str]:
         f"{name}, seed {one.seed}: {note}; {len(one.history.epochs)} of {one.planned} epochs."
         for one in outcomes
         if one.setting == name
-        for note in one.notes
-        if "the loss " in note
+        for note in in_words(one.diverged)
     ]
 
 

@@ -42,6 +42,7 @@ from headstart.recipes import page as recipe_page
 from headstart.recipes.page import Told, describe, epoch_line
 from headstart.recipes.records import Recipe
 from headstart.report import gallery
+from headstart.report.finetuning_notes import in_words
 from headstart.report.page import write_report
 from headstart.report.words import evaluation_document, measured_on
 
@@ -174,7 +175,7 @@ def run(
     )
     if not tuned.history.epochs:
         todo = "lower the learning rate of the recipe's plan, or use other weights"
-        problem = Problem(expected="a loss that falls", found="; ".join(tuned.notes), todo=todo)
+        problem = Problem(expected="a loss that falls", found="; ".join(in_words(tuned.notes)), todo=todo)
         raise DataError(f"recipe {recipe.name} could not be trained", [problem])
     _save(tuned, images, train, origin_of(backbone, located), recipe, folder / "model")
     index, proba, _ = honest = _honest(tuned, images, val, test)
@@ -188,7 +189,7 @@ def run(
         phase_verdicts=_phase_verdicts(tuned.history, len(val)),
         verdict=verdict(tuned.history, n_val=len(val)).text,
         transfer=None if located.origin == "random" else _transfer(images, train, (*all_held_out, honest)[0]),
-        notes=tuned.notes,
+        notes=in_words(tuned.notes),
         seconds=sum(epoch.seconds for epoch in tuned.history.epochs),
     )
     found = Reproduction(
