@@ -28,7 +28,7 @@ from headstart.deploy.model import Model
 from headstart.features.cache import cache_folder
 from headstart.features.table import FeatureTable
 from headstart.features.workbench import Workbench
-from headstart.finetune.trial import Selection, Setting, select
+from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, choose
@@ -105,17 +105,11 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
     with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):
         choice = choose(table, train, probe, deadline=clock.deadline)
 
-    setting = Setting(
-        backbone=network.backbone,
-        weights=network.weights,
-        cache=network.cache,
-        seed=probe.seed,
-        device=network.device,
-        precision=network.precision,
-    )
     # ── a fine-tuned network instead, if it is better on images held out of the training images ─────────────────
     with clock.timed("fine-tuning"):
-        selection = select(table, train, choice, probe, setting, options.finetune, deadline=clock.deadline)
+        selection = select(
+            table, train, choice, probe, network, options.finetune, seed=probe.seed, deadline=clock.deadline
+        )
 
     # ── the model, which knows when not to answer ───────────────────────────────────────────────────────────────
     with clock.timed("learning when not to answer"):

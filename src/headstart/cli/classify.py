@@ -183,7 +183,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
 
 
 def _print_run(run: Run) -> None:
-    from headstart.report import run_page
+    from headstart.report import run_page, tuning
     from headstart.report.abstention import abstention_lines
     from headstart.report.choice import choice_reason
     from headstart.report.words import measured_on
@@ -193,7 +193,7 @@ def _print_run(run: Run) -> None:
     for line in (*run_page.lines(fitted, run.doubts), *fitted.model.notes):
         say(line)
     say(choice_reason(fitted.choice))
-    if outcome := run_page.outcome(fitted.selection):
+    if outcome := tuning.outcome(fitted.selection):
         say(outcome)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")

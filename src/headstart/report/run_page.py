@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from headstart.deploy.model import versions
-from headstart.finetune.trial import Selection
 from headstart.images.transforms import augmented
 from headstart.pipeline import Doubts, Fitted
 from headstart.report import gallery, review
@@ -63,11 +62,6 @@ def content(title: str, fitted: Fitted, doubts: Doubts, *, seconds: Mapping[str,
     )
 
 
-def outcome(selection: Selection) -> str:
-    """What came of fine-tuning."""
-    return selection.reason
-
-
 def lines(fitted: Fitted, doubts: Doubts) -> list[str]:
     """Plain sentences about the pictures, the most serious first."""
     return [*finding_lines(doubts.findings), *copy_lines(fitted.deduplicated)]
@@ -113,7 +107,7 @@ def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
     """In the order in which people ask: when to believe it, what would improve it, are the pictures sound."""
     deduplicated, selection, worth = fitted.deduplicated, fitted.selection, doubts.worth
     parts = (
-        tuning(selection.trial, selection.reason),
+        tuning(selection),
         abstention_section(fitted.model.abstention, fitted.evaluations[0].abstention),
         learning_curve_section(worth.curve),
         by_group_section(worth.groups) if worth.groups else None,

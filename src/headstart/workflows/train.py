@@ -38,7 +38,7 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
-from headstart.report import run_page
+from headstart.report import run_page, tuning
 from headstart.report.choice import choice_reason
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
@@ -67,7 +67,7 @@ class Run:
             **evaluation_document(first.evaluation),
             "notes": [*run_page.lines(self.fitted, self.doubts), *self.fitted.model.notes],
             "choice": choice_reason(self.fitted.choice),
-            "finetune": run_page.outcome(self.fitted.selection),
+            "finetune": tuning.outcome(self.fitted.selection),
             "abstention": first.abstention.to_dict(),
             "left_out": len(self.fitted.images.left_out),
             "seconds": round(self.seconds, 2),
@@ -148,7 +148,7 @@ def _write(
 
 def _record(fitted: Fitted) -> dict[str, Any]:
     """How the model was made: options, versions, data, the choice of the head, what came of fine-tuning."""
-    choice, selection, cost = fitted.choice, fitted.selection, fitted.options.cost
+    choice, cost = fitted.choice, fitted.options.cost
     return {
         "options": fitted.options.to_dict(),
         "cost_sha256": None if cost is None else sha256(Path(cost)),
@@ -163,10 +163,7 @@ def _record(fitted: Fitted) -> dict[str, Any]:
             "temperature": choice.head.temperature,
             "board": [score.to_dict() for score in choice.board],
         },
-        "finetune": {
-            **(selection.trial.to_dict() if selection.trial else {"kept": False}),
-            "reason": run_page.outcome(selection),
-        },
+        "finetune": tuning.document(fitted.selection),
     }
 
 
