@@ -24,9 +24,7 @@ import numpy as np
 
 from headstart import output_folder
 from headstart.backbones import catalog
-from headstart.backbones.graph import digest
 from headstart.backbones.weights import Weights, locate
-from headstart.deploy.model import write_json
 from headstart.errors import (
     DataError,
     HeadstartError,
@@ -39,6 +37,7 @@ from headstart.errors import (
 from headstart.evaluation.comparison import compare
 from headstart.evaluation.curves import History
 from headstart.features.store import cache_folder
+from headstart.files import digest, write_json
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.findings import Experiment, Failure, Outcome, check, line, row_of

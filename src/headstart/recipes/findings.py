@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.deploy.model import versions, write_json
+from headstart.deploy.model import versions
 from headstart.evaluation.comparison import Comparison, Result, published_claim
 from headstart.evaluation.curves import History
+from headstart.files import write_json
 from headstart.recipes.grid import Setting, in_common
 from headstart.recipes.tables import Claim
 from headstart.report.compare import Content, page, settings_table

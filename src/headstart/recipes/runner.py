@@ -26,14 +26,14 @@ from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.claims.colour_baseline import Transfer, transfer
-from headstart.deploy.model import Model, write_json
+from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.evaluation.curves import History, verdict
 from headstart.evaluation.held_out import write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.store import cache_folder
-from headstart.files import display
+from headstart.files import display, write_json
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from headstart import output_folder
-from headstart.deploy.model import write_json
 from headstart.errors import DataError, Problem
 from headstart.evaluation.comparison import Comparison, Result, compare
 from headstart.evaluation.held_out import HeldOut, read_held_out
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.files import write_json
 from headstart.report import words
 from headstart.report.compare import Content, page
 from headstart.report.page import write_report

@@ -15,7 +15,8 @@ from headstart.audit.leak import Leak, measure_leak
 from headstart.backbones import catalog
 from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import FAMILIAR
-from headstart.deploy.reference import Reference, relative_names, sample, unit
+from headstart.deploy.reference import Reference, relative_names, sample
+from headstart.features.rows import unit
 from headstart.images import facts
 from headstart.progress import Progress
 from headstart.workflows.worth import Worth, worth

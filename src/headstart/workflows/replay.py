@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.backbones.weights import sha256
 from headstart.classifier import ImageClassifier
 from headstart.errors import DataError, Problem
+from headstart.files import sha256
 from headstart.images.record import changes
 from headstart.progress import Progress
 from headstart.workflows.train import surroundings, train

@@ -29,12 +29,12 @@ from headstart import output_folder
 from headstart.abstain.abstention import AbstentionReport, measure_abstention
 from headstart.audit import decisions
 from headstart.classifier import ImageClassifier, Measurement
-from headstart.deploy.model import Model, versions, write_json
+from headstart.deploy.model import Model, versions
 from headstart.errors import DataError, Problem
 from headstart.evaluation.held_out import write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.files import display
+from headstart.files import display, write_json
 from headstart.images import record
 from headstart.images.folder import scan
 from headstart.progress import Progress
@@ -145,7 +145,7 @@ def evaluate_model(
     to_model = np.array([model.classes.index(name) for name in images.classes])
     predictions = model.predict(images.paths, progress=progress)
     read = [i for i, prediction in enumerate(predictions) if prediction.proba is not None]
-    left_out = [f"{display(p.path)}: {p.reason}" for p in predictions if p.proba is None]
+    left_out = [f"{display(images.paths[p.position])}: {p.reason}" for p in predictions if p.proba is None]
     left_out += [f"{display(out.path)}: {out.reason}" for out in images.left_out]
     if not read:
         problem = Problem(
