@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.catalog import Backbone
+from headstart.backbones.pretrained import Backbone
 from headstart.backbones.runtime import OUTPUTS_VERSION
 from headstart.backbones.weights import locate
+from headstart.files import write_json
 
 STATISTICS = 3  # of each channel: mean, maximum, standard deviation
 
@@ -33,12 +33,10 @@ def depth_channels(backbone: Backbone, *, cache: Path) -> Layout:
     from headstart.backbones.network import FrozenNetwork, build
 
     model = build(backbone, locate(backbone, random=True))
-    found = FrozenNetwork(backbone, model, size=backbone.input_size).depth_channels
+    channels = FrozenNetwork(backbone, model, size=backbone.input_size).depth_channels
     file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}-{os.getpid()}")
-    scratch.write_text(json.dumps({"identity": identity, "layout": found}), encoding="utf-8")
-    scratch.replace(file)
-    return found
+    write_json(file, {"identity": identity, "layout": channels})
+    return channels
 
 
 def by_depth(rows: NDArray[np.float32], of: Sequence[tuple[str, int]]) -> dict[str, NDArray[np.float32]]:

@@ -75,10 +75,13 @@ class MapGraph:
             model.add_outputs(list(sources.values()))
         self._compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    def run(self, picture: NDArray[np.uint8]) -> tuple[Rows, list[PooledMap]]:
-        """The rows (d,) of a decoded picture (size, size, 3), and the maps in the order of the row they make up."""
-        given = self._compiled(picture[None])
-        values = [np.array(given[i][0], np.float32) for i in range(len(self._compiled.outputs))]
+    def run(self, image: NDArray[np.uint8]) -> tuple[Rows, list[PooledMap]]:
+        """The rows (d,) of a decoded image (size, size, 3), and the maps in the order of the row they make up."""
+        request = self._compiled.create_infer_request()  # its own, so that several threads may run the graph
+        request.infer({0: image[None]})
+        values = [
+            np.array(request.get_output_tensor(i).data[0], np.float32) for i in range(len(self._compiled.outputs))
+        ]
         rows, maps = values[: len(self._names)], values[len(self._names) :]
         pooled = [
             PooledMap(statistic=statistic, positions=_laid_out(maps[i], channels_last))
@@ -118,8 +121,8 @@ def _pools(source: Any) -> list[tuple[Statistic, Any, bool]]:
     parts = (
         [node.input_value(i) for i in range(node.get_input_size())] if node.get_type_name() == "Concat" else [source]
     )
-    found = [_pool(part) for part in parts]
-    return [one for one in found if one] if all(found) else []
+    pools = [_pool(part) for part in parts]
+    return [pool for pool in pools if pool] if all(pools) else []
 
 
 def _behind_shapes(source: Any) -> Any:

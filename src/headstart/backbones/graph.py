@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import importlib.util
 import json
-import os
 import shutil
 import signal
 import sys
@@ -23,21 +21,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import parity
+from headstart.backbones import parity, saved
 from headstart.backbones.parity import Rows
-from headstart.backbones.weights import sha256
 from headstart.errors import ModelError, Problem, writing
+from headstart.files import digest, replacing, sha256, write_json
 
 if TYPE_CHECKING:
-    from headstart.backbones.network import FrozenNetwork
-    from headstart.backbones.split import FrozenPrefix
-    from headstart.backbones.tuned import TunedNetwork
+    from headstart.backbones.network import FrozenModule
 
-    Frozen = FrozenNetwork | FrozenPrefix | TunedNetwork
-
-FORMAT = 1
+FORMAT = 2
 DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
 """The graph, its tensors in float32, and torch's rows for `parity.pictures`, the graph's own proof."""
+FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS)
+"""These, and of a network that can be built again what it is built from."""
 
 
 def available() -> bool:
@@ -72,16 +68,11 @@ def _core() -> Any:
     return import_openvino().Core()
 
 
-def digest(description: Mapping[str, Any]) -> str:
-    """A name for everything in ``description``: 32 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:32]
-
-
 # ---------------------------------------------------------------- torch → folder
 
 
-def convert(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
-    """Write ``frozen`` as a graph into ``folder``, which appears complete or not at all.
+def convert(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> None:
+    """Write ``frozen`` and its graph into ``folder``, which appears complete or not at all.
 
     Args:
         frozen: on the CPU, in float32.
@@ -90,20 +81,19 @@ def convert(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _sweep(folder.parent)
-    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder.parent))
-    try:
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as scratch:
+        unfinished = Path(scratch) / "graph"
+        unfinished.mkdir()
         write(frozen, identity, unfinished)
-        unfinished.chmod(0o755)
-        unfinished.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
 
 
-def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
-    """Write the files of a graph into an existing folder."""
+def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> None:
+    """Write the files of a network and of its graph into an existing folder."""
     import torch
     from safetensors.numpy import save_file
 
@@ -124,20 +114,20 @@ def write(frozen: Frozen, identity: Mapping[str, Any], folder: Path) -> None:
     model.set_friendly_name("frozen")
     for number, operation in enumerate(model.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-    with writing(folder / "graph.xml") as file:
+    with writing(folder / "graph.xml") as file:  # and graph.bin beside it, so that no name of its own can be given
         openvino.save_model(model, file, compress_to_fp16=False)
-    with writing(folder / "reference.safetensors") as file:
+    with replacing(folder / "reference.safetensors") as file:
         save_file(dict(zip(frozen.widths, rows, strict=True)), file)
-    for name in DATA_FILES:  # readable like any file, though safetensors writes for its owner only
-        (folder / name).chmod(0o644)
+    saved.write(frozen, identity, folder)
+    names = [name for name in FILES if (folder / name).is_file()]
     description = {
         "format": FORMAT,
         "identity": dict(identity),
         "widths": frozen.widths,
-        "sha256": {name: sha256(folder / name) for name in DATA_FILES},
+        "sha256": {name: sha256(folder / name) for name in names},
         "parity": {},
     }
-    _write_json(folder / "graph.json", description)
+    write_json(folder / "graph.json", description, indent=1)
 
 
 @contextlib.contextmanager
@@ -164,13 +154,6 @@ def _sweep(graphs: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace ``path`` in one step, so that a reader finds the old or the new, never a part."""
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    unfinished.replace(path)
-
-
 # ---------------------------------------------------------------- folder → running
 
 
@@ -180,18 +163,25 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: files missing or changed, or written by another version; all of them are listed.
     """
-    todo = "make it again: save the model again, or clear the cache"
+    todo = "make it again: train again with this version, or clear the cache"
     try:
         description = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
         found_format, hashes = description["format"], description["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if found_format == FORMAT and not (
+            {*DATA_FILES} <= hashes.keys() <= {*FILES}
+            and description["identity"]["size"] > 0
+            and description["widths"].keys()
+            and isinstance(description["parity"], dict)
+        ):
+            raise ValueError("not the fields of a graph")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         problem = Problem(expected="a readable graph.json", found=f"{type(error).__name__}: {error}", todo=todo)
         raise ModelError(f"graph {folder}", [problem]) from error
     if found_format != FORMAT:
         problem = Problem(expected=f"a graph of format {FORMAT}", found=f"format {found_format}", todo=todo)
         raise ModelError(f"graph {folder}", [problem])
     problems = []
-    for name in DATA_FILES:
+    for name in (name for name in FILES if name in hashes):
         found = sha256(folder / name) if (folder / name).is_file() else "no such file"
         if found != hashes[name]:
             problems.append(Problem(expected=f"{name} with sha256 {hashes[name]}", found=found, todo=todo))
@@ -201,25 +191,33 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def compile_graph(
-    folder: Path, *, batch: int, precision: str, remember: bool = False
+    folder: Path, *, batch: int, precision: str, threads: int | None = None, remember: bool = False
 ) -> tuple[OpenVinoRuntime | None, tuple[str, ...]]:
     """The graph in ``folder``, compiled in the best precision that keeps parity, and notes on what was not.
 
     Args:
         folder: from `convert` or `OpenVinoRuntime.save`.
-        batch: pictures computed together, at least 1.
+        batch: images computed together, at least 1.
         precision: ``auto`` for bf16 where the CPU has it, ``bf16``, or ``f32``.
+        threads: most threads of the CPU; all if not given.
         remember: write a parity measured here into the folder.
+
+    Raises:
+        ModelError: as `describe`.
     """
     description = describe(folder)
     capable = computes_in_bf16()
     notes = [] if capable or precision != "bf16" else ["this CPU does not compute in bf16: f32 instead"]
     for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
-        runtime = OpenVinoRuntime(folder, description, batch=batch, precision=candidate, notes=tuple(notes))
-        if remember and runtime.parity_key not in description["parity"]:
-            description["parity"][runtime.parity_key] = runtime.parity
-            with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
-                _write_json(folder / "graph.json", description)
+        runtime = OpenVinoRuntime(
+            folder, description, batch=batch, precision=candidate, threads=threads, notes=tuple(notes)
+        )
+        if runtime.parity_key not in description["parity"]:
+            runtime.measure_parity(singly=not remember)
+            if remember:
+                description["parity"][runtime.parity_key] = runtime.parity
+                with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
+                    write_json(folder / "graph.json", description, indent=1)
         if runtime.parity >= parity.THRESHOLD:
             return runtime, runtime.notes
         notes.append(
@@ -229,42 +227,72 @@ def compile_graph(
 
 
 class OpenVinoRuntime:
-    """A compiled graph; see `headstart.backbones.runtime.Runtime`."""
+    """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`."""
 
     def __init__(
-        self, folder: Path, description: Mapping[str, Any], *, batch: int, precision: str, notes: tuple[str, ...]
+        self,
+        folder: Path,
+        description: Mapping[str, Any],
+        *,
+        batch: int,
+        precision: str,
+        threads: int | None,
+        notes: tuple[str, ...],
     ) -> None:
         version = import_openvino().__version__
         self.name = f"openvino {precision}"
+        self.precision = precision
         self.size: int = description["identity"]["size"]
         self.widths: dict[str, int] = description["widths"]
         self.notes = notes
         self.batch = batch
         # Kernels are chosen by batch size, which moves the last bits.
         self.key = digest({**description["identity"], "runtime": self.name, "runtime version": version, "batch": batch})
-        self._folder = folder
-        model = _core().read_model(folder / "graph.xml")
-        model.reshape([batch, self.size, self.size, 3])
-        options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-        self._compiled = _core().compile_model(model, "CPU", options)
-        self._in_flight = 1 + self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._folder, self._description, self._threads = folder, description, threads
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._single: OpenVinoRuntime | None = self if batch == 1 else None
         self.parity_key = f"{self.name} {version}"
-        known = description["parity"].get(self.parity_key)
-        self.parity: float = self._measure_parity() if known is None else known
+        self.parity: float = description["parity"].get(self.parity_key, 0.0)  # 0 until measured
+
+    def single(self) -> OpenVinoRuntime:
+        """The same graph for one image at a time; compiled when it is first run."""
+        with self._lock:
+            if self._single is None:
+                self._single = OpenVinoRuntime(
+                    self._folder,
+                    self._description,
+                    batch=1,
+                    precision=self.precision,
+                    threads=self._threads,
+                    notes=self.notes,
+                )
+                self._single.parity = self.parity
+            return self._single
+
+    def measure_parity(self, *, singly: bool) -> None:
+        """Compare with the rows of torch that lie beside the graph, one image at a time or in a batch."""
+        from safetensors.numpy import load_file
+
+        runtime = self.single() if singly else self
+        reference = load_file(self._folder / "reference.safetensors")
+        self.parity = parity.measure(runtime.run, size=self.size, batch=runtime.batch, reference=reference)
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
-        idle = [self._compiled.create_infer_request() for _ in range(self._in_flight)]
+        compiled = self._compiled()
+        most = 1 + compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        idle: list[Any] = []
         running: deque[tuple[Any, int]] = deque()
         try:
-            for pictures in batches:
-                if not idle:
+            for images in batches:
+                if len(running) == most:
                     request, count = running.popleft()
                     yield self._rows(request, count)
                     idle.append(request)
-                request = idle.pop()
-                request.start_async({0: padded(pictures, batch=self.batch, size=self.size)})
-                running.append((request, len(pictures)))
+                request = idle.pop() if idle else compiled.create_infer_request()
+                request.start_async({0: padded(images, batch=self.batch, size=self.size)})
+                running.append((request, len(images)))
             while running:
                 yield self._rows(*running.popleft())
         finally:  # also when the caller stops early: nothing may run on after this
@@ -272,34 +300,41 @@ class OpenVinoRuntime:
                 request.wait()
 
     def save(self, folder: Path) -> None:
-        """Copy the graph's files into ``folder``, from where `runtime.open_graph` runs it."""
+        """Copy the files of the network and of its graph into ``folder``, from where `runtime.open_saved` runs it."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*DATA_FILES, "graph.json"):
+        for name in (*self._description["sha256"], "graph.json"):
             shutil.copyfile(self._folder / name, folder / name)
+
+    def _compiled(self) -> Any:
+        """The graph, compiled at the first call: for one image on all threads, for a batch with one each."""
+        with self._lock:
+            if self._model is None:
+                model = _core().read_model(self._folder / "graph.xml")
+                model.reshape([self.batch, self.size, self.size, 3])
+                hint = "LATENCY" if self.batch == 1 else "THROUGHPUT"
+                options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
+                if self._threads is not None:
+                    options["INFERENCE_NUM_THREADS"] = self._threads
+                self._model = _core().compile_model(model, "CPU", options)
+            return self._model
 
     def _rows(self, request: Any, count: int) -> Rows:
         request.wait()
         return {name: np.array(request.get_tensor(name).data[:count], np.float32) for name in self.widths}
 
-    def _measure_parity(self) -> float:
-        from safetensors.numpy import load_file
 
-        reference = load_file(self._folder / "reference.safetensors")
-        return parity.measure(self.run, size=self.size, batch=self.batch, reference=reference)
-
-
-def padded(pictures: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:
-    """``pictures`` (n, size, size, 3), n ≤ batch, filled up with black to ``batch``: one shape, one computation.
+def padded(images: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:
+    """``images`` (n, size, size, 3), n ≤ batch, filled up with black to ``batch``: one shape, one computation.
 
     Raises:
         ValueError: another shape or type.
     """
-    if pictures.dtype != np.uint8 or pictures.shape[1:] != (size, size, 3) or not 1 <= len(pictures) <= batch:
+    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3) or not 1 <= len(images) <= batch:
         raise ValueError(
-            f"expected uint8 pictures (1 to {batch}, {size}, {size}, 3), found {pictures.dtype} {pictures.shape}"
+            f"expected uint8 pictures (1 to {batch}, {size}, {size}, 3), found {images.dtype} {images.shape}"
         )
-    if len(pictures) == batch:
-        return pictures
+    if len(images) == batch:
+        return images
     filled = np.zeros((batch, size, size, 3), np.uint8)
-    filled[: len(pictures)] = pictures
+    filled[: len(images)] = images
     return filled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,19 +17,19 @@ from timm.models import get_pretrained_cfg, is_model, list_pretrained
 from torch import Tensor, fx, nn
 
 from headstart.backbones import state_dicts
-from headstart.backbones.catalog import Backbone, Hub, unknown
+from headstart.backbones.pretrained import Backbone, Hub, unknown
 from headstart.backbones.weights import Weights
-from headstart.errors import OptionError, Problem
 
 
 def record(name: str) -> Backbone:
     """The record of any network timm knows, from what timm publishes about it.
 
     Raises:
-        OptionError: timm does not know ``name``; the message offers close names.
+        OptionError: timm does not know ``name``; the message offers close names. A place from which timm would
+            fetch a description of a network (``hf-hub:…``, ``local-dir:…``) is no name.
     """
     try:
-        cfg = get_pretrained_cfg(name) if is_model(name) else None
+        cfg = get_pretrained_cfg(name) if ":" not in name and is_model(name) else None
     except RuntimeError:  # a known architecture with a tag it does not have
         cfg = None
     if cfg is None:
@@ -60,7 +61,7 @@ def build(backbone: Backbone, weights: Weights, *, size: int | None = None, num_
     Args:
         backbone: what to build.
         weights: from `headstart.backbones.weights.locate`.
-        size: side in pixels of its pictures, for networks that must know (transformers); the backbone's
+        size: side in pixels of its images, for networks that must know (transformers); the backbone's
             own if not given.
         num_classes: 0 for no classifier. One of another size than the file's starts afresh, seeded by the
             hash of the weights.
@@ -68,17 +69,23 @@ def build(backbone: Backbone, weights: Weights, *, size: int | None = None, num_
     Raises:
         WeightsError: the file cannot be read safely, or its tensors do not fit.
     """
+    model = untrained(backbone, size=size, num_classes=num_classes, seed=int(weights.sha256[:8], 16))
+    if weights.path is not None:
+        state_dicts.load(
+            model, state_dicts.read(weights.path), what=f"weights {weights.path} for the backbone {backbone.name}"
+        )
+    return model.eval()
+
+
+def untrained(backbone: Backbone, *, size: int | None = None, num_classes: int = 0, seed: int = 0) -> nn.Module:
+    """`build` with random weights, which are the same for the same ``seed``."""
     options: dict[str, Any] = {"num_classes": num_classes}
     cfg = get_pretrained_cfg(backbone.architecture)
     if cfg is not None and cfg.fixed_input_size:
         options["img_size"] = size or backbone.input_size
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(weights.sha256[:8], 16))
+        torch.manual_seed(seed)
         model = cast("nn.Module", timm.create_model(backbone.architecture, pretrained=False, **options))
-    if weights.path is not None:
-        state_dicts.load(
-            model, state_dicts.read(weights.path), what=f"weights {weights.path} for the backbone {backbone.name}"
-        )
     return model.eval()
 
 
@@ -108,7 +115,17 @@ def count_parameters(module: nn.Module) -> ParameterCount:
     )
 
 
-# ---------------------------------------------------------------- frozen: pictures in, features out
+# ---------------------------------------------------------------- frozen: images in, features out
+
+
+class FrozenModule(nn.Module):
+    """What a runtime runs: decoded images in, rows out.
+
+    uint8 (n, s, s, 3), RGB → a tuple of float32 (n, width), in the order of ``widths``.
+    """
+
+    widths: dict[str, int]
+    """Width of each kind of row."""
 
 
 class Normalise(nn.Module):
@@ -122,25 +139,43 @@ class Normalise(nn.Module):
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Normalise a batch of decoded pictures."""
-        return (pictures.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise a batch of decoded images."""
+        return (images.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
 
 
-class FrozenNetwork(nn.Module):
-    """Pictures in, two rows of features each out, in one forward pass.
+_reading = threading.local()
+"""``maps``: the list that the forward pass of this thread fills; absent or None where it reads no maps."""
+
+
+def _note_map(_block: nn.Module, _inputs: Any, output: Tensor) -> None:
+    """A forward hook. Each thread has a list of its own, so that several may use one network at a time."""
+    maps = getattr(_reading, "maps", None)
+    if maps is not None:
+        maps.append(output)
+
+
+class FrozenNetwork(FrozenModule):
+    """Images in, two rows of features each out, in one forward pass.
 
     uint8 (n, s, s, 3) → ``last`` (n, num_features), what the network's own classifier would see, and
     ``depths`` (n, D): of each block, and then of the final map, in network order, the mean, the maximum and the
     standard deviation of every channel over all positions. Whoever changes what they mean raises
     `headstart.backbones.runtime.OUTPUTS_VERSION`.
+
+    ``model`` is taken, not copied; a hook that does nothing outside `forward` stays on its blocks.
     """
 
     def __init__(self, backbone: Backbone, model: nn.Module, *, size: int) -> None:
         super().__init__()
+        self.backbone, self.size = backbone, size
         self.normalise = Normalise(backbone)
         self.model = cast("Any", model.eval().requires_grad_(False))
         self._blocks = _depth_modules(self.model)
+        for name in self._blocks:
+            block = self.model.get_submodule(name)
+            if _note_map not in block._forward_hooks.values():  # another FrozenNetwork may hold this model too
+                block.register_forward_hook(_note_map)
         probe = torch.randint(0, 256, (1, size, size, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
         with torch.inference_mode():
             final, stages = self._maps(self.normalise(probe))
@@ -153,9 +188,9 @@ class FrozenNetwork(nn.Module):
         self.depth_channels = tuple((name, int(positions.shape[1])) for name, positions in named)
         """Of ``depths``: each block's name and channels c, for 3·c numbers, in order."""
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """``(last, depths)`` of a batch of decoded pictures."""
-        final, maps = self._maps(self.normalise(pictures))
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """``(last, depths)`` of a batch of decoded images."""
+        final, maps = self._maps(self.normalise(images))
         if self._with_final:
             maps.append(_positions(self.model, final))
         depths = torch.cat([statistic for positions in maps for statistic in _statistics(positions)], dim=1)
@@ -164,15 +199,11 @@ class FrozenNetwork(nn.Module):
     def _maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The final map as timm hands it on, and the blocks' as (n, channels, positions)."""
         captured: list[Tensor] = []
-        hooks = [
-            self.model.get_submodule(name).register_forward_hook(lambda _block, _inputs, out: captured.append(out))
-            for name in self._blocks
-        ]
+        _reading.maps = captured
         try:
             final = self.model.forward_features(x)
         finally:
-            for hook in hooks:
-                hook.remove()
+            _reading.maps = None
         return final, [_positions(self.model, out) for out in captured]
 
 
@@ -219,12 +250,12 @@ def _depth_modules(model: Any) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A part of a network that `cut` can begin the suffix with, and the map that comes out of it."""
+    """A part of a network before which it can be split, and the map that comes out of it."""
 
     name: str
     channels: int
     reduction: int
-    """Pixels of the picture per position of the map, along one side."""
+    """Pixels of the image per position of the map, along one side."""
 
 
 def stages(model: nn.Module) -> tuple[Stage, ...]:
@@ -238,13 +269,13 @@ def stages(model: nn.Module) -> tuple[Stage, ...]:
     for name, child in model.named_children():
         opened = any(stage["module"].startswith(f"{name}.") for stage in info)
         parts |= {f"{name}.{key}": part for key, part in child.named_children()} if opened else {name: child}
-    size = _picture_size(model)
+    size = _image_size(model)
     found: list[Stage] = []
 
     def note(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
             if output.ndim == 4 and output.shape[2] > 1:
-                _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), pictures being square
+                _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), images being square
                 reduction = 2 ** round(math.log2(size / rows))
                 found.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
             elif output.ndim == 3:  # tokens
@@ -264,38 +295,10 @@ def stages(model: nn.Module) -> tuple[Stage, ...]:
     return tuple(found)
 
 
-def _picture_size(model: Any) -> int:
-    """Side in pixels of the pictures ``model`` was built for."""
+def _image_size(model: Any) -> int:
+    """Side in pixels of the images ``model`` was built for."""
     fixed = getattr(getattr(model, "patch_embed", None), "img_size", None)
     return int((fixed or model.pretrained_cfg["input_size"])[-1])
-
-
-def cut(model: nn.Module, at: str) -> tuple[nn.Module, nn.Module]:
-    """Split ``model`` just before its module ``at``, such that ``suffix(prefix(x)) == model(x)``.
-
-    Both parts hold the model's own modules under their own names: training the suffix trains the model.
-    The model is traced and its list of operations split in two, so any module will do as long as a single
-    map crosses the cut; inside a residual block two do.
-
-    Args:
-        model: from `build`.
-        at: name of a module, such as ``blocks.5`` or ``layer4.0``; the suffix begins with it.
-
-    Raises:
-        OptionError: no such module runs, or more than one map crosses; names modules that will do.
-    """
-    nodes, result = trace(model)
-    first = next((i for i, node in enumerate(nodes) if at in node.meta.get("nn_module_stack", {})), None)
-    across = [] if first is None else crossing(nodes[:first], nodes[first:])
-    if first is None or len(across) != 1:
-        problem = Problem(
-            expected="a module before which a single map crosses, so that all before it is computed once",
-            found=f"{len(across)} maps before {at!r}" if across else f"no module {at!r} that runs",
-            todo=f"choose one of {', '.join(stage.name for stage in stages(model))}",
-        )
-        raise OptionError("cut", [problem])
-    prefix = part(model, nodes[:first], begin=None, end=across[0])
-    return prefix, part(model, nodes[first:], begin=across[0], end=result)
 
 
 class _Tracer(fx.Tracer):

@@ -7,7 +7,6 @@ under a second.
 from __future__ import annotations
 
 import importlib.metadata
-import platform
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -17,18 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import graph
-from headstart.backbones.catalog import Backbone
+from headstart.backbones import graph, saved
 from headstart.backbones.parity import Rows
+from headstart.backbones.pretrained import Backbone
 from headstart.backbones.weights import Weights
+from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError, Problem
+from headstart.files import digest
 
 if TYPE_CHECKING:
-    from headstart.backbones.network import FrozenNetwork
-    from headstart.backbones.split import FrozenPrefix
-    from headstart.backbones.tuned import TunedNetwork
-
-    Frozen = FrozenNetwork | FrozenPrefix | TunedNetwork
+    from headstart.backbones.network import FrozenModule
 
 DEVICES = ("auto", "openvino", "torch", "cuda", "mps")
 PRECISIONS = ("auto", "bf16", "f32")
@@ -41,12 +38,14 @@ class Runtime(Protocol):
 
     name: str
     """What runs it and how: ``openvino bf16``, ``torch f32 cpu``."""
+    precision: str
+    """``f32`` or ``bf16``."""
     key: str
     """Changes with everything that changes the values it gives."""
     size: int
-    """Side in pixels of its pictures."""
+    """Side in pixels of its images."""
     batch: int
-    """Most pictures in a batch."""
+    """Most images in a batch."""
     widths: dict[str, int]
     """Width of each kind of row: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
     `split.FrozenPrefix`; or ``last`` and ``tuned``, see `tuned.TunedNetwork`."""
@@ -58,14 +57,21 @@ class Runtime(Protocol):
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
         """Rows for each of ``batches``, in order.
 
-        Pictures are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by kind. Batches
-        are pulled one at a time while earlier ones are computed, and few are in flight. A picture's row depends
-        neither on its place in the batch nor on the pictures beside it.
+        Images are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by kind. Batches
+        are pulled one at a time while earlier ones are computed, and few are in flight. An image's row depends
+        neither on its place in the batch nor on the images beside it. Several threads may run one runtime.
+        """
+        ...
+
+    def single(self) -> Runtime:
+        """The same network for one image at a time, which answers soonest; made ready when it is first run.
+
+        Its rows differ from those of full batches in the last bits, which is why its key is another.
         """
         ...
 
     def save(self, folder: Path) -> None:
-        """Write what `open_graph` needs to run the same network elsewhere."""
+        """Write what `open_saved` needs to run the same network elsewhere."""
         ...
 
 
@@ -97,14 +103,11 @@ def prepare(
     """
     from_weights = partial(_frozen, backbone, weights, size=size)
     identity = _identity(backbone, weights, size=size)
-    return _prepare(
-        from_weights, identity, backbone=backbone, cache=cache, batch=batch, device=device, precision=precision
-    )
+    return _prepare(from_weights, identity, cache=cache, batch=batch, device=device, precision=precision)
 
 
 def prepare_module(
-    backbone: Backbone,
-    frozen: FrozenPrefix | TunedNetwork,
+    frozen: FrozenModule,
     identity: Mapping[str, Any],
     *,
     cache: Path,
@@ -115,75 +118,108 @@ def prepare_module(
     """The fastest faithful runtime for the beginning of a network, or for one that was fine-tuned.
 
     Args:
-        backbone: whose beginning it is, or what it was made from.
-        frozen: takes pictures, and says in ``widths`` which rows it gives.
+        frozen: takes images, and says in ``widths`` which rows it gives.
         identity: everything that determines what it computes; ``size`` among it.
         cache, batch, device, precision: as for `prepare`.
 
     Raises:
         OptionError: a device or precision that does not exist, or that this machine does not have.
     """
-    return _prepare(
-        lambda: frozen, identity, backbone=backbone, cache=cache, batch=batch, device=device, precision=precision
-    )
+    return _prepare(lambda: frozen, identity, cache=cache, batch=batch, device=device, precision=precision)
 
 
 def _prepare(
-    frozen: Callable[[], Frozen],
+    frozen: Callable[[], FrozenModule],
     identity: Mapping[str, Any],
     *,
-    backbone: Backbone,
     cache: Path,
     batch: int,
     device: str,
     precision: str,
 ) -> Runtime:
     """`prepare` for what ``frozen`` gives, which is asked for only where no graph of it is in the cache."""
-    _check(device, DEVICES, "device")
-    _check(precision, PRECISIONS, "precision")
-    target = _accelerator() or "openvino" if device == "auto" else {"torch": "cpu"}.get(device, device)
-    notes: tuple[str, ...] = ()
+    target, notes = _target(device, precision)
     if target == "openvino":
-        if graph.available():
-            runtime, notes = _prepare_graph(frozen, identity, cache=cache, batch=batch, precision=precision)
-            if runtime is not None:
-                return runtime
-        elif device == "openvino":
-            raise MissingPackageError("openvino", "the device openvino", "pip install openvino")
-        else:
-            notes = ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
+        runtime, notes = _prepare_graph(frozen, identity, cache=cache, batch=batch, precision=precision)
+        if runtime is not None:
+            return runtime
         target = "cpu"
     from headstart.backbones import eager
 
-    return eager.fastest(
-        frozen(), identity, backbone=backbone, batch=batch, target=target, precision=precision, notes=notes
-    )
+    return eager.fastest(frozen(), identity, batch=batch, target=target, precision=precision, notes=notes)
 
 
-def open_graph(folder: Path, *, size: int, batch: int, precision: str = "auto") -> Runtime:
-    """The network that `Runtime.save` wrote into ``folder``; with OpenVINO, no torch is loaded.
+def _target(device: str, precision: str) -> tuple[str, tuple[str, ...]]:
+    """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it.
 
     Raises:
-        ModelError: files missing, changed, for pictures of another size, or not computing what they did.
+        OptionError: a device or precision that does not exist.
+        MissingPackageError: OpenVINO was asked for and is not installed.
     """
+    _check(device, DEVICES, "device")
     _check(precision, PRECISIONS, "precision")
-    if (folder / "network.json").is_file():
-        from headstart.backbones import eager
-
-        return eager.open_network(folder, size=size, batch=batch, precision=precision)
-    found = graph.describe(folder)["identity"]["size"]
-    if found != size:
-        raise ModelError(f"graph {folder}", [_problem(f"pictures of {size} pixels", f"a graph for {found}")])
-    if not graph.available():
-        raise MissingPackageError("openvino", f"the graph {folder}", "pip install openvino")
-    runtime, notes = graph.compile_graph(folder, batch=batch, precision=precision)
-    if runtime is None:
-        raise ModelError(f"graph {folder}", [_problem("the rows it gave when it was made", "; ".join(notes))])
-    return runtime
+    target = accelerator() or "openvino" if device == "auto" else {"torch": "cpu"}.get(device, device)
+    if target != "openvino" or graph.available():
+        return target, ()
+    if device == "openvino":
+        raise MissingPackageError("openvino", "the device openvino", "pip install openvino")
+    return "cpu", ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
 
 
-def _problem(expected: str, found: str) -> Problem:
-    return Problem(expected=expected, found=found, todo="save the model again with the versions installed here")
+def open_saved(
+    folder: Path,
+    *,
+    size: int,
+    batch: int = 16,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+) -> Runtime:
+    """The network that `Runtime.save` wrote into ``folder``.
+
+    On a CPU its OpenVINO graph is run, which loads no torch. Where the graph is missing or gives other rows than it
+    did when it was made, and on a GPU, torch builds the network from its tensors.
+
+    Args:
+        folder: of the files.
+        size: side in pixels of the images it will be given.
+        batch, device, precision: as for `prepare`.
+        threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
+            process, which is set here.
+
+    Raises:
+        ModelError: files missing, changed, for images of another size, or the graph asked for is not there or does not
+            compute what it did.
+        OptionError: a device or precision that does not exist, or that this machine does not have.
+        MissingPackageError: OpenVINO was asked for and is not installed.
+    """
+    target, notes = _target(device, precision)
+    if threads is not None and threads < 1:
+        raise OptionError("threads", [Problem(expected="1 or more", found=str(threads), todo="leave it out for all")])
+    saved.describe(folder, size=size)
+    if target == "openvino":
+        runtime: Runtime | None = None
+        if (folder / "graph.json").is_file():
+            runtime, notes = graph.compile_graph(folder, batch=batch, precision=precision, threads=threads)
+        else:
+            notes = ("there is no OpenVINO graph: torch computes on the CPU, several times slower",)
+        if runtime is not None:
+            return runtime
+        if device == "openvino":
+            todo = "choose the device torch, or save the model again with the versions installed here"
+            problem = Problem(
+                expected="a graph with the rows it gave when it was made", found="; ".join(notes), todo=todo
+            )
+            raise ModelError(f"graph {folder}", [problem])
+        target = "cpu"
+    import torch
+
+    from headstart.backbones import eager
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    frozen, identity = saved.read(folder, size=size)
+    return eager.fastest(frozen, identity, batch=batch, target=target, precision=precision, notes=notes)
 
 
 def _check(value: str, allowed: tuple[str, ...], option: str) -> None:
@@ -206,40 +242,24 @@ def _identity(backbone: Backbone, weights: Weights, *, size: int) -> dict[str, A
     }
 
 
-def _frozen(backbone: Backbone, weights: Weights, *, size: int) -> FrozenNetwork:
+def _frozen(backbone: Backbone, weights: Weights, *, size: int) -> FrozenModule:
     from headstart.backbones import eager
 
     return eager.freeze(backbone, weights, size=size)
 
 
 def _prepare_graph(
-    frozen: Callable[[], Frozen],
+    frozen: Callable[[], FrozenModule],
     identity: Mapping[str, Any],
     *,
     cache: Path,
     batch: int,
     precision: str,
 ) -> tuple[Runtime | None, tuple[str, ...]]:
-    folder = cache / "graphs" / graph.digest(identity)
+    folder = cache / "graphs" / digest(identity)
     try:
-        graph.describe(folder)
+        return graph.compile_graph(folder, batch=batch, precision=precision, remember=True)
     except ModelError:  # not there yet, or damaged: either way it is made anew
         shutil.rmtree(folder, ignore_errors=True)
         graph.convert(frozen(), identity, folder)
     return graph.compile_graph(folder, batch=batch, precision=precision, remember=True)
-
-
-def _accelerator() -> str | None:
-    """A GPU torch can use; torch, which takes seconds to load, is asked only where there may be one."""
-    nvidia_or_amd = any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/dxg", "/dev/kfd"))
-    if nvidia_or_amd or shutil.which("nvidia-smi"):
-        import torch
-
-        if torch.cuda.is_available():
-            return "cuda"
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        import torch
-
-        if torch.backends.mps.is_available():
-            return "mps"
-    return None

@@ -6,13 +6,14 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from headstart.backbones import network
-from headstart.backbones.catalog import Backbone
+from headstart.backbones.pretrained import Backbone
 from headstart.errors import OptionError, Problem
 
 LAYERS = (nn.Conv2d, nn.Linear)
@@ -21,7 +22,7 @@ LAYERS = (nn.Conv2d, nn.Linear)
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A network in two parts, such that ``suffix(prefix(x)) == trunk(x)``, and what of it learns.
+    """A network in two parts, such that ``suffix(prefix(x))`` is the whole, and what of it learns.
 
     The parts hold the network's own modules: training the suffix trains the network.
     """
@@ -34,30 +35,34 @@ class Split:
     """None: likewise."""
     trained: tuple[str, ...]
     """Names of the parameters that only what comes after the cut uses."""
+    train_from: str
+    """What `split` was told, for splitting another copy of the network at the same place."""
+    reads_map: bool
 
 
 def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Split:
     """Split ``model`` so that everything from ``train_from`` on can learn and as much as can be is computed once.
 
-    Unlike `network.cut`, any module will do: the cut is made at the last place before it where a single map
-    crosses, and what lies between is left out of ``trained``.
+    Any module will do: the cut is made at the last place before it where a single map crosses, and what lies between
+    is left out of ``trained``. The network is traced and its list of operations split in two.
 
     Args:
         model: from `network.build`, without a classifier.
         train_from: name of a module; ``last:N`` for the last N of `network.stages`; ``layers:N`` for the last N
             convolutions and linear layers; ``fraction:F`` for the fewest last stages that hold at least the share F of
             the parameters of all; ``all``; ``head`` or ``none`` for nothing.
-        reads_map: the trunk ends with the last map, not with pooled features.
+        reads_map: the whole ends with the last map, not with pooled features.
 
     Raises:
         OptionError: no such module runs; names modules that will do.
     """
-    trunk = Trunk(model, reads_map=reads_map)
+    whole = Headless(model, reads_map=reads_map)
+    made_by = partial(Split, train_from=train_from, reads_map=reads_map)
     every = tuple(name for name, _ in model.named_parameters())
     if train_from in ("head", "none"):
-        return Split(at=-1, prefix=trunk, suffix=None, trained=())
+        return made_by(at=-1, prefix=whole, suffix=None, trained=())
     if train_from == "all":
-        return Split(at=0, prefix=None, suffix=trunk, trained=every)
+        return made_by(at=0, prefix=None, suffix=whole, trained=every)
     nodes, result = network.trace(model, "forward_features" if reads_map else "forward")
     begin = _first_module(model, train_from, nodes)
     first = next((i for i, node in enumerate(nodes) if begin in node.meta.get("nn_module_stack", {})), None)
@@ -69,10 +74,10 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
     frozen = _parameters(model, nodes[:first])
     trained = tuple(name for name in every if name in _parameters(model, nodes[first:]) - frozen)
     at = next(i for i in range(first, 0, -1) if len(network.crossing(nodes[:i], nodes[i:])) == 1)
-    if at == 1:  # only the picture itself
-        return Split(at=0, prefix=None, suffix=trunk, trained=trained)
+    if at == 1:  # only the image itself
+        return made_by(at=0, prefix=None, suffix=whole, trained=trained)
     crossing = network.crossing(nodes[:at], nodes[at:])[0]
-    return Split(
+    return made_by(
         at=at,
         prefix=network.part(model, nodes[:at], begin=None, end=crossing),
         suffix=network.part(model, nodes[at:], begin=crossing, end=result),
@@ -109,7 +114,7 @@ def _is_layer(module: nn.Module) -> bool:
     return isinstance(module, LAYERS) or network.is_wrapped(module)  # with an adapter it is the same layer
 
 
-class Trunk(nn.Module):
+class Headless(nn.Module):
     """A network up to where a head is put on: pooled features (n, num_features), or its last map."""
 
     def __init__(self, model: nn.Module, *, reads_map: bool) -> None:
@@ -118,7 +123,7 @@ class Trunk(nn.Module):
         self.reads_map = reads_map
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised pictures (n, 3, s, s) to what the head reads."""
+        """Normalised images (n, 3, s, s) to what the head reads."""
         output: Tensor = self.model.forward_features(x) if self.reads_map else self.model(x)
         return output
 
@@ -135,15 +140,15 @@ def _parameters(model: nn.Module, nodes: Sequence[fx.Node]) -> set[str]:
     return used
 
 
-class FrozenPrefix(nn.Module):
-    """Pictures in, the maps that cross one or more cuts out: uint8 (n, s, s, 3) → float32 (n, numbers of a map) each.
+class FrozenPrefix(network.FrozenModule):
+    """Images in, the maps that cross one or more cuts out: uint8 (n, s, s, 3) → float32 (n, numbers of a map) each.
 
     Holds copies: what is trained later does not change it.
 
     Args:
         backbone: whose normalisation applies.
         parts: the network up to the first cut, from there to the next, and so on.
-        size: side in pixels of the pictures.
+        size: side in pixels of the images.
     """
 
     def __init__(self, backbone: Backbone, *parts: nn.Module, size: int) -> None:
@@ -152,15 +157,15 @@ class FrozenPrefix(nn.Module):
         self.parts = nn.ModuleList(copy.deepcopy(part).cpu().eval().requires_grad_(False) for part in parts)
         with torch.inference_mode():
             maps = self._maps(torch.zeros(1, size, size, 3, dtype=torch.uint8))
-        self.shapes = {f"map{number}": tuple(one.shape[1:]) for number, one in enumerate(maps)}
+        self.shapes = {f"map{number}": tuple(map_.shape[1:]) for number, map_ in enumerate(maps)}
         self.widths = {name: math.prod(shape) for name, shape in self.shapes.items()}
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """The maps of a batch of decoded pictures, each flattened to a row."""
-        return tuple(one.flatten(1) for one in self._maps(pictures))
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The maps of a batch of decoded images, each flattened to a row."""
+        return tuple(map_.flatten(1) for map_ in self._maps(images))
 
-    def _maps(self, pictures: Tensor) -> list[Tensor]:
-        x, maps = self.normalise(pictures), []
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        x, maps = self.normalise(images), []
         for part in self.parts:
             x = part(x)
             maps.append(x)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from headstart.backbones import catalog
-from headstart.backbones.catalog import Backbone, Bundled, Hub
+from headstart.backbones import pretrained
+from headstart.backbones.pretrained import Backbone, Bundled, Hub
 from headstart.errors import MissingPackageError, OptionError, Problem, WeightsError
+from headstart.files import sha256
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 
@@ -83,15 +84,6 @@ def is_ready(backbone: Backbone) -> bool:
     return isinstance(source, Hub) and _cached(source) is not None
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _check_file(file: Path) -> None:
     if not file.is_file():
         found, todo = "no such file", "check the path"
@@ -138,7 +130,7 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
             return Path(hf_hub_download(source.repo_id, source.file))
         except Exception as error:  # of the hub's client, of its HTTP library, of the disk
             found = f"it is not in the cache, and fetching it failed ({_cause(error)})"
-    ready = [other.name for other in catalog.all() if is_ready(other)]
+    ready = [other.name for other in pretrained.all() if is_ready(other)]
     folder = f"models--{source.repo_id.replace('/', '--')}"
     problem = Problem(
         expected=f"{source.file} of {source.repo_id} in the hub's local cache {constants.HF_HUB_CACHE}",

@@ -120,7 +120,7 @@ def predict(
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     pictures = find_images(inputs)
-    model = Model.load(run, batch=min(16, max(1, len(pictures))))
+    model = Model.load(run)
     for note in model.notes:
         say(note)
     model = model.with_costs(cost) if cost else model

@@ -12,7 +12,7 @@ the place it points at is hidden, and for comparison places of the same size and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,16 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.feature_maps import MapGraph, PooledMap, open_maps
-from headstart.backbones.space import Space
-from headstart.deploy.model import Model, find_model
-from headstart.errors import DataError, OptionError, Problem, UnreadableImageError
+from headstart.deploy.directory import find_model
+from headstart.deploy.model import Model
+from headstart.errors import DataError, OptionError, Problem
+from headstart.features.extract import rows_of
 from headstart.files import display
 from headstart.images.decode import resample
 from headstart.images.transforms import load
 
 Method = Literal["exact", "hiding"]
 Grid = NDArray[np.float64]
-Picture = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 SHARE = 0.2
 """Share of the picture's area that is hidden to check a map."""
@@ -67,9 +68,9 @@ class Check:
     """How many of the regions elsewhere lowered the score at least as much."""
     curve: tuple[tuple[float, float, float], ...]
     """Share hidden, probability after hiding it where the map points, and mean over regions elsewhere."""
-    hidden: Picture = field(repr=False)
+    hidden: Image = field(repr=False)
     """The picture with the region hidden."""
-    hidden_elsewhere: Picture = field(repr=False)
+    hidden_elsewhere: Image = field(repr=False)
     """The same with one of the others."""
 
     @property
@@ -109,7 +110,7 @@ class Explanation:
     """The class that was asked about: by default the answer."""
     rival: int
     """The most probable other class."""
-    picture: Picture = field(repr=False)
+    picture: Image = field(repr=False)
     """(s, s, 3), as the network is given it."""
     evidence: Grid = field(repr=False)
     """(g, g): what the picture would score if all of it were like this place, target less rival; their mean is
@@ -167,21 +168,25 @@ class Explainer:
             OptionError: the model has no such class.
         """
         model, head = self.model, self.model.head
-        picture = _read(path, model)
-        rows = next(_rows(model.space, [picture]))
-        proba = head.predict_proba(rows[model.output][None])[0]
+        prediction, rows = next(model.answers([path]))
+        if prediction.proba is None:
+            found = f"{display(path)}: {prediction.reason}"
+            problem = Problem(expected="a picture", found=found, todo="give another file")
+            raise DataError("the picture cannot be read", [problem])
+        image: Image = load(path, model.space.geometry)[0]
+        proba = prediction.proba
         target = int(proba.argmax()) if class_name is None else _class(class_name, model.classes)
         rival = int(np.where(np.arange(len(proba)) == target, -1.0, proba).argmax())
         weight = head.weight[:, target].astype(np.float64) - head.weight[:, rival]
         bias = float(head.bias[target]) - float(head.bias[rival])
 
-        def scores(pictures: Iterable[Picture]) -> tuple[Grid, Grid]:
-            X = np.stack([one[model.output] for one in _rows(model.space, pictures)])
+        def scores(images: Iterable[Image]) -> tuple[Grid, Grid]:
+            X = np.stack([rows[model.output] for rows in rows_of(images, model.space.runtime)])
             return X.astype(np.float64) @ weight + bias, head.predict_proba(X)[:, target]
 
-        exact, why = _exact(self._maps, model.output, picture, weight, bias)
+        exact, why = _exact(self._maps, model.output, image, weight, bias)
         if exact is None:
-            hiding = by_hiding(picture, lambda pictures: scores(pictures)[0], seed=seed)
+            hiding = by_hiding(image, lambda images: scores(images)[0], seed=seed)
             exact = hiding, float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
         evidence, score, miss = exact
         return Explanation(
@@ -190,14 +195,14 @@ class Explainer:
             proba=proba,
             target=target,
             rival=rival,
-            picture=picture,
+            picture=image,
             evidence=evidence,
             score=score,
             miss=miss,
             method="hiding" if why else "exact",
             why_not_exact=why,
             row=rows["last"],
-            check=check(picture, evidence, scores, seed=seed),
+            check=check(image, evidence, scores, seed=seed),
         )
 
 
@@ -207,9 +212,9 @@ def split_score(pooled: list[PooledMap], weight: NDArray[np.float64], bias: floa
     Each map's parts are brought to the grid by areas, which keeps their mean; the bias belongs to all places alike.
     """
     total, at = np.full((side, side), bias), 0
-    for one in pooled:
-        channels = len(one.positions)
-        total += to_grid(one.parts(weight[at : at + channels]), side)
+    for stretch in pooled:
+        channels = len(stretch.positions)
+        total += to_grid(stretch.parts(weight[at : at + channels]), side)
         at += channels
     return total
 
@@ -229,16 +234,16 @@ def _overlap(cells: int, side: int) -> Grid:
 
 
 def _exact(
-    maps: MapGraph | None, output: str, picture: Picture, weight: NDArray[np.float64], bias: float
+    maps: MapGraph | None, output: str, image: Image, weight: NDArray[np.float64], bias: float
 ) -> tuple[tuple[Grid, float, float] | None, str]:
     """Evidence, score, and by how much the parts miss it; or None and the reason."""
     if maps is None:
         return None, "something other than pooling stands between the last map and the head"
-    rows, pooled = maps.run(picture)
-    if sum(len(one.positions) for one in pooled) != len(weight):
+    rows, pooled = maps.run(image)
+    if sum(len(stretch.positions) for stretch in pooled) != len(weight):
         return None, "the head reads more than was pooled from maps"
     score = float(rows[output].astype(np.float64) @ weight + bias)
-    sides = [one.positions.shape[1] for one in pooled]
+    sides = [stretch.positions.shape[1] for stretch in pooled]
     # Of many depths twice as fine as the coarsest: what single positions of the finest say is too noisy to point.
     evidence = split_score(pooled, weight, bias, side=min(sides) * (1 if len(pooled) == 1 else 2))
     miss = float(evidence.mean()) - score
@@ -251,34 +256,33 @@ def _exact(
 # ── hiding ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def by_hiding(picture: Picture, scores: Callable[[Iterable[Picture]], Grid], *, seed: int) -> Grid:
+def by_hiding(image: Image, scores: Callable[[Iterable[Image]], Grid], *, seed: int) -> Grid:
     """How far the score falls when a place is hidden, by ridge regression over random halves: (PLACES, PLACES).
 
     Each half is followed by the other, so that every place is hidden as often as not.
     """
     halves = np.random.default_rng(seed).random((HALVES, PLACES, PLACES)) < 0.5
     masks = np.concatenate([halves, ~halves])
-    plain = _plain(picture)
-    falls = -scores(hide(picture, mask, plain) for mask in masks)
+    plain = _plain(image)
+    falls = -scores(hide(image, mask, plain) for mask in masks)
     A = masks.reshape(len(masks), -1) - 0.5
     ridge = A.T @ A + RIDGE * len(masks) * np.eye(A.shape[1])
     return np.asarray(np.linalg.solve(ridge, A.T @ (falls - falls.mean())).reshape(PLACES, PLACES), np.float64)
 
 
-def check(
-    picture: Picture, evidence: Grid, scores: Callable[[Iterable[Picture]], tuple[Grid, Grid]], *, seed: int
-) -> Check:
+def check(image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tuple[Grid, Grid]], *, seed: int) -> Check:
     """Hide what ``evidence`` points at, and regions of the same size and shape elsewhere.
 
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
-    plain = _plain(picture)
+    plain = _plain(image)
     regions = {share: _regions(evidence, share, ELSEWHERE if share == SHARE else A_FEW, rng) for share in SHARES}
-    score, proba = scores([picture, *(hide(picture, mask, plain) for masks in regions.values() for mask in masks)])
+    score, proba = scores([image, *(hide(image, mask, plain) for masks in regions.values() for mask in masks)])
     ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
     after = dict(zip(SHARES, np.split(proba, ends)[1:-1], strict=True))
-    own, others = (part := np.split(score, ends)[1 + SHARES.index(SHARE)])[0], part[1:]
+    scores_after = dict(zip(SHARES, np.split(score, ends)[1:-1], strict=True))
+    own, others = scores_after[SHARE][0], scores_after[SHARE][1:]
     typical = regions[SHARE][1 + int(np.argsort(others)[len(others) // 2])]
     return Check(
         share=float(regions[SHARE][0].mean()),
@@ -287,8 +291,8 @@ def check(
         elsewhere=after[SHARE][1:],
         rank=int((others <= own).sum()),
         curve=tuple((float(regions[s][0].mean()), float(row[0]), float(row[1:].mean())) for s, row in after.items()),
-        hidden=hide(picture, regions[SHARE][0], plain),
-        hidden_elsewhere=hide(picture, typical, plain),
+        hidden=hide(image, regions[SHARE][0], plain),
+        hidden_elsewhere=hide(image, typical, plain),
     )
 
 
@@ -305,49 +309,19 @@ def _regions(evidence: Grid, share: float, others: int, rng: np.random.Generator
     return regions
 
 
-def hide(picture: Picture, mask: NDArray[np.bool_], instead: NDArray[np.floating]) -> Picture:
-    """``picture`` (s, s, 3) with the cells of ``mask`` (g, g) replaced by ``instead`` (s, s, 3), the edge softened."""
-    size = len(picture)
+def hide(image: Image, mask: NDArray[np.bool_], instead: NDArray[np.floating]) -> Image:
+    """``image`` (s, s, 3) with the cells of ``mask`` (g, g) replaced by ``instead`` (s, s, 3), the edge softened."""
+    size = len(image)
     cells = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
     exact = np.kron(cells, np.ones((4, 4, 1), np.uint8))  # four pixels a cell: softened over a quarter of one
     cover = resample(exact, size=(size, size), interpolation="bilinear") / 255.0
-    mixed: Picture = np.rint(picture * (1 - cover) + instead * cover).astype(np.uint8)
+    mixed: Image = np.rint(image * (1 - cover) + instead * cover).astype(np.uint8)
     return mixed
 
 
-def _plain(picture: Picture) -> Grid:
+def _plain(image: Image) -> Grid:
     """The mean colour of the picture in place of the picture."""
-    return np.tile(picture.mean(axis=(0, 1), dtype=np.float64), (*picture.shape[:2], 1))
-
-
-# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _read(path: Path, model: Model) -> Picture:
-    try:
-        picture: Picture = load(path, model.space.geometry)[0]
-    except UnreadableImageError as error:
-        problem = Problem(expected="a picture", found=f"{display(path)}: {error.reason}", todo="give another file")
-        raise DataError("the picture cannot be read", [problem]) from error
-    return picture
-
-
-def _rows(space: Space, pictures: Iterable[Picture]) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """The rows of decoded pictures, batch by batch."""
-
-    def batches() -> Iterator[NDArray[np.uint8]]:
-        pending: list[Picture] = []
-        for picture in pictures:
-            pending.append(picture)
-            if len(pending) == space.runtime.batch:
-                yield np.stack(pending)
-                pending.clear()
-        if pending:
-            yield np.stack(pending)
-
-    for outputs in space.runtime.run(batches()):
-        for i in range(len(outputs["last"])):
-            yield {name: values[i] for name, values in outputs.items()}
+    return np.tile(image.mean(axis=(0, 1), dtype=np.float64), (*image.shape[:2], 1))
 
 
 def _class(name: str, classes: tuple[str, ...]) -> int:

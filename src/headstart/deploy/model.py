@@ -2,11 +2,12 @@
 
 ::
 
-    model.json          classes, preprocessing, calibration, versions, hashes of the other files, golden answers
-    head.safetensors    weight (d, k), bias (k,)
-    abstention.safetensors what is familiar, and how probable each class was held for its own pictures
-    graph.*             the frozen network, with its normalisation
-    golden/             pictures drawn by us, and in model.json the probabilities they must give
+    model.json               classes, preprocessing, calibration, versions, hashes of the other files, golden answers
+    head.safetensors         weight (d, k), bias (k,)
+    abstention.safetensors   what is familiar, and how probable each class was held for its own pictures
+    network.*                the network, with its normalisation, from which everything else can be derived
+    graph.*                  the same network for OpenVINO, derived
+    golden/                  pictures drawn by us, and in model.json the probabilities they must give
 
 Loading checks the hashes and runs the golden pictures through the whole path, from file to probability. A model
 that loads gives the answers it gave when it was trained.
@@ -14,11 +15,7 @@ that loads gives the answers it gave when it was trained.
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,19 +26,17 @@ from numpy.typing import NDArray
 
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
-from headstart.backbones.runtime import Runtime, open_graph
-from headstart.backbones.space import Space
-from headstart.backbones.weights import sha256
-from headstart.errors import ModelError, Problem, writing
+from headstart.backbones.parity import Rows
+from headstart.backbones.runtime import Runtime, open_saved
+from headstart.backbones.space import SavedSpec, Space, SpaceSpec
+from headstart.deploy import directory, golden
+from headstart.errors import ModelError, Problem
 from headstart.features.extract import extract
-from headstart.images.decode import encode
-from headstart.images.transforms import Geometry, View
+from headstart.images.sources import Source, listed
+from headstart.images.transforms import View
 from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
 
-SCHEMA = 3
-SAME_RUNTIME_TOLERANCE = 1e-3
-OTHER_RUNTIME_TOLERANCE = 2e-2  # bfloat16 against float32; measured cosine of features 0.9992
 FAMILIAR = "last"
 """The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
 ANSWERED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes, for one picture or for many
@@ -51,7 +46,10 @@ ANSWERED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes
 class Prediction(Judgement):
     """The answer for one picture: probabilities and what is to be said about them, or the reason why there are none."""
 
-    path: Path
+    position: int = 0
+    """Of the picture among those that were given."""
+    path: Path | None = None
+    """Of the file, where the picture was given as one."""
     proba: NDArray[np.float64] | None
     """(k,) calibrated probabilities in the order of the model's classes."""
     reason: str = ""
@@ -59,7 +57,10 @@ class Prediction(Judgement):
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A classifier as it is used: one way from a file to probabilities, the same as in training."""
+    """A classifier as it is used: one way from a file to probabilities, the same as in training.
+
+    Several threads may use one model at a time.
+    """
 
     classes: tuple[str, ...]
     space: Space
@@ -74,42 +75,68 @@ class Model:
     """When not to rely on an answer; one that knows nothing says nothing."""
 
     def predict(
-        self, paths: Sequence[Path], *, coverage: float | None = None, progress: Progress | None = None
+        self, pictures: Iterable[Source], *, coverage: float | None = None, progress: Progress | None = None
     ) -> list[Prediction]:
-        """One Prediction per path, in the order given.
+        """A Prediction for each picture, in the order given.
 
-        ``coverage``, 0 to 1, is how often the true class is to be among the label set; 0.9 unless told otherwise.
-        Raises OptionError if the model cannot have it.
+        The same picture gives the same probabilities in whatever form it comes; only of a JPEG twice as large as the
+        network's images or larger, pixels that were decoded in full give others than the file, by at most a few
+        hundredths, because files are decoded at a fraction of their size.
+
+        A picture's probabilities depend on no other picture. The network is compiled twice, for one image at a time and
+        for batches: fewer pictures than fill a batch (16) go one by one, which is soonest, and their probabilities
+        differ by about 1e-5 (in bfloat16 1e-2) from those of many.
+
+        Args:
+            pictures: paths, bytes, files opened in binary mode, Pillow images, uint8 arrays (h, w, 3), (h, w, 4) with
+                alpha or (h, w) grey, in any mix.
+            coverage: how often, 0 to 1, the true class is to be among the prediction set; 0.9 unless told otherwise.
+            progress: told how far it is.
+
+        Raises:
+            OptionError: what is given is no sequence of pictures, or the model cannot have this coverage.
         """
         self.abstention.require(coverage)
-        predictions: dict[int, Prediction] = {}
-        waiting: dict[int, Mapping[str, NDArray[np.float32]]] = {}
-        with (progress or Silent()).stage("predicting", len(paths)) as advance:
-            for i, rows in extract(paths, self.space):
-                if isinstance(rows, str):
-                    predictions[i] = Prediction(path=paths[i], proba=None, reason=rows)
-                else:
-                    waiting[i] = rows[View.CENTRE]
-                if len(waiting) == ANSWERED_TOGETHER:
-                    predictions.update(self._answers(paths, waiting, coverage))
-                    waiting = {}
-                advance(len(predictions) + len(waiting))
-        predictions.update(self._answers(paths, waiting, coverage))
-        return [predictions[i] for i in range(len(paths))]
+        return [prediction for prediction, _ in self.answers(pictures, coverage=coverage, progress=progress)]
 
-    def _answers(
-        self, paths: Sequence[Path], rows: Mapping[int, Mapping[str, NDArray[np.float32]]], coverage: float | None
-    ) -> dict[int, Prediction]:
-        """Predictions by position, from all the rows of each picture."""
-        if not rows:
-            return {}
-        proba = self.head.predict_proba(np.stack([row[self.output] for row in rows.values()]))
-        familiar = np.stack([row[FAMILIAR] for row in rows.values()])
-        judgements = self.abstention.judge(proba, familiar, coverage=coverage)
-        return {
-            i: Prediction(path=paths[i], proba=p, **vars(judgement))
-            for i, p, judgement in zip(rows, proba, judgements, strict=True)
-        }
+    def answers(
+        self,
+        pictures: Iterable[Source],
+        *,
+        coverage: float | None = None,
+        stage: str = "predicting",
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[Prediction, Rows]]:
+        """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one."""
+        sources = listed(pictures)
+        few = len(sources) < self.space.runtime.batch
+        block: list[tuple[int, Rows | str]] = []
+        with (progress or Silent()).stage(stage, len(sources)) as advance:
+            for i, views in extract(sources, self.space.single() if few else self.space):
+                block.append((i, views if isinstance(views, str) else views[View.CENTRE]))
+                if len(block) == ANSWERED_TOGETHER:
+                    yield from self._answered(sources, block, coverage)
+                    block = []
+                advance(i + 1)
+        yield from self._answered(sources, block, coverage)
+
+    def _answered(
+        self, sources: Sequence[Source], block: Sequence[tuple[int, Rows | str]], coverage: float | None
+    ) -> Iterator[tuple[Prediction, Rows]]:
+        readable = [rows for _, rows in block if not isinstance(rows, str)]
+        judged: Iterator[tuple[NDArray[np.float64], Judgement]] = iter(())
+        if readable:
+            proba = self.head.predict_proba(np.stack([rows[self.output] for rows in readable]))
+            familiar = np.stack([rows[FAMILIAR] for rows in readable])
+            judged = zip(proba, self.abstention.judge(proba, familiar, coverage=coverage), strict=True)
+        for i, rows in block:
+            source = sources[i]
+            path = source if isinstance(source, Path) else None
+            if isinstance(rows, str):
+                yield Prediction(position=i, path=path, proba=None, reason=rows), {}
+            else:
+                p, judgement = next(judged)
+                yield Prediction(position=i, path=path, proba=p, **vars(judgement)), rows
 
     def with_costs(self, path: Path) -> Model:
         """The same model, deciding by the costs in this file; raises OptionError with all that is wrong with it."""
@@ -121,142 +148,92 @@ class Model:
         Raises:
             ModelError: ``folder`` is a file, or holds other things than a model.
         """
-        folder = Path(folder)
-        _check_replaceable(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-            new = Path(scratch) / "new"
-            new.mkdir()
-            self._write(new)
-            if folder.exists():
-                folder.rename(Path(scratch) / "old")
-            new.rename(folder)
+        with directory.replacing_model(Path(folder)) as new:
+            directory.write_tensors(new / directory.HEAD, {"weight": self.head.weight, "bias": self.head.bias})
+            if kept := self.abstention.tensors():
+                directory.write_tensors(new / directory.ABSTENTION, kept)
+            self.space.runtime.save(new)
+            golden.write(new)
+            names = sorted(golden.pictures())
+            fields = {
+                "classes": list(self.classes),
+                "backbone": dict(self.backbone),
+                "geometry": self.space.geometry.to_dict(),
+                "output": self.output,
+                "temperature": self.head.temperature,
+                "abstention": self.abstention.to_dict(),
+                "runtime": self.space.runtime.name,
+                "training": dict(self.training),
+                "versions": versions(),
+                "golden": golden.answers(self, new, names),
+                "golden_f32": golden.answers(self._in_f32(new), new, names),
+            }
+            directory.write_document(new, fields)
 
-    def _write(self, folder: Path) -> None:
-        from safetensors.numpy import save_file
-
-        with writing(folder / "head.safetensors") as file:
-            save_file({"weight": self.head.weight, "bias": self.head.bias}, file)
-        if kept := self.abstention.tensors():
-            with writing(folder / "abstention.safetensors") as file:
-                save_file(kept, file)
-        self.space.runtime.save(folder)
-        (folder / "golden").mkdir()
-        for name, data in golden_pictures().items():
-            (folder / "golden" / name).write_bytes(data)
-        pictures = sorted((folder / "golden").iterdir())
-        answers = {p.path.name: _answer(p) for p in self.predict(pictures)}
-        document = {
-            "schema": SCHEMA,
-            "classes": list(self.classes),
-            "backbone": dict(self.backbone),
-            "geometry": self.space.geometry.to_dict(),
-            "output": self.output,
-            "temperature": self.head.temperature,
-            "abstention": self.abstention.to_dict(),
-            "runtime": self.space.runtime.name,
-            "training": dict(self.training),
-            "versions": versions(),
-            "golden": answers,
-            "files": {name: sha256(folder / name) for name in _files(folder)},
-        }
-        (folder / "model.json").write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    def _in_f32(self, folder: Path) -> Model:
+        """The model whose network was saved in ``folder``, on the CPU in float32."""
+        if self.space.runtime.precision == "f32":
+            return self
+        runtime = open_saved(folder, size=self.space.geometry.size, device=_cpu(folder), precision="f32")
+        return replace(self, space=replace(self.space, runtime=runtime))
 
     @classmethod
-    def load(cls, folder: Path | str, *, batch: int = 16) -> Model:
-        """Open a model directory, or a run directory that holds one; raises ModelError if anything is amiss.
+    def load(cls, folder: Path | str, *, device: str = "auto", threads: int | None = None) -> Model:
+        """Open a model directory, or a run directory that holds one.
 
-        ``batch`` is the number of pictures that go through the network at once; it changes no value.
+        Args:
+            folder: the directory.
+            device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees, else
+                OpenVINO where it is installed, else torch.
+            threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
+                process, which is set here.
+
+        Raises:
+            ModelError: anything is amiss: a file missing, damaged or elsewhere, another version, another answer for a
+                golden picture than when the model was saved.
+            OptionError: a device that does not exist or that this machine does not have, or ``threads`` below 1.
         """
-        from safetensors.numpy import load_file
-
-        folder = find_model(Path(folder))
-        document = _read_document(folder)
-        _check_files(folder, document)
-        geometry = Geometry.from_dict(document["geometry"])
-        runtime = open_graph(folder, size=geometry.size, batch=batch)
-        tensors = load_file(folder / "head.safetensors")
-        abstention_file = folder / "abstention.safetensors"
-        kept = load_file(abstention_file) if abstention_file.name in document["files"] else {}
+        folder = directory.find_model(Path(folder))
+        document = directory.read(folder)
+        network = SavedSpec.of(folder, device=device, threads=threads)
+        space = SpaceSpec(network=network, geometry=document.geometry).open()
+        tensors = directory.read_tensors(folder / directory.HEAD)
+        weight, bias = tensors.get("weight"), tensors.get("bias")
+        width = space.runtime.widths.get(document.output)
+        directory.check_head(weight, bias, num_classes=len(document.classes), width=width, folder=folder)
         model = cls(
-            classes=tuple(document["classes"]),
-            space=Space(runtime=runtime, geometry=geometry),
-            output=document["output"],
-            head=LinearHead(weight=tensors["weight"], bias=tensors["bias"], temperature=document["temperature"]),
-            backbone=document["backbone"],
-            training=document["training"],
-            notes=_runtime_notes(runtime, document["runtime"]),
-            abstention=Abstention.from_parts(document["abstention"], kept, document["classes"]),
+            classes=document.classes,
+            space=space,
+            output=document.output,
+            head=LinearHead(weight=tensors["weight"], bias=tensors["bias"], temperature=document.temperature),
+            backbone=document.backbone,
+            training=document.training,
+            notes=_runtime_notes(space.runtime, document.runtime),
+            abstention=_abstention(folder, document),
         )
-        model._check_golden(folder, document)
+        golden.check(
+            model,
+            folder,
+            expected=document.golden,
+            expected_f32=document.golden_f32,
+            runtime=document.runtime,
+        )
         return model
 
-    def _check_golden(self, folder: Path, document: Mapping[str, Any]) -> None:
-        same = self.space.runtime.name == document["runtime"]
-        tolerance = SAME_RUNTIME_TOLERANCE if same else OTHER_RUNTIME_TOLERANCE
-        problems = []
-        for prediction in self.predict([folder / "golden" / name for name in document["golden"]]):
-            name = prediction.path.name
-            expected = np.array(document["golden"][name])
-            difference = np.abs(np.array(_answer(prediction)) - expected).max()
-            if not difference <= tolerance:
-                problems.append(
-                    Problem(
-                        expected=f"golden/{name} gives {np.round(expected, 4).tolist()} within {tolerance}",
-                        found=f"a difference of {difference:.4f} {prediction.reason}".rstrip(),
-                        todo="train again here, or use the versions named in model.json",
-                    )
-                )
-        if problems:
-            raise ModelError(f"{folder} does not give the answers it gave when it was trained", problems)
+
+def _cpu(folder: Path) -> str:
+    return "openvino" if (folder / directory.DERIVED[0]).is_file() else "torch"
 
 
-def find_model(folder: Path) -> Path:
-    """The model directory in ``folder``: itself, or ``folder/model`` of a run."""
-    for candidate in (folder, folder / "model"):
-        if (candidate / "model.json").is_file():
-            return candidate
-    problem = Problem(
-        expected="a model directory, or a run directory that holds one in model/",
-        found="no such folder" if not folder.exists() else f"no model.json in {folder} or {folder / 'model'}",
-        todo="give the folder that `headstart train … -o RUN` wrote",
-    )
-    raise ModelError(f"{folder} is not a model", [problem])
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Raises ModelError unless ``folder`` is new, empty but for hidden files, or a model, whole or damaged."""
-    if not folder.exists() or (folder.is_dir() and all(entry.name.startswith(".") for entry in folder.iterdir())):
-        return
-    if not all((folder / name).is_file() for name in ("model.json", "head.safetensors")):
-        todo = "choose another name: it would be replaced"
-        problem = Problem(expected="a new folder, or that of a model", found=f"{folder}, which is neither", todo=todo)
-        raise ModelError("where to save the model", [problem])
-
-
-def _read_document(folder: Path) -> dict[str, Any]:
+def _abstention(folder: Path, document: directory.Document) -> Abstention:
+    file = folder / directory.ABSTENTION
+    kept = directory.read_tensors(file) if file.name in document.files else {}
     try:
-        document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        schema = document["schema"]
-    except (ValueError, KeyError, TypeError) as error:
-        problem = Problem(expected="a JSON document", found=str(error), todo="restore model.json or train again")
-        raise ModelError(f"{folder / 'model.json'} is damaged", [problem]) from error
-    if schema != SCHEMA:
-        todo = "upgrade headstart" if schema > SCHEMA else "train again with this version"
-        problem = Problem(expected=f"schema {SCHEMA}", found=f"schema {schema}", todo=todo)
-        raise ModelError(f"{folder} was written by another version of headstart", [problem])
-    return dict(document)
-
-
-def _check_files(folder: Path, document: Mapping[str, Any]) -> None:
-    problems = []
-    for name, expected in document["files"].items():
-        found = sha256(folder / name) if (folder / name).is_file() else "no such file"
-        if found != expected:
-            todo = "copy the whole directory again, or train again"
-            problems.append(Problem(expected=f"{name} with SHA-256 {expected}", found=found, todo=todo))
-    if problems:
-        raise ModelError(f"{folder} is damaged or incomplete", problems)
+        return Abstention.from_parts(document.abstention, kept, list(document.classes))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        problem = Problem(expected="when not to answer", found=found, todo="train again")
+        raise ModelError(f"{folder} is damaged", [problem]) from error
 
 
 def _runtime_notes(runtime: Runtime, trained_with: str) -> tuple[str, ...]:
@@ -265,46 +242,12 @@ def _runtime_notes(runtime: Runtime, trained_with: str) -> tuple[str, ...]:
     return (*runtime.notes, f"Trained with {trained_with}, runs here with {runtime.name}.")
 
 
-def _answer(prediction: Prediction) -> list[float]:
-    return [float("nan")] if prediction.proba is None else [float(p) for p in prediction.proba]
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder).as_posix()) for p in folder.rglob("*") if p.is_file())
-
-
 def versions() -> dict[str, str]:
     """Versions of headstart and of the packages that take part in a prediction."""
-    found = {}
+    installed = {}
     for package in ("headstart", "numpy", "openvino", "pillow", "safetensors"):
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
-
-
-def golden_pictures() -> dict[str, bytes]:
-    """Four pictures drawn by formula, as files: ``{name: bytes}``. Between them they pass through every step of
-    decoding and geometry: JPEG at a scale where draft decoding applies, transparency, one channel, a tall format.
-    """
-    y, x = np.mgrid[0:600, 0:900].astype(np.float64)
-    wave = 127.5 + 127.5 * np.sin(x / 37.0) * np.cos(y / 23.0)
-    disc = np.hypot(x - 450.0, y - 300.0)
-    colour = np.stack([wave, 255.0 * x / 899.0, np.where(disc < 180.0, 230.0, 40.0)], axis=-1).astype(np.uint8)
-    rings = (127.5 + 127.5 * np.sin(disc[:320, 290:610] / 6.0)).astype(np.uint8)
-    alpha = np.dstack([colour[:320, :320], rings])
-    tall = np.ascontiguousarray(colour[:, 300:500])
-    return {
-        "colour.jpg": encode(colour, format="JPEG", quality=90),
-        "rings.png": encode(np.repeat(rings[..., None], 3, axis=-1), format="PNG"),
-        "transparent.png": encode(alpha, format="PNG"),
-        "tall.jpg": encode(tall, format="JPEG", quality=75),
-    }
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    scratch.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    shutil.move(scratch, path)
+            installed[package] = "not installed"
+    return installed

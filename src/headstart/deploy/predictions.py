@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from headstart import files
 from headstart.deploy.model import Prediction
 from headstart.files import display
 
@@ -15,11 +15,12 @@ from headstart.files import display
 def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict[str, Any]:
     """A prediction in plain JSON types.
 
-    ``path, label, probability``; ``top``, the most probable classes; ``prediction_set, unsure, unfamiliar, novelty,
-    answer``
-    as in `headstart.abstain.abstention.Judgement`; ``reason`` why there is no label.
+    ``path``, None for a picture that was not given as a file; ``label, probability``; ``top``, the most probable
+    classes; ``prediction_set, unsure, unfamiliar, novelty, answer`` as in `headstart.abstain.abstention.Judgement`;
+    ``reason`` why there is no label.
     """
-    answer: dict[str, Any] = {"path": display(prediction.path), "label": None, "probability": None, "top": []}
+    path = None if prediction.path is None else display(prediction.path)
+    answer: dict[str, Any] = {"path": path, "label": None, "probability": None, "top": []}
     if prediction.proba is not None:
         best = [(classes[i], float(prediction.proba[i])) for i in prediction.proba.argsort()[::-1][:top]]
         answer.update(label=best[0][0], probability=best[0][1], top=best)
@@ -48,11 +49,11 @@ def line(row: dict[str, Any]) -> str:
 
 def summary(predictions: Sequence[Prediction]) -> str:
     """How many pictures were labelled, and how many of these answers are doubtful; in words."""
-    unread = sum(one.proba is None for one in predictions)
+    unread = sum(prediction.proba is None for prediction in predictions)
     labelled = len(predictions) - unread
     said = [f"{labelled} picture{'s' if labelled != 1 else ''} labelled"]
     for name in ("unsure", "unfamiliar"):
-        if count := sum(getattr(one, name) is True for one in predictions):
+        if count := sum(getattr(prediction, name) is True for prediction in predictions):
             said.append(f"{count} of them {name}")
     return ", ".join([*said, f"{unread} could not be read"] if unread else said)
 
@@ -64,16 +65,13 @@ def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[s
     ``unfamiliar`` (yes or no), ``novelty``, ``reason`` and the probability of each class. What is not known is empty.
     """
     doubts = ["answer", "prediction_set", "unsure", "unfamiliar", "novelty", "reason"]
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "probability", *doubts, *classes])
-        for prediction in predictions:
-            answer = row(prediction, classes)
-            proba = [None] * len(classes) if prediction.proba is None else prediction.proba
-            cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in doubts), *proba]
-            writer.writerow(map(_cell, cells))
-    unfinished.replace(path)
+    rows = []
+    for prediction in predictions:
+        answer = row(prediction, classes)
+        proba = [None] * len(classes) if prediction.proba is None else prediction.proba
+        cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in doubts), *proba]
+        rows.append([_cell(value) for value in cells])
+    files.write_csv(path, ["path", "label", "probability", *doubts, *classes], rows)
 
 
 def _cell(value: Any) -> str:

@@ -22,8 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import ModelError, Problem, writing
+from headstart.deploy.directory import Tensors, read_tensors, write_tensors
+from headstart.errors import ModelError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.features.rows import unit
+from headstart.files import write_json
 
 FORMAT = 2
 MOST = 20_000
@@ -68,8 +71,6 @@ class Reference:
 
     def save(self, folder: Path) -> None:
         """Write into ``folder``, the names last: what was cut off is not taken for whole."""
-        from safetensors.numpy import save_file
-
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "pictures.json").unlink(missing_ok=True)
         tensors: dict[str, NDArray[Any]] = {
@@ -80,11 +81,7 @@ class Reference:
         }
         if self.proba is not None:
             tensors["proba"] = self.proba
-        with writing(folder / "rows.safetensors") as file:
-            save_file(tensors, file)
-        (folder / "rows.safetensors").chmod(
-            0o644
-        )  # readable like any file, though safetensors writes for its owner only
+        write_tensors(folder / "rows.safetensors", tensors)
         document = {
             "format": FORMAT,
             "classes": list(self.classes),
@@ -93,15 +90,11 @@ class Reference:
             "digests": list(self.digests),
             "measured_on": self.measured_on.to_dict(),
         }
-        unfinished = folder / ".pictures.json.part"
-        unfinished.write_text(json.dumps(document, indent=1), encoding="utf-8")  # ASCII: any file name survives
-        unfinished.replace(folder / "pictures.json")
+        write_json(folder / "pictures.json", document, indent=1, ascii_only=True)  # any file name survives
 
     @classmethod
     def load(cls, run: Path) -> Reference:
         """What a run directory remembers, also given the ``model`` directory in it; raises ModelError if nothing."""
-        from safetensors.numpy import load_file
-
         folder = find_reference(run)
         if folder is None:
             problem = Problem(
@@ -112,15 +105,19 @@ class Reference:
             raise ModelError(f"{run} does not remember its training pictures", [problem])
         try:
             document: dict[str, Any] = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
-            found = document["format"]
-            tensors = load_file(folder / "rows.safetensors") if found == FORMAT else {}
-        except Exception as error:  # the file's library raises its own kind, JSON another
-            problem = Problem(expected="readable files", found=str(error), todo="train again")
+            found_format = document["format"]
+            if found_format == FORMAT:
+                return cls._from_parts(document, read_tensors(folder / "rows.safetensors"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            found = f"{type(error).__name__}: {error}"
+            problem = Problem(expected="readable files", found=found, todo="train again")
             raise ModelError(f"{folder} is damaged", [problem]) from error
-        if found != FORMAT:
-            problem = Problem(expected=f"format {FORMAT}", found=f"format {found}", todo="train again")
-            raise ModelError(f"{folder} was written by another version of headstart", [problem])
-        return cls(
+        problem = Problem(expected=f"format {FORMAT}", found=f"format {found_format}", todo="train again")
+        raise ModelError(f"{folder} was written by another version of headstart", [problem])
+
+    @classmethod
+    def _from_parts(cls, document: dict[str, Any], tensors: Tensors) -> Reference:
+        reference = cls(
             classes=tuple(document["classes"]),
             root=None if document["root"] is None else Path(document["root"]),
             names=tuple(document["names"]),
@@ -132,6 +129,10 @@ class Reference:
             held_out_y=tensors["held_out_y"],
             measured_on=MeasuredOn.from_dict(document["measured_on"]),
         )
+        lengths = {len(part) for part in (reference.names, reference.digests, reference.rows, reference.y)}
+        if len(lengths) > 1:
+            raise ValueError(f"names, hashes, rows and labels of {', '.join(map(str, sorted(lengths)))} pictures")
+        return reference
 
 
 def find_reference(run: Path) -> Path | None:
@@ -153,8 +154,3 @@ def relative_names(paths: Sequence[Path], root: Path | None) -> tuple[str, ...]:
         str(path.relative_to(root)) if root is not None and path.is_relative_to(root) else str(path.absolute())
         for path in paths
     )
-
-
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows (n, d) divided by their length."""
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)

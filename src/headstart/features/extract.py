@@ -9,75 +9,86 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.space import Space
+from headstart.backbones.parity import Rows
+from headstart.backbones.runtime import Runtime
+from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
+from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 from headstart.progress import Progress, Silent
 
-Rows = dict[str, NDArray[np.float32]]
 COMMIT_EVERY_S = 1.0
 
 
 def extract(
-    paths: Sequence[Path],
-    space: Space,
+    pictures: Sequence[Source],
+    space: Space | SpaceSpec,
     *,
     views: Sequence[View] = (View.CENTRE,),
     digests: Sequence[str] | None = None,
 ) -> Iterator[tuple[int, dict[View, Rows] | str]]:
-    """Compute the rows of each picture once, in the order of ``paths``.
+    """Compute the rows of each picture once, in the order of ``pictures``.
 
     Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for a picture that cannot be decoded.
-    With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable.
+    With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable. A spec
+    is opened once in each process.
     """
-    order: deque[int | tuple[int, str]] = deque()  # pictures handed to the runtime, and failures between them
-    flat: deque[Rows] = deque()
+    here = opened(space)
+    handed_over: deque[tuple[int, str]] = deque()  # an index, and why the picture cannot be decoded, or nothing
+
+    def images() -> Iterator[NDArray[np.uint8]]:
+        window = 4 * here.runtime.batch
+        for i, decoded in enumerate(_decoded(pictures, digests, here.geometry, views, window=window)):
+            handed_over.append((i, decoded if isinstance(decoded, str) else ""))
+            if not isinstance(decoded, str):
+                yield from decoded
+
+    def unreadable() -> Iterator[tuple[int, str]]:
+        while handed_over and handed_over[0][1]:
+            yield handed_over.popleft()
+
+    rows: list[Rows] = []  # of the views of one picture
+    for row in rows_of(images(), here.runtime):
+        rows.append(row)
+        if len(rows) == len(views):
+            yield from unreadable()
+            i, _ = handed_over.popleft()
+            yield i, dict(zip(views, rows, strict=True))
+            rows = []
+    yield from unreadable()
+
+
+def rows_of(images: Iterable[NDArray[np.uint8]], runtime: Runtime) -> Iterator[Rows]:
+    """The rows (d,) by output of decoded images (size, size, 3), in order, computed in batches."""
 
     def batches() -> Iterator[NDArray[np.uint8]]:
         pending: list[NDArray[np.uint8]] = []
-        for i, decoded in enumerate(_decoded(paths, digests, space.geometry, views, window=4 * space.runtime.batch)):
-            if isinstance(decoded, str):
-                order.append((i, decoded))
-                continue
-            order.append(i)
-            pending.extend(decoded)
-            while len(pending) >= space.runtime.batch:
-                yield np.stack(pending[: space.runtime.batch])
-                del pending[: space.runtime.batch]
+        for image in images:
+            pending.append(image)
+            if len(pending) == runtime.batch:
+                yield np.stack(pending)
+                pending.clear()
         if pending:
             yield np.stack(pending)
 
-    def finished() -> Iterator[tuple[int, dict[View, Rows] | str]]:
-        while order:
-            head = order[0]
-            if isinstance(head, tuple):
-                yield head
-            elif len(flat) >= len(views):
-                yield head, {view: flat.popleft() for view in views}
-            else:
-                return
-            order.popleft()
-
-    for outputs in space.runtime.run(batches()):
-        count = len(next(iter(outputs.values())))
-        flat.extend({name: values[i] for name, values in outputs.items()} for i in range(count))
-        yield from finished()
-    yield from finished()
+    for outputs in runtime.run(batches()):
+        for i in range(len(next(iter(outputs.values())))):
+            yield {name: values[i] for name, values in outputs.items()}
 
 
 def extract_to_store(
     paths: Sequence[Path],
     digests: Sequence[str],
-    space: Space,
+    space: Space | SpaceSpec,
     store: FeatureStore,
     *,
     views: Sequence[View] = (View.CENTRE,),
@@ -88,11 +99,12 @@ def extract_to_store(
     What is already there is not computed again. Rows are committed every second, so that a run cut off at any
     instant goes on from there.
     """
-    outputs = list(space.runtime.widths)
+    here = opened(space)
+    outputs = list(here.runtime.widths)
     known = set(digests)
     for view in views:
         for output in outputs:
-            known &= store.known(space.key(view, output), known)
+            known &= store.known(here.key(view, output), known)
     first: dict[str, int] = {}
     for i, digest in enumerate(digests):
         if digest not in known:
@@ -101,10 +113,10 @@ def extract_to_store(
     failed: dict[str, str] = {}
     waiting: dict[str, dict[str, NDArray[np.float32]]] = {}
     committed = time.monotonic()
-    stage = (progress or Silent()).stage(f"features at {space.geometry.size}", len(todo)) if todo else None
+    stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
         for done, (i, rows) in enumerate(
-            extract([paths[i] for i in todo], space, views=views, digests=[digests[i] for i in todo]), start=1
+            extract([paths[i] for i in todo], here, views=views, digests=[digests[i] for i in todo]), start=1
         ):
             digest = digests[todo[i]]
             if isinstance(rows, str):
@@ -112,7 +124,7 @@ def extract_to_store(
             else:
                 for view in views:
                     for output in outputs:
-                        waiting.setdefault(space.key(view, output), {})[digest] = rows[view][output]
+                        waiting.setdefault(here.key(view, output), {})[digest] = rows[view][output]
             if time.monotonic() - committed > COMMIT_EVERY_S:
                 store.write(waiting)
                 waiting, committed = {}, time.monotonic()
@@ -122,7 +134,7 @@ def extract_to_store(
 
 
 def _decoded(
-    paths: Sequence[Path],
+    pictures: Sequence[Source],
     digests: Sequence[str] | None,
     geometry: Geometry,
     views: Sequence[View],
@@ -131,10 +143,10 @@ def _decoded(
 ) -> Iterator[NDArray[np.uint8] | str]:
     """Each picture's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
 
-    def one(i: int) -> NDArray[np.uint8] | str:
+    def views_of(i: int) -> NDArray[np.uint8] | str:
         try:
-            data = paths[i].read_bytes()
-            if digests is not None and hashlib.sha256(data).hexdigest() != digests[i]:
+            data = content(pictures[i])
+            if digests is not None and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i]):
                 return "changed while it was being read"
             return load(data, geometry, views)
         except UnreadableImageError as error:
@@ -144,4 +156,4 @@ def _decoded(
         except OSError as error:
             return f"cannot be read: {error.strerror}"
 
-    return in_order(one, range(len(paths)), window=window)
+    return in_order(views_of, range(len(pictures)), window=window)

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.graph import digest
 from headstart.backbones.parity import Rows
 from headstart.backbones.runtime import Runtime, prepare_module
 from headstart.backbones.split import FrozenPrefix
 from headstart.errors import DataError, Problem, UnreadableImageError
+from headstart.files import digest
 from headstart.finetune import quota
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
 from headstart.finetune.plan import Augment
@@ -118,7 +118,7 @@ def sources(
         "timm": importlib.metadata.version("timm"),
         "torch": importlib.metadata.version("torch"),
     }
-    runtime = prepare_module(backbone, frozen, identity, **where)
+    runtime = prepare_module(frozen, identity, **where)
     return tuple(Source(runtime=runtime, shape=shape, name=name) for name, shape in frozen.shapes.items())
 
 

@@ -128,9 +128,7 @@ class FineTuned:
             "timm": importlib.metadata.version("timm"),
             "torch": importlib.metadata.version("torch"),
         }
-        runtime = prepare_module(
-            self.trainable.backbone, module, identity, cache=cache, device=device, precision=precision
-        )
+        runtime = prepare_module(module, identity, cache=cache, device=device, precision=precision)
         return Space(runtime=runtime, geometry=self.geometry), head
 
 

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import Split, split
-from headstart.backbones.tuned import TunedNetwork
+from headstart.backbones.tuned import GlobalAverage, TunedNetwork
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
 from headstart.finetune import lora
@@ -58,14 +58,6 @@ class Summary:
     def base_with_statistics(self) -> int:
         """The trunk alone, as Keras counts."""
         return self.base + self.batch_norm_statistics
-
-
-class GlobalAverage(nn.Module):
-    """(n, c, h, w) → (n, c): the mean over all positions."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Average each channel."""
-        return x.mean((2, 3))
 
 
 def build_head(
@@ -231,14 +223,7 @@ class Trainable:
         pretrained = copy.deepcopy(one.suffix)
         self.load(state)
         body = list(self.head)[:-1]
-        both = TunedNetwork(
-            self.backbone,
-            prefix=one.prefix,
-            pretrained=pretrained,
-            tuned=one.suffix,
-            body=nn.Sequential(*body),
-            size=self.plan.size,
-        )
+        both = TunedNetwork(self.backbone, one, pretrained=pretrained, body=nn.Sequential(*body), size=self.plan.size)
         weight, bias = (state[f"head.{len(body)}.{name}"].numpy() for name in ("weight", "bias"))  # (k, d), (k,)
         if self.plan.head.logit == "one":  # a sigmoid is a softmax over half the logit either way
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

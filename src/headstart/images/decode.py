@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 import numpy as np
@@ -34,6 +35,11 @@ DECODER = f"pillow{PIL.__version__}"
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
+
+PillowImage = Image.Image
+Content = Path | bytes | PillowImage | NDArray[np.uint8]
+"""What is decoded: a file, its bytes, an image that the caller opened with Pillow, or pixels ``(h, w, 3)`` RGB,
+``(h, w, 4)`` with alpha, ``(h, w)`` grey."""
 
 INTERPOLATIONS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -86,8 +92,11 @@ class DecodedImage:
         self.width, self.height = image.size
 
     @classmethod
-    def read(cls, source: Path | bytes, *, at_least: int | None = None) -> DecodedImage:
+    def read(cls, source: Content, *, at_least: int | None = None) -> DecodedImage:
         """Decode the first frame, on white where it is transparent. Safe to call from many threads.
+
+        An image of the caller's stays as it is; while it is a JPEG that nobody has decoded yet, it is decoded as its
+        file is.
 
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
         side keeps at least that many pixels (or all it has).
@@ -95,6 +104,14 @@ class DecodedImage:
         Raises:
             UnreadableImageError: with the reason in plain words.
         """
+        if isinstance(source, np.ndarray):
+            return cls(_rgb(Image.fromarray(source)))
+        if isinstance(source, PillowImage):
+            with _CALLERS:
+                undecoded = _undecoded_jpeg(source)
+                if undecoded is None:
+                    return cls(_loaded(source, None))
+            source = undecoded
         with _opened(source) as image:
             return cls(_loaded(image, at_least))
 
@@ -114,7 +131,7 @@ class DecodedImage:
         return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
 
 
-def decode(source: Path | bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
+def decode(source: Content, *, at_least: int | None = None) -> NDArray[np.uint8]:
     """Decode a picture as ``DecodedImage.read`` does: ``(h, w, 3)`` RGB."""
     return DecodedImage.read(source, at_least=at_least).pixels()
 
@@ -155,6 +172,25 @@ def encode(image: NDArray[np.uint8], *, format: str = "JPEG", quality: int = 90)
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format=format, quality=quality)
     return stream.getvalue()
+
+
+_CALLERS = Lock()
+"""Held while an image of the caller's is decoded: Pillow's images may be decoded by one thread at a time."""
+
+
+def _undecoded_jpeg(image: Image.Image) -> bytes | None:
+    """The file behind an image of which only the header was read; None for another format, or if it was decoded."""
+    stream = getattr(image, "fp", None)
+    if image.format not in ("JPEG", "MPO") or stream is None or not getattr(image, "tile", None) or image.tell():
+        return None
+    try:
+        place = stream.tell()
+        stream.seek(0)
+        data: bytes = stream.read()
+        stream.seek(place)
+    except (OSError, ValueError):  # closed: decoding will say so
+        return None
+    return data
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import OptionError, Problem
-from headstart.images.decode import DECODER, INTERPOLATIONS, Box, DecodedImage
+from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage
 
 ALGORITHM = 1
 """Raised whenever the code below, or in decode, gives other pixels than before."""
@@ -93,7 +93,7 @@ class Geometry:
         return cls(**options)
 
 
-def load(source: Path | bytes, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> NDArray[np.uint8]:
+def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> NDArray[np.uint8]:
     """Decode a picture once and look at it in each of ``views``: ``(len(views), size, size, 3)`` RGB.
 
     A view's pixels do not depend on which other views are asked for.

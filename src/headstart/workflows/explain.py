@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from headstart.deploy.explain import Explainer, Explanation
 from headstart.deploy.reference import Reference, find_reference
 from headstart.errors import UnreadableImageError
-from headstart.files import display
+from headstart.files import display, sha256
 from headstart.report import gallery
 from headstart.report.explain import Neighbour, explain_page
 from headstart.report.page import write_report
@@ -29,8 +28,8 @@ class Explained:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        near = [{"path": one.name, "label": one.label, "likeness": one.likeness} for one in self.neighbours]
-        return {**self.explanation.to_dict(), "neighbours": near}
+        neighbours = [{"path": near.name, "label": near.label, "likeness": near.likeness} for near in self.neighbours]
+        return {**self.explanation.to_dict(), "neighbours": neighbours}
 
 
 def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: int = 0) -> Explained:
@@ -39,7 +38,7 @@ def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: in
     if find_reference(run) is None:
         return Explained(explanation=explanation, neighbours=(), training=None)
     reference = Reference.load(run)
-    same = hashlib.sha256(picture.read_bytes()).hexdigest()
+    same = sha256(picture)
     others = [
         (i, cosine) for i, cosine in reference.nearest(explanation.row, 2 * NEIGHBOURS) if reference.digests[i] != same
     ]
@@ -55,16 +54,16 @@ def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: in
     return Explained(explanation=explanation, neighbours=neighbours, training=len(reference))
 
 
-def write_page(path: Path, found: Explained, command: str) -> None:
+def write_page(path: Path, explained: Explained, command: str) -> None:
     """Write the page of an explanation; ``command`` is what makes it again."""
-    page = explain_page(found.explanation, found.neighbours, training=found.training, command=command)
+    page = explain_page(explained.explanation, explained.neighbours, training=explained.training, command=command)
     write_report(path, page)
 
 
 def _jpeg(path: Path, digest: str) -> bytes | None:
     """A thumbnail, if the file is still there and the same."""
     try:
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+        if sha256(path) != digest:
             return None
         return gallery.small_jpeg(path)
     except (OSError, UnreadableImageError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,18 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.deploy.model import Model
-from headstart.deploy.reference import Reference, unit
+from headstart.deploy.model import FAMILIAR, Model
+from headstart.deploy.reference import Reference
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.features.extract import extract
-from headstart.files import display
+from headstart.features.rows import unit
+from headstart.files import display, replacing, sha256
 from headstart.images.inputs import find_images
-from headstart.images.transforms import View
 from headstart.monitor.drift import Drift, compare
 from headstart.monitor.labelling_queue import labelling_queue, margins
 from headstart.monitor.unlabelled import Unlabelled, estimate
-from headstart.progress import Progress, Silent
+from headstart.progress import Progress
 from headstart.report import gallery, words
 from headstart.report.page import write_report
 from headstart.report.section import Thumbnail
@@ -112,13 +110,12 @@ def watch(
     """
     reference = Reference.load(run)
     model = Model.load(run)
-    found = find_images(inputs)
-    paths, rows, proba, unfamiliar, left_out = answers(model, found, progress or Silent())
-    novelty = model.abstention.novelty
+    paths, rows, proba, unfamiliar, left_out = _answers(model, find_images(inputs), progress)
     if not paths:
-        said = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
-        problem = Problem(expected="new pictures", found=said, todo="give files, folders or patterns of pictures")
+        reasons = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
+        problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
         raise DataError("nothing to watch", [problem])
+    novelty = model.abstention.novelty
     before = reference.y if reference.proba is None else reference.proba.argmax(axis=1)
     digests = set(reference.digests)
     return Watch(
@@ -131,70 +128,70 @@ def watch(
             answers=proba.argmax(axis=1),
             answers_before=before.astype(np.int64),
             num_classes=len(model.classes),
-            unfamiliar=unfamiliar,
+            unfamiliar=unfamiliar if novelty else None,
             unfamiliar_before=novelty.share if novelty else None,
             same_head=reference.proba is not None,
             seed=seed,
         ),
         accuracy=estimate(proba, reference.held_out_proba, reference.held_out_y, seed=seed),
         labelling_queue=labelling_queue(proba, rows, count),
-        known=tuple(i for i, path in enumerate(paths) if hashlib.sha256(path.read_bytes()).hexdigest() in digests),
+        known=tuple(i for i, path in enumerate(paths) if sha256(path) in digests),
         left_out=tuple(left_out),
         measured_on=reference.measured_on,
     )
 
 
-def write_queue(path: Path, found: Watch) -> None:
+def write_queue(path: Path, watch: Watch) -> None:
     """Write the queue as CSV, whole or not at all: fill in ``label``, and it is a table that `train` reads."""
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.DictWriter(file, ("path", "label", "answer", "probability", "margin", "unfamiliar"))
+    rows = [
+        {**row, "path": str(watch.paths[i].absolute())}
+        for row, i in zip(watch.rows(), watch.labelling_queue, strict=True)
+    ]
+    header = ("path", "label", "answer", "probability", "margin", "unfamiliar")
+    with replacing(path) as file, file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
+        writer = csv.DictWriter(stream, header)
         writer.writeheader()
-        for row, i in zip(found.rows(), found.labelling_queue, strict=True):
-            writer.writerow({**row, "path": str(found.paths[i].absolute())})
-    unfinished.replace(path)
+        writer.writerows(rows)
 
 
-def answers(
-    model: Model, found: Sequence[Path], progress: Progress
-) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_] | None, list[tuple[Path, str]]]:
-    """Paths, rows of length 1, probabilities and unfamiliarity of what can be read; what cannot, with the reason."""
-    paths, last, read, left_out = [], [], [], []
-    with progress.stage("looking at the new pictures", len(found)) as advance:
-        for done, (i, outputs) in enumerate(extract(found, model.space), start=1):
-            if isinstance(outputs, str):
-                left_out.append((found[i], outputs))
-            else:
-                paths.append(found[i])
-                last.append(outputs[View.CENTRE]["last"])
-                read.append(outputs[View.CENTRE][model.output])
-            advance(done)
+def _answers(
+    model: Model, new: Sequence[Path], progress: Progress | None
+) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], list[tuple[Path, str]]]:
+    """Paths, rows of length 1, probabilities, unfamiliarity of what can be read, and what cannot with the reason."""
+    paths, last, proba, unfamiliar, left_out = [], [], [], [], []
+    answers = model.answers(new, stage="looking at the new pictures", progress=progress)
+    for path, (prediction, rows) in zip(new, answers, strict=True):
+        if prediction.proba is None:
+            left_out.append((path, prediction.reason))
+        else:
+            paths.append(path)
+            last.append(rows[FAMILIAR])
+            proba.append(prediction.proba)
+            unfamiliar.append(prediction.unfamiliar is True)
     if not paths:
-        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), None, left_out
-    rows, novelty = np.stack(last), model.abstention.novelty
-    unfamiliar = novelty.measure(rows) > 1 if novelty else None
-    return paths, unit(rows), model.head.predict_proba(np.stack(read)), unfamiliar, left_out
+        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), np.empty(0, bool), left_out
+    return paths, unit(np.stack(last)), np.stack(proba), np.array(unfamiliar), left_out
 
 
-def write_page(path: Path, found: Watch, command: str) -> None:
+def write_page(path: Path, watch: Watch, command: str) -> None:
     """Write the page; ``command`` is what makes it again."""
-    rows = found.rows()
+    rows = watch.rows()
     page = watch_page(
-        found.drift,
-        found.accuracy,
-        classes=found.classes,
+        watch.drift,
+        watch.accuracy,
+        classes=watch.classes,
         labelling_queue=rows,
         thumbnails=[
             Thumbnail(
-                jpeg=gallery.small_jpeg(found.paths[i]),
-                caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{found.paths[i].name}",
+                jpeg=gallery.small_jpeg(watch.paths[i]),
+                caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{watch.paths[i].name}",
             )
-            for place, (i, row) in enumerate(zip(found.labelling_queue[:SHOWN], rows, strict=False), start=1)
+            for place, (i, row) in enumerate(zip(watch.labelling_queue[:SHOWN], rows, strict=False), start=1)
         ],
-        known=[display(found.paths[i]) for i in found.known],
-        left_out=[(display(one), reason) for one, reason in found.left_out],
-        measured_on=words.measured_on(found.measured_on),
-        trusted=found.trusted,
+        known=[display(watch.paths[i]) for i in watch.known],
+        left_out=[(display(path), reason) for path, reason in watch.left_out],
+        measured_on=words.measured_on(watch.measured_on),
+        trusted=watch.trusted,
         command=command,
     )
     write_report(path, page)

@@ -1,0 +1,224 @@
+"""A network as files, from which it can be built again with nothing else at hand. Reading the JSON loads no torch.
+
+::
+
+    network.json         architecture (a name of timm), normalisation, size, rows, SHA-256 of the tensors; of a
+                         fine-tuned network also where it is cut and the layers of its head below the last
+    network.safetensors  pretrained.NAME for every tensor of the pretrained network, by timm's names; of a fine-tuned
+                         one also tuned.NAME for those that training changed, and body.NAME for the layers of its head
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headstart.errors import ModelError, OptionError, Problem
+from headstart.files import replacing, sha256, write_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from headstart.backbones.network import FrozenModule
+    from headstart.backbones.pretrained import Backbone
+
+FORMAT = 2
+DOCUMENT, TENSORS = "network.json", "network.safetensors"
+TODO = "copy the whole folder again, or train again with this version"
+
+_FIELDS: Mapping[str, type] = {
+    "architecture": str,
+    "mean": list,
+    "std": list,
+    "size": int,
+    "widths": dict,
+    "identity": dict,
+    "sha256": str,
+}
+_TUNED_FIELDS: Mapping[str, type] = {"train_from": str, "reads_map": bool, "cut_at": int, "layers": list}
+
+
+def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> None:
+    """Write the files of ``frozen``, which is on the CPU, into an existing folder.
+
+    Only a `FrozenNetwork` or a `TunedNetwork` can be built again: a `FrozenPrefix` leaves no files.
+
+    Args:
+        frozen: the network.
+        identity: everything that determines the values it computes, plain JSON types; ``size`` among it.
+        folder: where to.
+    """
+    from safetensors.torch import save_file
+
+    from headstart.backbones.network import FrozenNetwork
+    from headstart.backbones.tuned import TunedNetwork
+
+    tuned: dict[str, Any] | None = None
+    if isinstance(frozen, FrozenNetwork):
+        tensors = _named("pretrained", frozen.model.state_dict())
+    elif isinstance(frozen, TunedNetwork):
+        before, after, body = frozen.tensors()
+        changed = {name: value for name, value in after.items() if not value.equal(before[name])}
+        tensors = {**_named("pretrained", before), **_named("tuned", changed), **_named("body", body)}
+        tuned = {field: getattr(frozen, field) for field in ("train_from", "reads_map", "cut_at")}
+        tuned["layers"] = frozen.layers()
+    else:
+        return
+    with replacing(folder / TENSORS) as file:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+    document = {
+        "format": FORMAT,
+        "architecture": frozen.backbone.architecture,
+        "mean": list(frozen.backbone.mean),
+        "std": list(frozen.backbone.std),
+        "size": frozen.size,
+        "widths": frozen.widths,
+        "identity": dict(identity),
+        "tuned": tuned,
+        "sha256": sha256(folder / TENSORS),
+    }
+    write_json(folder / DOCUMENT, document, indent=1)
+
+
+def describe(folder: Path, *, size: int | None = None) -> dict[str, Any]:
+    """The network.json of ``folder``, every field of the right type. Loads no torch and reads no tensor.
+
+    Raises:
+        ModelError: missing, damaged, of another format, or for images of another ``size`` than the one given.
+    """
+    what = f"network {folder}"
+    try:
+        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
+        document["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ModelError(what, [Problem(expected=f"a readable {DOCUMENT}", found=found, todo=TODO)]) from error
+    if document["format"] != FORMAT:
+        found = f"format {document['format']}"
+        raise ModelError(what, [Problem(expected=f"a network of format {FORMAT}", found=found, todo=TODO)])
+    tuned = document.get("tuned")
+    fields = [(document, name, kind) for name, kind in _FIELDS.items()]
+    fields += [(tuned, name, kind) for name, kind in _TUNED_FIELDS.items()] if isinstance(tuned, dict) else []
+    problems = [
+        Problem(expected=f"{name}: {kind.__name__} in {DOCUMENT}", found=repr(holder.get(name))[:100], todo=TODO)
+        for holder, name, kind in fields
+        if type(holder.get(name)) is not kind
+    ]
+    if not problems and not (_is_triple(document["mean"]) and _is_triple(document["std"]) and document["size"] > 0):
+        found = f"{document['mean']}, {document['std']}, {document['size']}"
+        problems.append(Problem(expected="mean and std of three colours, size above 0", found=found, todo=TODO))
+    if not problems and size not in (None, document["size"]):
+        found = str(document["size"])
+        problems.append(Problem(expected=f"a network for pictures of {size} pixels", found=found, todo=TODO))
+    if problems:
+        raise ModelError(what, problems)
+    return dict(document)
+
+
+def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, dict[str, Any]]:
+    """The network in ``folder`` as a torch module on the CPU, and its identity.
+
+    Raises:
+        ModelError: anything is missing, damaged or of another kind: the document, its hash, an architecture that timm
+            does not know, a tensor's name, shape or type.
+    """
+    from safetensors.torch import load_file
+
+    from headstart.backbones import network
+
+    document, what = describe(folder, size=size), f"network {folder}"
+    try:
+        found = sha256(folder / TENSORS)
+        tensors = load_file(folder / TENSORS) if found == document["sha256"] else {}
+    except Exception as error:  # the file's library raises its own kind
+        found = f"{type(error).__name__}: {error}"
+    if found != document["sha256"]:
+        expected = f"{TENSORS} with SHA-256 {document['sha256']}"
+        raise ModelError(what, [Problem(expected=expected, found=found, todo=TODO)])
+    try:
+        backbone = replace(
+            network.record(document["architecture"]), mean=tuple(document["mean"]), std=tuple(document["std"])
+        )
+        build = _frozen if document.get("tuned") is None else _tuned
+        frozen = build(backbone, document, tensors)
+    except OptionError as error:  # an architecture, or a module to cut at, that does not exist
+        raise ModelError(what, error.problems) from error
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
+        problem = Problem(expected="a network that can be built", found=f"{type(error).__name__}: {error}", todo=TODO)
+        raise ModelError(what, [problem]) from error
+    if frozen.widths != document["widths"]:
+        problem = Problem(expected=f"rows of {document['widths']}", found=str(frozen.widths), todo=TODO)
+        raise ModelError(what, [problem])
+    return frozen, dict(document["identity"])
+
+
+def _frozen(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FrozenModule:
+    from headstart.backbones import network
+
+    model = network.untrained(backbone, size=document["size"])
+    _fill(_named("pretrained", model.state_dict()), tensors)
+    return network.FrozenNetwork(backbone, model, size=document["size"])
+
+
+def _tuned(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FrozenModule:
+    from headstart.backbones import network
+    from headstart.backbones.split import split
+    from headstart.backbones.tuned import TunedNetwork, build_body
+
+    saved, size = document["tuned"], document["size"]
+    cut = split(network.untrained(backbone, size=size), saved["train_from"], reads_map=saved["reads_map"])
+    if cut.at != saved["cut_at"]:
+        raise ValueError(f"{saved['train_from']} cuts the network after {cut.at} operations, not {saved['cut_at']}")
+    body = build_body(
+        saved["layers"], {n.removeprefix("body."): v for n, v in tensors.items() if n.startswith("body.")}
+    )
+    frozen = TunedNetwork(backbone, cut, pretrained=copy.deepcopy(cut.suffix), body=body, size=size)
+    before, after, own_body = frozen.tensors()
+    _fill({**_named("pretrained", before), **_named("tuned", after), **_named("body", own_body)}, tensors)
+    return frozen
+
+
+def _fill(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copy the tensors of a file into those of a network; what training did not change is the pretrained one's.
+
+    Raises ModelError with everything that does not fit.
+    """
+    if problems := _misfits(own, tensors):
+        raise ModelError("tensors of the network", problems)
+    for name, value in own.items():
+        value.copy_(tensors[name] if name in tensors else tensors[name.replace("tuned.", "pretrained.", 1)])
+
+
+def _misfits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[Problem]:
+    """What is wrong with the tensors of a file, given the network's own; one that training did not change may miss."""
+    kinds = {
+        "missing": [name for name in own if name not in tensors and not name.startswith("tuned.")],
+        "that the network does not have": [name for name in tensors if name not in own],
+        "of another shape or type": [
+            f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)} instead of {value.dtype} {tuple(value.shape)}"
+            for name, value in own.items()
+            if name in tensors and (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype)
+        ],
+    }
+    return [
+        Problem(
+            expected=f"every tensor of the network in {TENSORS}",
+            found=f"{len(names)} {kind}: {', '.join(names)}",
+            todo=TODO,
+        )
+        for kind, names in kinds.items()
+        if names
+    ]
+
+
+def _named(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{part}.{name}": value for name, value in tensors.items()}
+
+
+def _is_triple(values: list[Any]) -> bool:
+    return len(values) == 3 and all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)

@@ -1,0 +1,91 @@
+"""Pictures drawn by formula that travel with a model, and the probabilities that they must give wherever it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headstart.errors import ModelError, Problem
+from headstart.images.decode import encode
+
+if TYPE_CHECKING:
+    from headstart.deploy.model import Model
+
+FOLDER = "golden"
+SAME_PRECISION_TOLERANCE = 1e-3
+"""Between two runtimes of one precision, of a probability. Measured with lite0: OpenVINO and torch in float32, 3e-6."""
+OTHER_PRECISION_TOLERANCE = 2e-2
+"""Where one of two runtimes computes in bfloat16; measured cosine of features 0.9992."""
+
+Answers = Mapping[str, Sequence[float]]
+"""Probabilities (k,) by name of the picture."""
+
+
+def pictures() -> dict[str, bytes]:
+    """Four pictures as files: ``{name: bytes}``. Between them they pass through every step of decoding and geometry:
+    JPEG at a scale where draft decoding applies, transparency, one channel, a tall format.
+    """
+    y, x = np.mgrid[0:600, 0:900].astype(np.float64)
+    wave = 127.5 + 127.5 * np.sin(x / 37.0) * np.cos(y / 23.0)
+    disc = np.hypot(x - 450.0, y - 300.0)
+    colour = np.stack([wave, 255.0 * x / 899.0, np.where(disc < 180.0, 230.0, 40.0)], axis=-1).astype(np.uint8)
+    rings = (127.5 + 127.5 * np.sin(disc[:320, 290:610] / 6.0)).astype(np.uint8)
+    alpha = np.dstack([colour[:320, :320], rings])
+    tall = np.ascontiguousarray(colour[:, 300:500])
+    return {
+        "colour.jpg": encode(colour, format="JPEG", quality=90),
+        "rings.png": encode(np.repeat(rings[..., None], 3, axis=-1), format="PNG"),
+        "transparent.png": encode(alpha, format="PNG"),
+        "tall.jpg": encode(tall, format="JPEG", quality=75),
+    }
+
+
+def write(folder: Path) -> None:
+    """Write `pictures` into a model directory."""
+    (folder / FOLDER).mkdir()
+    for name, data in pictures().items():
+        (folder / FOLDER / name).write_bytes(data)
+
+
+def answers(model: Model, folder: Path, names: Sequence[str]) -> dict[str, list[float]]:
+    """What ``model`` answers for the pictures of these names in a model directory; nan for one it cannot read."""
+    predictions = model.predict([folder / FOLDER / name for name in names])
+    return {
+        name: [float("nan")] if prediction.proba is None else prediction.proba.tolist()
+        for name, prediction in zip(names, predictions, strict=True)
+    }
+
+
+def check(model: Model, folder: Path, *, expected: Answers, expected_f32: Answers, runtime: str) -> None:
+    """Let ``model`` answer again, and compare.
+
+    Args:
+        model: loaded from ``folder``.
+        folder: a model directory.
+        expected: what was answered when the model was saved.
+        expected_f32: the same in float32.
+        runtime: the name of what gave ``expected``.
+
+    Raises:
+        ModelError: another answer; all of them are listed.
+    """
+    here = model.space.runtime
+    wanted = expected if here.name == runtime else expected_f32
+    alike = here.name == runtime or here.precision == "f32"
+    tolerance = SAME_PRECISION_TOLERANCE if alike else OTHER_PRECISION_TOLERANCE
+    problems = []
+    for name, proba in answers(model, folder, list(wanted)).items():
+        difference = np.abs(np.array(proba) - np.array(wanted[name])).max()
+        if not difference <= tolerance:
+            problems.append(
+                Problem(
+                    expected=f"golden/{name} gives {np.round(wanted[name], 4).tolist()} within {tolerance}",
+                    found=f"a difference of {difference:.4f}",
+                    todo="train again here, or use the versions named in model.json",
+                )
+            )
+    if problems:
+        raise ModelError(f"{folder} does not give the answers it gave when it was trained", problems)

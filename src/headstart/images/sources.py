@@ -1,0 +1,94 @@
+"""What a picture may be given as: a file's name or bytes, an open file, a Pillow image, an array of pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike, fspath
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.errors import OptionError, Problem, UnreadableImageError
+from headstart.images.decode import Content, PillowImage
+
+Source = str | PathLike[str] | bytes | BinaryIO | PillowImage | NDArray[np.uint8]
+"""Anything that is taken for a picture. Open files are binary, and read from their beginning if they can be wound back;
+arrays are uint8: RGB (h, w, 3), RGB and alpha (h, w, 4), or grey (h, w)."""
+
+_TODO = "give a path, bytes, a file opened with 'rb', a Pillow image, or a uint8 array (h, w, 3), (h, w, 4) or (h, w)"
+_reading = Lock()
+"""Held while an open file is read: threads may share it."""
+
+
+def listed(pictures: Iterable[Source]) -> list[Source]:
+    """The pictures as a list, names as paths.
+
+    Raises:
+        OptionError: a single picture instead of a sequence of them, or members that are no pictures; all are listed.
+    """
+    if _kind(pictures) is not None or isinstance(pictures, np.ndarray) or not isinstance(pictures, Iterable):
+        many = isinstance(pictures, np.ndarray) and pictures.ndim == 4
+        todo = "give list(array)" if many else "put it in a list: predict([picture])"
+        problem = Problem(expected="a sequence of pictures", found=f"a single {_described(pictures)}", todo=todo)
+        raise OptionError("pictures", [problem])
+    sources: list[Source] = [Path(fspath(item)) if isinstance(item, (str, PathLike)) else item for item in pictures]
+    problems = [
+        Problem(expected="a picture", found=f"{_described(source)} at position {i}", todo=_TODO)
+        for i, source in enumerate(sources)
+        if _kind(source) is None
+    ]
+    if problems:
+        raise OptionError("pictures", problems)
+    return sources
+
+
+def content(source: Source) -> Content:
+    """What `decode` takes; files are read whole.
+
+    Raises:
+        OSError: a path that cannot be read.
+        UnreadableImageError: an open file that cannot.
+    """
+    if isinstance(source, (str, PathLike)):
+        try:
+            return Path(source).read_bytes()
+        except ValueError as error:  # a NUL in the name
+            raise UnreadableImageError(f"cannot be opened: {error}") from error
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source)
+    if isinstance(source, (PillowImage, np.ndarray)):
+        return source
+    with _reading:
+        try:
+            if source.seekable():
+                source.seek(0)
+            data = source.read()
+        except ValueError as error:  # closed
+            raise UnreadableImageError(f"cannot be read: {error}") from error
+    if not isinstance(data, bytes):
+        raise UnreadableImageError(f"a file of {type(data).__name__}, not opened in binary mode")
+    return data
+
+
+def _kind(source: object) -> str | None:
+    """What a picture is given as; None for what is none."""
+    if isinstance(source, (str, PathLike)):
+        return "path"
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "bytes"
+    if isinstance(source, PillowImage):
+        return "Pillow image"
+    if isinstance(source, np.ndarray):
+        fits = source.dtype == np.uint8 and (source.ndim == 2 or (source.ndim == 3 and source.shape[2] in (3, 4)))
+        return "array" if fits and source.size else None
+    return "open file" if hasattr(source, "read") and hasattr(source, "seekable") else None
+
+
+def _described(source: object) -> str:
+    if isinstance(source, np.ndarray):
+        return f"array {source.dtype} {source.shape}"
+    kind = _kind(source)
+    return type(source).__name__ if kind is None else f"{kind} ({type(source).__name__})"
