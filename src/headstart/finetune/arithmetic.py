@@ -21,7 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.graph import computes_in_bf16, digest
+from headstart.backbones.graph import computes_in_bf16
+from headstart.files import digest
 from headstart.finetune.batches import gradient
 from headstart.finetune.trainable import Trainable
 

@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.graph import computes_in_bf16, digest
+from headstart.backbones.graph import computes_in_bf16
 from headstart.backbones.weights import Weights
+from headstart.files import digest
 from headstart.finetune.phase_activations import Index
 from headstart.finetune.plan import Plan
 from headstart.images import augment, decode, transforms
