@@ -16,7 +16,7 @@ from headstart.errors import OptionError
 
 def test_is_read_without_torch() -> None:
     script = (
-        "import sys; from headstart.backbones import catalog; catalog.get('resnet18'); catalog.bundled();"
+        "import sys; from headstart.backbones import catalog; catalog.get('resnet18'); catalog.all();"
         "print(sorted({'torch', 'timm', 'openvino', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -41,7 +41,7 @@ def test_names_are_unique_and_both_names_find_the_record() -> None:
 
 
 def test_bundled_ones_carry_a_hash_and_an_install_command() -> None:
-    sources = {backbone.name: backbone.source for backbone in catalog.bundled()}
+    sources = {record.name: record.source for record in catalog.all() if isinstance(record.source, Bundled)}
     assert list(sources) == ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
     for source in sources.values():
         assert isinstance(source, Bundled)
@@ -70,6 +70,12 @@ def test_a_misspelt_name_is_answered_with_close_ones(name: str, close: str) -> N
     assert problem.found == repr(name)
     assert problem.todo.startswith("did you mean ")
     assert close in problem.todo
+
+
+@pytest.mark.parametrize("name", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/tmp/network", "timm/resnet18"])
+def test_a_place_is_no_name(name: str) -> None:
+    with pytest.raises(OptionError, match="expected: a name listed by"):
+        catalog.get(name)
 
 
 def test_a_name_like_no_other_is_answered_with_the_catalogue() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headstart.backbones import catalog, parity, runtime, weights
 from headstart.backbones.runtime import Runtime
-from headstart.errors import ModelError, OptionError
+from headstart.errors import MissingPackageError, OptionError
 
 BACKBONE = catalog.get("test_resnet.r160_in1k")
 WEIGHTS = weights.locate(BACKBONE, random=True)
@@ -52,7 +52,7 @@ def test_bf16_keeps_parity_under_another_key(tmp_path: Path) -> None:
 def test_a_saved_torch_runtime_runs_in_openvino(tmp_path: Path) -> None:
     made = prepared(tmp_path)
     made.save(tmp_path / "model")
-    reopened = runtime.open_graph(tmp_path / "model", size=SIZE, batch=4, precision="f32")
+    reopened = runtime.open_saved(tmp_path / "model", size=SIZE, batch=4, device="openvino", precision="f32")
     assert reopened.name == "openvino f32"
     pictures = parity.pictures(SIZE)[:4]
     np.testing.assert_allclose(rows(reopened, pictures), rows(made, pictures), rtol=1e-3, atol=1e-3)
@@ -67,14 +67,11 @@ def test_without_openvino_torch_does_everything(tmp_path: Path, monkeypatch: pyt
         assert made.notes == ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
     made.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["network.json", "network.safetensors"]
-    reopened = runtime.open_graph(tmp_path / "model", size=SIZE, batch=4)
+    reopened = runtime.open_saved(tmp_path / "model", size=SIZE, batch=4, device="torch")
     pictures = parity.pictures(SIZE)[:4]
     assert np.array_equal(rows(reopened, pictures), rows(made, pictures))
-    with pytest.raises(ModelError, match="a network for pictures of 65 pixels"):
-        runtime.open_graph(tmp_path / "model", size=65, batch=4)
-    (tmp_path / "model" / "network.json").write_text("{")
-    with pytest.raises(ModelError, match=r"a readable network\.json"):
-        runtime.open_graph(tmp_path / "model", size=SIZE, batch=4)
+    with pytest.raises(MissingPackageError, match="pip install openvino"):
+        runtime.open_saved(tmp_path / "model", size=SIZE, batch=4, device="openvino")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

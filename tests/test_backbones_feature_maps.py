@@ -61,14 +61,14 @@ def test_without_a_graph_there_are_no_maps(tmp_path: Path) -> None:
     assert open_maps(tmp_path, "last", size=224) is None
 
 
-@pytest.mark.parametrize(("body", "exact"), [(nn.Identity(), True), (nn.ReLU(), False)])
+@pytest.mark.parametrize(("body", "exact"), [(nn.Dropout(), True), (nn.ReLU(), False)])
 def test_a_fine_tuned_row_is_taken_apart_only_where_nothing_follows_the_pooling(
     tmp_path: Path, body: nn.Module, exact: bool
 ) -> None:
     backbone = catalog.get("test_efficientnet.r160_in1k")
     model = network.build(backbone, locate(backbone, random=True), size=64)
     parts = split(model, "blocks.4")
-    tuned = TunedNetwork(backbone, prefix=parts.prefix, pretrained=parts.suffix, tuned=parts.suffix, body=body, size=64)
+    tuned = TunedNetwork(backbone, parts, pretrained=parts.suffix, body=nn.Sequential(body), size=64)
     graph.write(tuned, {"size": 64}, tmp_path)
     maps = open_maps(tmp_path, "tuned", size=64)
     assert (maps is not None) == exact

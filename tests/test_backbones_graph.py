@@ -75,7 +75,15 @@ def test_every_damaged_file_is_named(runtime: graph.OpenVinoRuntime, tmp_path: P
     assert caught.value.problems[0].found == "no such file"
 
 
-@pytest.mark.parametrize(("content", "found"), [("{", "JSONDecodeError"), ("{}", "KeyError"), ("[1]", "TypeError")])
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("{", "JSONDecodeError"),
+        ("{}", "KeyError"),
+        ("[1]", "TypeError"),
+        ('{"format": 2, "sha256": {"x": ""}}', "not the"),
+    ],
+)
 def test_an_unreadable_description_is_refused(tmp_path: Path, content: str, found: str) -> None:
     (tmp_path / "graph.json").write_text(content)
     with pytest.raises(ModelError, match=found):
@@ -139,7 +147,7 @@ def test_batches_are_pulled_as_they_are_needed(runtime: graph.OpenVinoRuntime) -
     assert pulled == []
     for taken in range(1, 6):
         next(rows)
-        assert len(pulled) <= taken + runtime._in_flight
+        assert len(pulled) <= taken + 1 + runtime._compiled().get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     rows.close()  # type: ignore[attr-defined]
     assert len(rows_of(runtime, parity.pictures(160), [4])) == 4
 

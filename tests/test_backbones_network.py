@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 
 import pytest
 import timm
@@ -12,7 +13,6 @@ from torch import Tensor, nn
 
 from headstart.backbones import catalog, network, weights
 from headstart.backbones.catalog import Backbone
-from headstart.errors import OptionError
 
 
 def backbone_of(name: str) -> Backbone:
@@ -177,63 +177,31 @@ def test_stages_run_from_stem_to_final_map() -> None:
     assert {(stage.channels, stage.reduction) for stage in tokens} == {(64, 16)}
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet18", "mobilenetv2", "test_vit.r160_in1k"])
-def test_prefix_then_suffix_is_the_whole_at_every_stage(name: str) -> None:
-    model = built(name)
-    x = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+# ---------------------------------------------------------------- several threads
+
+
+def test_threads_that_share_a_network_do_not_mix_their_maps() -> None:
+    backbone = backbone_of("test_resnet.r160_in1k")
+    frozen = network.FrozenNetwork(backbone, built("test_resnet.r160_in1k"), size=64)
+    again = network.FrozenNetwork(backbone, built("test_resnet.r160_in1k"), size=64)  # of the very same model
+    images = [pictures(64, count=1).roll(shift, 1) for shift in range(8)]
     with torch.inference_mode():
-        whole = model(x)
-        sizes = []
-        for stage in network.stages(model):
-            prefix, suffix = network.cut(model, stage.name)
-            assert torch.equal(suffix(prefix(x)), whole), stage.name
-            sizes.append(network.count_parameters(suffix).total)
-    assert sizes[0] == pytest.approx(network.count_parameters(model).total, rel=0.01)
-    assert all(earlier > later for earlier, later in pairwise(sizes))
+        alone = [frozen(image)[1] for image in images]
+
+    def rows(image: Tensor) -> list[Tensor]:
+        with torch.inference_mode():
+            return [network_(image)[1] for network_ in (frozen, again, copied) for _ in range(10)]
+
+    copied = copy.deepcopy(frozen)
+    with ThreadPoolExecutor(8) as pool:
+        for expected, found in zip(alone, pool.map(rows, images), strict=True):
+            assert all(torch.equal(row, expected) for row in found)
 
 
-@pytest.mark.parametrize("at", ["features.10", "features.28", "pre_logits"])
-def test_vgg_is_cut_too(at: str) -> None:
-    x = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    prefix, suffix = network.cut(vgg16(), at)
-    with torch.inference_mode():
-        assert torch.equal(suffix(prefix(x)), vgg16()(x))
-
-
-@pytest.mark.parametrize("at", ["blocks.4.1", "blocks.4.0.conv_dw", "global_pool"])
-def test_blocks_and_modules_inside_unbranched_blocks_can_be_cut(at: str) -> None:
-    model = built("efficientnet_lite0")
-    prefix, suffix = network.cut(model, at)
-    x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        assert torch.equal(suffix(prefix(x)), model(x))
-
-
-def test_parts_share_the_modules_under_their_names() -> None:
-    backbone = catalog.get("test_resnet.r160_in1k")
-    model = network.build(backbone, weights.locate(backbone, random=True), num_classes=4)
-    prefix, suffix = network.cut(model, "layer4")
-    whole = set(model.state_dict())
-    assert set(prefix.state_dict()) | set(suffix.state_dict()) == whole
-    assert not set(prefix.state_dict()) & set(suffix.state_dict())
-    assert suffix.get_submodule("fc") is model.get_submodule("fc")
+def test_a_network_that_was_frozen_once_can_be_used_as_before() -> None:
+    model = built("test_resnet.r160_in1k")
     x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    kept = prefix(x).detach()
-    before = model(x).detach()
-    optimizer = torch.optim.SGD(suffix.parameters(), lr=0.1)
-    suffix(kept).square().mean().backward()
-    optimizer.step()
-    assert not torch.allclose(model(x), before)
-    assert torch.equal(prefix(x), kept)
-
-
-@pytest.mark.parametrize(
-    ("at", "found"),
-    [("blocks.9", "no module 'blocks.9' that runs"), ("blocks.4.1.conv_dw", "2 maps before 'blocks.4.1.conv_dw'")],
-)
-def test_where_it_cannot_be_cut_it_says_where_it_can(at: str, found: str) -> None:
-    with pytest.raises(OptionError) as caught:
-        network.cut(built("efficientnet_lite0"), at)
-    (problem,) = caught.value.problems
-    assert problem.found == found
-    assert problem.todo.startswith("choose one of conv_stem, blocks.0, blocks.1")
+    with torch.inference_mode():
+        before = model(x)
+        network.FrozenNetwork(backbone_of("test_resnet.r160_in1k"), model, size=64)
+        assert torch.equal(model(x), before)

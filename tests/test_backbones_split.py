@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from torch import nn
 
@@ -40,6 +42,54 @@ def test_the_parts_make_the_whole(name: str, train_from: str, reads_map: bool) -
         for part in (parts.prefix, parts.suffix):
             found = found if part is None else part(found)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", [EFFICIENTNET, RESNET, VIT])
+def test_prefix_then_suffix_is_the_whole_at_every_stage(name: str) -> None:
+    model = built(name)
+    x = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
+    sizes = []
+    with torch.inference_mode():
+        for stage in network.stages(model):
+            parts = split(model, stage.name)
+            assert parts.suffix is not None
+            kept = x if parts.prefix is None else parts.prefix(x)
+            assert torch.equal(parts.suffix(kept), model(x)), stage.name
+            sizes.append(network.count_parameters(parts.suffix).total)
+    assert sizes[0] == pytest.approx(network.count_parameters(model).total, rel=0.01)
+    assert all(earlier > later for earlier, later in pairwise(sizes))
+
+
+@pytest.mark.parametrize("at", ["features.10", "features.28", "pre_logits"])
+def test_a_bare_chain_of_convolutions_is_split_too(at: str) -> None:
+    with torch.device("meta"):  # without its slow initialisation
+        model = timm.create_model("vgg16.tv_in1k", num_classes=0)
+    model = model.to_empty(device="cpu").eval()
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, -0.03, 0.03, generator=generator)
+    parts = split(model, at)
+    assert parts.prefix is not None
+    assert parts.suffix is not None
+    x = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(parts.suffix(parts.prefix(x)), model(x))
+
+
+def test_the_parts_hold_the_modules_of_the_network_under_their_names() -> None:
+    model = built(RESNET)
+    parts = split(model, "layer4")
+    assert parts.prefix is not None
+    assert parts.suffix is not None
+    assert set(parts.prefix.state_dict()) | set(parts.suffix.state_dict()) == set(model.state_dict())
+    assert not set(parts.prefix.state_dict()) & set(parts.suffix.state_dict())
+    x = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    kept, before = parts.prefix(x).detach(), model(x).detach()
+    optimizer = torch.optim.SGD(parts.suffix.parameters(), lr=0.1)
+    parts.suffix(kept).square().mean().backward()
+    optimizer.step()
+    assert not torch.allclose(model(x), before)
+    assert torch.equal(parts.prefix(x), kept)
 
 
 def test_between_the_cut_and_the_module_nothing_learns() -> None:
@@ -97,9 +147,7 @@ def test_a_prefix_runs_in_a_runtime_and_stays_as_it_was(device: str, tmp_path: P
         expected = prefix(network.Normalise(backbone)(torch.from_numpy(pictures))).flatten(1).numpy()
         for parameter in model.parameters():
             parameter.zero_()
-    runtime = prepare_module(
-        backbone, frozen, {"size": 64, "of": "test"}, cache=tmp_path, device=device, precision="f32"
-    )
+    runtime = prepare_module(frozen, {"size": 64, "of": "test"}, cache=tmp_path, device=device, precision="f32")
     (rows,) = runtime.run([pictures])
     assert rows["map0"].shape == (3, int(np.prod(frozen.shapes["map0"])))
     np.testing.assert_allclose(rows["map0"], expected, atol=1e-4)

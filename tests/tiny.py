@@ -20,6 +20,7 @@ class TinyRuntime:
     """``last``: mean colour and contrast, 6 numbers; ``depths``: these and how rough the picture is, 12 numbers."""
 
     name = "tiny"
+    precision = "f32"
     parity = 1.0
     notes: tuple[str, ...] = ()
     widths = {"last": 6, "depths": 12}  # noqa: RUF012
@@ -37,6 +38,9 @@ class TinyRuntime:
             last = np.concatenate([x.mean(axis=(1, 2)), x.std(axis=(1, 2))], axis=1)
             rough = [np.abs(np.diff(x, axis=axis)).mean(axis=(1, 2)) for axis in (1, 2)]
             yield {"last": last, "depths": np.concatenate([last, *rough], axis=1)}
+
+    def single(self) -> TinyRuntime:
+        return self
 
     def save(self, folder: Path) -> None:
         (folder / "graph.json").write_text("{}")

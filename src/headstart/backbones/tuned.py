@@ -55,7 +55,7 @@ class TunedNetwork(network.FrozenModule):
         self.cut_at, self.train_from, self.reads_map = cut.at, cut.train_from, cut.reads_map
         self.normalise = network.Normalise(backbone)
         self.prefix, self.pretrained, self.tuned, self.body = (
-            copy.deepcopy(part or nn.Identity()).cpu().eval().requires_grad_(False)
+            copy.deepcopy(nn.Identity() if part is None else part).cpu().eval().requires_grad_(False)
             for part in (cut.prefix, pretrained, cut.suffix, body)
         )
         with torch.inference_mode():
