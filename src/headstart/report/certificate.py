@@ -56,8 +56,8 @@ def certificate_section(certificate: Certificate) -> Section:
             "Colours: histograms of 16 bins a channel and 4 × 4 × 4 of all three, mean and spread. Random weights: the "
             "same network, never trained. Differences are tested picture by picture (exact sign-flip test; McNemar's "
             "for single pictures); “helps” needs all three rivals beaten at the 5 % level, “hurts” takes 1 %. "
-            "Intervals: Wilson's for accuracies, Bonett and Price's for differences. The model's own head is another one, "
-            "so the accuracy at the top of the page differs a little."
+            "Intervals: Wilson's for accuracies, Bonett and Price's for differences. The model's own head is another "
+            "one, so the accuracy at the top of the page differs a little."
         ),
     )
 
