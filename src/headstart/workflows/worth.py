@@ -14,7 +14,8 @@ from headstart.backbones import catalog
 from headstart.backbones.depths import depth_channels
 from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.learning_curve import FixedHead, LearningCurve, Pictures, learning_curve
+from headstart.claims.learning_curve import LearningCurve, learning_curve
+from headstart.claims.parts import FixedHead, Pictures
 from headstart.classifier import ImageClassifier, Measurement
 from headstart.features.store import cache_folder
 from headstart.progress import Progress
