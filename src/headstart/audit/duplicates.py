@@ -79,9 +79,6 @@ class Duplicates:
     """Pictures linked into clusters so large that they are no copies but alike, as pictures of one scene or of one
     machine are: they are not treated as copies of each other."""
 
-    def __len__(self) -> int:
-        return len(self.clusters)
-
     def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
         return bool(self.images.split[pair.first] != self.images.split[pair.second])

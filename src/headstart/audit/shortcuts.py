@@ -175,10 +175,10 @@ def _one_hot(words: Sequence[str]) -> Floats:
 
 
 def _numbering(X: Floats, y: Labels) -> Floats:
-    """The numbers, or nothing that varies where the classes were numbered each on its own.
+    """The numbers (n, 1), or zeros where each class was numbered on its own.
 
-    Pictures of one camera or one collection share one row of numbers, and each number occurs once. Where classes
-    begin anew, a high number only tells which class is larger.
+    Pictures of one camera or one collection share one sequence of numbers, and each number occurs once. Where every
+    class begins at 1, a high number only tells which class is larger.
     """
     holders = Counter(
         number for number, _ in {(float(number), int(label)) for number, label in zip(X[:, 0], y, strict=True)}
@@ -217,8 +217,8 @@ def _shuffled(
 ) -> Floats:
     """Largest J of every fact, (facts, SHUFFLES), with the labels shuffled inside each test fold.
 
-    Whoever answered did not see the labels of the test fold, so if the fact says nothing of them every order of them
-    is as likely: the test is exact.
+    The trees were grown without the labels of the test fold, so under the null hypothesis every order of these labels
+    is as likely, and the test is exact.
     """
     rng = np.random.default_rng(seed)
     best = np.empty((len(answers), SHUFFLES))

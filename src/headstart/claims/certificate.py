@@ -224,11 +224,6 @@ def certify(
     rounds = [folds(y, groups, n_splits=n_splits, seed=seed + 101 + repeat) for repeat in range(repeats)]
     units = Units.of(len(y), groups)
 
-    def accuracy(hits: Index) -> Estimate:
-        share = hits / repeats
-        value = float(share.mean())
-        return units.share(value, (share - value) / len(y), [Size(len(y), units.count)], n=len(y))
-
     of_depths = depths or {}
     pairs = [X for pair in of_depths.values() for X in pair]
     chosen, of_colour, of_random, *by_pair = _hits_of([pretrained, colour, untrained, *pairs], y, groups, rounds)
@@ -240,25 +235,34 @@ def certify(
     return Certificate(
         verdict=_verdict(hits, chosen, repeats, units),
         n=len(y),
-        chosen=accuracy(chosen),
+        chosen=_accuracy(chosen, repeats, units),
         size=size,
         output=output,
-        rivals=tuple(
-            Rival(kind=kind, accuracy=accuracy(own), difference=difference(chosen, own, repeats, units))
-            for kind, own in hits.items()
-        ),
+        rivals=tuple(_rival(kind, own, chosen, repeats, units) for kind, own in hits.items()),
         depths=tuple(
-            Depth(
-                name=name,
-                accuracy=accuracy(trained),
-                untrained=accuracy(random),
-                difference=difference(trained, random, repeats, units),
-            )
+            _depth(name, trained, random, repeats, units)
             for name, trained, random in zip(of_depths, by_pair[::2], by_pair[1::2], strict=True)
         ),
         folds=len(rounds[0]),
         repeats=repeats,
     )
+
+
+def _rival(kind: RivalKind, own: Index, chosen: Index, repeats: int, units: Units) -> Rival:
+    gap = difference(chosen, own, repeats, units)
+    return Rival(kind=kind, accuracy=_accuracy(own, repeats, units), difference=gap)
+
+
+def _depth(name: str, trained: Index, random: Index, repeats: int, units: Units) -> Depth:
+    trained_accuracy, untrained = (_accuracy(hits, repeats, units) for hits in (trained, random))
+    gap = difference(trained, random, repeats, units)
+    return Depth(name=name, accuracy=trained_accuracy, untrained=untrained, difference=gap)
+
+
+def _accuracy(hits: Index, repeats: int, units: Units) -> Estimate:
+    n, share = len(hits), hits / repeats
+    value = float(share.mean())
+    return units.share(value, (share - value) / n, [Size(n, units.count)], n=n)
 
 
 def _hits_of(features: Sequence[Features], y: Labels, groups: Index, rounds: Rounds) -> list[Index]:

@@ -16,52 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats, Index, Labels, Mask, Rows
+from headstart.arrays import Floats, Index, Labels
+from headstart.claims.parts import SMALLEST_PER_CLASS, FixedHead, Pictures, logits_of_parts, places_in, shares_of
 from headstart.claims.power_law import equally_likely
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.intervals import Estimate, Size, Units
 from headstart.evaluation.losses import log_losses
 from headstart.images.splits import folds
-from headstart.probe.heads import Family, fit_family
 from headstart.probe.logistic import Axes, principal_axes
 
 FORECAST_LEVEL = 0.90
 """Of the interval of a forecast; how often it holds the truth is measured in ``benchmarks/learning_curve.py``."""
-MOST_SIZES = 6
-"""Sizes of a part, each half of the next. Chosen for its cost; the law has three unknowns."""
-SMALLEST_PER_CLASS = 3
-"""Pictures of the rarest class in the smallest part. Chosen, not measured; harmless, as the law may miss an error by
-``power_law.MISFIT`` per doubling."""
 DRAWS = 3
 """Random parts of each size and fold. Chosen for its cost: with five folds, 15 heads at each size."""
 MOST_CLASSES = 10
 """Classes whose pictures are halved, one class at a time: those with most of the loss. Chosen for its cost."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Feature rows to fit heads on.
-
-    ``X`` (v·n, d) float32, one block of n rows per view and the plain view first; it is overwritten. ``y`` (n,)
-    classes, ``groups`` (n,) pictures that stay together, ``classes`` (k,) names.
-    """
-
-    X: Rows = field(repr=False)
-    y: Labels
-    groups: Index
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FixedHead:
-    """The family and strength of the head that is fitted on every part, as chosen on all pictures.
-
-    The strength of logistic regression multiplies the sum of the losses, so that one strength fits every size.
-    """
-
-    family: Family
-    strength: float
-    balanced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,15 +168,15 @@ def learning_curve(
     units = Units.of(n, pictures.groups)
     splits = folds(y, pictures.groups, n_splits=n_splits, seed=seed)
     rng = np.random.default_rng(seed)
-    places = [_places(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
+    places = [places_in(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
     tests = [test for _, test in splits for _ in range(DRAWS)]
-    shares = _shares(y, [train for train, _ in splits])
+    shares = shares_of(y, [train for train, _ in splits])
     sizes, wrong = [], []
     for share in shares:
         once = slice(None, None, DRAWS) if share == 1.0 else slice(None)  # all pictures are the same in every draw
         rows = np.array([place <= share for place in places[once]])
         sizes.append(round(float(rows.sum(axis=1).mean())))
-        logits = _logits(axes, pictures, recipe, rows, tests[once])
+        logits = logits_of_parts(axes, pictures, recipe, rows, tests[once])
         wrong.append((logits.argmax(axis=2) != y).mean(axis=0))
         if share == 1.0:
             whole = logits[0]
@@ -220,71 +189,6 @@ def learning_curve(
         needs=_needs(axes, pictures, recipe, units, places, tests, whole),
         posterior=equally_likely(errors, np.array(sizes, dtype=np.float64), units, rng),
     )
-
-
-# ---------------------------------------------------------------- fitting on parts
-
-
-def _places(y: Index, groups: Index, train: Index, rng: np.random.Generator) -> Floats:
-    """A place in (0, 1] for each picture, by class; ∞ outside ``train``. Those up to 0.25 are a quarter of each class.
-
-    A group has the place of its first picture, so that it is in a part as a whole.
-    """
-    place = np.full(len(y), np.inf)
-    names, first, member = np.unique(groups[train], return_index=True, return_inverse=True)
-    of_group = np.empty(len(names))
-    label = y[train][first]
-    for c in np.unique(label):
-        members = np.flatnonzero(label == c)
-        of_group[members] = (rng.permutation(len(members)) + 1) / len(members)
-    place[train] = of_group[member]
-    return place
-
-
-def _shares(y: Index, trains: Sequence[Index]) -> list[float]:
-    """Halves of the training part, down to where the rarest class has but a few; rising, the last is 1."""
-    rarest = min(int(np.bincount(y[train])[np.unique(y[train])].min()) for train in trains)
-    shares = [1.0]
-    while len(shares) < MOST_SIZES and shares[-1] / 2 * rarest >= SMALLEST_PER_CLASS:
-        shares.append(shares[-1] / 2)
-    return shares[::-1]
-
-
-def _logits(
-    axes: Axes,
-    pictures: Pictures,
-    recipe: FixedHead,
-    rows: Mask,
-    tests: Sequence[Index],
-    shift: Floats | None = None,
-) -> Floats:
-    """Logits (draws, n, k) of each picture by heads that were not fitted on it.
-
-    ``rows`` (heads, n) and ``tests`` go fold by fold, with as many draws of each. ``shift`` (heads, k) is added to the
-    logits.
-    """
-    n, k = len(pictures.y), len(pictures.classes)
-    views = len(axes.Z) // n
-    counts = np.bincount(pictures.y, minlength=k)
-    weight = n / (k * np.maximum(counts, 1.0)) if recipe.balanced else None
-    _, W, b = next(
-        fit_family(
-            recipe.family,
-            axes,
-            np.tile(pictures.y, views),
-            rows=np.tile(rows, views),
-            num_classes=k,
-            class_weight=weight,
-            strengths=(recipe.strength,),
-        )
-    )
-    if shift is not None:
-        b = b + shift
-    draws = sum(map(len, tests)) // n  # every draw tests each picture once
-    logits = np.empty((draws, n, k))
-    for head, test in enumerate(tests):
-        logits[head % draws, test] = axes.Z[test] @ W[head] + b[head]
-    return logits
 
 
 def _needs(
@@ -315,7 +219,7 @@ def _needs(
         shift = np.zeros((len(rows), len(pictures.classes)))
         if recipe.family != "nearest mean" and not recipe.balanced:
             shift[:, c] = np.log(counts / left)
-        logits = _logits(axes, pictures, recipe, rows, tests, shift)
+        logits = logits_of_parts(axes, pictures, recipe, rows, tests, shift)
         rise = np.mean([_losses(draw, y) for draw in logits], axis=0) - losses
         removed, error = float((counts - left).mean()), 1.96 * math.sqrt(units.variance((rise - rise.mean()) / n))
         need = ClassNeed(

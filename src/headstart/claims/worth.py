@@ -12,7 +12,8 @@ from headstart.backbones.depths import depth_channels
 from headstart.backbones.space import NetworkSpec
 from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.learning_curve import FixedHead, LearningCurve, Pictures, learning_curve
+from headstart.claims.learning_curve import LearningCurve, learning_curve
+from headstart.claims.parts import FixedHead, Pictures
 from headstart.features.table import FeatureTable
 from headstart.features.workbench import Workbench
 from headstart.probe.choice import Choice

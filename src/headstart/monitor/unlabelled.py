@@ -28,7 +28,7 @@ Probabilities = NDArray[np.floating]
 
 METHODS = ("average confidence", "difference of confidences", "thresholded confidence")
 DRAWS = 2000
-"""Of the known pictures with replacement: the ends of an interval are then known to a twentieth of its width."""
+"""Of the known pictures with replacement: the ends of an interval are then known to some 2 % of its width."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PLOT = 190  # height of the curve, in pixels
 
 METHOD = (
-    "An answer counts as sure from the probability at which answers to training pictures, answered out of fold, were "
+    "An answer counts as sure from the probability at which out-of-fold answers to training pictures were "
     "wrong half as often as all of them were. The area under the curve of errors against the share answered is {area}; "
     "it would be {best:.4f} if all mistakes were the least sure answers, and the error rate if confidence said "
     "nothing. A prediction set holds every class whose probability is not below the ⌊(n + 1)(1 − coverage)⌋-th lowest "

@@ -96,7 +96,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         sentences=tuple(sentences),
         thumbnails=tuple(shown),
         method=(
-            "Every picture was judged by a classifier that had not learned from it. Its probability for the given "
+            "Every picture was answered by a classifier that had not learned from it. Its probability for the given "
             "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
             "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
             "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
