@@ -25,20 +25,26 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from headstart.workflows.doubts import findings_of
 
 from headstart.audit import shortcuts
-from headstart.audit.findings import BLANK, BLURRED
-from headstart.classifier import ImageClassifier
+from headstart.audit.findings import BLANK, BLURRED, Findings
 from headstart.images.decode import decode, encode
 from headstart.images.facts import packed, unpacked
 from headstart.images.folder import ImageSet, scan
 from headstart.images.threads import in_order
+from headstart.options import FitOptions
+from headstart.pipeline import doubt_images, fit, workbench
 
 FIRST = 150
+
+
+def doubted(images: ImageSet, options: FitOptions) -> Findings:
+    with workbench(options) as bench:
+        return doubt_images(fit(images, options, bench, evaluate=False), bench)[0]
 
 
 def flips(photos: Path, share: float, seeds: int) -> None:
@@ -49,8 +55,7 @@ def flips(photos: Path, share: float, seeds: int) -> None:
         flipped[rng.choice(len(images), round(share * len(images)), replace=False)] = True
         k = len(images.classes)
         y = np.where(flipped, (images.y + rng.integers(1, k, len(images))) % k, images.y)
-        classifier = ImageClassifier(sizes=[224]).fit(images.paths, [images.classes[label] for label in y])
-        findings = findings_of(classifier)
+        findings = doubted(replace(images, y=y), FitOptions(sizes=(224,), finetune="never"))
         wrong = {path for path, bad in zip(images.paths, flipped, strict=True) if bad}
         listed = [findings.images.paths[suspect.index] in wrong for suspect in findings.suspects]
         print(
@@ -60,7 +65,7 @@ def flips(photos: Path, share: float, seeds: int) -> None:
 
 
 def trap(photos: Path, name: str) -> None:
-    findings = findings_of(ImageClassifier().fit(photos))
+    findings = doubted(scan(photos), FitOptions(finetune="never"))
     names = [findings.images.paths[suspect.index].name for suspect in findings.suspects]
     rank = names.index(name) + 1 if name in names else "not"
     print(f"{name}: {rank} of {len(names)} suspicious pictures, {len(findings.images)} in all")
@@ -98,7 +103,8 @@ def changed(
 
 def poor(photos: Path) -> None:
     """The lowest values of what makes a picture blank or blurred."""
-    facts = gather(scan(photos).paths)
+    paths = scan(photos).paths
+    facts = unpacked(paths, list(in_order(packed, paths)))
     logs = np.log(facts.column("sharpness"))
     apart = (known := logs[np.isfinite(logs)]) - np.median(known)
     scale = apart / (1.4826 * np.median(np.abs(apart)))

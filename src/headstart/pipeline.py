@@ -91,15 +91,13 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
     with clock.timed("features"):
-        failed = FeatureTable(images, bench).fill(probe.sizes[0])
-        images = images.without({images.paths[i]: reason for i, reason in failed.items()})
+        table = FeatureTable(images, bench).readable(probe.sizes[0])
 
     # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
     with clock.timed("looking for copies"):
-        deduplicated = deduplicate(find_duplicates(FeatureTable(images, bench), probe.sizes[0]))
-        images = deduplicated.images
-        summary = audit(images)
-    table, train = FeatureTable(images, bench), np.flatnonzero(images.split == "train")
+        deduplicated = deduplicate(find_duplicates(table, probe.sizes[0]))
+        images, table = deduplicated.images, table.of(deduplicated.images)
+        train, summary = np.flatnonzero(images.split == "train"), audit(images)
 
     # ── a head, chosen by cross-validation inside the training images ───────────────────────────────────────────
     with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):

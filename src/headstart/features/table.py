@@ -67,6 +67,15 @@ class FeatureTable:
         self.bench.saw(len(set(digests) - before) * len(views), time.monotonic() - began, size)
         return {int(wanted[i]): reason for i, reason in failed.items()}
 
+    def readable(self, size: int) -> FeatureTable:
+        """The table of what can be decoded, rows at ``size`` computed; the rest is left out with the reason.
+
+        Raises:
+            DataError: too few images of a class are left.
+        """
+        failed = self.fill(size)
+        return self.of(self.images.without({self.images.paths[i]: reason for i, reason in failed.items()}))
+
     def rows(
         self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)
     ) -> NDArray[np.float32]:

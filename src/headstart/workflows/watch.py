@@ -110,7 +110,7 @@ def watch(
     """
     reference = Reference.load(run)
     model = Model.load(run)
-    paths, rows, proba, unfamiliar, left_out = _answers(model, find_images(inputs), progress)
+    paths, rows, proba, unfamiliar, left_out = answers(model, find_images(inputs), progress)
     if not paths:
         reasons = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
         problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
@@ -154,13 +154,13 @@ def write_queue(path: Path, watch: Watch) -> None:
         writer.writerows(rows)
 
 
-def _answers(
+def answers(
     model: Model, new: Sequence[Path], progress: Progress | None
 ) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], list[tuple[Path, str]]]:
     """Paths, rows of length 1, probabilities, unfamiliarity of what can be read, and what cannot with the reason."""
     paths, last, proba, unfamiliar, left_out = [], [], [], [], []
-    answers = model.answers(new, stage="looking at the new pictures", progress=progress)
-    for path, (prediction, rows) in zip(new, answers, strict=True):
+    answered = model.answers(new, stage="looking at the new pictures", progress=progress)
+    for path, (prediction, rows) in zip(new, answered, strict=True):
         if prediction.proba is None:
             left_out.append((path, prediction.reason))
         else:
