@@ -29,17 +29,22 @@ import numpy as np
 from headstart.backbones import catalog
 from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.colour_histogram import colours
-from headstart.classifier import ImageClassifier
-from headstart.features.store import cache_folder
+from headstart.claims.colour_baseline import colours
+from headstart.features.cache import cache_folder
+from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
+from headstart.options import FitOptions
+from headstart.pipeline import workbench
+from headstart.report.certificate import certificate_sentences
 from headstart.workflows.demo import pictures as demo_pictures
 
 
 def certificate(images: ImageSet, output: str) -> Certificate:
     depths = depth_channels(catalog.get("efficientnet_lite0"), cache=cache_folder())
-    with ImageClassifier().table(images) as pretrained, ImageClassifier(weights="random").table(images) as untrained:
+    with workbench(FitOptions()) as bench:
+        pretrained = FeatureTable(images, bench)
+        untrained = FeatureTable(images, bench.with_network(bench.network.untrained()))
         index = np.arange(len(images))
         return transfer_certificate(pretrained, untrained, index, size=224, output=output, channels=depths, seed=0)
 
@@ -54,7 +59,7 @@ def show(name: str, images: ImageSet) -> None:
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
-        print("   ", " ".join(found.sentences))
+        print("   ", " ".join(certificate_sentences(found)))
     print("   ", ", ".join(f"{one.name} {one.accuracy.value:.3f}/{one.untrained.value:.3f}" for one in found.depths))
 
 

@@ -29,6 +29,7 @@ from torch import nn
 from headstart.backbones import catalog
 from headstart.backbones.network import Normalise, build
 from headstart.backbones.weights import locate
+from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.finetune.plan import Augment, Optimiser, Phase, Plan
 from headstart.images.folder import ImageSet, scan
@@ -44,8 +45,9 @@ def ours(images: ImageSet, train_from: str, cache: Path, epochs: int) -> list[fl
     backbone = catalog.get(NAME)
     phase = Phase(train_from=train_from, epochs=epochs, batch_size=BATCH, optimiser=Optimiser(name="adamw", lr=1e-4))
     plan = Plan(size=224, augment=Augment(kind="crop", views=1), phases=(phase,))
-    everything = np.arange(len(images))
-    done = finetune(backbone, locate(backbone), images, everything[2:], everything[:2], plan, cache=cache)
+    val, train = np.split(np.arange(len(images)), [2])
+    job = Job(backbone=backbone, weights=locate(backbone), images=images, train=train, val=val, plan=plan)
+    done = finetune(job, cache=cache)
     return [(len(images) - 2) / epoch.seconds for epoch in done.history.epochs]
 
 

@@ -36,6 +36,7 @@ import numpy as np
 
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
+from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.images.folder import scan
 from headstart.recipes import records
@@ -92,9 +93,8 @@ def ours(photos: Path, epochs: int, views: int | None, phases: int) -> tuple[flo
         start = time.perf_counter()
         images = scan(photos)
         train, val = (np.flatnonzero(images.split == split) for split in ("train", "val"))
-        tuned = finetune(
-            backbone, locate(backbone), images, train, val, plan, cache=cache, checkpoint=cache / "checkpoint"
-        )
+        job = Job(backbone=backbone, weights=locate(backbone), images=images, train=train, val=val, plan=plan)
+        tuned = finetune(job, cache=cache, checkpoint=cache / "checkpoint")
         return time.perf_counter() - start, tuned.history.epochs[-1].val_accuracy
 
 

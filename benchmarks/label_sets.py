@@ -29,11 +29,14 @@ from pathlib import Path
 import numpy as np
 
 from headstart.abstain.abstention import learn_abstention, measure_abstention
-from headstart.classifier import ImageClassifier
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.features.table import FeatureTable
 from headstart.images.folder import scan
 from headstart.images.splits import holdout
-from headstart.probe.choice import ProbeOptions, choose
+from headstart.options import FitOptions
+from headstart.pipeline import workbench
+from headstart.probe.choice import choose
+from headstart.probe.options import ProbeOptions
 
 
 def main() -> None:
@@ -44,14 +47,11 @@ def main() -> None:
     parser.add_argument("--coverage", type=float, nargs="+", default=[0.8, 0.9, 0.95, 0.98])
     parser.add_argument("--size", type=int, default=224)
     options = parser.parse_args()
-    classifier = ImageClassifier(sizes=[options.size])
-    classifier._spaces = {}
-    images = scan(options.photos)
     found: dict[float, list[tuple[float, float, float]]] = {coverage: [] for coverage in options.coverage}
     caution_of: list[tuple[float, float, float, float]] = []
-    with classifier.table(images) as table:
-        failed = table.fill(options.size)
-        table.images = images = images.without({images.paths[i]: why for i, why in failed.items()})
+    with workbench(FitOptions()) as bench:
+        table = FeatureTable(scan(options.photos), bench).readable(options.size)
+        images = table.images
         for seed in range(options.splits):
             train, test = holdout(images.y, images.groups, fraction=1 - options.train, seed=seed)
             # nothing beyond the last layer: an error below 100 % is enough

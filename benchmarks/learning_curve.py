@@ -26,12 +26,16 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.claims.learning_curve import FixedHead, Pictures, learning_curve
-from headstart.classifier import ImageClassifier
+from headstart.claims.learning_curve import learning_curve
+from headstart.claims.parts import FixedHead, Pictures
+from headstart.features.table import FeatureTable
 from headstart.images.folder import scan
-from headstart.probe.choice import ProbeOptions, choose
+from headstart.options import FitOptions
+from headstart.pipeline import workbench
+from headstart.probe.choice import choose
 from headstart.probe.heads import C_PATH, fit_family
 from headstart.probe.logistic import principal_axes
+from headstart.probe.options import ProbeOptions
 
 SPLITS = 8
 
@@ -65,10 +69,9 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=2000)
     parser.add_argument("--draws", type=int, default=10)
     options = parser.parse_args()
-    classifier, images = ImageClassifier(), scan(options.photos)
-    with classifier.table(images) as table:
-        failed = table.fill(224)
-        table.images = images = images.without({images.paths[i]: why for i, why in failed.items()})
+    with workbench(FitOptions()) as bench:
+        table = FeatureTable(scan(options.photos), bench).readable(224)
+        images = table.images
         y, groups = images.y, images.groups
         accuracy, error = truth(table.rows(224, "last", np.arange(len(y))), y, options.many)
         print(f"truth at {options.many}: {accuracy:.4f}, standard error {error:.4f}; {len(C_PATH)} strengths")

@@ -39,22 +39,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.abstain.novelty import SHARE, Novelty, learn_novelty
-from headstart.classifier import ImageClassifier
 from headstart.evaluation.intervals import wilson
+from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
+from headstart.options import FitOptions
+from headstart.pipeline import workbench
 
 Floats = NDArray[np.floating]
 
 
 def rows_of(photos: Path, size: int, output: str) -> tuple[ImageSet, Floats]:
-    classifier = ImageClassifier(sizes=[size])
-    classifier._spaces = {}
-    images = scan(photos)
-    with classifier.table(images) as table:
-        failed = table.fill(size)
-        table.images = images = images.without({images.paths[i]: why for i, why in failed.items()})
-        return images, table.rows(size, output, np.arange(len(images)))
+    with workbench(FitOptions()) as bench:
+        table = FeatureTable(scan(photos), bench).readable(size)
+        return table.images, table.rows(size, output, np.arange(len(table.images)))
 
 
 def area(strange: Floats, familiar: Floats) -> float:

@@ -31,15 +31,11 @@ from pathlib import Path
 import numpy as np
 
 from headstart.audit.duplicates import Duplicates, find_duplicates
-from headstart.backbones import catalog
-from headstart.backbones.runtime import prepare
-from headstart.backbones.space import Space
-from headstart.backbones.weights import locate
-from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
-from headstart.images.transforms import Geometry
+from headstart.options import FitOptions
+from headstart.pipeline import workbench
 
 HARDER = ("cropped all round", "all at once")
 
@@ -76,14 +72,8 @@ def plant(images: ImageSet, folder: Path, *, pictures: int, seed: int) -> None:
 
 
 def find(images: ImageSet) -> Duplicates:
-    record = catalog.get("efficientnet_lite0")
-
-    def space_at(size: int) -> Space:
-        runtime = prepare(record, locate(record), size=size, cache=cache_folder())
-        return Space(runtime=runtime, geometry=Geometry(size=size))
-
-    with open_store(cache_folder()) as store:
-        table = FeatureTable(images, space_at, store)
+    with workbench(FitOptions()) as bench:
+        table = FeatureTable(images, bench)
         table.fill(224)
         start = time.monotonic()
         found = find_duplicates(table, 224)

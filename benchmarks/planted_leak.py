@@ -7,7 +7,7 @@ into training under another name: half of them the same bytes, half recompressed
 - true optimism: the head chosen and trained on the split as it was given, against the head chosen and trained on the
   training pictures without the copies (the simulation knows them), both on the test split: in every draw, and as a mean
   over all draws, which is the optimism to be expected;
-- covered: in how many draws the interval reported by `headstart.workflows.doubts.leak_of` holds either.
+- covered: in how many draws the interval reported by `headstart.audit.leak` holds either.
 
     python benchmarks/planted_leak.py FOLDER [--draws 20] [--train 400] [--test 200] [--seed 0]
 
@@ -30,11 +30,14 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart import ImageClassifier
+from headstart.features.table import FeatureTable
+from headstart.features.workbench import Workbench
 from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
+from headstart.options import FitOptions
+from headstart.pipeline import Fitted, doubt_images, fit, workbench
 from headstart.probe.choice import choose
-from headstart.workflows.doubts import leak_of
+from headstart.probe.options import ProbeOptions
 
 
 def plant(images: ImageSet, folder: Path, rng: np.random.Generator, *, train: int, test: int) -> None:
@@ -55,16 +58,16 @@ def is_copy(images: ImageSet) -> np.ndarray:
     return np.array([path.name.startswith("copy") for path in images.paths])
 
 
-def true_flattery(classifier: ImageClassifier) -> float:
+def true_optimism(fitted: Fitted, bench: Workbench) -> float:
     """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
-    given, options, accuracy = classifier.deduplicated_.found.images, classifier.options(), {}
-    with classifier.table(given) as table:
-        test = np.flatnonzero(given.split == "test")
-        in_train = given.split == "train"
-        for name, train in {"leaky": in_train, "clean": in_train & ~is_copy(given)}.items():
-            choice = choose(table, np.flatnonzero(train), options)
-            X = table.rows(choice.candidate.size, choice.candidate.output, test)
-            accuracy[name] = float((choice.head.predict_proba(X).argmax(axis=1) == given.y[test]).mean())
+    given, accuracy = fitted.deduplicated.found.images, {}
+    options, table = ProbeOptions.of(fitted.options, fitted.network.backbone), FeatureTable(given, bench)
+    test = np.flatnonzero(given.split == "test")
+    in_train = given.split == "train"
+    for name, train in {"leaky": in_train, "clean": in_train & ~is_copy(given)}.items():
+        choice = choose(table, np.flatnonzero(train), options)
+        X = table.rows(choice.candidate.size, choice.candidate.output, test)
+        accuracy[name] = float((choice.head.predict_proba(X).argmax(axis=1) == given.y[test]).mean())
     return accuracy["leaky"] - accuracy["clean"]
 
 
@@ -82,12 +85,14 @@ def main() -> None:
     for draw in range(options.draws):
         with tempfile.TemporaryDirectory() as scratch:
             plant(pictures, Path(scratch), rng, train=options.train, test=options.test)
-            classifier = ImageClassifier(sizes=[224], finetune="never", random_state=draw).fit(Path(scratch))
-            copies, dropped = is_copy(classifier.deduplicated_.found.images), classifier.deduplicated_.dropped
-            planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
-            wrong += int((~copies[dropped]).sum())
-            leak = leak_of(classifier)
-            truths.append(true_flattery(classifier))
+            fit_options = FitOptions(sizes=(224,), finetune="never", random_state=draw)
+            with workbench(fit_options) as bench:
+                fitted = fit(scan(Path(scratch)), fit_options, bench, evaluate=False)
+                copies, dropped = is_copy(fitted.deduplicated.found.images), fitted.deduplicated.dropped
+                planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
+                wrong += int((~copies[dropped]).sum())
+                _, leak = doubt_images(fitted, bench)
+                truths.append(true_optimism(fitted, bench))
         assert leak is not None
         reports.append(leak.optimism)
         print(f"draw {draw:2d}: true {100 * truths[-1]:+.2f} points, reported {leak.optimism}", flush=True)

@@ -35,7 +35,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.classifier import ImageClassifier
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
 from headstart.images.decode import decode, encode, resample
@@ -43,7 +42,8 @@ from headstart.images.folder import scan
 from headstart.monitor.drift import compare
 from headstart.monitor.labelling_queue import labelling_queue
 from headstart.monitor.unlabelled import estimate
-from headstart.progress import Silent
+from headstart.options import FitOptions
+from headstart.workflows.train import train
 from headstart.workflows.watch import Watch, answers, watch
 
 Pixels = NDArray[np.uint8]
@@ -71,12 +71,12 @@ SPOILT: dict[str, tuple[Callable[[Pixels], Pixels], int]] = {
 
 
 def main() -> None:
-    train, same, other = (Path(argument) for argument in sys.argv[1:4])
+    photos, same, other = (Path(argument) for argument in sys.argv[1:4])
     images = scan(same, for_training=False)
     truth = {str(path): images.classes[label] for path, label in zip(images.paths, images.y, strict=True)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        train.train(train, folder, ImageClassifier(finetune="never"))
+        train(photos, folder, FitOptions(finetune="never"))
         found = watch(folder, [same])
         show("as they are", found, truth)
         subsets(folder, found, truth)
@@ -97,7 +97,7 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {d.unfamiliar.mean():.2f} estimate {a}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {np.mean(d.unfamiliar):.2f} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
@@ -111,14 +111,22 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     """Ten random subsets of 200: alarms, and how often the interval holds the truth."""
     reference = Reference.load(folder)
     model = Model.load(folder)
-    paths, rows, proba, _ = answers(model, found.paths, Silent())
+    novelty = model.abstention.novelty
+    paths, rows, proba, unfamiliar, _ = answers(model, found.paths, None)
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
     levels, covered, hits, random_hits = [], 0, 0, 0.0
     for seed in range(10):
         part = np.random.default_rng(seed).choice(len(paths), min(200, len(paths)), replace=False)
         before = reference.proba.argmax(axis=1)
         drift = compare(
-            rows[part], reference.rows, answers=proba[part].argmax(1), answers_before=before, num_classes=2, seed=seed
+            rows[part],
+            reference.rows,
+            answers=proba[part].argmax(1),
+            answers_before=before,
+            num_classes=2,
+            unfamiliar=unfamiliar[part],
+            unfamiliar_before=novelty.share if novelty else None,
+            seed=seed,
         )
         levels.append((drift.level, round(drift.p, 3)))
         one = estimate(proba[part], reference.held_out_proba, reference.held_out_y, seed=seed).accuracy

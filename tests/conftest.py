@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from headstart import pipeline
 from headstart.classifier import ImageClassifier
+from headstart.images.grouping import read
+from headstart.options import FitOptions
+from headstart.pipeline import Doubts, Fitted
 from headstart.workflows import train
 from pictures import write_folder
 
@@ -41,10 +45,19 @@ def fitted(photos: Path) -> ImageClassifier:
 
 
 @pytest.fixture(scope="session")
+def doubted(photos: Path) -> tuple[Fitted, Doubts]:
+    """What the pipeline found of ``photos`` at one input size, and what it doubts about it."""
+    options = FitOptions(sizes=(224,))
+    with pipeline.workbench(options) as bench:
+        fitted = pipeline.fit(read(photos), options, bench)
+        return fitted, pipeline.doubt(fitted, bench)
+
+
+@pytest.fixture(scope="session")
 def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directory of ``photos`` at one input size, with its training pictures remembered. Read only."""
     folder = tmp_path_factory.mktemp("run") / "photos"
-    train.train(photos, folder, ImageClassifier(sizes=[224], finetune="never"))
+    train.train(photos, folder, FitOptions(sizes=(224,), finetune="never"))
     return folder
 
 

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from command import headstart
-from headstart.classifier import ImageClassifier
+from headstart.options import FitOptions
 from headstart.workflows.train import train
 
 
 def test_replay_proves_the_same_and_says_so(photos: Path, tmp_path: Path) -> None:
-    train(photos, tmp_path / "run", ImageClassifier(sizes=[224]))
+    train(photos, tmp_path / "run", FitOptions(sizes=(224,)))
     done = headstart("replay", tmp_path / "run", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

@@ -8,16 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.classifier import ImageClassifier
 from headstart.deploy import reference as module
 from headstart.deploy.reference import Reference, find_reference, sample
 from headstart.errors import ModelError
-from headstart.workflows.doubts import reference_of
 
 
 @pytest.fixture(scope="module")
-def kept(fitted: ImageClassifier) -> Reference:
-    return reference_of(fitted)
+def kept(run_folder: Path) -> Reference:
+    return Reference.load(run_folder)
 
 
 def test_what_is_remembered_is_found_again(kept: Reference, photos: Path, tmp_path: Path) -> None:

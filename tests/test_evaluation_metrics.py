@@ -8,8 +8,9 @@ from sklearn import metrics as reference
 
 from headstart.errors import DataError
 from headstart.evaluation.calibration import softmax
+from headstart.evaluation.intervals import wilson
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.evaluation.metrics import evaluate, wilson
+from headstart.evaluation.metrics import evaluate
 
 TEST = MeasuredOn(kind="split", split="test")
 

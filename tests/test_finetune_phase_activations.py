@@ -14,6 +14,8 @@ import torch
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.finetune.activations import CHECKED, PLAIN, ActivationCache
+from headstart.finetune.job import Job
+from headstart.finetune.notes import Note
 from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Augment, Phase, Plan
 from headstart.finetune.trainable import Trainable
@@ -27,19 +29,18 @@ PLAN = Plan(size=32, mode="squash", augment=Augment(kind="crop", views=2), phase
 def maps_of(photos: Path, cache: Path, plan: Plan) -> PhaseActivations:
     images, backbone = scan(photos), catalog.get(TINY)
     val = np.arange(len(images)) % 4 == 0
-    return PhaseActivations(
+    job = Job(
         backbone=backbone,
+        weights=locate(backbone, random=True),
         images=images,
         train=np.flatnonzero(~val),
         val=np.flatnonzero(val),
         plan=plan,
-        trainable=Trainable(backbone, locate(backbone, random=True), plan, num_classes=2),
-        cache=cache,
-        seed=0,
         device="torch",
         precision="f32",
-        progress=Silent(),
     )
+    trainable = Trainable(backbone, job.weights, plan, num_classes=2)
+    return PhaseActivations(job=job, trainable=trainable, cache=cache, progress=Silent())
 
 
 @pytest.mark.parametrize("views", [2, "fresh"])
@@ -57,7 +58,7 @@ def test_views_take_turns_or_are_new_in_every_epoch(photos: Path, cache: Path, v
 
 def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> None:
     maps = maps_of(photos, cache, PLAN)
-    notes: list[str] = []
+    notes: list[Note] = []
     kept = maps.of(0, notes)
     assert maps.of(0, notes) is kept
     rows = maps.rows(maps.val)

@@ -9,6 +9,7 @@ import torch
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import DataError
+from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.finetune.plan import Augment, Optimiser, Phase, Plan
 from headstart.finetune.result import FineTuned
@@ -23,7 +24,16 @@ def tuned(photos: Path, cache: Path) -> FineTuned:
     plan = Plan(size=32, mode="squash", augment=Augment(kind="none"), phases=(phase,))
     train = np.flatnonzero(~val)
     random = locate(backbone, random=True)
-    return finetune(backbone, random, images, train, np.flatnonzero(val), plan, cache=cache, device="torch")
+    job = Job(
+        backbone=backbone,
+        weights=random,
+        images=images,
+        train=train,
+        val=np.flatnonzero(val),
+        plan=plan,
+        device="torch",
+    )
+    return finetune(job, cache=cache)
 
 
 def test_the_plan_says_which_weights_are_used(tuned: FineTuned) -> None:

@@ -13,7 +13,9 @@ from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
-from headstart.probe.choice import ProbeOptions, choose, nested_proba, repeats_for
+from headstart.probe.choice import choose, nested_proba, repeats_for
+from headstart.probe.options import ProbeOptions
+from headstart.report.choice import choice_reason
 from pictures import write_folder
 from tiny import tiny_table
 
@@ -60,7 +62,7 @@ def test_a_difference_that_only_depths_hold_is_found(tmp_path: Path, store: Feat
     chosen = next(s for s in choice.board if s.candidate == choice.candidate)
     assert chosen.accuracy > 0.95
     assert choice.board[0].accuracy < 0.8
-    assert str(choice.candidate) in choice.reason
+    assert str(choice.candidate) in choice_reason(choice)
 
 
 def test_a_dearer_candidate_must_be_better_by_one_standard_error(table: FeatureTable, images: ImageSet) -> None:
@@ -74,7 +76,7 @@ def test_a_dearer_candidate_must_be_better_by_one_standard_error(table: FeatureT
 def test_where_little_is_left_to_win_nothing_dearer_is_tried(table: FeatureTable) -> None:
     choice = choose(table, everything(table), replace(OPTIONS, enough=0.99))
     assert {s.candidate.output for s in choice.board} == {"last"}
-    assert "Nothing dearer was tried" in choice.reason
+    assert "Nothing dearer was tried" in choice_reason(choice)
 
 
 def test_a_deadline_stops_larger_sizes_and_is_recorded(images: ImageSet, tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ def test_a_deadline_stops_larger_sizes_and_is_recorded(images: ImageSet, tmp_pat
         choice = choose(table, everything(table), options, deadline=time.monotonic() - 1)
         assert choice.beyond_budget == (32, 64)
         assert {s.candidate.size for s in choice.board} == {32}
-        assert "budget" in choice.reason
+        assert "budget" in choice_reason(choice)
         assert choose(table, everything(table), options).beyond_budget == ()
 
 

@@ -12,10 +12,11 @@ import pytest
 
 from headstart.errors import DataError, OptionError
 from headstart.finetune import loop
+from headstart.finetune.job import Job
 from headstart.recipes import records
 from headstart.recipes.experiments import run
-from headstart.recipes.findings import Experiment
 from headstart.recipes.grid import Setting, grid
+from headstart.recipes.results import Experiment
 
 TINY = "test_efficientnet.r160_in1k"
 
@@ -39,7 +40,8 @@ def test_there_is_a_row_for_every_setting_and_seed_on_the_same_pictures(found: E
         (setting.name, seed) for setting in found.settings for seed in (0, 1)
     }
     assert {len(one.correct) for one in found.outcomes} == {8}
-    assert "nothing was chosen on" in found.measured_on
+    assert (found.measured_on.split, found.measured_on.epoch, found.measured_on.n) == ("val", "last", 8)
+    assert "nothing was chosen on" in found.content().measured_on
     assert [one.setting.split()[-1] for one in found.outcomes] == ["frozen", "frozen", "full", "full"] * 2
     for one in found.outcomes:
         assert one.correct.mean() == pytest.approx(one.history.last.val_accuracy)
@@ -112,10 +114,10 @@ def test_a_row_that_fails_does_not_stop_the_others(
 ) -> None:
     original = loop.finetune
 
-    def failing(*arguments: Any, **options: Any) -> Any:
-        if arguments[5].phases[0].train_from == "all":
+    def failing(job: Job, **options: Any) -> Any:
+        if job.plan.phases[0].train_from == "all":
             raise RuntimeError("out of luck")
-        return original(*arguments, **options)
+        return original(job, **options)
 
     monkeypatch.setattr(loop, "finetune", failing)
     found = table(photos, tmp_path, seeds=(0,))

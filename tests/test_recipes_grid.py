@@ -38,10 +38,10 @@ def test_what_is_not_said_stays_as_the_recipe_has_it() -> None:
 
 
 def test_what_settings_share_is_said_once() -> None:
-    words = in_common(grid(BASE, lrs=[1e-3, 0.1], sizes=[160], modes=["full"]))
-    assert (
-        words == "trunk resnet18; size 160 px; training from all; epochs 25; optimiser sgd; batch 4; views crop, fresh"
-    )
+    assert in_common(grid(BASE, lrs=[1e-3, 0.1], sizes=[160], modes=["full"])) == {
+        "backbone": "resnet18", "size": "160 px", "training from": "all", "epochs": "25", "optimiser": "sgd",
+        "batch": "4", "views": "crop, fresh",
+    }  # fmt: skip
 
 
 def test_momentum_belongs_to_sgd() -> None:

@@ -27,18 +27,18 @@ def test_a_shortened_recipe_keeps_everything_else() -> None:
     assert recipe.plan.size == 160
 
 
-def test_another_trunk_never_reads_a_whole_map() -> None:
+def test_another_backbone_never_reads_a_whole_map() -> None:
     recipe = get("vgg16-mlp")
     assert recipe.plan.head.reads == "map"
     assert recipe.on("efficientnet_lite0").plan.head.reads == "features"
     assert recipe.on("vgg16") is recipe
     assert recipe.on("vgg16.tv_in1k") is recipe
     assert get("vgg16-frozen").on("resnet18").departures == (
-        "trunk resnet18 where the write-up has vgg16, without the dropout in VGG's own layers",
+        "backbone resnet18 where the write-up has vgg16, without the dropout in VGG's own layers",
     )
 
 
-def test_another_trunk_brings_its_own_preprocessing() -> None:
+def test_another_backbone_brings_its_own_preprocessing() -> None:
     published = get("mobilenetv2-two-phase")
     assert (published.plan.mode, published.plan.interpolation, published.plan.mean) == ("squash", "bilinear", HALF)
     other = published.on("resnet18")
@@ -46,7 +46,7 @@ def test_another_trunk_brings_its_own_preprocessing() -> None:
     assert other.plan.size == published.plan.size
     assert other.departures == (
         *published.departures,
-        "trunk resnet18 where the write-up has mobilenetv2, and pictures cropped and scaled as that trunk was "
+        "backbone resnet18 where the write-up has mobilenetv2, and pictures cropped and scaled as that backbone was "
         "pretrained",
     )
 
@@ -60,10 +60,10 @@ def test_departures_are_said() -> None:
     assert other.plan.lora is not None
     assert other.plan.lora.rank == 8
     assert other.departures == (
-        "trunk vit_tiny_patch16_224 where the write-up has resnet18",
+        "backbone vit_tiny_patch16_224 where the write-up has resnet18",
         "shortened to at most 1 epoch in each phase",
         "4 fixed augmented views of each picture in turn, where the write-up draws a new one every epoch",
-        "adapters of rank 8 on attention learn in place of the trunk's own weights",
+        "adapters of rank 8 on attention learn in place of the backbone's own weights",
     )
 
 

@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from headstart.evaluation.comparison import Result, compare
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.comparison import Result, compare_results
+from headstart.evaluation.history import Epoch, History
 from headstart.report.curves import comparison_figure, learning_curves
 
 HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
@@ -27,7 +27,7 @@ def history(n=20, starts=(1, 11)):
 
 def comparison(names=("A", "B", "C"), steps=6, seeds=1):
     same = {"last_accuracy": 0.9, "best_accuracy": 0.95, "seconds": 9}
-    return compare(
+    return compare_results(
         [
             Result(name=name, seed=seed, correct=np.arange(153) >= steps * i, **same)
             for i, name in enumerate(names)

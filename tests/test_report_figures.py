@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ElementTree
 import matplotlib
 import pytest
 
-from headstart.evaluation.metrics import Estimate, ReliabilityBin
+from headstart.evaluation.intervals import Estimate
+from headstart.evaluation.metrics import ReliabilityBin
 from headstart.report import figures
 from headstart.report.page import CandidateRow
 
@@ -110,15 +111,3 @@ def test_interval_bar_is_drawn_to_scale():
     bar = next(element for element in svg if element.get("class") == "range")
     floor = next(element for element in svg if element.get("class") == "majority_baseline")
     assert (bar.get("x"), bar.get("width"), floor.get("x1")) == ("92.00%", "6.00%", "50.00%")
-
-
-@pytest.mark.parametrize(
-    ("text", "most", "expected"),
-    [("ants", 10, "ants"), ("abcdefghijkl", 7, "abcd…kl"), ("a\n b", 9, "a b"), ("名" * 9, 9, "名名名…名")],
-)
-def test_short_names(text, most, expected):
-    assert figures.short(text, most) == expected
-
-
-def test_printable_replaces_what_utf8_cannot_hold():
-    assert figures.printable("a\udce9\x00b\n") == "a\ufffd\ufffdb\n"

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from headstart.classifier import ImageClassifier
 from headstart.errors import OptionError
 from headstart.images.decode import encode
 from headstart.images.folder import scan
-from headstart.workflows.check import Checkup, apply_review, check_pictures, findings_of
+from headstart.options import FitOptions
+from headstart.pipeline import Doubts, Fitted
+from headstart.workflows.check import Checkup, apply_review, check_pictures
 from pictures import draw, write_folder
 
 
@@ -24,7 +25,7 @@ def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checked(spoilt: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkup:
-    return check_pictures(spoilt, tmp_path_factory.mktemp("checks") / "photos", ImageClassifier(sizes=[224]))
+    return check_pictures(spoilt, tmp_path_factory.mktemp("checks") / "photos", FitOptions(sizes=(224,)))
 
 
 def test_pictures_in_the_wrong_folder_come_first(checked: Checkup) -> None:
@@ -57,15 +58,15 @@ def test_decisions_lead_to_a_table_and_leave_the_pictures_alone(checked: Checkup
     assert sorted(spoilt.rglob("*")) == before
 
 
-def test_a_fitted_classifier_can_be_asked_for_its_doubts(fitted: ImageClassifier) -> None:
-    findings = findings_of(fitted)
-    assert len(findings.facts.pictures) == len(fitted.images_) == 40
+def test_pictures_that_are_sound_raise_no_alarm(doubted: tuple[Fitted, Doubts]) -> None:
+    findings = doubted[1].findings
+    assert len(findings.facts.images) == len(doubted[0].images) == 40
     assert not findings.alarms
 
 
 def test_nothing_is_written_among_the_pictures(spoilt: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="expected: a folder outside the pictures"):
-        check_pictures(spoilt, spoilt / "check", ImageClassifier())
+        check_pictures(spoilt, spoilt / "check", FitOptions())
     (tmp_path / "file").write_text("")
     with pytest.raises(OptionError, match="file is a file"):
         apply_review(spoilt, tmp_path / "review.csv", tmp_path / "file")

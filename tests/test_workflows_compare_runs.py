@@ -10,7 +10,7 @@ from headstart.errors import DataError
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.paired import mcnemar_exact, out_of_fold_p
-from headstart.workflows.compare_runs import contest, is_run
+from headstart.workflows.compare_runs import compare_runs, is_run
 
 N = 100
 
@@ -37,13 +37,13 @@ def made(folder: Path, wrong: set[int], *, measured_on: MeasuredOn = TEST, first
 def test_answers_on_the_same_pictures_are_paired_whatever_their_order(tmp_path: Path) -> None:
     a = made(tmp_path / "a", {0, 1})
     b = made(tmp_path / "b", {1, *range(50, 61)}, seed=1)
-    found = contest([a, b])
+    found = compare_runs([a, b])
     (pair,) = found.comparison.pairs
     assert (pair.a, pair.only_a, pair.only_b) == ("a", 11, 1)
     assert pair.p == pytest.approx(mcnemar_exact(11, 1))
     assert pair.significant
-    assert "McNemar" in found.caveats[0]
-    assert found.measured_on == "100 pictures, the test split"
+    assert "McNemar" in found.content().caveats[0]
+    assert found.content().measured_on == "100 pictures, the test split"
 
 
 def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:
@@ -51,12 +51,12 @@ def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:
         made(tmp_path / name, wrong, measured_on=MeasuredOn(kind="cross-validation", folds=5, repeats=3))
         for name, wrong in (("a", {0}), ("b", set(range(1, 9))))
     )
-    found = contest([a, b])
+    found = compare_runs([a, b])
     (pair,) = found.comparison.pairs
     plain = mcnemar_exact(8, 1)
     assert plain < 0.05 < pair.p == pytest.approx(out_of_fold_p(plain, train_fraction=0.8))
     assert not pair.significant
-    assert "Nadeau and Bengio" in found.caveats[0]
+    assert "Nadeau and Bengio" in found.content().caveats[0]
     assert found.to_dict()["out_of_fold"] is True
 
 
@@ -65,7 +65,7 @@ def test_other_pictures_are_counted_and_all_problems_named(tmp_path: Path) -> No
     b = made(tmp_path / "b", {0}, first=10)
     c = made(tmp_path / "c", {0}, measured_on=MeasuredOn(kind="cross-validation", folds=5))
     with pytest.raises(DataError) as caught:
-        contest([a, b, c])
+        compare_runs([a, b, c])
     assert "the 100 pictures that" in str(caught.value)
     assert "10 of those are not there, 10 are others" in str(caught.value)
     assert f"{c} out of fold, {a} on pictures that were held out" in str(caught.value)
@@ -76,27 +76,27 @@ def test_changed_labels_are_no_difference_between_models(tmp_path: Path) -> None
     answers = (b / "predictions.csv").read_text().replace(".jpg,ants", ".jpg,bees", 3)
     (b / "predictions.csv").write_text(answers)
     with pytest.raises(DataError, match="3 have another label"):
-        contest([a, b])
+        compare_runs([a, b])
 
 
 def test_names_are_as_short_as_they_can_be(tmp_path: Path) -> None:
     a, b = made(tmp_path / "x" / "run", {0}), made(tmp_path / "y" / "run", {1})
-    assert {one.name for one in contest([a, b]).comparison.settings} == {str(a), str(b)}
+    assert {one.name for one in compare_runs([a, b]).comparison.settings} == {str(a), str(b)}
     with pytest.raises(DataError, match="expected: different runs"):
-        contest([a, a])
+        compare_runs([a, a])
 
 
 def test_a_run_without_answers_is_named(tmp_path: Path) -> None:
     a, b = made(tmp_path / "a", {0}), made(tmp_path / "b", {0})
     (b / "predictions.csv").unlink()
     with pytest.raises(DataError, match="train again"):
-        contest([a, b])
+        compare_runs([a, b])
     assert is_run(b)
     assert not is_run(tmp_path)
 
 
 def test_the_page_and_the_document(tmp_path: Path) -> None:
-    found = contest([made(tmp_path / "a", {0}), made(tmp_path / "b<i>", {0, 1})], command="headstart compare a b")
+    found = compare_runs([made(tmp_path / "a", {0}), made(tmp_path / "b<i>", {0, 1})], command="headstart compare a b")
     found.write(tmp_path / "out")
     page = (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
     for words in ("Runs compared", "cannot be told apart", "b&lt;i&gt;", "headstart compare a b"):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from headstart.classifier import ImageClassifier
 from headstart.errors import DataError
+from headstart.options import FitOptions
 from headstart.workflows.replay import replay
 from headstart.workflows.train import train
 from pictures import write_folder
@@ -16,7 +16,7 @@ from pictures import write_folder
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "photos"
-    train(photos, folder, ImageClassifier(sizes=[224], random_state=3))
+    train(photos, folder, FitOptions(sizes=(224,), random_state=3))
     return folder
 
 

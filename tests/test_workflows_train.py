@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from headstart.classifier import ImageClassifier
-from headstart.deploy.model import Model
-from headstart.errors import DataError, OptionError
+from headstart.errors import OptionError
 from headstart.evaluation.held_out import read_held_out
-from headstart.evaluation.measured_on import MeasuredOn
+from headstart.options import FitOptions
 from headstart.workflows.compare_runs import contest
-from headstart.workflows.train import Run, evaluate_model, train
-from pictures import write_folder
+from headstart.workflows.train import Run, train
 
 
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return train(photos, tmp_path_factory.mktemp("runs") / "photos", ImageClassifier(sizes=[224]))
+    return train(photos, tmp_path_factory.mktemp("runs") / "photos", FitOptions(sizes=(224,)))
 
 
 def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
@@ -28,11 +25,11 @@ def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
         "report.html",
     }  # fmt: skip
     answers = read_held_out(run.folder / "predictions.csv")
-    assert answers.correct.mean() == pytest.approx(run.evaluation.accuracy.value)
+    assert answers.correct.mean() == pytest.approx(run.fitted.evaluations[0].evaluation.accuracy.value)
     assert contest([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).out_of_fold
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert set(metrics["accuracy"]) >= {"value", "low", "high", "n", "measured_on"}
-    assert metrics["accuracy"]["value"] == run.evaluation.accuracy.value
+    assert metrics["accuracy"]["value"] == run.fitted.evaluations[0].evaluation.accuracy.value
     record = json.loads((run.folder / "run.json").read_text())
     assert {"command", "options", "versions", "data", "backbone", "runtime", "choice", "seconds"} <= set(record)
     assert record["data"]["class_counts"] == {"rings": 20, "stripes": 20}
@@ -43,7 +40,7 @@ def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
 def test_the_report_says_what_the_metrics_say(run: Run) -> None:
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "nested cross-validation" in page
-    assert f"{run.evaluation.accuracy.low:.1%}".replace("%", "") in page
+    assert f"{run.fitted.evaluations[0].evaluation.accuracy.low:.1%}".replace("%", "") in page
     assert "When it should not answer" in page
     assert page.count("data:image/jpeg;base64,") >= 18  # nine pictures and nine augmented views
     assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
@@ -55,7 +52,7 @@ def test_the_recorded_command_repeats_the_run(run: Run, photos: Path) -> None:
 
 
 def test_a_second_run_gives_the_same_bytes(run: Run, photos: Path, tmp_path: Path) -> None:
-    again = train(photos, tmp_path / "again", ImageClassifier(sizes=[224]))
+    again = train(photos, tmp_path / "again", FitOptions(sizes=(224,)))
     for name in ("metrics.json", "model/head.safetensors", "model/model.json"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
 
@@ -63,39 +60,12 @@ def test_a_second_run_gives_the_same_bytes(run: Run, photos: Path, tmp_path: Pat
 def test_the_run_is_never_written_among_the_pictures(photos: Path) -> None:
     before = sorted(photos.rglob("*"))
     with pytest.raises(OptionError, match="expected: a folder outside the pictures"):
-        train(photos, photos / "run", ImageClassifier())
+        train(photos, photos / "run", FitOptions())
     assert sorted(photos.rglob("*")) == before
 
 
 def test_a_folder_of_something_else_is_not_written_to(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("years of work")
     with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier run"):
-        train(photos, tmp_path, ImageClassifier())
+        train(photos, tmp_path, FitOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-
-
-def test_a_model_is_measured_on_other_pictures(run: Run, tmp_path: Path) -> None:
-    new = write_folder(tmp_path / "new", {"rings": 3, "stripes": 6}, first_seed=500)
-    (new / "rings" / "bad.jpg").write_bytes(b"no picture")
-    evaluation, abstention, left_out = evaluate_model(Model.load(run.folder), new)
-    assert evaluation.n == 9
-    assert evaluation.accuracy.value > 0.8
-    assert evaluation.measured_on == MeasuredOn(kind="pictures", n=9, source="new")
-    assert len(left_out) == 1
-    assert "bad.jpg: not a picture" in left_out[0]
-    assert abstention.measured_on == evaluation.measured_on
-    assert abstention.curve.at[0].accuracy == evaluation.accuracy
-    assert abstention.unfamiliar is not None
-    assert abstention.covered is not None
-
-
-def test_pictures_of_one_class_can_be_measured_on(run: Run, tmp_path: Path) -> None:
-    new = write_folder(tmp_path / "new", {"stripes": 4}, first_seed=500)
-    evaluation, _, _ = evaluate_model(Model.load(run.folder), new)
-    assert (evaluation.n, len(evaluation.classes)) == (4, 2)
-
-
-def test_an_unknown_class_is_named(run: Run, tmp_path: Path) -> None:
-    new = write_folder(tmp_path / "new", {"blobs": 2, "stripes": 2}, first_seed=500)
-    with pytest.raises(DataError, match="expected: classes of the model: rings, stripes\n   found: blobs"):
-        evaluate_model(Model.load(run.folder), new)

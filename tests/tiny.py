@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from headstart.backbones.space import Space
 from headstart.features.store import FeatureStore
 from headstart.features.table import FeatureTable
+from headstart.features.workbench import Workbench
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 
@@ -45,8 +46,22 @@ class TinyRuntime:
         (folder / "graph.json").write_text("{}")
 
 
+class TinySpec:
+    """Stands for a `headstart.backbones.space.SpaceSpec`."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def open(self) -> Space:
+        return Space(runtime=TinyRuntime(self.size), geometry=Geometry(size=self.size, mode="squash"))
+
+
+class TinyNetwork:
+    """Stands for a `headstart.backbones.space.NetworkSpec`: the tiny network at every size."""
+
+    at = TinySpec
+
+
 def tiny_table(images: ImageSet, store: FeatureStore) -> FeatureTable:
     """A table whose network is the tiny one at every size."""
-    return FeatureTable(
-        images, lambda size: Space(runtime=TinyRuntime(size), geometry=Geometry(size=size, mode="squash")), store
-    )
+    return FeatureTable(images, Workbench(store=store, network=TinyNetwork()))

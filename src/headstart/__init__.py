@@ -8,12 +8,13 @@ if TYPE_CHECKING:
     from headstart.classifier import ImageClassifier
     from headstart.deploy.model import Model, Prediction
     from headstart.errors import HeadstartError
-    from headstart.evaluation.metrics import Estimate, Evaluation
+    from headstart.evaluation.intervals import Estimate
+    from headstart.evaluation.metrics import Evaluation
 
 __all__ = ["Estimate", "Evaluation", "HeadstartError", "ImageClassifier", "Model", "Prediction"]
 
 _HOME = {
-    "Estimate": "headstart.evaluation.metrics",
+    "Estimate": "headstart.evaluation.intervals",
     "Evaluation": "headstart.evaluation.metrics",
     "HeadstartError": "headstart.errors",
     "ImageClassifier": "headstart.classifier",

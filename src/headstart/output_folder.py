@@ -55,6 +55,15 @@ def claim(folder: Path, what: str) -> None:
     (folder / MARK).write_text(f"{what}\n", encoding="utf-8")
 
 
+def default_name(source: Path) -> str:
+    """The name of results of ``source`` where none is given: a folder's whole name, a file's without its ending.
+
+    ``photos.v1`` and ``photos.v2`` are two folders, and get two names.
+    """
+    resolved = source.resolve()
+    return resolved.stem if resolved.is_file() else resolved.name
+
+
 def _kind(folder: Path) -> str:
     try:
         return (folder / MARK).read_text(encoding="utf-8").strip()

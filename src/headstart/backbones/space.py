@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from headstart.backbones import saved
+from headstart.backbones import catalog, saved
 from headstart.backbones.pretrained import Backbone
 from headstart.backbones.runtime import Runtime, open_saved, prepare
-from headstart.backbones.weights import Weights
+from headstart.backbones.weights import Weights, locate
 from headstart.errors import ModelError, Problem
 from headstart.files import sha256
 from headstart.images.transforms import Geometry, View
@@ -42,6 +42,30 @@ class NetworkSpec:
     """Folder of converted graphs."""
     device: str = "auto"
     precision: str = "auto"
+
+    @classmethod
+    def named(
+        cls,
+        backbone: str,
+        weights: str | None = None,
+        *,
+        cache: Path,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> NetworkSpec:
+        """The network of that name with its own weights, those of a file, or ``"random"`` ones.
+
+        Raises:
+            OptionError: nobody knows the name.
+            WeightsError, MissingPackageError: as `weights.locate`.
+        """
+        record, random = catalog.get(backbone), weights == "random"
+        located = locate(record, random=random, file=Path(weights) if weights and not random else None)
+        return cls(backbone=record, weights=located, cache=cache, device=device, precision=precision)
+
+    def untrained(self) -> NetworkSpec:
+        """The same network with random weights."""
+        return replace(self, weights=locate(self.backbone, random=True))
 
     def at(self, size: int) -> SpaceSpec:
         """The space of an input size in pixels, with the geometry that the backbone was published with."""

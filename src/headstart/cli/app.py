@@ -122,6 +122,31 @@ def beside(progress: Any, write: Callable[[str], None]) -> Callable[[str], None]
     return line
 
 
+def repeats(context: typer.Context, **values: Any) -> str:
+    """The command that does the same again; ``values``, by parameter, replace what was typed.
+
+    Options at their default are left out, and ``--json``, which changes only how the result is told.
+    """
+    from headstart.command import command
+
+    verb: list[str] = []
+    outer: Any = context
+    while outer.parent is not None:
+        verb.insert(0, outer.info_name or "")
+        outer = outer.parent
+    arguments: list[Any] = []
+    options, defaults = {}, {}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        value = values.get(name, context.params.get(name))
+        if parameter.param_type_name == "argument":
+            arguments += value if isinstance(value, (list, tuple)) else [value]
+        elif name != "as_json":
+            options[parameter.opts[0]] = value
+            defaults[parameter.opts[0]] = parameter.get_default(context)
+    return command(" ".join(verb), *arguments, options=options, defaults=defaults)
+
+
 def say(text: str) -> None:
     """Words for people."""
     typer.echo(text, err=True)

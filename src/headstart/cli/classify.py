@@ -23,7 +23,7 @@ from headstart.cli.app import (
 )
 
 if TYPE_CHECKING:
-    from headstart.classifier import ImageClassifier
+    from headstart.options import FitOptions
     from headstart.workflows.train import Run
 
 
@@ -35,14 +35,14 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run the whole path on bundled pictures: 2,000 photographs of fabric, with and without defects."""
-    from headstart.classifier import ImageClassifier
+    from headstart.options import FitOptions
     from headstart.workflows.demo import pictures
 
     say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
     _train(
         pictures(),
         out,
-        ImageClassifier(finetune=finetune, random_state=seed),
+        FitOptions(finetune=finetune, random_state=seed),
         title="Defects in fabric",
         as_json=as_json,
     )
@@ -76,10 +76,10 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a classifier, measure it honestly, write the model and the report."""
-    from headstart.classifier import ImageClassifier
+    from headstart.options import FitOptions
 
-    classifier = ImageClassifier(
-        backbone,
+    options = FitOptions.of(
+        backbone=backbone,
         weights=weights,
         sizes=size,
         finetune=finetune,
@@ -92,7 +92,7 @@ def train(
         random_state=seed,
     )
     name = photos.resolve().stem if photos.is_file() else photos.resolve().name
-    _train(photos, out or Path("runs") / name, classifier, as_json=as_json)
+    _train(photos, out or Path("runs") / name, options, as_json=as_json)
 
 
 @app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv predictions.csv")
@@ -102,7 +102,7 @@ def predict(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
     coverage: Annotated[
-        float | None, typer.Option(help="How often the true class is to be in the label set; 0.9 by default.")
+        float | None, typer.Option(help="How often the true class is to be in the prediction set; 0.9 by default.")
     ] = None,
     cost: Annotated[Path | None, typer.Option(help="Decide by the costs in this file, not the model's own.")] = None,
     as_json: Json = False,
@@ -115,11 +115,11 @@ def predict(
     """
     from headstart.deploy import predictions as table
     from headstart.deploy.model import Model
-    from headstart.images.folder import find_pictures
+    from headstart.images.inputs import find_images
 
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
-    pictures = find_pictures(inputs)
+    pictures = find_images(inputs)
     model = Model.load(run)
     for note in model.notes:
         say(note)
@@ -145,33 +145,37 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
+    from headstart.report.abstention import abstention_lines
     from headstart.report.words import evaluation_document, measured_on
-    from headstart.workflows.train import evaluate_model
+    from headstart.workflows import evaluate as workflow
 
     model = Model.load(run)
     with showing_progress() as progress:
-        evaluation, abstention, left_out = evaluate_model(model, photos, progress=progress)
+        done = workflow.evaluate(model, photos, progress=progress)
+    evaluation, abstention = done.measurement.evaluation, done.measurement.abstention
     if as_json:
-        print_json({**evaluation_document(evaluation), "abstention": abstention.to_dict(), "left_out": left_out})
+        print_json(
+            {**evaluation_document(evaluation), "abstention": abstention.to_dict(), "left_out": list(done.left_out)}
+        )
     else:
         typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
         typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
         typer.echo(f"macro-F1 {evaluation.macro_f1}")
         typer.echo(f"log-loss {evaluation.log_loss}")
-        for line in abstention.lines():
+        for line in abstention_lines(abstention):
             typer.echo(line)
         typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
-    for line in left_out:
+    for line in done.left_out:
         say(f"left out: {line}")
-    if left_out:
+    if done.left_out:
         raise typer.Exit(1)
 
 
-def _train(photos: Path, out: Path, classifier: ImageClassifier, *, title: str = "", as_json: bool) -> None:
+def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> None:
     from headstart.workflows import train as runs
 
     with showing_progress() as progress:
-        done = runs.train(photos, out, classifier, title=title, progress=progress)
+        done = runs.train(photos, out, options, title=title, progress=progress)
     if as_json:
         print_json(done.to_dict())
     else:
@@ -179,20 +183,24 @@ def _train(photos: Path, out: Path, classifier: ImageClassifier, *, title: str =
 
 
 def _print_run(run: Run) -> None:
+    from headstart.report import run_page, tuning
+    from headstart.report.abstention import abstention_lines
+    from headstart.report.choice import choice_reason
     from headstart.report.words import measured_on
 
-    evaluation = run.evaluation
-    for line in run.lines:
+    fitted, first = run.fitted, run.fitted.evaluations[0]
+    evaluation = first.evaluation
+    for line in (*run_page.lines(fitted, run.doubts), *fitted.model.notes):
         say(line)
-    say(run.choice_reason)
-    if run.trial_reason:
-        say(run.trial_reason)
+    say(choice_reason(fitted.choice))
+    if outcome := tuning.outcome(fitted.selection):
+        say(outcome)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
-    for line in run.abstention.lines():
+    for line in abstention_lines(first.abstention):
         typer.echo(line)
     typer.echo(f"model   {run.folder / 'model'}")
     typer.echo(f"report  {run.folder / 'report.html'}")
-    if run.left_out:
-        say(f"{run.left_out} files were left out; the report names them")
+    if left_out := len(fitted.images.left_out):
+        say(f"{left_out} files were left out; the report names them")
     say(f"{run.seconds:.1f} s")

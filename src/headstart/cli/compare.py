@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, app, beside, print_json, say, showing_progress
+from headstart.cli.app import Json, app, beside, print_json, repeats, say, showing_progress
 from headstart.errors import OptionError, Problem
 
 if TYPE_CHECKING:
     from headstart.recipes.grid import Setting
     from headstart.recipes.tables import Claim
-    from headstart.report.compare import Content
+    from headstart.report.comparison import ComparisonContent
 
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
 def compare(
+    context: typer.Context,
     what: Annotated[list[Path], typer.Argument(metavar="PHOTOS | RUN RUN …", help="Pictures, or finished runs.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; runs/compare-NAME by default.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Trunks, commas between; efficientnet_lite0.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Backbones, commas between; efficientnet_lite0.")] = None,
     size: Annotated[str | None, typer.Option(help="Input sizes in pixels: 224,160.")] = None,
     lr: Annotated[str | None, typer.Option(help="Learning rates: 1e-3,1e-1.")] = None,
     batch_size: Annotated[str | None, typer.Option(help="Batch sizes: 4,8.")] = None,
@@ -40,14 +41,15 @@ def compare(
     """
     from headstart.workflows import compare_runs
 
-    if all(compare_runs.is_run(one) for one in what):
-        _runs(what, out, as_json=as_json)
+    if all(map(compare_runs.is_run, what)):
+        _runs(what, out, command=repeats(context), as_json=as_json)
         return
     if len(what) > 1:
-        strangers = [str(one) for one in what if not compare_runs.is_run(one)]
+        strangers = [str(folder) for folder in what if not compare_runs.is_run(folder)]
         todo = "name runs only, or one folder of pictures"
         problem = Problem(expected="finished runs", found=f"{', '.join(strangers)} has no metrics.json", todo=todo)
         raise OptionError("what to compare", [problem])
+    from headstart import output_folder
     from headstart.recipes import experiments
 
     photos = what[0]
@@ -60,48 +62,48 @@ def compare(
     }
     settings, claims = _settings(table, recipe, _words(backbone), axes, epochs)
     with showing_progress() as progress:
-        found = experiments.run(
+        experiment = experiments.run(
             settings,
             photos,
-            out or Path("runs") / f"compare-{photos.resolve().stem}",
+            out or Path("runs") / f"compare-{output_folder.default_name(photos)}",
             seeds=range(seeds),
             claims=claims,
             weights=weights,
             title=f"The table {table}, again" if table else "Settings compared",
-            command=_command(),
+            command=repeats(context),
             tell=beside(progress, say),
             progress=progress,
         )
     if as_json:
-        print_json(found.to_dict())
+        print_json(experiment.to_dict())
         return
-    _show(found.content())
-    typer.echo(f"page  {found.folder / 'compare.html'}")
+    _show(experiment.content())
+    typer.echo(f"page  {experiment.folder / 'compare.html'}")
 
 
-def _runs(folders: list[Path], out: Path | None, *, as_json: bool) -> None:
-    from headstart.workflows.compare_runs import contest
+def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool) -> None:
+    from headstart.workflows.compare_runs import compare_runs
 
     if len(folders) < 2:
         problem = Problem(expected="two runs or more", found=str(folders[0]), todo="name another run")
         raise OptionError("what to compare", [problem])
-    found = contest(folders, command=_command())
+    contest = compare_runs(folders, command=command)
     if out is not None:
-        found.write(out)
+        contest.write(out)
     if as_json:
-        print_json(found.to_dict())
+        print_json(contest.to_dict())
         return
-    _show(found.content())
+    _show(contest.content())
     if out is not None:
         typer.echo(f"page  {out / 'compare.html'}")
 
 
-def _show(content: Content) -> None:
-    from headstart.report.compare import aligned
+def _show(content: ComparisonContent) -> None:
+    from headstart.report.comparison import aligned, conclusions
 
     for line in aligned(content.table):
         typer.echo(line)
-    parts = (content.comparison.conclusions, content.claims, content.troubles, content.caveats)
+    parts = (conclusions(content.comparison), content.claims, content.troubles, content.caveats)
     for sentence in (sentence for part in parts for sentence in part):
         typer.echo(sentence)
 
@@ -136,11 +138,3 @@ def _numbers(option: str, text: str | None, kind: type[int] | type[float]) -> li
     except ValueError as error:
         problem = Problem(expected="numbers with commas between", found=repr(text), todo=f"write {option} 1,2")
         raise OptionError(option, [problem]) from error
-
-
-def _command() -> str:
-    """What was typed."""
-    import shlex
-    import sys
-
-    return shlex.join(["headstart", *sys.argv[1:]])

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli.app import Json, Photos, Seed, app, beside, print_json, say, showing_progress
+from headstart.cli.app import Json, Photos, Seed, app, beside, print_json, repeats, say, showing_progress
 
 recipes_app = typer.Typer(
     cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Published procedures, run as published."
@@ -28,12 +28,13 @@ def recipes_list() -> None:
 @recipes_app.command("show", epilog="Example: headstart recipes show mobilenetv2-two-phase")
 def recipes_show(
     name: str,
-    backbone: Annotated[str | None, typer.Option(help="Another trunk.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Another backbone.")] = None,
     classes: Annotated[int, typer.Option(min=2, help="Classes of the head.")] = 2,
     as_json: Json = False,
 ) -> None:
     """Show what a recipe does, and how many parameters each phase trains."""
-    from headstart.recipes import page, records, runner
+    from headstart.recipes import records, runner
+    from headstart.report.recipe import parameters
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
@@ -49,17 +50,17 @@ def recipes_show(
     for phase, summary in zip(recipe.plan.phases, counted, strict=True):
         optimiser = phase.optimiser
         typer.echo(
-            f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, "
-            f"{page.describe(summary)}"
+            f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, {parameters(summary)}"
         )
 
 
 @recipes_app.command("run", epilog="Example: headstart recipes run resnet18-frozen photos -o runs/frozen")
 def recipes_run(
+    context: typer.Context,
     name: str,
     photos: Photos,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
-    backbone: Annotated[str | None, typer.Option(help="Another trunk than the recipe's.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="Another backbone than the recipe's.")] = None,
     weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many in each phase: a shortened run.")] = None,
     views: Annotated[
@@ -76,8 +77,6 @@ def recipes_run(
     as_json: Json = False,
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
-    import shlex
-
     from headstart.recipes import records, runner
 
     recipe = records.get(name)
@@ -85,28 +84,24 @@ def recipes_run(
     recipe = recipe.with_epochs(epochs) if epochs else recipe
     recipe = recipe.with_views(views) if views else recipe
     recipe = recipe.with_lora(lora) if lora else recipe
-    given = {"--backbone": backbone, "--weights": weights, "--epochs": epochs, "--views": views, "--lora": lora}
     folder = out or Path("runs") / name
-    words = ["headstart", "recipes", "run", name, str(photos), "-o", str(folder)]
-    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    words += ["--seed", str(seed)] * bool(seed) + [word for file in picture or () for word in ("--picture", str(file))]
     with showing_progress() as progress:
-        found = runner.run(
+        ran = runner.run(
             recipe,
             photos,
             folder,
             weights=weights,
             seed=seed,
             pictures=picture or (),
-            command=shlex.join(words),
+            command=repeats(context, out=folder),
             tell=beside(progress, say if as_json else typer.echo),
             progress=progress,
         )
     if as_json:
-        print_json(found.to_dict())
+        print_json(ran.to_dict())
         return
-    for line in found.lines():
+    for line in ran.lines():
         typer.echo(line)
     typer.echo(f"report  {folder / 'report.html'}")
-    for note in (*(f"not as published: {one}" for one in recipe.departures), *found.told.notes):
+    for note in (*(f"not as published: {departure}" for departure in recipe.departures), *ran.training.notes):
         say(note)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 COLDEST, HOTTEST = 0.05, 20.0
+"""Temperatures between which the minimum is sought; outside, probabilities are 0 and 1, or all alike."""
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -20,14 +21,15 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
 def fit_temperature(logits: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
     """The temperature that minimises the log-loss of ``softmax(logits, temperature)``, within [0.05, 20].
 
-    Guo et al., "On calibration of modern neural networks", 2017. To the n pictures comes one more, like all of them on
-    average, whose class may be any (Laplace's rule of succession): where every answer happened to be right, the model
-    becomes as sure as n right answers allow, and not as sure as numbers go.
+    Guo et al., "On calibration of modern neural networks", 2017, with one pseudo-picture added to the n pictures
+    (Laplace's rule of succession): its log-loss is the mean over all pictures and over all k classes, as if each class
+    were as likely to be the true one. Without it, n answers that are all right would push the temperature to its lower
+    bound; with it, the probability of a wrong answer stays near 1 / n.
 
     Args:
         logits: (n, k), of pictures the model was not fitted on, else it learns to be as sure as it was in training.
         y: (n,) class indices.
-        sample_weight: (n,), of the pictures; the one more has a weight of 1.
+        sample_weight: (n,), weight of each picture in the sum; the pseudo-picture has a weight of 1.
     """
     from scipy.optimize import minimize_scalar
 

@@ -1,4 +1,4 @@
-"""Learning curves, and what they say in words: under-fit, good fit or over-fit; improving, flat or worse; the gap.
+"""What learning curves show: under-fit, good fit or over-fit; improving, flat or worse; the gap.
 
 A curve of 10 to 25 epochs is short and noisy, so nothing here hangs on one epoch:
 
@@ -9,127 +9,55 @@ A curve of 10 to 25 epochs is short and noisy, so nothing here hangs on one epoc
    Where the third is too noisy to tell, the last half is asked, for a trend of 15 %.
 3. The gap between training and validation is held against what n_val pictures can show at all.
 
-On simulated runs of 15 to 30 epochs whose losses jump by 2 to 5 %, the words are right in 95 to 100 %.
+On simulated runs of 15 to 30 epochs whose losses jump by 2 to 5 %, fit and state are right in 95 to 100 %
+(``tests/test_evaluation_curves.py``); the thresholds below that cite no source were set on those.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.errors import DataError, OptionError, Problem
+from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.intervals import wilson
 
 Fit = Literal["under-fit", "good fit", "over-fit"]
 State = Literal["still improving", "flat", "getting worse"]
 Direction = Literal["narrowed", "widened", "unchanged"]
+Reason = Literal["loss has risen", "both losses rise", "not fitted", "wide gap", "stopped early", "none"]
+"""Why a fit was called so; ``none`` for a good one. See `verdict`."""
 
-FEWEST = 5  # epochs that can show a trend: all in order has p = 0.017, and with four no order is below 0.05
-TREND_Z = 2.2  # Mann–Kendall, p = 0.03 two-sided; five epochs reach it only if all are in order
-WORTH = 0.03  # of the loss: a smaller change over the tail is called flat
-STEEP = 0.15  # the same over the last half, which is asked only where the third is too noisy to tell
-RISEN = 0.10  # above the lowest loss, from which a rise is called over-fitting
-UNFINISHED = 0.10  # of the whole fall, still falling in the tail: an exponential decay cut before 3 time constants
-UNSTEADY = 0.25  # noise from epoch to epoch, of the loss
-
-
-@dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One pass over the training pictures. Losses in nats, accuracies from 0 to 1.
-
-    Training figures are those of the steps themselves: with dropout and augmentation where there are any, and with
-    weights that improve on the way. They may be worse than the validation figures, which are taken at the end.
-    """
-
-    phase: int
-    """From 1."""
-    epoch: int
-    """From 1, over the whole run."""
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-    lr: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class History:
-    """All epochs of a run; loss and accuracy on validation before any training.
-
-    Raises DataError if epochs do not count 1, 2, 3 …, phases skip or go back, or a number is not finite: a loop that
-    diverges rolls back, and does not record it.
-    """
-
-    initial_loss: float
-    initial_accuracy: float
-    epochs: tuple[Epoch, ...] = ()
-
-    def __post_init__(self) -> None:
-        problems = []
-        before = 0
-        for i, one in enumerate(self.epochs, 1):
-            if one.epoch != i or one.phase not in (max(before, 1), before + 1):
-                found = f"phase {one.phase}, epoch {one.epoch} after phase {before}"
-                expected = f"epoch {i}, of the same phase as the one before or the next"
-                problems.append(Problem(expected=expected, found=found, todo="keep every epoch, in order"))
-            before = one.phase
-        numbers: dict[str, tuple[float, ...]] = {"the start": (self.initial_loss, self.initial_accuracy)}
-        numbers |= {f"epoch {one.epoch}": tuple(map(float, asdict(one).values())) for one in self.epochs}
-        problems += [
-            Problem(expected="finite numbers", found=f"{values} in {name}", todo="end the history before it diverged")
-            for name, values in numbers.items()
-            if not all(map(math.isfinite, values))
-        ]
-        if problems:
-            raise DataError("This is no history of a training run", problems)
-
-    @property
-    def phase_starts(self) -> tuple[int, ...]:
-        """First epoch of each phase; the first is 1."""
-        return tuple(min(one.epoch for one in phase) for phase in self.phases)
-
-    @property
-    def phases(self) -> tuple[tuple[Epoch, ...], ...]:
-        """The epochs of each phase."""
-        numbers = dict.fromkeys(one.phase for one in self.epochs)
-        return tuple(tuple(one for one in self.epochs if one.phase == number) for number in numbers)
-
-    @property
-    def best(self) -> Epoch:
-        """Lowest validation loss, the first of equals. ValueError before the first epoch, as in the next two."""
-        return min(self.epochs, key=lambda one: one.val_loss)
-
-    @property
-    def best_accuracy(self) -> Epoch:
-        """Highest validation accuracy, the first of equals: the figure that flatters."""
-        return max(self.epochs, key=lambda one: one.val_accuracy)
-
-    @property
-    def last(self) -> Epoch:
-        """The honest one: nothing was chosen on validation."""
-        if not self.epochs:
-            raise ValueError("no epoch yet")
-        return self.epochs[-1]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**asdict(self), "epochs": [asdict(one) for one in self.epochs]}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> History:
-        """The inverse of :meth:`to_dict`. DataError if something is missing or is not a history."""
-        try:
-            return cls(**{**plain, "epochs": tuple(Epoch(**one) for one in plain["epochs"])})
-        except (KeyError, TypeError, ValueError) as error:
-            problem = Problem(expected="what to_dict gave", found=str(error), todo="train again, or mend the file")
-            raise DataError("This is no history of a training run", [problem]) from error
+FEWEST_EPOCHS = 5
+"""Epochs that can show a trend: all in order has p = 0.017 by Mann–Kendall, and with four no order is below 0.05."""
+TREND_Z = 2.2
+"""Standard deviations of the Mann–Kendall test, p = 0.03 two-sided; five epochs reach it only if all are in order."""
+TAIL = 1 / 3
+"""Share of a phase's epochs that its end is judged by."""
+WORTH = 0.03
+"""Share of the loss: a smaller change over the last third is called flat. By simulation."""
+STEEP = 0.15
+"""The same over the last half, which is asked only where the third is too noisy to tell. By simulation."""
+RISEN = 0.10
+"""Share above the lowest loss, from which a rise is called over-fitting. By simulation."""
+UNFINISHED = 0.10
+"""Share of the whole fall that still came in the tail: an exponential decay that was cut before 3 time constants."""
+HARDLY_LEARNED = 0.5
+"""Share of the loss and of the error at the start; above it the training pictures are not fitted. By simulation."""
+UNSTEADY = 0.25
+"""Share of the loss: noise from epoch to epoch at which the learning rate looks too high. By simulation."""
+SAME_GAP = 0.1
+"""Share of the wider of two gaps, within which they are called unchanged. By simulation."""
+NORMAL_95 = 1.96
+"""Standard errors on either side that hold 95 % of a normal law."""
+MEDIAN_TO_SD = 1.4826
+"""Standard deviation of normal noise, in median absolute deviations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,18 +92,53 @@ class GapChange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trend:
+    """Of validation loss at the end of a phase: its change over so many epochs, and over a third of the phase."""
+
+    state: State
+    epochs: int
+    change: float
+    """Nats, over ``epochs``; negative where the loss falls."""
+    over_third: float
+    """Nats, over a third of the phase at the same pace."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CurveVerdict:
-    """What the curves say. ``gap`` is at the end; ``gap_changes`` has one entry from each phase to the next."""
+    """What the curves of a run show; `headstart.report.curve_words` says it in English."""
 
     fit: Fit
-    state: State
+    reason: Reason
+    trend: Trend
     gap: Gap
+    """At the end."""
     gap_changes: tuple[GapChange, ...]
-    text: str
+    """From each phase to the next."""
+    phase_starts: tuple[int, ...]
+    """First epoch of each phase."""
+    epochs: int
+    tail: int
+    """Epochs at the end that levels were taken from; fewer than `FEWEST_EPOCHS` show no trend."""
+    initial_loss: float
+    val_loss: float
+    """At the end, by the line through the tail; as the two accuracies."""
+    train_accuracy: float
+    val_accuracy: float
+    noise: float
+    """Standard deviation of validation loss about its line, in nats."""
+    lowest_loss: float
+    """Of the running median of three epochs."""
+    lowest_epoch: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {**asdict(self), "gap_changes": [asdict(one) for one in self.gap_changes]}
+    @property
+    def state(self) -> State:
+        """Where validation loss was going."""
+        return self.trend.state
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether validation loss jumps so far that the learning rate looks too high."""
+        return self.tail >= FEWEST_EPOCHS and self.noise > UNSTEADY * self.val_loss
 
 
 class _Line(NamedTuple):
@@ -204,41 +167,36 @@ def _line(values: ArrayLike) -> _Line:
     rest = y - slope * np.arange(w)
     level = float(np.median(rest))
     off, freedom = rest - level, max(w - 2, 1)
-    noise = 1.4826 * float(np.median(np.abs(off))) * math.sqrt(w / freedom)
+    noise = MEDIAN_TO_SD * float(np.median(np.abs(off))) * math.sqrt(w / freedom)
     error = 2 * math.sqrt(float(off @ off) / freedom / w)  # the end of a line is twice as uncertain as its middle
     ordered = float(np.sign(y[j] - y[i]).sum())  # Kendall's S, variance w(w−1)(2w+5)/18 under no trend
     z = math.copysign(max(abs(ordered) - 1, 0), ordered) / math.sqrt(w * (w - 1) * (2 * w + 5) / 18)
-    return _Line(level + slope * (w - 1), slope * (w - 1), noise, error, z if w >= FEWEST else 0.0)
+    return _Line(level + slope * (w - 1), slope * (w - 1), noise, error, z if w >= FEWEST_EPOCHS else 0.0)
+
+
+def _series(epochs: Sequence[Epoch], name: str) -> _Line:
+    """The line through one field of these epochs."""
+    return _line([getattr(epoch, name) for epoch in epochs])
 
 
 class _Tail(NamedTuple):
-    """The end of a phase, each series as a line."""
+    """The end of a phase: each loss as a line, both accuracies at its end, and the gap."""
 
     length: int
     train_loss: _Line
     val_loss: _Line
-    train_error: float
-    val_error: float
+    train_accuracy: float
+    val_accuracy: float
     gap: Gap
-
-    @property
-    def best_loss(self) -> float:
-        """Of the two: training figures are worse where dropout and augmentation are on."""
-        return min(self.train_loss.end, self.val_loss.end)
-
-    @property
-    def best_error(self) -> float:
-        return min(self.train_error, self.val_error)
 
 
 def _tail(phase: Sequence[Epoch], n_val: int) -> _Tail:
-    tail = phase[-max(FEWEST, math.ceil(len(phase) / 3)) :]
-    train, val = _line([one.train_loss for one in tail]), _line([one.val_loss for one in tail])
+    tail = phase[-_third(phase) :]
+    train, val = _series(tail, "train_loss"), _series(tail, "val_loss")
     train_right, val_right = (
-        min(max(_line(series).end, 0.0), 1.0)
-        for series in ([one.train_accuracy for one in tail], [one.val_accuracy for one in tail])
+        min(max(_series(tail, name).end, 0.0), 1.0) for name in ("train_accuracy", "val_accuracy")
     )
-    between = _line([one.val_loss - one.train_loss for one in tail])
+    between = _line([epoch.val_loss - epoch.train_loss for epoch in tail])
     low, high = wilson(val_right * n_val, n_val)
     # Nearly all of a loss is carried by the pictures that are wrong, so it is as uncertain, relative to its size,
     # as their number e·n is: √((1 − e) / (e n)), with one picture right and one wrong added.
@@ -246,12 +204,17 @@ def _tail(phase: Sequence[Epoch], n_val: int) -> _Tail:
     gap = Gap(
         loss=between.end,
         accuracy=train_right - val_right,
-        loss_resolution=1.96 * max(val.end, 0.0) * math.sqrt((1 - wrong) / (wrong * n_val)),
+        loss_resolution=NORMAL_95 * max(val.end, 0.0) * math.sqrt((1 - wrong) / (wrong * n_val)),
         accuracy_resolution=max((high - low) / 2, 1 / n_val),
         error=between.error,
         n_val=n_val,
     )
-    return _Tail(len(tail), train, val, 1 - train_right, 1 - val_right, gap)
+    return _Tail(len(tail), train, val, train_right, val_right, gap)
+
+
+def _third(phase: Sequence[Epoch]) -> int:
+    """Epochs in the tail of a phase."""
+    return max(FEWEST_EPOCHS, math.ceil(len(phase) * TAIL))
 
 
 def gap_change(before: Gap, after: Gap) -> GapChange:
@@ -262,7 +225,7 @@ def gap_change(before: Gap, after: Gap) -> GapChange:
     """
     old, new = max(before.loss, 0.0), max(after.loss, 0.0)
     n_val = min(before.n_val, after.n_val)
-    within = max(2 * math.hypot(before.error, after.error), 0.1 * max(old, new), math.log(2) / n_val)
+    within = max(2 * math.hypot(before.error, after.error), SAME_GAP * max(old, new), math.log(2) / n_val)
     direction: Direction = "unchanged" if abs(new - old) <= within else "narrowed" if new < old else "widened"
     return GapChange(direction=direction, before=before, after=after)
 
@@ -270,13 +233,16 @@ def gap_change(before: Gap, after: Gap) -> GapChange:
 def verdict(history: History, *, n_val: int) -> CurveVerdict:
     """Judge a run by its curves, on ``n_val`` validation pictures.
 
-    State: the trend of validation loss at the end of the last phase. Fit, the first that holds:
+    State: the trend of validation loss at the end of the last phase. Fit and reason, the first that holds:
 
-    - over-fit: since its lowest, validation loss has risen by a tenth or more, and training loss has not;
-    - under-fit: validation and training loss both rise at the end, or neither loss nor error is below half of what
-      it was at the start, or of guessing between two classes where the start was better than that;
-    - over-fit: validation is worse than training by more than n_val pictures can hide, in loss and accuracy;
-    - under-fit: the last third still brought a tenth of the whole fall;
+    - over-fit, ``loss has risen``: since its lowest, validation loss has risen by a tenth or more, and training loss
+      has not;
+    - under-fit, ``both losses rise``: validation and training loss both rise at the end;
+    - under-fit, ``not fitted``: neither loss nor error is below half of what it was at the start, or of guessing
+      between two classes where the start was better than that;
+    - over-fit, ``wide gap``: validation is worse than training by more than n_val pictures can hide, in loss and
+      accuracy;
+    - under-fit, ``stopped early``: the last third still brought a tenth of the whole fall;
     - good fit.
 
     Raises DataError without an epoch, OptionError without a picture.
@@ -290,102 +256,65 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
     tails = [_tail(phase, n_val) for phase in history.phases]
     end = tails[-1]
     trend = _trend(history.phases[-1], n_val)
-    fit, reason = _fit(history, end, trend)
-    changes = tuple(gap_change(before.gap, after.gap) for before, after in pairwise(tails))
-    said = [f"{fit.capitalize()}, {trend.state}.", *_about_loss(history, end, trend), reason]
-    said += [*_about_gap(end), *_about_changes(history, changes)]
-    return CurveVerdict(fit=fit, state=trend.state, gap=end.gap, gap_changes=changes, text=" ".join(filter(None, said)))
+    lowest, at = _lowest(history)
+    fit, reason = _fit(history, end, trend, lowest, at)
+    return CurveVerdict(
+        fit=fit,
+        reason=reason,
+        trend=trend,
+        gap=end.gap,
+        gap_changes=tuple(gap_change(before.gap, after.gap) for before, after in pairwise(tails)),
+        phase_starts=history.phase_starts,
+        epochs=len(history.epochs),
+        tail=end.length,
+        initial_loss=history.initial_loss,
+        val_loss=end.val_loss.end,
+        train_accuracy=end.train_accuracy,
+        val_accuracy=end.val_accuracy,
+        noise=end.val_loss.noise,
+        lowest_loss=lowest,
+        lowest_epoch=at + 1,
+    )
 
 
-class _Trend(NamedTuple):
-    """Of validation loss: its change over so many epochs, and over a third of the phase at that pace."""
-
-    state: State
-    epochs: int
-    change: float
-    over_third: float
-
-
-def _trend(phase: Sequence[Epoch], n_val: int) -> _Trend:
+def _trend(phase: Sequence[Epoch], n_val: int) -> Trend:
     """Over the last third; where that is too noisy to tell, a steep one over the last half."""
-    third, half = max(FEWEST, math.ceil(len(phase) / 3)), max(FEWEST + 2, math.ceil(len(phase) / 2))
+    third, half = _third(phase), max(FEWEST_EPOCHS + 2, math.ceil(len(phase) / 2))
     for length, worth in ((third, WORTH), (half, STEEP)):
         seen = phase[-length:]
-        line = _line([one.val_loss for one in seen])
+        line = _series(seen, "val_loss")
         if line.trend and abs(line.change) > max(worth * line.end, math.log(2) / n_val):
+            pace = line.change / (len(seen) - 1)
             state: State = "getting worse" if line.trend > 0 else "still improving"
-            return _Trend(state, len(seen), line.change, line.change * (third - 1) / (len(seen) - 1))
-    return _Trend("flat", min(third, len(phase)), 0.0, 0.0)
+            return Trend(state=state, epochs=len(seen), change=line.change, over_third=pace * (third - 1))
+    return Trend(state="flat", epochs=min(third, len(phase)), change=0.0, over_third=0.0)
 
 
-def _fit(history: History, end: _Tail, trend: _Trend) -> tuple[Fit, str]:
-    """The word, and a sentence why."""
+def _fit(history: History, end: _Tail, trend: Trend, lowest: float, at: int) -> tuple[Fit, Reason]:
+    """The first of the cases of `verdict` that holds; ``lowest`` is the lowest validation loss, of epoch ``at``."""
     started = max(history.initial_loss, math.log(2))
     guessing = max(1 - history.initial_accuracy, 0.5)
-    lowest, at = _lowest(history)
     since = history.epochs[at + 1 :]  # without the lowest itself, which was chosen for being low
-    risen = len(since) >= FEWEST and end.val_loss.end >= (1 + RISEN) * lowest
-    if risen and _line([one.val_loss for one in since]).trend > 0 >= _line([one.train_loss for one in since]).trend:
-        return "over-fit", f"It was lowest about epoch {at + 1} ({lowest:.3f}) and has risen; training loss has not."
+    risen = len(since) >= FEWEST_EPOCHS and end.val_loss.end >= (1 + RISEN) * lowest
+    if risen and _series(since, "val_loss").trend > 0 >= _series(since, "train_loss").trend:
+        return "over-fit", "loss has risen"
     if trend.state == "getting worse" and end.train_loss.trend > 0:
-        return "under-fit", "Training loss rises with it: that is a learning rate too high, not over-fitting."
-    if end.best_loss > started / 2 and end.best_error > guessing / 2:
-        return "under-fit", "Not even the training pictures are fitted: train longer, unfreeze more, change the rate."
+        return "under-fit", "both losses rise"
+    # The better of the two: training figures are worse where dropout and augmentation are on.
+    loss = min(end.train_loss.end, end.val_loss.end)
+    error = 1 - max(end.train_accuracy, end.val_accuracy)
+    if loss > HARDLY_LEARNED * started and error > HARDLY_LEARNED * guessing:
+        return "under-fit", "not fitted"
     if end.gap.wide:
-        return "over-fit", "Validation is worse than training by more than chance explains."
+        return "over-fit", "wide gap"
     if -trend.over_third > UNFINISHED * (started - end.val_loss.end):
-        return "under-fit", "It was stopped early: more epochs, or a higher learning rate, would go on."
-    return "good fit", ""
+        return "under-fit", "stopped early"
+    return "good fit", "none"
 
 
 def _lowest(history: History) -> tuple[float, int]:
     """Lowest validation loss of the running median of three, and its index."""
-    losses = np.array([one.val_loss for one in history.epochs])
+    losses = np.array([epoch.val_loss for epoch in history.epochs])
     padded: NDArray[np.float64] = np.pad(losses, 1, mode="edge")
     smooth = np.median([padded[:-2], losses, padded[2:]], axis=0)
     return float(smooth.min()), int(smooth.argmin())
-
-
-def _about_loss(history: History, end: _Tail, trend: _Trend) -> list[str]:
-    n, val = len(history.epochs), end.val_loss
-    epochs = f"{n} epoch{'s' if n > 1 else ''}"
-    said = [f"Validation loss went from {history.initial_loss:.3f} to {val.end:.3f} in {epochs}."]
-    if end.length < FEWEST:
-        said.append(f"Too few epochs to show a trend: that takes {FEWEST} in the last phase.")
-    elif trend.state == "flat":
-        said.append(f"Over the last {trend.epochs} it hardly changed.")
-    else:
-        words = "fell by" if trend.change < 0 else "rose by"
-        said.append(f"Over the last {trend.epochs} it {words} {abs(trend.change):.3f}.")
-    if end.length >= FEWEST and val.noise > UNSTEADY * val.end:
-        said.append(f"It jumps by about {val.noise:.2f} from epoch to epoch: the learning rate looks too high.")
-    return said
-
-
-def _about_gap(end: _Tail) -> list[str]:
-    gap, one = end.gap, 100 / end.gap.n_val
-    train, val = 100 * (1 - end.train_error), 100 * (1 - end.val_error)
-    said = [f"Accuracy is {train:.1f} % in training, {val:.1f} % on validation, where one picture is {one:.2f} points."]
-    if gap.loss < 0:
-        said.append(
-            "Validation loss is the lower one, as happens where dropout or augmentation makes training harder: "
-            "no over-fitting in that."
-        )
-        return said
-    verb = "more" if gap.loss > gap.loss_resolution else "less"
-    said.append(
-        f"The gap is {gap.loss:.3f} in loss, {verb} than the {gap.loss_resolution:.3f} within the luck of "
-        f"{gap.n_val} pictures, and {100 * gap.accuracy:.1f} points of accuracy (luck: "
-        f"{100 * gap.accuracy_resolution:.1f})."
-    )
-    return said
-
-
-def _about_changes(history: History, changes: Sequence[GapChange]) -> list[str]:
-    said = []
-    for start, change in zip(history.phase_starts[1:], changes, strict=True):
-        numbers = f"{change.before.loss:.3f} before, {change.after.loss:.3f} after"
-        unchanged, way = change.direction == "unchanged", change.direction
-        words = "left the gap in loss unchanged" if unchanged else f"{way} the gap in loss"
-        said.append(f"The phase from epoch {start} on {words} ({numbers}).")
-    return said

@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, Problem
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.evaluation.metrics import Evaluation, evaluate
+from headstart.files import write_csv
+from headstart.images.folder import ImageSet
+from headstart.images.names import below
 
 _COLUMNS = ("path", "label", "predicted", "sha256")
 
@@ -27,6 +32,17 @@ class HeldOut:
     proba: NDArray[np.float64]
     """(n, k)"""
 
+    @classmethod
+    def of(cls, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> HeldOut:
+        """The answers ``proba`` (n, k) on the pictures at the positions ``index`` (n,)."""
+        return cls(
+            classes=images.classes,
+            names=tuple(below(images.root, images.paths[i]) for i in index),
+            digests=tuple(images.digests[i] for i in index),
+            labels=tuple(images.classes[images.y[i]] for i in index),
+            proba=proba,
+        )
+
     @property
     def correct(self) -> NDArray[np.bool_]:
         """(n,) whether the most probable class is the label."""
@@ -35,18 +51,42 @@ class HeldOut:
         )
 
 
+def evaluate_pictures(
+    images: ImageSet,
+    index: NDArray[np.int64],
+    proba: NDArray[np.float64],
+    *,
+    measured_on: MeasuredOn,
+    seed: int,
+) -> Evaluation:
+    """Measure answers on some of the labelled pictures; the majority baseline is that of the training split.
+
+    Args:
+        images: with their splits.
+        index: (n,) positions of the pictures that were answered.
+        proba: (n, k), or (repeats, n, k).
+        measured_on: what these pictures are.
+        seed: of the resampling behind one interval; see `headstart.evaluation.metrics.evaluate`.
+    """
+    majority = int(np.bincount(images.y[images.split == "train"]).argmax())
+    return evaluate(
+        proba, images.y[index], images.classes, measured_on=measured_on, majority=majority,
+        groups=images.groups[index], seed=seed,
+    )  # fmt: skip
+
+
 def write_held_out(path: Path, held_out: HeldOut) -> None:
     """Write ``path, label, predicted, sha256`` and a column per class, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.part")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*_COLUMNS, *held_out.classes])
-        for name, label, digest, row in zip(
-            held_out.names, held_out.labels, held_out.digests, held_out.proba, strict=True
-        ):
-            # Every digit, so that what is read back gives the same answers.
-            writer.writerow([name, label, held_out.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)])
-    unfinished.replace(path)
+    answers = zip(held_out.names, held_out.labels, held_out.digests, held_out.proba, strict=True)
+    write_csv(
+        path,
+        [*_COLUMNS, *held_out.classes],
+        # Every digit, so that what is read back gives the same answers.
+        (
+            [name, label, held_out.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)]
+            for name, label, digest, row in answers
+        ),
+    )
 
 
 def read_held_out(path: Path) -> HeldOut:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+Split = Literal["test", "val"]
+"""A split that no model learns from."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredOn:

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.errors import DataError, Problem
 from headstart.evaluation.intervals import LEVEL, Estimate, Size, Units, undefined, wilson
+from headstart.evaluation.losses import SMALLEST_PROBABILITY, correct, log_losses
 from headstart.evaluation.measured_on import MeasuredOn
 
-__all__ = ["ClassMetrics", "Estimate", "Evaluation", "ReliabilityBin", "evaluate", "wilson"]
-
 MAX_BINS = 15
+"""Bins of a reliability diagram; 15 as in Guo et al. 2017."""
 PICTURES_PER_BIN = 20
-SMALLEST_PROBABILITY = 1e-15  # a truth given probability 0 costs 34.5 nats, not infinity
+"""Fewest pictures in a bin, so that its accuracy is known to 20 points or so."""
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -85,14 +85,14 @@ class Evaluation:
             "ece_bins": self.ece_bins,
             "per_class": [
                 {
-                    "name": one.name,
-                    "support": one.support,
-                    **{name: getattr(one, name).to_dict() for name in ("precision", "recall", "f1")},
+                    "name": of_class.name,
+                    "support": of_class.support,
+                    **{name: getattr(of_class, name).to_dict() for name in ("precision", "recall", "f1")},
                 }
-                for one in self.per_class
+                for of_class in self.per_class
             ],
             "confusion": [list(row) for row in self.confusion],
-            "reliability": [vars(one).copy() for one in self.reliability],
+            "reliability": [vars(part).copy() for part in self.reliability],
         }
 
 
@@ -118,10 +118,9 @@ def evaluate(
     P, y, units = _checked(proba, y, classes, majority=majority, groups=groups)
     n = len(y)
     predicted = P.argmax(axis=2)
-    hits = predicted == y
+    hits = correct(P, y)
     bins = min(MAX_BINS, max(1, n // PICTURES_PER_BIN))
     confidence = P.max(axis=2)
-    truth = np.take_along_axis(P, y[None, :, None], axis=2)[:, :, 0]
     per_class, balanced_accuracy, macro_f1 = _by_class(predicted, y, classes, units)
     return Evaluation(
         measured_on=measured_on,
@@ -131,7 +130,7 @@ def evaluate(
         accuracy=_share_of(hits.mean(axis=0), units),
         balanced_accuracy=balanced_accuracy,
         macro_f1=macro_f1,
-        log_loss=_log_loss(P, truth, hits, units),
+        log_loss=_log_loss(P, y, hits, units),
         ece=_calibration_error(confidence, hits, units, bins=bins, seed=seed, resamples=resamples),
         ece_bins=bins,
         roc_auc=_roc_auc(P, y, units),
@@ -174,12 +173,8 @@ def _checked(
         f"{labels.dtype} such as {sorted(set(labels.ravel().tolist()), key=str)[-1:]}",
         "encode the labels as indices into classes",
     )
-    require(
-        0 <= majority < k,
-        f"majority from 0 to {k - 1}",
-        str(majority),
-        "pass the index of the class most frequent in training",
-    )
+    todo = "pass the index of the class most frequent in training"
+    require(0 <= majority < k, f"majority from 0 to {k - 1}", str(majority), todo)
     require(
         groups is None or np.shape(groups) == (n,),
         f"groups of shape ({n},), one per label",
@@ -197,11 +192,11 @@ def _share_of(hits: Floats, units: Units) -> Estimate:
     return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
 
-def _log_loss(P: Floats, truth: Floats, hits: Masks, units: Units) -> Estimate:
-    """Mean of −log p of the true class; ``truth`` (repeats, n)."""
+def _log_loss(P: Floats, y: NDArray[np.intp], hits: Masks, units: Units) -> Estimate:
+    """Mean of −log p of the true class."""
     surprise = -np.log(np.maximum(P, SMALLEST_PROBABILITY))  # of every possible answer
     expected = (P * surprise**2).sum(axis=2) - (P * surprise).sum(axis=2) ** 2  # its variance, were P right
-    losses = -np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean(axis=0)
+    losses = log_losses(P, y).mean(axis=0)
     return units.mean(losses, expected=np.maximum(expected, 0.0).mean(axis=0), mistaken=np.asarray(~hits.all(axis=0)))
 
 
@@ -350,5 +345,4 @@ def _reliability(confidence: Floats, hits: Masks, bins: int) -> tuple[Reliabilit
 
 def _confusion(predicted: NDArray[np.intp], y: NDArray[np.intp], k: int) -> tuple[tuple[float, ...], ...]:
     counts = np.bincount((y * k + predicted).ravel(), minlength=k * k).reshape(k, k)
-    repeats = len(predicted)
-    return tuple(map(tuple, (counts if repeats == 1 else counts / repeats).tolist()))
+    return tuple(map(tuple, (counts if len(predicted) == 1 else counts / len(predicted)).tolist()))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from headstart.backbones.parity import Rows
 from headstart.backbones.runtime import Runtime
 from headstart.backbones.space import Space, SpaceSpec, opened
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
 from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
@@ -149,7 +149,7 @@ def _decoded(
             if digests is not None and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i]):
                 return "changed while it was being read"
             return load(data, geometry, views)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             return error.reason
         except FileNotFoundError:
             return "no such file"

@@ -7,9 +7,7 @@ written in transactions, so a process killed at any instant leaves the rows that
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import OptionError, Problem
+from headstart.features.cache import cache_folder, size_limit
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -29,38 +27,7 @@ CREATE TABLE IF NOT EXISTS features (
 CREATE UNIQUE INDEX IF NOT EXISTS by_picture ON features (space, picture);
 CREATE INDEX IF NOT EXISTS by_use ON features (used);
 """
-DEFAULT_LIMIT_GB = 4.0
 _CHUNK = 500  # pictures looked up in one statement; SQLite takes at most 999 parameters in older builds
-
-
-def cache_folder() -> Path:
-    """Where graphs and features are kept: ``$HEADSTART_CACHE``, else the platform's cache folder."""
-    if named := os.environ.get("HEADSTART_CACHE"):
-        return Path(named).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", "~/AppData/Local"))
-    elif sys.platform == "darwin":
-        base = Path("~/Library/Caches")
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    return base.expanduser() / "headstart"
-
-
-def size_limit() -> int:
-    """The most bytes of features to keep: ``$HEADSTART_CACHE_GB`` gigabytes, 4 unless set."""
-    text = os.environ.get("HEADSTART_CACHE_GB", str(DEFAULT_LIMIT_GB))
-    try:
-        gigabytes = float(text)
-    except ValueError:
-        gigabytes = -1.0
-    if not gigabytes > 0:
-        problem = Problem(
-            expected="a number of gigabytes above 0",
-            found=repr(text),
-            todo="set HEADSTART_CACHE_GB to, say, 4",
-        )
-        raise OptionError("HEADSTART_CACHE_GB", [problem])
-    return int(gigabytes * 1e9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +42,7 @@ class StoreSummary:
 
 
 class FeatureStore:
-    """Feature rows by space and picture. Processes may share a store; threads only one at a time."""
+    """Feature rows by space and picture. Several processes may use a store at once, and one thread of each."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.path = folder / "features.sqlite"
@@ -84,7 +51,7 @@ class FeatureStore:
         try:
             self._db = self._open()
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # locked, read-only, disk full: not ours to mend
+            if isinstance(error, sqlite3.OperationalError):  # locked, read-only or full: the file itself is sound
                 raise
             self.path.replace(self.path.with_suffix(f".damaged-{time.time_ns()}"))
             self._db = self._open()
@@ -113,14 +80,14 @@ class FeatureStore:
 
     def known(self, space: str, pictures: Iterable[str]) -> set[str]:
         """Those of ``pictures`` (hex digests) that have a row in ``space``."""
-        found: set[str] = set()
+        known: set[str] = set()
         for digests, marks in _chunks(pictures):
             rows = self._db.execute(
                 f"SELECT picture FROM features WHERE space = ? AND picture IN ({marks})",
                 [self._id(space), *digests],
             )
-            found.update(picture.hex() for (picture,) in rows)
-        return found
+            known.update(picture.hex() for (picture,) in rows)
+        return known
 
     def read(self, space: str, pictures: Sequence[str], width: int) -> NDArray[np.float32]:
         """The rows of ``pictures`` in order: (n, width) float32. A missing picture is a KeyError."""
@@ -141,7 +108,7 @@ class FeatureStore:
         return dict(self._values(space, pictures))
 
     def _values(self, space: str, pictures: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """One at a time, so that no second copy of all of them is in memory."""
+        """The values of ``pictures`` one after the other, so that no second copy of all of them is in memory."""
         today = _today()
         for digests, marks in _chunks(pictures):
             where = f"space = ? AND picture IN ({marks})"
@@ -178,7 +145,7 @@ class FeatureStore:
         )
 
     def _id(self, space: str) -> int:
-        """The number of a space; 0, which no space has, where it is not known yet."""
+        """The number of a space; 0, which no space has, if nothing was ever written in it."""
         row = self._db.execute("SELECT id FROM spaces WHERE key = ?", [space]).fetchone()
         return int(row[0]) if row else 0
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,22 +19,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from headstart.backbones.catalog import Backbone
-from headstart.backbones.weights import Weights
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.history import Epoch, History
 from headstart.finetune import arithmetic, memory
 from headstart.finetune.activations import PLAIN, ActivationCache
 from headstart.finetune.arithmetic import Arithmetic
 from headstart.finetune.batches import batch_sizes, gradient_that_fits, predict
-from headstart.finetune.checkpoint import Snapshot
+from headstart.finetune.checkpoint import Snapshot, file_of
+from headstart.finetune.job import Job
+from headstart.finetune.notes import ArithmeticMeasured, Diverged, MicroBatch, Note
 from headstart.finetune.optim import optimiser_for, rate, set_rate
-from headstart.finetune.phase_activations import Index, PhaseActivations
-from headstart.finetune.plan import Phase, Plan
+from headstart.finetune.phase_activations import PhaseActivations
+from headstart.finetune.plan import Phase
 from headstart.finetune.result import FineTuned
-from headstart.finetune.run_key import run_key, trains_on
 from headstart.finetune.trainable import Summary, Trainable
-from headstart.images.folder import ImageSet
-from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
 
 Watch = Callable[[tuple[Summary, ...], History], None]
@@ -46,43 +43,24 @@ DIVERGED = 100.0
 
 
 def finetune(
-    backbone: Backbone,
-    weights: Weights,
-    images: ImageSet,
-    train: Index,
-    val: Index,
-    plan: Plan,
+    job: Job,
     *,
     cache: Path,
-    seed: int = 0,
-    probe: LinearHead | None = None,
-    device: str = "auto",
-    precision: str = "auto",
     checkpoint: Path | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> FineTuned:
-    """Carry out ``plan`` on the pictures ``train``, watched on the pictures ``val``.
+    """Carry out the plan of ``job`` on its pictures ``train``, watched on its pictures ``val``.
 
-    On one machine the same arguments give the same weights, bit for bit, whether or not the run was interrupted. That
+    On one machine the same job gives the same weights, bit for bit, whether or not the run was interrupted. That
     holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is measured,
     and the cache remembers what it was found to be good at; see `headstart.finetune.arithmetic`.
 
     Args:
-        backbone: the network.
-        weights: its located weights.
-        images: the pictures.
-        train: positions in ``images`` of those to learn from.
-        val: positions of those to measure loss and accuracy on after every epoch; at least one.
-        plan: what to do.
+        job: what to do.
         cache: folder of graphs and maps, shared by all runs; maps are kept up to ``$HEADSTART_CACHE_GB``.
-        seed: of a fresh head, of the order of the pictures, of their views and of dropout.
-        probe: a linear head on the backbone's features, for a plan that begins with one.
-        device: ``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``; the first three train on the CPU, ``auto`` on a
-            GPU that torch sees.
-        precision: ``f32`` for everything, or ``auto``; ``bf16`` is for what is frozen, and ``auto`` for what learns.
         checkpoint: a file written after every epoch. If it is there, the run goes on from it. In a folder that is
-            there, the file is named after everything that the weights depend on.
+            there, the file is named by the key of the job.
         progress: is told how far the run is.
         watch: is called before any training and after every epoch.
 
@@ -92,25 +70,19 @@ def finetune(
         WeightsError: the weights cannot be read or do not fit.
         ModelError: the checkpoint is damaged.
     """
-    trainable = Trainable(backbone, weights, plan, num_classes=len(images.classes), seed=seed, probe=probe)
+    plan = job.plan
+    trainable = Trainable(
+        job.backbone, job.weights, plan, num_classes=len(job.images.classes), seed=job.seed, probe=job.probe
+    )
     run = _Run(
-        backbone=trainable.backbone,
-        images=images,
-        train=train,
-        val=val,
-        plan=plan,
+        job=job,
         trainable=trainable,
         cache=cache,
-        seed=seed,
-        device=device,
-        precision=precision,
         checkpoint=checkpoint,
         progress=progress or Silent(),
         watch=watch or (lambda _summaries, _history: None),
     )
-    name = run_key(
-        backbone, weights, images, train, val, plan, seed=seed, probe=probe, device=device, precision=precision
-    )
+    name = job.key()
     with memory.kept(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         snapshot = run.start(name=name)
         run.watch(run.summaries, run.history(snapshot))
@@ -126,45 +98,31 @@ def finetune(
 class _DivergedError(Exception):
     """The loss is no number, or far above where it began."""
 
+    def __init__(self, diverged: Diverged) -> None:
+        self.diverged = diverged
+
 
 @dataclass(kw_only=True)
 class _Run:
     """What stays the same during a run, and its parts from start to result."""
 
-    backbone: Backbone
-    images: ImageSet
-    train: Index
-    val: Index
-    plan: Plan
+    job: Job
     trainable: Trainable
     cache: Path
-    seed: int
-    device: str
-    precision: str
     checkpoint: Path | None
     progress: Progress
     watch: Watch
     _name: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
-        self.torch_device = trains_on(self.device)
+        job = self.job
+        self.images, self.train, self.val, self.plan, self.seed = job.images, job.train, job.val, job.plan, job.seed
+        self.torch_device = job.trains_on
         self.summaries = tuple(self.trainable.summary(i) for i in range(len(self.plan.phases)))
         self.trainable.to(self.torch_device)
         self.trainable.start = self.trainable.state()
         self.k = len(self.images.classes)
-        self.maps = PhaseActivations(
-            backbone=self.backbone,
-            images=self.images,
-            train=self.train,
-            val=self.val,
-            plan=self.plan,
-            trainable=self.trainable,
-            cache=self.cache,
-            seed=self.seed,
-            device=self.device,
-            precision=self.precision,
-            progress=self.progress,
-        )
+        self.maps = PhaseActivations(job=self.job, trainable=self.trainable, cache=self.cache, progress=self.progress)
 
     # ── start ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -172,10 +130,10 @@ class _Run:
         """Where the checkpoint left off, else the beginning, with the loss before any training."""
         self._name = name
         if self.checkpoint is not None and self.checkpoint.is_dir():
-            self.checkpoint /= name
+            self.checkpoint = file_of(self.checkpoint, name)
         if self.checkpoint is not None and self.checkpoint.is_file():
             return Snapshot.load(self.checkpoint, name)
-        notes: list[str] = []
+        notes: list[Note] = []
         maps = self.maps.of(0, notes)
         loss, accuracy = self.validate(self.trainable.suffix(0), maps)
         return Snapshot(weights=self.trainable.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
@@ -204,12 +162,12 @@ class _Run:
                     epoch = self.epoch(snapshot, optimiser, maps, advance)
                 except _DivergedError as error:
                     self.trainable.load(snapshot.weights)
-                    if snapshot.scale < 1.0:
-                        snapshot.stopped = True
-                        snapshot.notes.append(f"{error} again: training stopped at the last sound weights")
+                    snapshot.stopped = snapshot.scale < 1.0
+                    lowered = None if snapshot.stopped else LOWERED
+                    snapshot.notes.append(replace(error.diverged, lowered=lowered))
+                    if lowered is None:
                         return
-                    snapshot.scale, snapshot.optimiser = LOWERED, None
-                    snapshot.notes.append(f"{error}: back to the weights before, on at {LOWERED:g} of the rate")
+                    snapshot.scale, snapshot.optimiser = lowered, None
                     optimiser = self.optimiser(snapshot)
                     continue
                 self.record(snapshot, epoch, optimiser)
@@ -220,17 +178,17 @@ class _Run:
         """What a phase that begins is to compute in; see `headstart.finetune.arithmetic`."""
         options, split = self.plan.phases[snapshot.phase], self.trainable.splits[snapshot.phase]
         small = options.epochs * len(self.train) < arithmetic.FEWEST
-        if self.torch_device != "cpu" or self.precision == "f32" or split.suffix is None or small:
+        if self.torch_device != "cpu" or self.job.precision == "f32" or split.suffix is None or small:
             return "f32"
         rows = self.maps.rows(self.val)[: min(arithmetic.MOST, options.batch_size)]
         x = next(maps.batches([(row, PLAIN) for row in rows], [len(rows)]))
         y = torch.from_numpy(self.images.y[self.val[: len(rows)]])
-        found = arithmetic.measured(self.trainable, snapshot.phase, optimiser, x, y, cache=self.cache)
+        timing = arithmetic.measured(self.trainable, snapshot.phase, optimiser, x, y, cache=self.cache)
         self.trainable.load(snapshot.weights)  # statistics of batch norms may have moved
-        if found is None:
+        if timing is None:
             return "f32"
-        snapshot.notes.append(f"phase {snapshot.phase + 1} {found}")
-        return found.choice
+        snapshot.notes.append(ArithmeticMeasured(phase=snapshot.phase + 1, choice=timing.choice, **asdict(timing)))
+        return timing.choice
 
     def optimiser(self, snapshot: Snapshot) -> torch.optim.Optimizer:
         """The phase's optimiser, as it was after the last epoch."""
@@ -283,12 +241,12 @@ class _Run:
             batch = slice(seen, seen + len(x))
             loss, right = self.step(suffix, optimiser, x, y[batch], weight[batch], options, snapshot)
             if not math.isfinite(loss):
-                raise _DivergedError(f"the loss became {loss} in epoch {number}")
+                raise _DivergedError(Diverged(epoch=number, train_loss=loss))
             seen, loss_sum, correct = seen + len(x), loss_sum + loss, correct + right
             advance(snapshot.epoch * len(order) + seen)
         val_loss, val_accuracy = self.validate(suffix, maps)
         if not math.isfinite(val_loss) or loss_sum / seen > DIVERGED * max(snapshot.initial_loss, 1.0):
-            raise _DivergedError(f"the loss grew to {loss_sum / seen:.3g} in epoch {number}, validation {val_loss:.3g}")
+            raise _DivergedError(Diverged(epoch=number, train_loss=loss_sum / seen, val_loss=val_loss))
         return Epoch(
             phase=snapshot.phase + 1,
             epoch=number,
@@ -326,10 +284,8 @@ class _Run:
         )
         if fitted.micro_batch != snapshot.micro_batch:
             snapshot.micro_batch = fitted.micro_batch
-            snapshot.notes.append(
-                f"{len(x)} pictures together did not fit in memory: gradients are summed over "
-                f"{fitted.micro_batch} at a time"
-            )
+            assert fitted.micro_batch is not None
+            snapshot.notes.append(MicroBatch(batch=len(x), micro=fitted.micro_batch))
         if options.clip is not None:
             parameters = [p for group in optimiser.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(parameters, options.clip)

@@ -8,36 +8,25 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.store import size_limit
+from headstart.features.cache import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
-from headstart.finetune.plan import Plan
+from headstart.finetune.job import Job
+from headstart.finetune.notes import Note, OfRuntime
 from headstart.finetune.trainable import Trainable
-from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 from headstart.progress import Progress
-
-Index = NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
 class PhaseActivations:
     """The pictures of a run, as the phases of its plan see them."""
 
-    backbone: Backbone
-    images: ImageSet
-    train: Index
-    val: Index
-    plan: Plan
+    job: Job
     trainable: Trainable
     cache: Path
-    seed: int
-    device: str
-    precision: str
     progress: Progress
     _latest: tuple[int, ActivationCache] | None = field(default=None, init=False)
     _sources: dict[int, Source] = field(default_factory=dict, init=False)
@@ -45,6 +34,8 @@ class PhaseActivations:
     """What phases run in one pass with the one after them, as it is before any training."""
 
     def __post_init__(self) -> None:
+        job, self.backbone = self.job, self.trainable.backbone
+        self.images, self.train, self.val, self.plan = job.images, job.train, job.val, job.plan
         # Sorted by content, so that any two runs on the same pictures find each other's maps.
         together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
         self._pool = np.array(together, dtype=np.int64)
@@ -74,7 +65,7 @@ class PhaseActivations:
         """The rows of the training pictures ``order`` (positions in ``train``), each with the view an epoch shows."""
         return [(self._place[int(self.train[i])], self._view(int(i), epoch)) for i in order]
 
-    def of(self, phase: int, notes: list[str]) -> ActivationCache:
+    def of(self, phase: int, notes: list[Note]) -> ActivationCache:
         """The maps of all pictures of the run in a phase; what is fixed is computed and kept."""
         if self._latest is not None and self._latest[0] == phase:
             return self._latest[1]
@@ -98,16 +89,17 @@ class PhaseActivations:
         self._latest = phase, maps
         return maps
 
-    def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> ActivationCache:
+    def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[Note]) -> ActivationCache:
         """The maps of any pictures in a phase."""
         if phase not in self._sources:
             self._find_source(phase)
         source = self._sources[phase]
-        notes.extend(note for note in (source.runtime.notes if source.runtime else ()) if note not in notes)
+        said = [OfRuntime(text=text) for text in (source.runtime.notes if source.runtime else ())]
+        notes.extend(note for note in said if note not in notes)
         return ActivationCache(
             paths=paths,
             digests=digests,
-            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.seed),
+            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.job.seed),
             source=source,
             folder=self.cache / "maps",
             limit=size_limit(),
@@ -129,8 +121,8 @@ class PhaseActivations:
             reads=self.plan.head.reads,
             size=size,
             cache=self.cache,
-            device=self.device,
-            precision=self.precision,
+            device=self.job.device,
+            precision=self.job.precision,
         )
         self._sources.update(zip(phases, found, strict=True))
 

@@ -7,11 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headstart.errors import DataError, OptionError, Problem
-from headstart.images.folder import MIN_PER_CLASS, ImageSet
+from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
 from headstart.images.names import below, some
 from headstart.images.table import read_column
 
 _EXAMPLES = 3
+
+
+def read(source: Path, group_by: str | None = None) -> ImageSet:
+    """The labelled pictures of a folder or a table, in the groups that ``group_by`` names; see `scan`, `grouped_by`."""
+    images = scan(source)
+    return images if group_by is None else grouped_by(images, group_by, source if source.is_file() else None)
 
 
 def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> ImageSet:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-
-def display(path: str | Path) -> str:
-    r"""Text for people: always printable and encodable; bytes that are no UTF-8 and control characters as ``\…``."""
-    text = os.fspath(path)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+from headstart.files import display
 
 
 def below(root: Path | None, path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import OptionError, Problem, UnreadablePictureError
+from headstart.errors import OptionError, Problem, UnreadableImageError
 from headstart.images.decode import Content, PillowImage
 
 Source = str | PathLike[str] | bytes | BinaryIO | PillowImage | NDArray[np.uint8]
@@ -50,13 +50,13 @@ def content(source: Source) -> Content:
 
     Raises:
         OSError: a path that cannot be read.
-        UnreadablePictureError: an open file that cannot.
+        UnreadableImageError: an open file that cannot.
     """
     if isinstance(source, (str, PathLike)):
         try:
             return Path(source).read_bytes()
         except ValueError as error:  # a NUL in the name
-            raise UnreadablePictureError(f"cannot be opened: {error}") from error
+            raise UnreadableImageError(f"cannot be opened: {error}") from error
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, (PillowImage, np.ndarray)):
@@ -67,9 +67,9 @@ def content(source: Source) -> Content:
                 source.seek(0)
             data = source.read()
         except ValueError as error:  # closed
-            raise UnreadablePictureError(f"cannot be read: {error}") from error
+            raise UnreadableImageError(f"cannot be read: {error}") from error
     if not isinstance(data, bytes):
-        raise UnreadablePictureError(f"a file of {type(data).__name__}, not opened in binary mode")
+        raise UnreadableImageError(f"a file of {type(data).__name__}, not opened in binary mode")
     return data
 
 

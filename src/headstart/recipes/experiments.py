@@ -15,10 +15,10 @@ changed one computes only what is new.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,20 +34,30 @@ from headstart.errors import (
     UserInputError,
     WeightsError,
 )
-from headstart.evaluation.comparison import compare
-from headstart.evaluation.curves import History
-from headstart.features.store import cache_folder
-from headstart.files import digest, write_json
+from headstart.evaluation.comparison import check_claim, compare_results
+from headstart.evaluation.history import History
+from headstart.evaluation.losses import correct
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.features.cache import cache_folder
+from headstart.files import digest, display, write_json
+from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
-from headstart.recipes.findings import Experiment, Failure, Outcome, check, line, row_of
 from headstart.recipes.grid import Setting
-from headstart.recipes.runner import Tell, with_splits
+from headstart.recipes.results import Experiment, Failure, Outcome
+from headstart.recipes.runner import Parts, Stopwatch, Tell, with_splits
 from headstart.recipes.tables import Claim
+from headstart.report.experiment import kept_line, no_result_line
+from headstart.report.finetuning_notes import in_words
 
-FORMAT = 2
+if TYPE_CHECKING:
+    from headstart.finetune.job import Job
+
+FORMAT = 3
+"""Raised whenever a row's file holds something else than before."""
 FILES = ("rows", "table.csv", "results.json", "compare.html")
-SPLIT_SEED = 0  # of a validation split where none is given: the same pictures for every row, else none can be paired
+SPLIT_SEED = 0
+"""Of a validation split where none is given: the same pictures for every row, else none can be paired."""
 
 
 def run(
@@ -87,33 +97,34 @@ def run(
         MissingPackageError: the same, for weights that are a package.
     """
     output_folder.check(source, folder, what="table", writes=FILES)
-    _check(settings)
+    _require_distinct(settings)
     images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
-    trunks, missing = _trunks(settings, weights)
+    located, missing = _located(settings, weights)
     output_folder.claim(folder, "table")
     (folder / "rows").mkdir(exist_ok=True)
-    job = _Job(
-        images=images, folder=folder, trunks=trunks, missing=missing, tell=tell, progress=progress or Silent(),
+    rows = _Rows(
+        images=images, folder=folder, weights=located, missing=missing, tell=tell, progress=progress or Silent(),
         total=len(settings) * len(seeds),
     )  # fmt: skip
-    cheap_first = sorted(settings, key=lambda one: one.recipe.plan.phases[-1].train_from != "head")
-    with job.progress.stage("rows", job.total) as advance:
+    cheap_first = sorted(settings, key=lambda setting: setting.recipe.plan.phases[-1].train_from != "head")
+    with rows.progress.stage("rows", rows.total) as advance:
         for seed in seeds:
             for setting in cheap_first:
-                job.attempt(setting, seed)
-                advance(job.gone_through)
-            found = job.found(settings, claims, title=title, command=command)
-            found.write()
-    return found
+                rows.attempt(setting, seed)
+                advance(rows.gone_through)
+            experiment = rows.experiment(settings, claims, title=title, command=command)
+            experiment.write()
+    return experiment
 
 
 @dataclass(kw_only=True)
-class _Job:
+class _Rows:
     """What all rows share, and what came out of them so far."""
 
     images: ImageSet
     folder: Path
-    trunks: dict[str, Weights]
+    weights: dict[str, Weights]
+    """Of each backbone that has any."""
     missing: dict[str, str]
     """Backbone → why its weights are not to be had."""
     tell: Tell
@@ -123,11 +134,14 @@ class _Job:
     failures: list[Failure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        split = self.images.split
-        self.train, self.val, self.test = (np.flatnonzero(split == name) for name in ("train", "val", "test"))
-        self.measured = self.test if len(self.test) else self.val
-        self.measured_on = f"the {len(self.measured)} pictures of the " + (
-            "test split" if len(self.test) else "validation split after the last epoch, which nothing was chosen on"
+        self.parts = Parts.of(self.images)
+        tested = bool(len(self.parts.test))
+        self.measured = self.parts.test if tested else self.parts.val
+        n = len(self.measured)
+        self.measured_on = (
+            MeasuredOn(kind="split", split="test", n=n)
+            if tested
+            else MeasuredOn(kind="split", split="val", epoch="last", n=n)
         )
 
     @property
@@ -136,91 +150,95 @@ class _Job:
         return len(self.outcomes) + len(self.failures)
 
     def attempt(self, setting: Setting, seed: int) -> None:
-        """A row, which may fail."""
+        """Train a row, or read it, and keep what came of it, even a failure."""
         reason = self.missing.get(setting.recipe.backbone, "")
         try:
             if not reason:
-                self.outcomes.append(self.row(setting, seed, self.trunks[setting.recipe.backbone]))
-                self.tell(f"[{self.gone_through}/{self.total}] {line(self.outcomes[-1])}")
+                self.outcomes.append(self.row(setting, seed))
+                self.tell(f"[{self.gone_through}/{self.total}] {self.outcomes[-1].line()}")
         except (HeadstartError, RuntimeError, MemoryError, OSError) as error:
             reason = _short(error)
         except KeyboardInterrupt:
-            self.tell(f"{len(self.outcomes)} of {self.total} rows are finished and kept in {self.folder}")
+            self.tell(kept_line(len(self.outcomes), self.total, display(self.folder)))
             raise
         if reason:
             self.failures.append(Failure(setting.name, seed, reason))
-            self.tell(f"[{self.gone_through}/{self.total}] {setting.name}, seed {seed}: no result. {reason}")
+            self.tell(f"[{self.gone_through}/{self.total}] {no_result_line(setting.name, [seed], reason)}")
 
-    def found(self, settings: Sequence[Setting], claims: Sequence[Claim], *, title: str, command: str) -> Experiment:
+    def experiment(
+        self, settings: Sequence[Setting], claims: Sequence[Claim], *, title: str, command: str
+    ) -> Experiment:
         """What all rows so far show. Raises DataError if there is none."""
         if not self.outcomes:
             problems = [
-                Problem(expected="a result", found=one.reason, todo=f"mend {one.setting} or leave it out")
-                for one in self.failures
+                Problem(expected="a result", found=failure.reason, todo=f"mend {failure.setting} or leave it out")
+                for failure in self.failures
             ]
             raise DataError("nothing to compare: every row failed", problems)
-        comparison = compare([one.result() for one in self.outcomes])
+        comparison = compare_results([outcome.result() for outcome in self.outcomes])
         return Experiment(
             title=title,
             settings=tuple(settings),
             outcomes=tuple(self.outcomes),
             failures=tuple(self.failures),
             comparison=comparison,
-            claims=tuple(check(comparison, claim) for claim in claims),
+            claims=tuple(check_claim(comparison, claim.better, claim.worse) for claim in claims),
             measured_on=self.measured_on,
-            trunks={name: f"{one.origin} ({one.sha256[:12]})" for name, one in self.trunks.items()},
+            weights={name: f"{weights.origin} ({weights.sha256[:12]})" for name, weights in self.weights.items()},
             folder=self.folder,
             command=command,
         )
 
-    def row(self, setting: Setting, seed: int, weights: Weights) -> Outcome:
+    def row(self, setting: Setting, seed: int) -> Outcome:
         """The outcome of a row, from its file if it is finished."""
         from headstart.finetune.loop import finetune
 
-        key = self.key(setting, seed, weights)
+        job = self.job(setting, seed)
+        key = self.key(job)
         file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
         if file.is_file():
             return self.read(setting, file)
-        began, before = time.monotonic(), _epoch_seconds(checkpoint)
+        stopwatch = Stopwatch()
         tuned = finetune(
-            catalog.get(setting.recipe.backbone),
-            weights,
-            self.images,
-            self.train,
-            self.val,
-            setting.recipe.plan,
-            cache=cache_folder(),
-            seed=seed,
-            checkpoint=checkpoint,
-            progress=self.progress,
+            job, cache=cache_folder(), checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch
         )
-        paths = [self.images.paths[i] for i in self.test]
+        paths = [self.images.paths[i] for i in self.parts.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
-        seconds = sum(epoch.seconds for epoch in tuned.history.epochs) - before
         outcome = Outcome(
             setting=setting.name,
             seed=seed,
             planned=sum(phase.epochs for phase in setting.recipe.plan.phases),
             history=tuned.history,
             proba=proba,
-            correct=proba.argmax(axis=1) == self.images.y[self.measured],
-            prepared=max(time.monotonic() - began - seconds, 0.0),
+            correct=correct(proba, self.images.y[self.measured]),
+            prepared=stopwatch.prepared(tuned.history),
             runtime=tuned.runtime,
-            notes=tuned.notes,
+            notes=in_words(tuned.notes),
+            diverged=tuned.diverged,
         )
         document = {"format": FORMAT, "backbone": setting.recipe.backbone, "plan": setting.recipe.plan.to_dict()}
-        write_json(file, {**document, **row_of(outcome), "proba": proba.tolist()})
+        write_json(file, {**document, **outcome.to_dict(), "proba": proba.tolist()})
         checkpoint.unlink(missing_ok=True)
         return outcome
 
-    def key(self, setting: Setting, seed: int, weights: Weights) -> str:
-        """The name of a row: everything that its result depends on."""
-        from headstart.finetune.run_key import run_key
+    def job(self, setting: Setting, seed: int) -> Job:
+        """What is trained for a row."""
+        from headstart.finetune.job import Job
 
-        backbone = catalog.get(setting.recipe.backbone)
-        run = run_key(backbone, weights, self.images, self.train, self.val, setting.recipe.plan, seed=seed)
-        measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
-        return digest({"format": FORMAT, "run": run, "test": measured})
+        return Job(
+            backbone=catalog.get(setting.recipe.backbone),
+            weights=self.weights[setting.recipe.backbone],
+            images=self.images,
+            train=self.parts.train,
+            val=self.parts.val,
+            plan=setting.recipe.plan,
+            seed=seed,
+        )
+
+    def key(self, job: Job) -> str:
+        """The name of a row: everything that its result depends on."""
+        measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.parts.test]
+        return digest({"format": FORMAT, "run": job.key(), "test": measured})
 
     def read(self, setting: Setting, file: Path) -> Outcome:
         """A finished row. Its key vouches for the content; its name may have changed since."""
@@ -232,51 +250,41 @@ class _Job:
             planned=plain["planned"],
             history=History.from_dict(plain["history"]),
             proba=proba,
-            correct=proba.argmax(axis=1) == self.images.y[self.measured],
+            correct=correct(proba, self.images.y[self.measured]),
             prepared=plain["prepared_seconds"],
             runtime=plain["runtime"],
             notes=tuple(plain["notes"]),
+            diverged=tuple(note for note in map(from_plain, plain["diverged"]) if isinstance(note, Diverged)),
         )
-
-
-def _epoch_seconds(checkpoint: Path) -> float:
-    """Seconds of the epochs that an interrupted row had finished; 0 where there are none to be found."""
-    import torch
-
-    try:
-        found = torch.load(checkpoint, map_location="cpu", weights_only=True)["snapshot"]["epochs"]
-        return float(sum(epoch["seconds"] for epoch in found))
-    except Exception:  # the loop itself says what is wrong with a checkpoint
-        return 0.0
 
 
 def _short(error: BaseException) -> str:
     """What went wrong, in a line."""
     if isinstance(error, UserInputError):
-        found = "; ".join(f"expected {one.expected}, found {one.found}" for one in error.problems)
+        found = "; ".join(f"expected {problem.expected}, found {problem.found}" for problem in error.problems)
         return f"{error.what}: {found}"
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _trunks(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str, Weights], dict[str, str]]:
+def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str, Weights], dict[str, str]]:
     """The weights of every backbone, and of those that have none why. If none has any, the error of the last."""
     backbones = {setting.recipe.backbone: catalog.get(setting.recipe.backbone) for setting in settings}
-    found: dict[str, Weights] = {}
+    located: dict[str, Weights] = {}
     missing: dict[str, str] = {}
     random = weights == "random"
     file = Path(weights) if weights and not random else None
     for number, (name, backbone) in enumerate(backbones.items(), start=1):
         try:
-            found[name] = locate(backbone, random=random, file=file)
+            located[name] = locate(backbone, random=random, file=file)
         except (WeightsError, MissingPackageError) as error:
-            if number == len(backbones) and not found:
+            if number == len(backbones) and not located:
                 raise
             missing[name] = _short(error)
-    return found, missing
+    return located, missing
 
 
-def _check(settings: Sequence[Setting]) -> None:
-    names = [one.name for one in settings]
+def _require_distinct(settings: Sequence[Setting]) -> None:
+    names = [setting.name for setting in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         todo = "give each setting a name of its own"
         problem = Problem(expected="settings of different names", found=", ".join(twice), todo=todo)

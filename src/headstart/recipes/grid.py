@@ -47,7 +47,7 @@ def grid(
     Raises:
         OptionError: a combination that has no meaning; all that is wrong with it.
     """
-    _check(base, optimisers, modes)
+    _require_meaning(base, optimisers, modes)
     axes: tuple[tuple[str, Sequence[Any]], ...] = (
         ("backbone", backbones), ("size", sizes), ("optimiser", optimisers), ("lr", lrs), ("batch", batch_sizes),
         ("mode", modes),
@@ -62,24 +62,25 @@ def grid(
     return tuple(settings)
 
 
-def in_common(settings: Sequence[Setting]) -> str:
-    """What all settings share, in words."""
-    facts = [
-        {
-            "trunk": setting.recipe.backbone,
-            "size": f"{setting.recipe.plan.size} px",
-            "training from": ", then ".join(phase.train_from for phase in setting.recipe.plan.phases),
-            "epochs": " + ".join(str(phase.epochs) for phase in setting.recipe.plan.phases),
-            "optimiser": ", then ".join(phase.optimiser.name for phase in setting.recipe.plan.phases),
-            "lr": ", then ".join(f"{phase.optimiser.lr:g}" for phase in setting.recipe.plan.phases),
-            "batch": ", then ".join(str(phase.batch_size) for phase in setting.recipe.plan.phases),
-            "views": f"{setting.recipe.plan.augment.kind}, {setting.recipe.plan.augment.views}",
-        }
-        for setting in settings
-    ]
-    return "; ".join(
-        f"{name} {value}" for name, value in facts[0].items() if all(other[name] == value for other in facts)
-    )
+def in_common(settings: Sequence[Setting]) -> dict[str, str]:
+    """What all settings share: option → value."""
+    options = [_options(setting.recipe) for setting in settings]
+    return {name: value for name, value in options[0].items() if all(other[name] == value for other in options)}
+
+
+def _options(recipe: Recipe) -> dict[str, str]:
+    """Option → value, of every phase where they may differ."""
+    plan, phases = recipe.plan, recipe.plan.phases
+    return {
+        "backbone": recipe.backbone,
+        "size": f"{plan.size} px",
+        "training from": ", then ".join(phase.train_from for phase in phases),
+        "epochs": " + ".join(str(phase.epochs) for phase in phases),
+        "optimiser": ", then ".join(phase.optimiser.name for phase in phases),
+        "lr": ", then ".join(f"{phase.optimiser.lr:g}" for phase in phases),
+        "batch": ", then ".join(str(phase.batch_size) for phase in phases),
+        "views": f"{plan.augment.kind}, {plan.augment.views}",
+    }
 
 
 def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: int | None = None) -> tuple[Setting, ...]:
@@ -102,7 +103,7 @@ def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: in
     return tuple(settings)
 
 
-def _check(base: Recipe, optimisers: Sequence[str], modes: Sequence[str]) -> None:
+def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[str]) -> None:
     problems = []
     if modes and len(base.plan.phases) > 1:
         found = f"{len(base.plan.phases)} phases in {base.name}"

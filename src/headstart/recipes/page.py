@@ -2,151 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.weights import Weights
-from headstart.claims.colour_baseline import Transfer
 from headstart.deploy.model import versions
-from headstart.evaluation.curves import Epoch
-from headstart.evaluation.metrics import Evaluation
-from headstart.files import display
 from headstart.images.augment import vary
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 from headstart.recipes.records import Recipe
+from headstart.recipes.reproduction import Reproduction
 from headstart.report import gallery
+from headstart.report import recipe as words
+from headstart.report.certificate import transfer_sentence
+from headstart.report.curve_words import curve_verdict
 from headstart.report.page import ReportContent
-from headstart.report.section import Section, Table, Thumbnail
-
-if TYPE_CHECKING:
-    from headstart.finetune.result import FineTuned
-    from headstart.finetune.trainable import Summary
-
-
-@dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a run has to say, in words and numbers."""
-
-    evaluation: Evaluation
-    """The honest figure."""
-    others: tuple[Evaluation, ...]
-    initial: str
-    best_epoch: str
-    phase_verdicts: tuple[str, ...]
-    """What the curves said after each phase but the last."""
-    verdict: str
-    transfer: Transfer | None
-    notes: tuple[str, ...]
-    seconds: float
-
-
-def epoch_line(epoch: Epoch) -> str:
-    """One epoch in a line."""
-    return (
-        f"epoch {epoch.epoch:>3}  phase {epoch.phase}  train {epoch.train_loss:.4f} {epoch.train_accuracy:.4f}  "
-        f"val {epoch.val_loss:.4f} {epoch.val_accuracy:.4f}  {epoch.seconds:.1f} s"
-    )
-
-
-def describe(summary: Summary) -> str:
-    """Parameter counts of a phase in words."""
-    of_trunk = summary.trainable - summary.head
-    parts = f" ({of_trunk:,} of the trunk, {summary.head:,} of the head)" if of_trunk else ""
-    adapters = f"; {summary.adapters:,} in adapters" if summary.adapters else ""
-    return (
-        f"from {summary.train_from}: {summary.trainable:,} parameters in {summary.trainable_tensors} tensors learn"
-        f"{parts}, of {summary.total:,} ({summary.total_with_statistics:,} with batch-norm statistics; "
-        f"trunk {summary.base:,}, {summary.base_with_statistics:,} with them{adapters})"
-    )
+from headstart.report.section import Section, Thumbnail
 
 
 def content(
-    recipe: Recipe,
+    ran: Reproduction,
     backbone: Backbone,
-    weights: Weights,
     images: ImageSet,
     index: NDArray[np.int64],
     proba: NDArray[np.float64],
-    told: Told,
-    tuned: FineTuned,
-    elsewhere: Sequence[tuple[Path, NDArray[np.float64]]],
     *,
-    seed: int,
+    made: dict[str, str],
     command: str,
 ) -> ReportContent:
     """The page.
 
     Args:
-        recipe: as it was run.
-        backbone: its trunk.
-        weights: of the trunk before training.
+        ran: what was measured.
+        backbone: of the network.
         images: with their splits.
-        index: positions of the pictures that the honest figure was measured on.
+        index: (n,) positions of the pictures that the honest figure was measured on.
         proba: (n, k) probabilities of these.
-        told: what was found.
-        tuned: the trained network.
-        elsewhere: pictures of the user's, each with its probabilities (k,).
-        seed: of the run.
+        made: how the run was made: label → value.
         command: that repeats it.
     """
-    nine = gallery.one_of_each(images, 9)
-    verdicts = [f"After phase {number}: {said}" for number, said in enumerate(told.phase_verdicts, start=1)]
+    samples = gallery.one_of_each(images, 9)
     return ReportContent(
-        title=recipe.name,
-        evaluation=told.evaluation,
-        other_evaluations=told.others,
-        notes=(
-            *map(_sentence, (told.initial, told.best_epoch)),
-            *_doubts(told.transfer),
-            *(_sentence(f"not as published: {one}") for one in recipe.departures),
-            *map(_sentence, told.notes),
-        ),
+        title=ran.recipe.name,
+        evaluation=ran.evaluation,
+        other_evaluations=ran.others,
+        notes=_notes(ran),
         class_counts=gallery.class_counts(images),
-        samples=tuple(gallery.thumbnail(images, i) for i in nine),
-        augmented=gallery.views(_varied(recipe, backbone, images, nine[0]), caption=images.classes[images.y[nine[0]]]),
+        samples=tuple(gallery.thumbnail(images, i) for i in samples),
+        augmented=gallery.views(
+            _augmented(ran.recipe, backbone, images, samples[0]), caption=images.classes[images.y[samples[0]]]
+        ),
         mistakes=gallery.mistakes(images, index, proba),
-        history=tuned.history,
-        verdict=" ".join([*verdicts, f"At the end: {told.verdict}" if verdicts else told.verdict]),
+        history=ran.training.history,
+        verdict=_verdict(ran),
         predictions=_answers(images, index, proba),
-        sections=tuple(_sections(images, told, tuned, elsewhere)),
+        sections=tuple(_sections(ran)),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
-        made=_made(recipe, backbone, weights, tuned, seed),
-        timings={"training": told.seconds},
+        made=made,
+        timings={"what is frozen, and getting ready": ran.training.prepared, "training": ran.training.history.seconds},
         command=command,
     )
 
 
-def _made(recipe: Recipe, backbone: Backbone, weights: Weights, tuned: FineTuned, seed: int) -> dict[str, str]:
-    made = {
+def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, seed: int) -> dict[str, str]:
+    """How a run was made: label → value. ``origin`` is that of the weights."""
+    recipe = ran.recipe
+    phases = {
+        f"Phase {number}": words.parameters(summary) for number, summary in enumerate(ran.training.summaries, start=1)
+    }
+    return {
         "Recipe": f"{recipe.name}: {recipe.about}",
         "Published": recipe.published or "no figure",
         "Departures": "; ".join(recipe.departures) or "none: as published",
-        "Trunk": f"{backbone.name}, {weights.origin} weights",
-        "Frozen part ran with": tuned.runtime,
+        "Backbone": f"{backbone.name}, {origin} weights",
+        "Frozen part ran with": ran.training.runtime,
         "Seed": str(seed),
         "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+        **phases,
     }
-    for number, summary in enumerate(tuned.summaries, start=1):
-        made[f"Phase {number}"] = describe(summary)
-    return made
 
 
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:].rstrip('.')}."
+def _notes(ran: Reproduction) -> tuple[str, ...]:
+    transfer = (
+        (transfer_sentence(ran.transfer),) if ran.transfer is not None and ran.transfer.verdict != "helps" else ()
+    )
+    return (
+        words.before_training(ran.training.history, len(ran.classes)),
+        words.sentence(words.best_epoch(ran.training.history, ran.training.n_val)),
+        *ran.kept(),
+        *transfer,
+        *(words.sentence(f"not as published: {departure}") for departure in ran.recipe.departures),
+        *map(words.sentence, ran.training.notes),
+    )
 
 
-def _doubts(transfer: Transfer | None) -> tuple[str, ...]:
-    return (transfer.text,) if transfer is not None and transfer.verdict != "helps" else ()
+def _verdict(ran: Reproduction) -> str:
+    *phases, whole = map(curve_verdict, ran.training.verdicts)
+    if not phases:
+        return whole
+    return " ".join([*(f"After phase {i}: {said}" for i, said in enumerate(phases, start=1)), f"At the end: {whole}"])
 
 
-def _varied(recipe: Recipe, backbone: Backbone, images: ImageSet, i: int) -> list[NDArray[np.uint8]]:
+def _augmented(recipe: Recipe, backbone: Backbone, images: ImageSet, i: int) -> list[NDArray[np.uint8]]:
     """Nine augmented views of a picture, as training sees it; none for a recipe that does not augment."""
     plan, augment = recipe.plan, recipe.plan.augment
     if augment.kind == "none":
@@ -171,50 +128,8 @@ def _answers(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float
     )
 
 
-def _sections(
-    images: ImageSet, told: Told, tuned: FineTuned, elsewhere: Sequence[tuple[Path, NDArray[np.float64]]]
-) -> list[Section]:
-    epochs = Table(
-        about="Every epoch",
-        columns=("epoch", "phase", "train loss", "train accuracy", "val loss", "val accuracy", "seconds"),
-        rows=tuple(
-            (
-                str(one.epoch),
-                str(one.phase),
-                f"{one.train_loss:.4f}",
-                f"{one.train_accuracy:.4f}",
-                f"{one.val_loss:.4f}",
-                f"{one.val_accuracy:.4f}",
-                f"{one.seconds:.1f}",
-            )
-            for one in tuned.history.epochs
-        ),
-        numbers=tuple(range(7)),
-    )
-    sentences = (told.initial, told.best_epoch, f"All epochs together took {told.seconds:.1f} s.")
-    sections = [Section(id="epochs", title="Epoch by epoch", sentences=sentences, table=epochs)]
-    if told.transfer is not None:
-        method = (
-            "A ridge classifier on histograms of 64 colours, its strength by leave-one-out on the training pictures, "
-            "answers the same pictures; McNemar's exact test compares the two picture by picture, at 5 %."
-        )
-        title = "Did pretraining help?"
-        sections.append(Section(id="transfer", title=title, sentences=(told.transfer.text,), method=method))
-    if elsewhere:
-        rows = tuple(
-            (display(path), images.classes[int(proba.argmax())], *(f"{p:.1%}" for p in proba))
-            for path, proba in elsewhere
-        )
-        table = Table(
-            about="Probabilities of every class",
-            columns=("picture", "answer", *images.classes),
-            rows=rows,
-            numbers=tuple(range(2, 2 + len(images.classes))),
-        )
-        thumbnails = tuple(
-            gallery.picture(path, caption=f"{images.classes[int(proba.argmax())]} {proba.max():.1%}")
-            for path, proba in elsewhere
-        )
-        title = "Pictures from elsewhere"
-        sections.append(Section(id="elsewhere", title=title, thumbnails=thumbnails, table=table))
+def _sections(ran: Reproduction) -> list[Section]:
+    sections = [words.transfer_section(ran.transfer)] if ran.transfer is not None else []
+    if ran.elsewhere:
+        sections.append(words.elsewhere_section(ran.elsewhere, ran.classes))
     return sections

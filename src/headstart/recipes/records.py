@@ -54,28 +54,28 @@ class Recipe:
         return self._departing(said, replace(self.plan, augment=replace(self.plan.augment, views=views)))
 
     def with_lora(self, rank: int) -> Recipe:
-        """The same with low-rank adapters on attention in place of the trunk's own weights."""
-        said = f"adapters of rank {rank} on attention learn in place of the trunk's own weights"
+        """The same with low-rank adapters on attention in place of the backbone's own weights."""
+        said = f"adapters of rank {rank} on attention learn in place of the backbone's own weights"
         return self._departing(said, replace(self.plan, lora=Lora(rank=rank, alpha=2.0 * rank)))
 
     def _departing(self, said: str, plan: Plan) -> Recipe:
         return replace(self, plan=plan, departures=(*self.departures, said))
 
     def on(self, backbone: str) -> Recipe:
-        """The same with another trunk, which brings its own preprocessing: crop, filter, mean and deviation.
+        """The same with another backbone, which brings its own preprocessing: crop, filter, mean and deviation.
 
-        A head that would read VGG's whole map reads the trunk's features instead. On cats and dogs at 160, the bundled
-        trunk squashed as Keras' tutorial does it gets 0.9745 by 5-fold cross-validation of the training pictures, with
-        its own preprocessing 0.984.
+        A head that would read VGG's whole map reads the backbone's features instead. On cats and dogs at 160, the
+        bundled backbone squashed as Keras' tutorial does it gets 0.9745 by 5-fold cross-validation of the training
+        pictures, with its own preprocessing 0.984.
         """
         if catalog.get(backbone).architecture == catalog.get(self.backbone).architecture:
             return self
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
         ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
         rest = replace(ready, head=head, trunk_dropout=None)
-        said = f"trunk {backbone} where the write-up has {self.backbone}"
+        said = f"backbone {backbone} where the write-up has {self.backbone}"
         if ready != self.plan:
-            said += ", and pictures cropped and scaled as that trunk was pretrained"
+            said += ", and pictures cropped and scaled as that backbone was pretrained"
         if head != self.plan.head:
             said += ", its features read where the whole of VGG's last map is"
         if self.plan.trunk_dropout is not None:
@@ -129,7 +129,7 @@ RECIPES = (
         about="The same tutorial with everything frozen but a new last layer.",
         backbone="resnet18",
         plan=_crops(_step("head", epochs=25, batch_size=4)),
-        departures=("batch norms of the frozen trunk keep their statistics, which the published loop lets drift",),
+        departures=("batch norms of the frozen backbone keep their statistics, which the published loop lets drift",),
         published="best validation accuracy 0.9542 (batch 4) and 0.9412 (batch 8) of 153 pictures",
     ),
     Recipe(

@@ -50,7 +50,7 @@ def _row(name: str, recipe: str, lr: float, batch_size: int, accuracy: float, mi
 TABLES = (
     PublishedTable(
         name="resnet18",
-        about="Ants and bees: learning rate, batch size, and whether the trunk learns.",
+        about="Ants and bees: learning rate, batch size, and whether the backbone learns.",
         n=153,
         rows=(
             _row("A full", "resnet18-full", 1e-3, 8, 0.9542, 11, 22),

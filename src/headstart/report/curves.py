@@ -1,4 +1,4 @@
-"""Learning curves, and settings compared, as inline SVG in the manner of ``figures``."""
+"""Learning curves, and settings compared, as inline SVG see `headstart.report.drawing`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.comparison import Comparison
-from headstart.evaluation.curves import Epoch, History
-from headstart.report.figures import (
+from headstart.evaluation.history import Epoch, History
+from headstart.report.drawing import (
     ACCENT,
     CHARACTER,
     INK,
@@ -15,11 +15,11 @@ from headstart.report.figures import (
     MUTED,
     PAPER,
     WIDTH,
-    _axes,
-    _blank,
-    _canvas,
-    _page_style,
-    _svg,
+    as_svg,
+    blank_figure,
+    page_style,
+    pixel_canvas,
+    plot_axes,
     short,
 )
 from headstart.report.section import THIN, percent
@@ -42,7 +42,7 @@ RING: dict[str, Any] = {
 }
 
 
-@_page_style()
+@page_style()
 def learning_curves(history: History) -> str:
     """Loss above accuracy, training and validation, all phases. ``history`` has at least one epoch."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -52,13 +52,13 @@ def learning_curves(history: History) -> str:
     above = 30 + APART * (1 + max((row for *_, row in labels), default=-1))  # heading and names of the phases
     between = 48 + 2 * APART
     height = above + PLOT + between + PLOT + 46
-    figure = _blank(WIDTH, height)
-    canvas = _canvas(figure)
-    losses = _axes(figure, left=LEFT, top=above, right=RIGHT, bottom=height - above - PLOT)
-    accuracies = _axes(figure, left=LEFT, top=height - 46 - PLOT, right=RIGHT, bottom=46)
+    figure = blank_figure(WIDTH, height)
+    canvas = pixel_canvas(figure)
+    losses = plot_axes(figure, left=LEFT, top=above, right=RIGHT, bottom=height - above - PLOT)
+    accuracies = plot_axes(figure, left=LEFT, top=height - 46 - PLOT, right=RIGHT, bottom=46)
 
-    most = max(history.initial_loss, *(max(one.train_loss, one.val_loss) for one in history.epochs))
-    least = min(history.initial_accuracy, *(min(one.train_accuracy, one.val_accuracy) for one in history.epochs))
+    most = max(history.initial_loss, *(max(epoch.train_loss, epoch.val_loss) for epoch in history.epochs))
+    least = min(history.initial_accuracy, *(min(epoch.train_accuracy, epoch.val_accuracy) for epoch in history.epochs))
     losses.set_ylim(0, 1.06 * most or 1)
     accuracies.set_ylim(max(0.0, int(least * 10 - 0.5) / 10), 1.0)
     accuracies.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}{THIN}%"))
@@ -80,7 +80,7 @@ def learning_curves(history: History) -> str:
     _note(canvas, second + APART, f"last epoch: {percent(last.val_accuracy)}", filled=True)
     for _, x, words, row in labels:
         canvas.text(x, above - 14 - APART * row, words, va="center")
-    return _svg(figure, "learning-curves", _spoken(history))
+    return as_svg(figure, "learning-curves", _spoken(history))
 
 
 def _curves(axes: Axes, history: History, what: str, *, best: Epoch) -> None:
@@ -89,7 +89,7 @@ def _curves(axes: Axes, history: History, what: str, *, best: Epoch) -> None:
 
     n, initial = len(history.epochs), getattr(history, f"initial_{what}")
     epochs = range(1, n + 1)
-    train, val = ([getattr(one, f"{part}_{what}") for one in history.epochs] for part in ("train", "val"))
+    train, val = ([getattr(epoch, f"{part}_{what}") for epoch in history.epochs] for part in ("train", "val"))
     axes.set_xlim(0, n)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
@@ -139,52 +139,61 @@ def _spoken(history: History) -> str:
     )
 
 
-@_page_style()
+@page_style()
 def comparison_figure(comparison: Comparison) -> str:
     """Accuracy of every setting with its 95 % interval; those joined by a bar at the right cannot be told apart."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     rows, leaders = comparison.settings, comparison.leaders
-    letters = dict.fromkeys(letter for one in rows for letter in one.letters)
+    letters = dict.fromkeys(letter for setting in rows for letter in setting.letters)
     bars = len(letters) <= MOST_BARS
     right = 24 + BAR * len(letters) if bars else 70
     top, bottom = 20, 68
-    figure = _blank(WIDTH, top + ROW * len(rows) + bottom)
-    canvas = _canvas(figure)
-    axes = _axes(figure, left=8, top=top, right=right, bottom=bottom)
+    figure = blank_figure(WIDTH, top + ROW * len(rows) + bottom)
+    canvas = pixel_canvas(figure)
+    axes = plot_axes(figure, left=8, top=top, right=right, bottom=bottom)
     axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
     axes.grid(axis="x", color=LINE, linewidth=0.8, alpha=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}{THIN}%"))
-    for i, one in enumerate(rows):
-        best = one.name in leaders
+    for i, setting in enumerate(rows):
+        best = setting.name in leaders
         colour, y = ACCENT if best else MUTED, i + 0.2
-        axes.plot([one.accuracy.low, one.accuracy.high], [y, y], color=colour, linewidth=2.4, alpha=0.55, clip_on=False)
-        axes.plot(one.accuracy.value, y, "o", color=colour, markersize=8, clip_on=False)
+        axes.plot(
+            [setting.accuracy.low, setting.accuracy.high],
+            [y, y],
+            color=colour,
+            linewidth=2.4,
+            alpha=0.55,
+            clip_on=False,
+        )
+        axes.plot(setting.accuracy.value, y, "o", color=colour, markersize=8, clip_on=False)
         line = top + ROW * (i + 0.3)
-        value = percent(one.accuracy.value)
-        canvas.text(8, line, short(one.name, int((WIDTH - right - 70) / CHARACTER)), va="center")
+        value = percent(setting.accuracy.value)
+        canvas.text(8, line, short(setting.name, int((WIDTH - right - 70) / CHARACTER)), va="center")
         canvas.text(WIDTH - right, line, value, ha="right", va="center", color=MUTED)
         if not bars:
-            canvas.text(WIDTH - right + 14, line, short("".join(one.letters), 8), va="center")
+            canvas.text(WIDTH - right + 14, line, short("".join(setting.letters), 8), va="center")
     if bars:
         _bars(canvas, comparison, list(letters), left=WIDTH - right + 22, top=top)
     below = top + ROW * len(rows)
-    fewest, most = min(one.seeds for one in rows), max(one.seeds for one in rows)
+    fewest, most = min(setting.seeds for setting in rows), max(setting.seeds for setting in rows)
     seeds = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' if most > 1 else ''}"
     canvas.text(8, below + 38, f"accuracy on {comparison.n:,} test pictures, {seeds}, 95{THIN}% interval", color=MUTED)
     joined = "Settings joined by a bar" if bars else "Settings that share a letter"
     canvas.text(8, below + 56, f"{joined} cannot be told apart.", color=MUTED)
-    words = "; ".join(f"{one.name} {one.accuracy.value:.1%}, rank {''.join(one.letters)}" for one in rows)
-    return _svg(figure, "comparison", f"{joined} cannot be told apart. {words}")
+    words = "; ".join(
+        f"{setting.name} {setting.accuracy.value:.1%}, rank {''.join(setting.letters)}" for setting in rows
+    )
+    return as_svg(figure, "comparison", f"{joined} cannot be told apart. {words}")
 
 
 def _bars(canvas: Axes, comparison: Comparison, letters: Sequence[str], *, left: float, top: float) -> None:
     """A bar per letter, with a dot at every setting that has it: others may lie between."""
     for column, letter in enumerate(letters):
         x = left + BAR * column
-        held = [top + ROW * (i + 0.5) for i, one in enumerate(comparison.settings) if letter in one.letters]
+        held = [top + ROW * (i + 0.5) for i, setting in enumerate(comparison.settings) if letter in setting.letters]
         canvas.text(x, 8, letter, ha="center", va="center", color=MUTED)
         canvas.plot([x, x], [held[0], held[-1]], color=INK, linewidth=2, solid_capstyle="round")
         canvas.plot([x] * len(held), held, "o", color=INK, markersize=6)

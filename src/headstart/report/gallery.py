@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.evaluation.held_out import HeldOut
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
 from headstart.images.names import below
@@ -34,17 +33,6 @@ def name_of(images: ImageSet, path: Path) -> str:
     return below(images.root, path)
 
 
-def held_out(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> HeldOut:
-    """The answers ``proba`` (n, k) on the pictures ``index`` (n,), to be kept with a run."""
-    return HeldOut(
-        classes=images.classes,
-        names=tuple(name_of(images, images.paths[i]) for i in index),
-        digests=tuple(images.digests[i] for i in index),
-        labels=tuple(images.classes[images.y[i]] for i in index),
-        proba=proba,
-    )
-
-
 def one_of_each(images: ImageSet, count: int) -> list[int]:
     """The first pictures of each class in turn, until there are ``count``."""
     train = np.flatnonzero(images.split == "train")
@@ -62,7 +50,7 @@ def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
 
 
 def picture(path: Path, *, caption: str) -> Thumbnail:
-    """The middle of any picture. Raises UnreadablePictureError."""
+    """The middle of any picture. Raises UnreadableImageError."""
     return Thumbnail(jpeg=small_jpeg(path), caption=caption)
 
 

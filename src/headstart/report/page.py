@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headstart.evaluation.curves import History
+from headstart.evaluation.history import History
 from headstart.evaluation.metrics import Evaluation
-from headstart.report import curves, figures
+from headstart.files import write_text
+from headstart.report import curves, drawing, figures
 from headstart.report.section import Section, Thumbnail, percent
 from headstart.report.words import measured_on
 
@@ -103,13 +103,7 @@ class PlainPage:
 
 def write_report(path: Path, content: ReportContent | PlainPage) -> None:
     """Write the page to ``path``, whole or not at all. The same content gives the same bytes."""
-    html = render(content).encode()
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(html)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(path, render(content))
 
 
 def render(content: ReportContent | PlainPage) -> str:
@@ -118,7 +112,7 @@ def render(content: ReportContent | PlainPage) -> str:
     from markupsafe import Markup
 
     def presentable(value: Any) -> Any:  # the last thing done to every expression before it is escaped
-        return figures.printable(value) if type(value) is str else value
+        return drawing.printable(value) if type(value) is str else value
 
     pages = Environment(
         loader=PackageLoader("headstart", "report"),
@@ -132,7 +126,7 @@ def render(content: ReportContent | PlainPage) -> str:
         percent=percent,
         data=_data_uri,
         svg=Markup,
-        strip=lambda one: Markup(figures.interval_strip(one)),
+        strip=lambda estimate: Markup(figures.interval_strip(estimate)),
         measured_on=measured_on,
     )
     if isinstance(content, PlainPage):
@@ -174,7 +168,7 @@ def _figures(content: ReportContent) -> dict[str, str]:
             accuracy,
             f"{percent(accuracy.low)} to {percent(accuracy.high)}",
             baseline,
-            f"always “{figures.short(evaluation.classes[evaluation.majority], 20)}” {percent(baseline.value)}",
+            f"always “{drawing.short(evaluation.classes[evaluation.majority], 20)}” {percent(baseline.value)}",
         ),
         "confusion": figures.confusion(evaluation.confusion, evaluation.classes),
         "reliability": figures.reliability(evaluation.reliability),

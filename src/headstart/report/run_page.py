@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-from headstart.classifier import ImageClassifier, Measurement
 from headstart.deploy.model import versions
 from headstart.images.transforms import augmented
+from headstart.pipeline import Doubts, Fitted
 from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
+from headstart.report.by_group import by_group_section
+from headstart.report.certificate import certificate_document, certificate_section
+from headstart.report.choice import choice_reason
 from headstart.report.duplicates import duplicates
+from headstart.report.more_pictures import learning_curve_section
 from headstart.report.page import CandidateRow, ReportContent
-from headstart.report.section import Section
+from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
+from headstart.report.section import Section, Thumbnail
 from headstart.report.tuning import tuning
-from headstart.workflows.doubts import Doubts
 
 MOST_SUSPECTS = 12
 """Suspicious pictures shown; `headstart check` shows them all."""
+SHORTEST_STAGE = 0.05
+"""Seconds below which a stage is not listed: it was not gone into."""
 
 
-def content(
-    title: str, classifier: ImageClassifier, measured: Sequence[Measurement], doubts: Doubts, *, command: str
-) -> ReportContent:
-    """Everything the page shows. ``measured``: all evaluations, the one to be quoted first."""
-    images, choice, model = classifier.images_, classifier.choice_, classifier.model_
-    geometry = model.space.geometry
+def content(title: str, fitted: Fitted, doubts: Doubts, *, seconds: Mapping[str, float], command: str) -> ReportContent:
+    """Everything the page shows. ``seconds`` by stage; ``command`` repeats the run."""
+    images, choice, first = fitted.images, fitted.choice, fitted.evaluations[0]
     nine = gallery.one_of_each(images, 9)
-    runtime = model.space.runtime
-    made = {
-        "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
-        "Network": "fine-tuned" if classifier.selection_.fine_tuned else "frozen",
-        "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
-        "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
-        "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
-        "Pictures": f"{len(images)}, fingerprint {images.fingerprint()[:16]}",
-        "Seed": str(classifier.random_state),
-        "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
-    }
     return ReportContent(
         title=title,
-        evaluation=measured[0].evaluation,
-        other_evaluations=tuple(part.evaluation for part in measured[1:]),
-        audit_lines=tuple(doubts.lines()),
-        notes=model.notes,
+        evaluation=first.evaluation,
+        other_evaluations=tuple(part.evaluation for part in fitted.evaluations[1:]),
+        audit_lines=tuple(lines(fitted, doubts)),
+        notes=fitted.model.notes,
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
-        augmented=gallery.views(
-            augmented(images.paths[nine[0]], geometry, range(9)),
-            caption=images.classes[images.y[nine[0]]],
-        ),
-        mistakes=gallery.mistakes(images, measured[0].index, measured[0].proba),
+        augmented=_augmented(fitted, nine[0]),
+        mistakes=gallery.mistakes(images, first.index, first.proba),
         candidates=tuple(
             CandidateRow(
                 name=str(score.candidate),
@@ -63,23 +53,66 @@ def content(
             )
             for score in choice.board
         ),
-        choice_reason=choice.reason,
-        sections=_sections(classifier, measured[0], doubts),
+        choice_reason=choice_reason(choice),
+        sections=_sections(fitted, doubts),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
-        made=made,
-        timings=classifier.timings_,
+        made=_made(fitted),
+        timings={stage: taken for stage, taken in seconds.items() if taken >= SHORTEST_STAGE},
         command=command,
     )
 
 
-def _sections(classifier: ImageClassifier, first: Measurement, doubts: Doubts) -> tuple[Section, ...]:
+def lines(fitted: Fitted, doubts: Doubts) -> list[str]:
+    """Plain sentences about the pictures, the most serious first."""
+    return [*finding_lines(doubts.findings), *copy_lines(fitted.deduplicated)]
+
+
+def doubts_document(fitted: Fitted, doubts: Doubts) -> dict[str, Any]:
+    """What was doubted, in plain JSON types and words."""
+    worth = doubts.worth
+    return {
+        "findings": lines(fitted, doubts),
+        "leak": leak_sentence(doubts.leak) if doubts.leak else None,
+        "certificate": certificate_document(worth.certificate) if worth.certificate else None,
+        "learning_curve": worth.curve.to_dict(),
+        "by_group": worth.groups.to_dict() if worth.groups else None,
+    }
+
+
+def _made(fitted: Fitted) -> dict[str, str]:
+    """What the model is made of."""
+    model, choice, runtime = fitted.model, fitted.choice, fitted.model.space.runtime
+    return {
+        "Pretrained network": "{name}, {licence}, {weights} weights".format_map(model.backbone),
+        "Network": "fine-tuned" if fitted.selection.fine_tuned else "frozen",
+        "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
+        "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
+        "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
+        "Pictures": f"{len(fitted.images)}, fingerprint {fitted.images.fingerprint()[:16]}",
+        "Seed": str(fitted.options.random_state),
+        "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+    }
+
+
+def _augmented(fitted: Fitted, i: int) -> tuple[Thumbnail, ...]:
+    """Nine augmented views of a picture, where a network was trained on such views."""
+    if fitted.selection.trial is None:
+        return ()
+    images = fitted.images
+    views = augmented(images.paths[i], fitted.model.space.geometry, range(9))
+    return gallery.views(views, caption=images.classes[images.y[i]])
+
+
+def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
     """In the order in which people ask: when to believe it, what would improve it, are the pictures sound."""
-    found, chosen = classifier.deduplicated_, classifier.selection_
+    deduplicated, selection, worth = fitted.deduplicated, fitted.selection, doubts.worth
     parts = (
-        tuning(chosen.trial, chosen.reason),
-        abstention_section(classifier.model_.abstention, first.abstention),
-        *doubts.worth.sections(),
-        *review.sections(doubts.findings, partial(gallery.whole, classifier.images_), most=MOST_SUSPECTS, folder=False),
-        duplicates(found, doubts.leak, partial(gallery.captioned, found.found.images)),
+        tuning(selection),
+        abstention_section(fitted.model.abstention, fitted.evaluations[0].abstention),
+        learning_curve_section(worth.curve),
+        by_group_section(worth.groups) if worth.groups else None,
+        certificate_section(worth.certificate) if worth.certificate else None,
+        *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
+        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.found.images)),
     )
     return tuple(part for part in parts if part)

@@ -44,7 +44,7 @@ class Section:
     items: tuple[str, ...] = ()
     """Findings, a point of a list each."""
     figures: tuple[str, ...] = ()
-    """SVG, from `headstart.report.figures` or like it: the one thing that is not escaped."""
+    """SVG made with `headstart.report.drawing`; nothing else is left unescaped."""
     thumbnails: tuple[Thumbnail, ...] = ()
     table: Table | None = None
     method: str = ""
@@ -60,16 +60,17 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{float(f'{value:.{decimals + 2}f}') * 100:.{decimals}f}{THIN}%"
 
 
-def between(one: Estimate) -> str:
+def between(estimate: Estimate) -> str:
     """Its interval, such as “96.4–99.1 %”."""
-    return f"{percent(one.low).removesuffix(f'{THIN}%')}–{percent(one.high)}" if one.defined else "–"
+    low, high = percent(estimate.low), percent(estimate.high)
+    return f"{low.removesuffix(f'{THIN}%')}–{high}" if estimate.defined else "–"
 
 
-def with_interval(one: Estimate) -> str:
+def with_interval(estimate: Estimate) -> str:
     """An accuracy and its interval, for a cell of a table."""
-    return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]" if one.defined else "–"
+    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]" if estimate.defined else "–"
 
 
 def p_value(p: float) -> str:
-    """As people write it."""
+    """A p-value as people write it: three decimals at most."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"

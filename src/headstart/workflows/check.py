@@ -9,26 +9,28 @@
 
 from __future__ import annotations
 
-import shlex
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from headstart import output_folder
+from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.audit.findings import Findings
-from headstart.classifier import ImageClassifier
+from headstart.command import command, fit_options
 from headstart.files import display
 from headstart.images.folder import scan
+from headstart.images.grouping import read
+from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
-from headstart.workflows.doubts import findings_of, leak_of
+from headstart.report.pictures import finding_lines, poor_reason, review_reasons, suspect_reasons
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+PARAMETERS = ("backbone", "sizes", "budget", "random_state")
+"""What `headstart check` has an option for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,19 +49,21 @@ class Checkup:
         return {
             "folder": str(self.folder),
             "pictures": len(images),
-            "findings": findings.lines(),
+            "findings": finding_lines(findings),
             "suspects": [
                 {
                     "path": gallery.name_of(images, images.paths[one.index]),
                     "label": images.classes[images.y[one.index]],
                     "suggested": one.suggested or None,
                     "suspicion": round(one.suspicion, 6),
-                    "why": list(one.why),
+                    "why": list(suspect_reasons(findings, one)),
                 }
                 for one in findings.suspects
             ],
             "expected_label_errors": round(findings.expected_errors, 2),
-            "poor": {gallery.name_of(images, images.paths[one.index]): one.why for one in findings.poor},
+            "poor": {
+                gallery.name_of(images, images.paths[one.index]): poor_reason(findings, one) for one in findings.poor
+            },
             "grey": [gallery.name_of(images, images.paths[i]) for i in findings.grey],
             "shortcuts": [
                 {
@@ -78,39 +82,36 @@ class Checkup:
         }
 
 
-def check_pictures(
-    source: Path, folder: Path, classifier: ImageClassifier, *, progress: Progress | None = None
-) -> Checkup:
-    """Fit ``classifier`` to the pictures in order to doubt them; write the page and the list into ``folder``."""
-    began = time.monotonic()
+def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress: Progress | None = None) -> Checkup:
+    """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
+
+    Raises:
+        OptionError: the folder lies among the pictures; an option has no meaning.
+        DataError: with everything that keeps the pictures from being used.
+    """
     output_folder.check(source, folder, what="review")
-    classifier.fit(source, progress=progress)
-    findings = findings_of(classifier, progress)
+    with pipeline.workbench(options, progress) as bench:
+        images = read(source, options.group_by)
+        fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
+        findings, leak = pipeline.doubt_images(fitted, bench)
+        seconds = bench.clock.elapsed
     folder.mkdir(parents=True, exist_ok=True)
-    decisions.write_review(folder / LIST, findings)
-    apply = shlex.join(
-        ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
+    decisions.write_review(folder / LIST, findings, review_reasons(findings))
+    apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
+    deduplicated = fitted.deduplicated
+    parts = (
+        *review.sections(findings, partial(gallery.whole, findings.images)),
+        duplicates(deduplicated, leak, partial(gallery.captioned, deduplicated.found.images)),
+        review.todo(LIST, apply),
     )
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
-        sections=tuple(
-            part
-            for part in (
-                *review.sections(findings, partial(gallery.whole, findings.images)),
-                duplicates(
-                    classifier.deduplicated_,
-                    leak_of(classifier, progress),
-                    partial(gallery.captioned, classifier.deduplicated_.found.images),
-                ),
-                review.todo(LIST, apply),
-            )
-            if part
-        ),
-        command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
+        sections=tuple(part for part in parts if part),
+        command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
     )
     write_report(folder / PAGE, page)
-    return Checkup(folder=folder, findings=findings, apply=apply, seconds=time.monotonic() - began)
+    return Checkup(folder=folder, findings=findings, apply=apply, seconds=seconds)
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:

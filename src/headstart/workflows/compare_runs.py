@@ -12,14 +12,13 @@ import numpy as np
 
 from headstart import output_folder
 from headstart.errors import DataError, Problem
-from headstart.evaluation.comparison import Comparison, Result, compare
+from headstart.evaluation.comparison import Comparison, Result, compare_results
 from headstart.evaluation.held_out import HeldOut, read_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import write_json
 from headstart.report import words
-from headstart.report.compare import Content, page
+from headstart.report.comparison import ComparisonContent, comparison_document, comparison_page, runs_caveat, runs_table
 from headstart.report.page import write_report
-from headstart.report.section import Table, between, percent
 
 METRICS, ANSWERS = "metrics.json", "predictions.csv"
 
@@ -29,52 +28,47 @@ class Contest:
     """Runs compared."""
 
     comparison: Comparison
-    measured_on: str
-    out_of_fold: bool
+    measured_on: MeasuredOn
+    """What the first of them was measured on, and so all."""
     command: str = ""
 
     @property
-    def caveats(self) -> tuple[str, ...]:
-        """What the reader must know, a sentence each."""
-        if not self.out_of_fold:
-            return ("None of the models has seen these pictures: McNemar's exact test, picture by picture.",)
-        return (
-            "Each picture was judged by a model that had not seen it, but these models share most of their training "
-            "pictures: the variance is enlarged for that as Nadeau and Bengio (2003) have it.",
-        )
+    def out_of_fold(self) -> bool:
+        """Whether the answers are those of cross-validation."""
+        return bool(self.measured_on.folds)
 
-    def content(self) -> Content:
+    @property
+    def pictures(self) -> str:
+        """What all of them were measured on, for people."""
+        return f"{self.comparison.n} pictures, {words.measured_on(self.measured_on)}"
+
+    def content(self) -> ComparisonContent:
         """For the page and the terminal."""
-        rows = tuple(
-            (
-                "".join(one.letters),
-                one.name,
-                percent(one.accuracy.value),
-                between(one.accuracy),
-            )
-            for one in self.comparison.settings
-        )
-        columns = ("rank", "run", "accuracy", "95 % interval")
-        return Content(
+        return ComparisonContent(
             title="Runs compared",
             comparison=self.comparison,
-            table=Table(about="every run", columns=columns, rows=rows, numbers=(2, 3)),
-            measured_on=self.measured_on,
-            caveats=self.caveats,
+            table=runs_table(self.comparison),
+            measured_on=self.pictures,
+            caveats=(runs_caveat(out_of_fold=self.out_of_fold),),
             command=self.command,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        rest = {"measured_on": self.measured_on, "out_of_fold": self.out_of_fold, "caveats": list(self.caveats)}
-        return {**self.comparison.to_dict(), **rest, "command": self.command}
+        return {
+            **comparison_document(self.comparison),
+            "measured_on": self.pictures,
+            "out_of_fold": self.out_of_fold,
+            "caveats": [runs_caveat(out_of_fold=self.out_of_fold)],
+            "command": self.command,
+        }
 
     def write(self, folder: Path) -> None:
         """``results.json`` and ``compare.html``. Raises OptionError where there are such files of something else."""
         output_folder.check(None, folder, what="comparison", writes=["results.json", "compare.html"])
         output_folder.claim(folder, "comparison")
         write_json(folder / "results.json", self.to_dict())
-        write_report(folder / "compare.html", page(self.content()))
+        write_report(folder / "compare.html", comparison_page(self.content()))
 
 
 def is_run(folder: Path) -> bool:
@@ -82,7 +76,7 @@ def is_run(folder: Path) -> bool:
     return (folder / METRICS).is_file()
 
 
-def contest(folders: Sequence[Path], *, command: str = "") -> Contest:
+def compare_runs(folders: Sequence[Path], *, command: str = "") -> Contest:
     """Compare the answers of runs on the same pictures.
 
     Raises:
@@ -92,24 +86,18 @@ def contest(folders: Sequence[Path], *, command: str = "") -> Contest:
     measured = [json.loads((folder / METRICS).read_text(encoding="utf-8")) for folder in folders]
     facts = [MeasuredOn.from_dict(document["measurement"]) for document in measured]
     folds = [fact.folds for fact in facts]
-    order = [_by_picture(one) for one in answers]
-    _check(folders, answers, order, folds)
-    names = _names(folders)
+    order = [_by_picture(held_out) for held_out in answers]
+    _require_same(folders, answers, order, folds)
     results = []
-    for name, one, places in zip(names, answers, order, strict=True):
-        correct = one.correct[places]
+    for name, held_out, places in zip(_names(folders), answers, order, strict=True):
+        correct = held_out.correct[places]
         accuracy = float(correct.mean())
         results.append(
             Result(name=name, seed=0, correct=correct, last_accuracy=accuracy, best_accuracy=accuracy, seconds=0.0)
         )
     fewest = min(folds)
-    train_fraction = (fewest - 1) / fewest if fewest else None
-    return Contest(
-        comparison=compare(results, train_fraction=train_fraction),
-        measured_on=f"{len(results[0].correct)} pictures, {words.measured_on(facts[0])}",
-        out_of_fold=bool(fewest),
-        command=command,
-    )
+    comparison = compare_results(results, train_fraction=(fewest - 1) / fewest if fewest else None)
+    return Contest(comparison=comparison, measured_on=facts[0], command=command)
 
 
 def _by_picture(held_out: HeldOut) -> list[int]:
@@ -117,15 +105,15 @@ def _by_picture(held_out: HeldOut) -> list[int]:
     return sorted(range(len(held_out.digests)), key=lambda i: (held_out.digests[i], held_out.names[i]))
 
 
-def _check(
+def _require_same(
     folders: Sequence[Path], answers: Sequence[HeldOut], order: Sequence[Sequence[int]], folds: Sequence[int]
 ) -> None:
     problems = []
     first = answers[0]
     pictures = [first.digests[i] for i in order[0]]
     labels = np.array([first.labels[i] for i in order[0]])
-    for folder, one, places, of in zip(folders[1:], answers[1:], order[1:], folds[1:], strict=True):
-        others = [one.digests[i] for i in places]
+    for folder, held_out, places, of in zip(folders[1:], answers[1:], order[1:], folds[1:], strict=True):
+        others = [held_out.digests[i] for i in places]
         if others != pictures:
             missing, extra = len(set(pictures) - set(others)), len(set(others) - set(pictures))
             problems.append(
@@ -135,7 +123,7 @@ def _check(
                     todo="train both on the same folder with the same splits",
                 )
             )
-        elif changed := int((np.array([one.labels[i] for i in places]) != labels).sum()):
+        elif changed := int((np.array([held_out.labels[i] for i in places]) != labels).sum()):
             found = f"{changed} have another label in {folder}"
             todo = "train both with the same labels"
             problems.append(Problem(expected=f"the labels of {folders[0]}", found=found, todo=todo))

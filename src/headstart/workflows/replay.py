@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from headstart.classifier import ImageClassifier
 from headstart.errors import DataError, Problem
 from headstart.files import sha256
 from headstart.images.record import changes
+from headstart.options import FitOptions
 from headstart.progress import Progress
+from headstart.report import changed_pictures
 from headstart.workflows.train import surroundings, train
 
 MOST_FIGURES = 8
@@ -76,14 +76,16 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
         raise DataError(f"{run} cannot be replayed", [problem])
     changed = _surroundings(recorded)
     with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch:
-        classifier, unknown = _classifier(recorded["options"])
-        changed += unknown
+        options, unknown = FitOptions.from_dict(recorded["options"])
+        changed += [f"the option {name} is not known to this version" for name in unknown]
+        if options.budget is not None:
+            changed.append("a budget was set, so that what was tried depended on the clock")
         if fresh:
-            classifier.cache = Path(scratch) / "cache"
+            options = replace(options, cache=str(Path(scratch) / "cache"))
         again = Path(scratch) / "run"
-        train(source, again, classifier, title=source.name, progress=progress)
+        done = train(source, again, options, title=source.name, progress=progress)
         # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
-        changed = [*changes(pictures, classifier.images_), *changed]
+        changed = [*changed_pictures.sentences(changes(pictures, done.fitted.images)), *changed]
         now = json.loads((again / "run.json").read_text(encoding="utf-8"))
         changed += _resources(recorded, now)
         files = _files(run)
@@ -113,16 +115,6 @@ def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return found[0], found[1]
 
 
-def _classifier(options: Mapping[str, Any]) -> tuple[ImageClassifier, list[str]]:
-    """The classifier with the recorded options, and those this version does not know."""
-    known = inspect.signature(ImageClassifier).parameters
-    kept = {name: value for name, value in options.items() if name in known}
-    unknown = [f"the option {name} is not known to this version" for name in options if name not in known]
-    if kept.get("budget") is not None:
-        unknown.append("a budget was set, so that what was tried depended on the clock")
-    return ImageClassifier(**kept), unknown
-
-
 def _surroundings(recorded: Mapping[str, Any]) -> list[str]:
     """Versions and machine that are not what they were."""
     before, now = recorded["versions"], surroundings()
@@ -131,8 +123,10 @@ def _surroundings(recorded: Mapping[str, Any]) -> list[str]:
 
 
 def _resources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Weights, and how the network was run: its precision is the machine's choice."""
+    """Weights, costs, and how the network was run: its precision is the machine's choice."""
     found = []
+    if before.get("cost_sha256") != now["cost_sha256"]:
+        found.append("the costs: their file has other contents")
     if before["backbone"].get("sha256") != now["backbone"].get("sha256"):
         found.append(f"other weights of {before['backbone'].get('name')}: their hash differs")
     if before["runtime"] != now["runtime"]:

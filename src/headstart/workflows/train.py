@@ -1,4 +1,4 @@
-"""A run directory: the model, what it can claim, how it was made, and the page that shows it.
+"""Train on a folder or table of pictures, and write the run directory.
 
 ::
 
@@ -15,9 +15,7 @@
 from __future__ import annotations
 
 import platform
-import shlex
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,26 +23,27 @@ from typing import Any
 
 import numpy as np
 
-from headstart import output_folder
-from headstart.abstain.abstention import AbstentionReport, measure_abstention
+from headstart import output_folder, pipeline
 from headstart.audit import decisions
-from headstart.classifier import ImageClassifier, Measurement
-from headstart.deploy.model import Model, versions
-from headstart.errors import DataError, Problem
-from headstart.evaluation.held_out import write_held_out
-from headstart.evaluation.measured_on import MeasuredOn
-from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.files import display, write_json
+from headstart.command import command, fit_options
+from headstart.deploy.model import FAMILIAR, versions
+from headstart.deploy.reference import Reference, relative_names, sample
+from headstart.evaluation.held_out import HeldOut, write_held_out
+from headstart.features.rows import unit
+from headstart.features.table import FeatureTable
+from headstart.features.workbench import Workbench
+from headstart.files import display, sha256, write_json
 from headstart.images import record
-from headstart.images.folder import scan
+from headstart.images.grouping import read
+from headstart.options import FitOptions
+from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
-from headstart.report import gallery, run_page
+from headstart.report import run_page, tuning
+from headstart.report.choice import choice_reason
 from headstart.report.page import write_report
+from headstart.report.pictures import review_reasons
 from headstart.report.words import evaluation_document
-from headstart.workflows.doubts import Doubts, reference_of
 
-THUMBNAIL_PX = 200
-MOST_MISTAKES = 12
 FILES = (
     "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
 )  # fmt: skip
@@ -53,141 +52,119 @@ FILES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What :func:`train` wrote, and the figures people ask for first."""
+    """What :func:`train` found and wrote."""
 
     folder: Path
-    evaluation: Evaluation
-    lines: tuple[str, ...]
-    """What was noticed about the pictures, in words."""
-    choice_reason: str
-    trial_reason: str
-    """What came of fine-tuning, or why it was not tried; empty where it was not asked for."""
-    abstention: AbstentionReport
-    """What leaving doubtful answers out would give."""
-    left_out: int
+    fitted: Fitted
+    doubts: Doubts
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
+        first = self.fitted.evaluations[0]
         return {
             "run": str(self.folder),
-            **evaluation_document(self.evaluation),
-            "notes": list(self.lines),
-            "choice": self.choice_reason,
-            "finetune": self.trial_reason,
-            "abstention": self.abstention.to_dict(),
-            "left_out": self.left_out,
+            **evaluation_document(first.evaluation),
+            "notes": [*run_page.lines(self.fitted, self.doubts), *self.fitted.model.notes],
+            "choice": choice_reason(self.fitted.choice),
+            "finetune": tuning.outcome(self.fitted.selection),
+            "abstention": first.abstention.to_dict(),
+            "left_out": len(self.fitted.images.left_out),
             "seconds": round(self.seconds, 2),
         }
 
 
-def train(
-    source: Path, folder: Path, classifier: ImageClassifier, *, title: str = "", progress: Progress | None = None
-) -> Run:
-    """Fit ``classifier`` on a folder or table of pictures and write the run directory ``folder``.
+def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", progress: Progress | None = None) -> Run:
+    """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
 
     Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
+
+    Raises:
+        OptionError: the folder lies among the pictures, or holds something else; an option has no meaning.
+        DataError: with everything that keeps the pictures from being used.
     """
-    began = time.monotonic()
     output_folder.check(source, folder, what="run", writes=FILES)
-    classifier.fit(source, progress=progress)
-    measured = classifier.measure(progress)
-    doubts = Doubts.of(classifier, measured[0], progress)
-    images, title = classifier.images_, title or source.resolve().name
-    output_folder.claim(folder, "run")
-    (folder / "report.html").unlink(missing_ok=True)
-    start = time.monotonic()
-    classifier.save(folder / "model")
-    reference_of(classifier, progress).save(folder / "training")
-    classifier.timings_["saving the model"] = time.monotonic() - start
-    command = _command(source, folder, classifier)
-    write_json(folder / "metrics.json", _metrics(measured))
-    write_held_out(folder / "predictions.csv", gallery.held_out(images, measured[0].index, measured[0].proba))
+    with pipeline.workbench(options, progress) as bench:
+        with bench.clock.timed("reading the folder"):
+            images = read(source, options.group_by)
+        fitted = pipeline.fit(images, options, bench)
+        doubts = pipeline.doubt(fitted, bench)
+        reference = _reference(fitted, bench)
+        output_folder.claim(folder, "run")
+        (folder / "report.html").unlink(missing_ok=True)
+        with bench.clock.timed("saving the model"):
+            fitted.model.save(folder / "model")
+            reference.save(folder / "training")
+        _write(source, folder, fitted, doubts, dict(bench.clock.seconds), title or source.resolve().name)
+        return Run(folder=folder, fitted=fitted, doubts=doubts, seconds=bench.clock.elapsed)
+
+
+def _reference(fitted: Fitted, bench: Workbench) -> Reference:
+    """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
+    images, space, first = fitted.images, fitted.model.space, fitted.evaluations[0]
+    train = np.flatnonzero(images.split == "train")
+    kept = sample(len(train), seed=fitted.options.random_state)
+    index = train[kept]
+    rows = FeatureTable(images, bench).through(space).rows(space.geometry.size, FAMILIAR, index)
+    return Reference(
+        classes=images.classes,
+        root=None if images.root is None else images.root.absolute(),
+        names=relative_names([images.paths[i] for i in index], images.root),
+        digests=tuple(images.digests[i] for i in index),
+        rows=unit(rows),
+        y=images.y[index],
+        proba=None if fitted.selection.fine_tuned else fitted.choice.proba[kept].astype(np.float32),
+        held_out_proba=first.proba.astype(np.float32),
+        held_out_y=images.y[first.index],
+        measured_on=first.evaluation.measured_on,
+    )
+
+
+def _write(
+    source: Path, folder: Path, fitted: Fitted, doubts: Doubts, seconds: Mapping[str, float], title: str
+) -> None:
+    """The files of the run directory but for the model, the report last."""
+    images, first = fitted.images, fitted.evaluations[0]
+    again = command("train", source, options={"-o": folder, **fit_options(fitted.options)})
+    parts = [
+        {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in fitted.evaluations
+    ]
+    write_json(folder / "metrics.json", {**parts[0], "others": parts[1:]})
+    write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
     record.write(folder / "data.json", images)
-    decisions.write_review(folder / "review.csv", doubts.findings)
+    decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
     write_json(
         folder / "run.json",
-        {"source": display(source.resolve()), **_record(classifier, command), "doubts": doubts.to_dict()},
+        {
+            "source": display(source.resolve()),
+            "command": again,
+            **_record(fitted),
+            "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
+            "doubts": run_page.doubts_document(fitted, doubts),
+        },
     )
-    write_report(folder / "report.html", run_page.content(title, classifier, measured, doubts, command=command))
-    return Run(
-        folder=folder,
-        evaluation=measured[0].evaluation,
-        lines=(*doubts.lines(), *classifier.model_.notes),
-        choice_reason=classifier.choice_.reason,
-        trial_reason=classifier.selection_.reason,
-        abstention=measured[0].abstention,
-        left_out=len(images.left_out),
-        seconds=time.monotonic() - began,
-    )
+    write_report(folder / "report.html", run_page.content(title, fitted, doubts, seconds=seconds, command=again))
 
 
-def evaluate_model(
-    model: Model, source: Path, *, progress: Progress | None = None
-) -> tuple[Evaluation, AbstentionReport, list[str]]:
-    """Evaluate a model on labelled pictures it was not trained on.
-
-    Also how its abstention fares on them, and the names and reasons of pictures left out.
-
-    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Raises
-    DataError for a class the model does not know.
-    """
-    images = scan(source, for_training=False)
-    split = next((name for name in ("test", "val") if (images.split == name).any()), "train")
-    images = images.subset(images.split == split)
-    if unknown := [name for name in images.classes if name not in model.classes]:
-        known = ", ".join(model.classes)
-        problems = [
-            Problem(expected=f"classes of the model: {known}", found=name, todo="rename or leave out this folder")
-            for name in unknown
-        ]
-        raise DataError(f"{source} does not fit the model", problems)
-    to_model = np.array([model.classes.index(name) for name in images.classes])
-    predictions = model.predict(images.paths, progress=progress)
-    read = [i for i, prediction in enumerate(predictions) if prediction.proba is not None]
-    left_out = [f"{display(images.paths[p.position])}: {p.reason}" for p in predictions if p.proba is None]
-    left_out += [f"{display(out.path)}: {out.reason}" for out in images.left_out]
-    if not read:
-        problem = Problem(
-            expected="pictures", found="none that can be read", todo="see the reasons: " + "; ".join(left_out)
-        )
-        raise DataError(f"{source} cannot be evaluated", [problem])
-    proba = np.array([predictions[i].proba for i in read])
-    y, groups, measured_on = (
-        to_model[images.y[read]],
-        images.groups[read],
-        MeasuredOn(kind="pictures", n=len(read), source=source.name),
-    )
-    counts = np.array([model.training["class_counts"][name] for name in model.classes])
-    evaluation = evaluate(
-        proba, y, model.classes, measured_on=measured_on, majority=int(counts.argmax()), groups=groups, seed=0
-    )
-    novelty = np.array([predictions[i].novelty for i in read], dtype=np.float64)
-    abstention = measure_abstention(
-        model.abstention,
-        proba[None],
-        y,
-        measured_on=measured_on,
-        prior=counts / counts.sum(),
-        new=True,
-        novelty=novelty if model.abstention.novelty else None,
-        groups=groups,
-    )
-    return evaluation, abstention, left_out
-
-
-def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
-    """The command that repeats the run; options at their default are left out."""
-    words = ["headstart", "train", display(source), "-o", display(folder)]
-    defaults = ImageClassifier().get_params()
-    for name, value in classifier.get_params().items():
-        if value == defaults[name]:
-            continue
-        option = {"random_state": "seed", "sizes": "size"}.get(name, name.replace("_", "-"))
-        values = value if name == "sizes" else [value]
-        for one in values:
-            words += [f"--{option}", str(one)]
-    return shlex.join(words)
+def _record(fitted: Fitted) -> dict[str, Any]:
+    """How the model was made: options, versions, data, the choice of the head, what came of fine-tuning."""
+    choice, cost = fitted.choice, fitted.options.cost
+    return {
+        "options": fitted.options.to_dict(),
+        "cost_sha256": None if cost is None else sha256(Path(cost)),
+        "versions": surroundings(),
+        "data": {**fitted.model.training, "left_out": len(fitted.images.left_out)},
+        "backbone": dict(fitted.model.backbone),
+        "runtime": fitted.model.space.runtime.name,
+        "choice": {
+            "reason": choice_reason(choice),
+            "candidate": str(choice.candidate),
+            "strength": choice.strength,
+            "temperature": choice.head.temperature,
+            "board": [score.to_dict() for score in choice.board],
+        },
+        "finetune": tuning.document(fitted.selection),
+    }
 
 
 def surroundings() -> dict[str, str]:
@@ -195,44 +172,3 @@ def surroundings() -> dict[str, str]:
     others = {name: metadata.version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
     here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
     return {**versions(), **others, **here}
-
-
-def _metrics(measured: Sequence[Measurement]) -> dict[str, Any]:
-    first, *others = (
-        {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in measured
-    )
-    return {**first, "others": others}
-
-
-def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
-    choice, chosen = classifier.choice_, classifier.selection_
-    return {
-        "command": command,
-        "options": {
-            k: v if v is None or isinstance(v, (int, float, str, list)) else str(v)
-            for k, v in classifier.get_params().items()
-        },
-        "versions": surroundings(),
-        "data": {**classifier.model_.training, "left_out": len(classifier.images_.left_out)},
-        "backbone": dict(classifier.model_.backbone),
-        "runtime": classifier.model_.space.runtime.name,
-        "choice": {
-            "reason": choice.reason,
-            "candidate": str(choice.candidate),
-            "strength": choice.strength,
-            "temperature": choice.head.temperature,
-            "board": [
-                {
-                    "candidate": str(score.candidate),
-                    "log_loss": score.log_loss,
-                    "standard_error": score.standard_error,
-                    "accuracy": score.accuracy,
-                    "n": len(score.losses),
-                    "screened": score.screened,
-                }
-                for score in choice.board
-            ],
-        },
-        "finetune": chosen.trial.to_dict() if chosen.trial else {"kept": False, "reason": chosen.reason},
-        "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
-    }

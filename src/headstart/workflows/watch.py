@@ -17,7 +17,7 @@ from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
 from headstart.files import display, replacing, sha256
-from headstart.images.folder import find_pictures
+from headstart.images.inputs import find_images
 from headstart.monitor.drift import Drift, compare
 from headstart.monitor.labelling_queue import labelling_queue, margins
 from headstart.monitor.unlabelled import Unlabelled, estimate
@@ -78,7 +78,7 @@ class Watch:
 
     def rows(self) -> list[dict[str, Any]]:
         """The queue as a table: a row per picture."""
-        margin = margins(self.proba)
+        margin, unfamiliar = margins(self.proba), self.drift.unfamiliar
         return [
             {
                 "path": display(self.paths[i]),
@@ -86,7 +86,7 @@ class Watch:
                 "answer": self.classes[int(self.proba[i].argmax())],
                 "probability": round(float(self.proba[i].max()), 6),
                 "margin": round(float(margin[i]), 6),
-                "unfamiliar": bool(self.drift.unfamiliar[i]),
+                "unfamiliar": None if unfamiliar is None else bool(unfamiliar[i]),
             }
             for i in self.labelling_queue
         ]
@@ -110,11 +110,12 @@ def watch(
     """
     reference = Reference.load(run)
     model = Model.load(run)
-    paths, rows, proba, left_out = _answers(model, find_pictures(inputs), progress)
+    paths, rows, proba, unfamiliar, left_out = answers(model, find_images(inputs), progress)
     if not paths:
         reasons = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
         problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
         raise DataError("nothing to watch", [problem])
+    novelty = model.abstention.novelty
     before = reference.y if reference.proba is None else reference.proba.argmax(axis=1)
     digests = set(reference.digests)
     return Watch(
@@ -127,6 +128,8 @@ def watch(
             answers=proba.argmax(axis=1),
             answers_before=before.astype(np.int64),
             num_classes=len(model.classes),
+            unfamiliar=unfamiliar if novelty else None,
+            unfamiliar_before=novelty.share if novelty else None,
             same_head=reference.proba is not None,
             seed=seed,
         ),
@@ -151,22 +154,23 @@ def write_queue(path: Path, watch: Watch) -> None:
         writer.writerows(rows)
 
 
-def _answers(
+def answers(
     model: Model, new: Sequence[Path], progress: Progress | None
-) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], list[tuple[Path, str]]]:
-    """Paths, rows of length 1 and probabilities of what can be read, and what cannot with the reason."""
-    paths, last, proba, left_out = [], [], [], []
-    answers = model.answers(new, stage="looking at the new pictures", progress=progress)
-    for path, (prediction, rows) in zip(new, answers, strict=True):
+) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], list[tuple[Path, str]]]:
+    """Paths, rows of length 1, probabilities, unfamiliarity of what can be read, and what cannot with the reason."""
+    paths, last, proba, unfamiliar, left_out = [], [], [], [], []
+    answered = model.answers(new, stage="looking at the new pictures", progress=progress)
+    for path, (prediction, rows) in zip(new, answered, strict=True):
         if prediction.proba is None:
             left_out.append((path, prediction.reason))
         else:
             paths.append(path)
             last.append(rows[FAMILIAR])
             proba.append(prediction.proba)
+            unfamiliar.append(prediction.unfamiliar is True)
     if not paths:
-        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), left_out
-    return paths, unit(np.stack(last)), np.stack(proba), left_out
+        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), np.empty(0, bool), left_out
+    return paths, unit(np.stack(last)), np.stack(proba), np.array(unfamiliar), left_out
 
 
 def write_page(path: Path, watch: Watch, command: str) -> None:
@@ -176,7 +180,7 @@ def write_page(path: Path, watch: Watch, command: str) -> None:
         watch.drift,
         watch.accuracy,
         classes=watch.classes,
-        queue=rows,
+        labelling_queue=rows,
         thumbnails=[
             Thumbnail(
                 jpeg=gallery.small_jpeg(watch.paths[i]),

@@ -8,17 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.evaluation.comparison import compare
-from headstart.evaluation.curves import Epoch, History
+from headstart.evaluation.comparison import check_claim, compare_results
+from headstart.evaluation.history import Epoch, History
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.finetune.notes import Diverged
 from headstart.recipes import records
-from headstart.recipes.findings import Experiment, Failure, Outcome, check
 from headstart.recipes.grid import grid, of_table
-from headstart.recipes.tables import Claim, get
+from headstart.recipes.results import Experiment, Failure, Outcome
+from headstart.recipes.tables import get
+from headstart.report.comparison import claim_words
+from headstart.report.finetuning_notes import in_words
 
 N = 60
 
 
-def outcome(setting: str, seed: int, right: int, *, notes: tuple[str, ...] = (), epochs: int = 2) -> Outcome:
+def outcome(setting: str, seed: int, right: int, *, diverged: tuple[Diverged, ...] = (), epochs: int = 2) -> Outcome:
     """``right`` of 60 pictures are right at the end; in the best epoch two more were."""
     correct = np.arange(N) < right
     proba = np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])  # every picture is of the first class
@@ -32,21 +36,21 @@ def outcome(setting: str, seed: int, right: int, *, notes: tuple[str, ...] = (),
     history = History(initial_loss=0.7, initial_accuracy=0.5, epochs=made)
     return Outcome(
         setting=setting, seed=seed, planned=2, history=history, proba=proba, correct=correct, prepared=5.0,
-        runtime="torch", notes=notes,
+        runtime="torch", notes=in_words(diverged), diverged=diverged,
     )  # fmt: skip
 
 
 def experiment(folder: Path, outcomes: list[Outcome], failures: tuple[Failure, ...] = ()) -> Experiment:
-    comparison = compare([one.result() for one in outcomes])
+    comparison = compare_results([one.result() for one in outcomes])
     return Experiment(
         title="A table",
         settings=of_table(get("resnet18"), ["efficientnet_lite0"]),
         outcomes=tuple(outcomes),
         failures=failures,
         comparison=comparison,
-        claims=tuple(check(comparison, claim) for claim in get("resnet18").claims),
-        measured_on=f"the {N} pictures of the validation split after the last epoch",
-        trunks={"efficientnet_lite0": "bundled"},
+        claims=tuple(check_claim(comparison, claim.better, claim.worse) for claim in get("resnet18").claims),
+        measured_on=MeasuredOn(kind="split", split="val", epoch="last", n=N),
+        weights={"efficientnet_lite0": "bundled"},
         folder=folder,
         command="headstart compare photos --table resnet18",
     )
@@ -64,35 +68,25 @@ def found(tmp_path: Path) -> Experiment:
 
 
 def test_of_every_published_conclusion_it_is_said_whether_it_holds(found: Experiment) -> None:
-    said = {
-        verdict.text.split(" does ")[0].split(" holds ")[0].split(" cannot ")[0]: verdict for verdict in found.claims
-    }
-    assert said["The published conclusion “C full” is better than “C frozen”"].holds is True
-    a = said["The published conclusion “A full” is better than “A frozen”"]
+    checks = {(check.better, check.worse): check for check in found.claims}
+    assert checks["C full", "C frozen"].holds is True
+    a = checks["A full", "A frozen"]
     assert a.holds is False
-    assert "does not hold here" in a.text
-    assert [verdict.holds for verdict in found.claims if "VGG16" in verdict.text] == [None, None]
-    assert "no result for VGG16 frozen" in found.claims[-1].text
+    assert "does not hold here" in claim_words(a)
+    assert [check.holds for check in found.claims if "VGG16" in check.better] == [None, None]
+    assert "no result for VGG16 frozen" in claim_words(found.claims[-1])
 
 
 def test_what_settings_depart_in_is_said_where_it_lies_between_them(tmp_path: Path) -> None:
-    """One trunk squashed and the other cropped: the difference is not the trunk's alone."""
-    trunks = grid(records.get("mobilenetv2-two-phase"), backbones=["mobilenetv2", "efficientnet_lite0"])
-    outcomes = [outcome(one.name, 0, 50) for one in trunks]
-    said = replace(experiment(tmp_path, outcomes), settings=trunks).content().caveats
+    """One backbone squashed and the other cropped: the difference is not the backbone's alone."""
+    settings = grid(records.get("mobilenetv2-two-phase"), backbones=["mobilenetv2", "efficientnet_lite0"])
+    outcomes = [outcome(one.name, 0, 50) for one in settings]
+    said = replace(experiment(tmp_path, outcomes), settings=settings).content().caveats
     departing = [line for line in said if line.startswith("Not as published")]
     assert departing == [
-        "Not as published in efficientnet_lite0: trunk efficientnet_lite0 where the write-up has mobilenetv2, and "
-        "pictures cropped and scaled as that trunk was pretrained."
+        "Not as published in efficientnet_lite0: backbone efficientnet_lite0 where the write-up has mobilenetv2, and "
+        "pictures cropped and scaled as that backbone was pretrained."
     ]
-
-
-def test_best_of_all_holds_only_against_every_other() -> None:
-    results = [outcome(name, 0, right).result() for name, right in (("a", 60), ("b", 20), ("c", 58))]
-    assert check(compare(results), Claim(better="a")).holds is False
-    assert check(compare(results), Claim(better="a")).text.endswith("does not hold here: it cannot be told from “c”.")
-    assert "“a”, “c” are better" in check(compare(results), Claim(better="b")).text
-    assert check(compare(results[:2]), Claim(better="a")).holds is True
 
 
 def test_the_honest_figure_and_the_flattering_one_stand_apart(found: Experiment) -> None:
@@ -109,7 +103,8 @@ def test_the_honest_figure_and_the_flattering_one_stand_apart(found: Experiment)
 
 def test_what_diverged_is_marked_and_a_row_without_an_epoch_counts_as_untrained(tmp_path: Path) -> None:
     note = "the loss became nan in epoch 1 again: training stopped at the last sound weights"
-    broken = outcome("C frozen", 0, 30, notes=(note,), epochs=0)
+    event = Diverged(epoch=1, train_loss=float("nan"))
+    broken = outcome("C frozen", 0, 30, diverged=(event,), epochs=0)
     found = experiment(tmp_path, [outcome("C full", 0, 50), broken])
     assert broken.result().last_accuracy == broken.result().best_accuracy == 0.5
     content = found.content()

@@ -1,0 +1,92 @@
+"""What the figures of a chosen head are worth: transfer certificate, learning curve, accuracy by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.backbones.depths import depth_channels
+from headstart.backbones.space import NetworkSpec
+from headstart.claims.by_group import ByGroup, by_group, labels_of
+from headstart.claims.certificate import Certificate, subsample, transfer_certificate
+from headstart.claims.learning_curve import LearningCurve, learning_curve
+from headstart.claims.parts import FixedHead, Pictures
+from headstart.features.table import FeatureTable
+from headstart.features.workbench import Workbench
+from headstart.probe.choice import Choice
+
+MOST_ON_THE_CURVE = 5000
+"""Images on which the learning curve is measured at most: beyond, its intervals are narrow as it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worth:
+    """What was found out; None where the question has no meaning."""
+
+    certificate: Certificate | None
+    """None where the network has random weights itself."""
+    curve: LearningCurve
+    groups: ByGroup | None
+    """None where there are no groups of five images or more."""
+
+
+def measure_worth(
+    table: FeatureTable,
+    choice: Choice,
+    network: NetworkSpec,
+    *,
+    proba: NDArray[np.float64],
+    index: NDArray[np.int64],
+    balanced: bool,
+    seed: int,
+    group_names: Sequence[str] | None = None,
+) -> Worth:
+    """Question a chosen head and the answers that are quoted.
+
+    Args:
+        table: of the images it was chosen on.
+        choice: the head.
+        network: that gave its rows.
+        proba: (m, k) the answers that are quoted first.
+        index: (m,) which images they are of.
+        balanced: whether every class counted the same in the loss.
+        seed: of samples and folds.
+        group_names: (n,) the group of every image; without it groups are called by their first file.
+    """
+    images, chosen = table.images, choice.candidate
+    train = np.flatnonzero(images.split == "train")
+    with table.bench.clock.timed("learning curve"):
+        sample = subsample(train, images.y, images.groups, images.digests, seed=seed, most=MOST_ON_THE_CURVE)
+        pictures = Pictures(
+            X=table.rows(chosen.size, chosen.output, sample, chosen.views),
+            y=images.y[sample],
+            groups=images.groups[sample],
+            classes=images.classes,
+        )
+        head = FixedHead(family=chosen.family, strength=choice.strength, balanced=balanced)
+        curve = learning_curve(pictures, head, seed=seed, total=len(train))
+    certificate = None
+    if network.weights.origin != "random":
+        with table.bench.clock.timed("transfer certificate"):
+            certificate = _certificate(table, choice, network, train, seed)
+    names = labels_of(images.groups, images.paths) if group_names is None else list(group_names)
+    groups = by_group(proba.argmax(axis=1), images.y[index], [names[i] for i in index])
+    return Worth(certificate=certificate, curve=curve, groups=groups)
+
+
+def _certificate(
+    table: FeatureTable, choice: Choice, network: NetworkSpec, train: NDArray[np.int64], seed: int
+) -> Certificate:
+    untrained: Workbench = table.bench.with_network(network.untrained())
+    return transfer_certificate(
+        table,
+        FeatureTable(table.images, untrained),
+        train,
+        size=choice.candidate.size,
+        output=choice.candidate.output,
+        channels=depth_channels(network.backbone, cache=network.cache),
+        seed=seed,
+    )

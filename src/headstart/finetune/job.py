@@ -1,0 +1,93 @@
+"""A fine-tuning job as data: everything that the trained weights depend on, and one short name for all of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.backbones.catalog import Backbone
+from headstart.backbones.graph import computes_in_bf16
+from headstart.backbones.weights import Weights
+from headstart.device import trains_on
+from headstart.files import digest
+from headstart.finetune.plan import Plan
+from headstart.images import augment, decode, transforms
+from headstart.images.folder import ImageSet
+from headstart.probe.heads import LinearHead
+
+Index = NDArray[np.int64]
+
+LOOP = 1
+"""Raised whenever the loop, its optimisers or its schedules give other weights than before."""
+PACKAGES = ("torch", "timm", "openvino")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """What `headstart.finetune.loop.finetune` is to do."""
+
+    backbone: Backbone
+    weights: Weights
+    """Of the backbone, before training."""
+    images: ImageSet
+    train: Index
+    """(n,) positions in ``images`` of the pictures to learn from."""
+    val: Index
+    """(m,) positions of those to measure loss and accuracy on after every epoch; at least one."""
+    plan: Plan
+    seed: int = 0
+    """Of a fresh head, of the order of the pictures, of their views and of dropout."""
+    probe: LinearHead | None = None
+    """A linear head on the backbone's features, for a plan that begins with one."""
+    device: str = "auto"
+    """``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``: ``openvino`` and ``torch`` train on the CPU, ``auto`` on
+    a GPU that is there."""
+    precision: str = "auto"
+    """``f32`` for everything, or ``auto``; ``bf16`` is for what is frozen, and ``auto`` for what learns."""
+
+    @property
+    def trains_on(self) -> str:
+        """``cpu``, ``cuda`` or ``mps``."""
+        return trains_on(self.device)
+
+    def key(self) -> str:
+        """32 hexadecimal digits that name everything the weights depend on.
+
+        A checkpoint and a row of a table carry it; what has another key is never mistaken for the same job.
+        """
+        linear = b"" if self.probe is None else self.probe.weight.tobytes() + self.probe.bias.tobytes()
+        pictures = (*self.train, *self.val)
+        return digest(
+            {
+                "loop": LOOP,
+                "backbone": self.backbone.architecture,
+                "preprocessing": [
+                    self.backbone.mean,
+                    self.backbone.std,
+                    self.backbone.crop_pct,
+                    self.backbone.interpolation,
+                ],
+                "weights": self.weights.sha256,
+                "plan": self.plan.to_dict(),
+                "pictures": [self.images.digests[i] for i in pictures],
+                "pixels": [decode.DECODER, transforms.ALGORITHM, augment.ALGORITHM],
+                "y": [int(self.images.y[i]) for i in pictures],
+                "train": len(self.train),
+                "seed": self.seed,
+                "probe": hashlib.sha256(linear).hexdigest(),
+                "device": [self.device, self.trains_on, self.precision],
+                "bf16": self.trains_on == "cpu" and self.precision != "f32" and computes_in_bf16(),
+                "versions": [_version(package) for package in (*PACKAGES, *(["peft"] if self.plan.lora else []))],
+            }
+        )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,163 @@
+"""The main path, from labelled images to a model and an honest number. Read this first.
+
+`fit` is the path; `doubt` questions what came out of it. Both compute on a `Workbench`, opened and closed
+once, and return frozen records: nothing in them is changed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from headstart.abstain.costs import read_costs
+from headstart.audit.deduplication import Deduplicated, deduplicate
+from headstart.audit.duplicates import find_duplicates
+from headstart.audit.findings import Findings
+from headstart.audit.inspection import inspect
+from headstart.audit.leak import Leak, measure_leak
+from headstart.audit.summary import Audit, audit
+from headstart.backbones.space import NetworkSpec
+from headstart.claims.worth import Worth, measure_worth
+from headstart.deploy.assembly import assemble
+from headstart.deploy.measurement import Measurement, measure_fit
+from headstart.deploy.model import Model
+from headstart.features.cache import cache_folder
+from headstart.features.table import FeatureTable
+from headstart.features.workbench import Workbench
+from headstart.finetune.trial import Selection, select
+from headstart.images.folder import ImageSet
+from headstart.options import FitOptions
+from headstart.probe.choice import Choice, choose
+from headstart.probe.options import ProbeOptions
+from headstart.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Everything that `fit` found out."""
+
+    options: FitOptions
+    network: NetworkSpec
+    """The pretrained network it began with."""
+    images: ImageSet
+    """Those used, and those left out with the reason."""
+    audit: Audit
+    """What counting and hashing the images found."""
+    deduplicated: Deduplicated
+    """The copies among them, and what was done so that no figure profits from them."""
+    choice: Choice
+    """The head that was chosen on frozen rows, and every candidate that was looked at."""
+    selection: Selection
+    """Whether that head or a fine-tuned network is used, and why."""
+    model: Model
+    """What is used, ready to predict and to be saved."""
+    evaluations: tuple[Measurement, ...]
+    """All that can be claimed of it, the figure to be quoted first; empty where it was not asked for."""
+    timings: Mapping[str, float]
+    """Seconds by stage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubts:
+    """What may be wrong with the images, and what the figure is worth."""
+
+    findings: Findings
+    leak: Leak | None
+    """What copies would have added to the accuracy; None without copies."""
+    worth: Worth
+
+
+@contextmanager
+def workbench(options: FitOptions, progress: Progress | None = None) -> Iterator[Workbench]:
+    """A workbench for the network that ``options`` name. Raises OptionError or WeightsError if there is none."""
+    cache = Path(options.cache) if options.cache else cache_folder()
+    network = NetworkSpec.named(
+        options.backbone, options.weights, cache=cache, device=options.device, precision=options.precision
+    )
+    with Workbench.open(network, progress=progress, budget=options.budget) as bench:
+        yield bench
+
+
+def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bool = True) -> Fitted:
+    """Choose, train and measure a classifier of ``images``. Raises DataError where too few of a class can be read."""
+    clock, network = bench.clock, bench.network
+    probe = ProbeOptions.of(options, network.backbone)
+    if options.cost is not None:
+        read_costs(Path(options.cost), images.classes)  # what is wrong with it is said before any work
+
+    # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
+    with clock.timed("features"):
+        table = FeatureTable(images, bench).readable(probe.sizes[0])
+
+    # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
+    with clock.timed("looking for copies"):
+        deduplicated = deduplicate(find_duplicates(table, probe.sizes[0]))
+        images, table = deduplicated.images, table.of(deduplicated.images)
+        train, summary = np.flatnonzero(images.split == "train"), audit(images)
+
+    # ── a head, chosen by cross-validation inside the training images ───────────────────────────────────────────
+    with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):
+        choice = choose(table, train, probe, deadline=clock.deadline)
+
+    # ── a fine-tuned network instead, if it is better on images held out of the training images ─────────────────
+    with clock.timed("fine-tuning"):
+        selection = select(
+            table, train, choice, probe, network, options.finetune, seed=probe.seed, deadline=clock.deadline
+        )
+
+    # ── the model, which knows when not to answer ───────────────────────────────────────────────────────────────
+    with clock.timed("learning when not to answer"):
+        model = assemble(table, network, choice, selection, options)
+
+    # ── what can be claimed of it ───────────────────────────────────────────────────────────────────────────────
+    with clock.timed("evaluation"):
+        evaluations = measure_fit(table, model, choice, selection, probe) if evaluate else ()
+    return Fitted(
+        options=options,
+        network=network,
+        images=images,
+        audit=summary,
+        deduplicated=deduplicated,
+        choice=choice,
+        selection=selection,
+        model=model,
+        evaluations=evaluations,
+        timings=dict(clock.seconds),
+    )
+
+
+def doubt(fitted: Fitted, bench: Workbench) -> Doubts:
+    """Question what `fit` found, and the figure that is quoted first. The same `Fitted` gives the same answers."""
+    findings, leak = doubt_images(fitted, bench)
+    worth = measure_worth(
+        FeatureTable(fitted.images, bench),
+        fitted.choice,
+        fitted.network,
+        proba=fitted.evaluations[0].proba,
+        index=fitted.evaluations[0].index,
+        balanced=fitted.options.class_weight == "balanced",
+        seed=fitted.options.random_state,
+    )
+    return Doubts(findings=findings, leak=leak, worth=worth)
+
+
+def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | None]:
+    """What may be wrong with the images, and what their copies would have added to the accuracy."""
+    backbone = fitted.network.backbone
+    probe = ProbeOptions.of(fitted.options, backbone)
+    with bench.clock.timed("checking the pictures"):
+        findings = inspect(
+            FeatureTable(fitted.images, bench),
+            fitted.choice,
+            audit=fitted.audit,
+            deduplicated=fitted.deduplicated,
+            base_size=probe.sizes[0],
+            input_size=backbone.input_size,
+            seed=probe.seed,
+        )
+        given = FeatureTable(fitted.deduplicated.found.images, bench)
+        return findings, measure_leak(given, fitted.deduplicated, fitted.choice, probe)

@@ -1,0 +1,225 @@
+"""Candidates for a head, measured out of fold on one sample of pictures, in the same folds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.evaluation.calibration import fit_temperature, softmax
+from headstart.evaluation.losses import correct, log_losses, mean_and_error
+from headstart.features.table import FeatureTable
+from headstart.images.splits import folds
+from headstart.images.transforms import FEW_SHOT_VIEWS, View
+from headstart.probe.heads import C_PATH, Family, Fit, LinearHead, fit_family
+from headstart.probe.logistic import Axes, principal_axes
+from headstart.probe.options import ProbeOptions
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One way to turn pictures into logits, up to the regularisation strength."""
+
+    size: int
+    output: str
+    family: Family
+    views: tuple[View, ...] = (View.CENTRE,)
+
+    def __str__(self) -> str:
+        depth = "last layer" if self.output == "last" else "all depths"
+        views = f", {len(self.views)} views" if len(self.views) > 1 else ""
+        return f"{self.size} px, {depth}{views}, {self.family}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """Out-of-fold result of a candidate at its chosen strength, on n pictures."""
+
+    candidate: Candidate
+    strength: float
+    temperature: float
+    losses: NDArray[np.float64]
+    """(n,) log-loss of each picture, calibrated."""
+    correct: NDArray[np.bool_]
+    proba: NDArray[np.float64] = field(repr=False)
+    """(n, k) calibrated probabilities, each picture's from a head that was not fitted on it."""
+    standard_error: float
+    screened: bool = False
+    """True where it was measured on the screening sample only."""
+
+    @property
+    def log_loss(self) -> float:
+        """Mean over the pictures, in nats."""
+        return float(self.losses.mean())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the pictures."""
+        return float(self.correct.mean())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types, without what was measured image by image."""
+        return {
+            "candidate": str(self.candidate),
+            "log_loss": self.log_loss,
+            "standard_error": self.standard_error,
+            "accuracy": self.accuracy,
+            "n": len(self.losses),
+            "screened": self.screened,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """Images of a table with their labels, groups and folds."""
+
+    index: Index
+    y: Index
+    groups: Index
+    splits: Sequence[tuple[Index, Index]] = field(repr=False)
+    num_classes: int
+
+    @classmethod
+    def of(cls, table: FeatureTable, index: Index, options: ProbeOptions) -> Sample:
+        """The images ``index`` (n,) of the table, in folds of the options' number and seed."""
+        y, groups = table.images.y[index], table.images.groups[index]
+        splits = folds(y, groups, n_splits=options.n_splits, seed=options.seed)
+        return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(table.images.classes))
+
+    def part(self, keep: NDArray[np.bool_]) -> Sample:
+        """The pictures where ``keep`` holds, in the same folds."""
+        position = np.cumsum(keep) - 1
+        splits = [(position[a[keep[a]]], position[b[keep[b]]]) for a, b in self.splits]
+        return replace(self, index=self.index[keep], y=self.y[keep], groups=self.groups[keep], splits=splits)
+
+
+class Trials:
+    """Candidates measured out of fold on one sample of pictures, in the same folds."""
+
+    def __init__(self, table: FeatureTable, sample: Sample, options: ProbeOptions) -> None:
+        self.table, self.sample, self.options = table, sample, options
+        self._latest: tuple[tuple[object, ...], Axes] | None = None
+
+    def cheap(self) -> list[Candidate]:
+        """The last layer at the base size."""
+        base = self.options.sizes[0]
+        families: list[Family] = ["nearest mean", *self._families()]
+        return [Candidate(size=base, output="last", family=family) for family in families]
+
+    def dear(self) -> list[list[Candidate]]:
+        """Rungs of candidates from cheap to dear; those of one rung share a pass over the pictures."""
+        base, *larger = self.options.sizes
+        families = self._families()
+        rungs = [[Candidate(size=base, output="depths", family=family) for family in families]]
+        if np.bincount(self.sample.y, minlength=self.sample.num_classes).min() <= self.options.few:
+            views = FEW_SHOT_VIEWS
+            rungs.append([Candidate(size=base, output="last", family=family, views=views) for family in families])
+        for size in larger:
+            rungs.append([Candidate(size=size, output=o, family=f) for o in ("last", "depths") for f in families])
+        return rungs
+
+    def _families(self) -> list[Family]:
+        """Shrunk LDA is for few pictures: above a thousand, logistic regression is always ahead and cheaper."""
+        few: list[Family] = ["shrunk LDA", "logistic regression"]
+        return few if len(self.sample.index) <= 1000 else few[1:]
+
+    def screening(self) -> Trials | None:
+        """Trials on a part of the pictures; None where there are too few for a part to be worth it.
+
+        The part holds at least 20 of each class. A picture's place in the queue is a hash of its bytes and the seed,
+        so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
+        """
+        images, seed = self.table.images, self.options.seed
+        train = np.flatnonzero(images.split == "train")
+        place = {i: hashlib.sha256(f"{seed} {images.digests[i]}".encode()).digest() for i in train.tolist()}
+        chosen: set[int] = set()
+        for label in range(self.sample.num_classes):
+            members = sorted((i for i in place if images.y[i] == label), key=place.__getitem__)
+            chosen.update(members[: max(20, round(self.options.screen * len(members) / len(train)))])
+        keep = np.array([int(i) in chosen for i in self.sample.index])
+        return Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < 0.7 else None
+
+    def score(self, candidate: Candidate) -> Score:
+        """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
+        sample = self.sample
+        n, v = len(sample.index), len(candidate.views)
+        rows = np.zeros((len(sample.splits), n), bool)
+        for row, (train, _) in zip(rows, sample.splits, strict=True):
+            row[train] = True
+        axes = self._axes(candidate)
+        trail: list[Score] = []
+        for strength, W, b in self._fits(candidate, axes, np.tile(rows, v)):
+            logits = np.empty((n, sample.num_classes))
+            for fold, (_, test) in enumerate(sample.splits):
+                logits[test] = axes.Z[test] @ W[fold] + b[fold]
+            trail.append(_from_logits(candidate, strength, logits, sample))
+            if len(trail) > 2 and trail[-1].log_loss > trail[-2].log_loss > trail[-3].log_loss:
+                break
+        best = min(trail, key=lambda score: score.log_loss)
+        return next(score for score in trail if score is best or not self.beats(best, score))
+
+    def fit(self, score: Score) -> LinearHead:
+        """The candidate of ``score``, fitted on all pictures of the sample."""
+        axes = self._axes(score.candidate)
+        everything = np.ones((1, len(axes.Z)), bool)
+        _, W, b = next(self._fits(score.candidate, axes, everything, strengths=(score.strength,), tolerance=1e-4))
+        weight, bias = axes.unproject(W[0], b[0])
+        return LinearHead(weight=weight.astype(np.float32), bias=bias.astype(np.float32), temperature=score.temperature)
+
+    def beats(self, challenger: Score, incumbent: Score) -> bool:
+        """Whether the challenger's log-loss is lower by more than one standard error of the paired difference."""
+        mean, standard_error = mean_and_error(incumbent.losses - challenger.losses, self.sample.groups)
+        return mean > standard_error
+
+    def _axes(self, candidate: Candidate) -> Axes:
+        """The candidate's features in their principal axes; the latest are kept, since families share them."""
+        key = (candidate.size, candidate.output, candidate.views)
+        if self._latest is None or self._latest[0] != key:
+            self._latest = None  # give the memory back before asking for as much again
+            rows = self.table.rows(candidate.size, candidate.output, self.sample.index, candidate.views)
+            self._latest = key, principal_axes(rows)
+        return self._latest[1]
+
+    def _fits(
+        self,
+        candidate: Candidate,
+        axes: Axes,
+        rows: NDArray[np.bool_],
+        *,
+        strengths: tuple[float, ...] = C_PATH,
+        tolerance: float = 1e-3,
+    ) -> Iterator[Fit]:
+        counts = np.bincount(self.sample.y, minlength=self.sample.num_classes)
+        balanced = len(self.sample.y) / (self.sample.num_classes * np.maximum(counts, 1.0))
+        return fit_family(
+            candidate.family,
+            axes,
+            np.tile(self.sample.y, len(candidate.views)),
+            rows=rows,
+            num_classes=self.sample.num_classes,
+            class_weight=balanced if self.options.balanced else None,
+            strengths=strengths,
+            tolerance=tolerance,
+        )
+
+
+def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float64], sample: Sample) -> Score:
+    temperature = fit_temperature(logits, sample.y)
+    proba = softmax(logits, temperature)
+    losses = log_losses(proba, sample.y)
+    _, standard_error = mean_and_error(losses, sample.groups)
+    return Score(
+        candidate=candidate,
+        strength=strength,
+        temperature=temperature,
+        losses=losses,
+        correct=correct(proba, sample.y),
+        proba=proba,
+        standard_error=standard_error,
+    )

@@ -1,0 +1,207 @@
+"""Rows of a table of settings and seeds, what comparing them showed, and the files that hold it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headstart.deploy.model import versions
+from headstart.evaluation.comparison import ClaimCheck, Comparison, Result
+from headstart.evaluation.history import History
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.files import write_csv, write_json
+from headstart.finetune.notes import Diverged, to_plain
+from headstart.recipes import records
+from headstart.recipes.grid import Setting, in_common
+from headstart.report import experiment as words
+from headstart.report.comparison import (
+    ComparisonContent,
+    claim_words,
+    comparison_document,
+    comparison_page,
+    settings_table,
+)
+from headstart.report.finetuning_notes import in_words
+from headstart.report.page import write_report
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outcome:
+    """A finished row: a setting trained with a seed."""
+
+    setting: str
+    seed: int
+    planned: int
+    """Epochs of the plan; fewer are in the history where training diverged, or stopped early as planned."""
+    history: History
+    proba: NDArray[np.float64] = field(repr=False)
+    """(n, k) of the measured pictures, after the last epoch."""
+    correct: NDArray[np.bool_] = field(repr=False)
+    """(n,)"""
+    prepared: float
+    """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where another row had them."""
+    runtime: str
+    notes: tuple[str, ...]
+    diverged: tuple[Diverged, ...] = ()
+    """Each time that the loss diverged, so that the figure means something else."""
+
+    @property
+    def accuracy(self) -> float:
+        """After the last epoch."""
+        return float(self.correct.mean())
+
+    def result(self) -> Result:
+        """For the comparison. A row that never finished an epoch counts as the untrained network it left."""
+        epochs = self.history.epochs
+        return Result(
+            name=self.setting,
+            seed=self.seed,
+            correct=self.correct,
+            last_accuracy=self.history.last.val_accuracy if epochs else self.history.initial_accuracy,
+            best_accuracy=self.history.best_accuracy.val_accuracy if epochs else self.history.initial_accuracy,
+            seconds=self.history.seconds,
+        )
+
+    def line(self) -> str:
+        """The row in a line, for people."""
+        return words.row_line(
+            self.setting,
+            self.seed,
+            accuracy=self.accuracy,
+            best_accuracy=self.result().best_accuracy,
+            seconds=self.history.seconds,
+            diverged=bool(self.diverged),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; without ``proba``."""
+        result = self.result()
+        return {
+            "setting": self.setting,
+            "seed": self.seed,
+            "accuracy": self.accuracy,
+            "last_epoch": result.last_accuracy,
+            "best_epoch": result.best_accuracy,
+            "planned": self.planned,
+            "seconds": self.history.seconds,
+            "prepared_seconds": self.prepared,
+            "runtime": self.runtime,
+            "notes": list(self.notes),
+            "diverged": [to_plain(event) for event in self.diverged],
+            "history": self.history.to_dict(),
+            "correct": self.correct.astype(int).tolist(),
+        }
+
+
+class Failure(NamedTuple):
+    """A row that gave no result."""
+
+    setting: str
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What was compared, and what came out."""
+
+    title: str
+    settings: tuple[Setting, ...]
+    outcomes: tuple[Outcome, ...]
+    failures: tuple[Failure, ...]
+    comparison: Comparison
+    claims: tuple[ClaimCheck, ...]
+    measured_on: MeasuredOn
+    weights: dict[str, str]
+    """Backbone → where its weights are from."""
+    folder: Path
+    command: str = ""
+
+    def conditions(self) -> words.Conditions:
+        """What all numbers rest on."""
+        backbones = {
+            (records.get(setting.published.recipe).backbone, setting.recipe.backbone)
+            for setting in self.settings
+            if setting.published
+        }
+        departing: dict[str, list[str]] = {}
+        for setting in self.settings:
+            for departure in setting.recipe.departures:
+                departing.setdefault(departure, []).append(setting.name)
+        return words.Conditions(
+            in_common=in_common(self.settings),
+            prepared=sum(outcome.prepared for outcome in self.outcomes),
+            stand_ins=tuple(sorted((own, used) for own, used in backbones if own != used)),
+            weights=self.weights,
+            # What all depart in does not lie between them.
+            departures={said: names for said, names in departing.items() if len(names) < len(self.settings)},
+        )
+
+    def troubles(self) -> tuple[str, ...]:
+        """Rows that are missing, and rows that diverged, a line each."""
+        seeds: dict[tuple[str, str], list[int]] = {}
+        for failure in self.failures:
+            seeds.setdefault((failure.setting, failure.reason), []).append(failure.seed)
+        return (
+            *(f"{words.no_result_line(name, of, reason)}." for (name, reason), of in seeds.items()),
+            *(
+                words.diverged_line(
+                    setting.name, outcome.seed, note, done=len(outcome.history.epochs), planned=outcome.planned
+                )
+                for setting in self.settings
+                for outcome in self.outcomes
+                if outcome.setting == setting.name
+                for note in in_words(outcome.diverged)
+            ),
+        )
+
+    def content(self) -> ComparisonContent:
+        """For the page and the terminal."""
+        published = {
+            setting.name: (setting.published.accuracy, setting.published.seconds)
+            for setting in self.settings
+            if setting.published
+        }
+        marks = {outcome.setting: words.DIVERGED for outcome in self.outcomes if outcome.diverged}
+        table = settings_table(self.comparison, about="every setting", published=published or None, marks=marks or None)
+        return ComparisonContent(
+            title=self.title,
+            comparison=self.comparison,
+            table=table,
+            measured_on=words.measured_pictures(self.measured_on),
+            claims=tuple(map(claim_words, self.claims)),
+            caveats=words.caveats(self.conditions()),
+            troubles=self.troubles(),
+            command=self.command,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "folder": str(self.folder),
+            "measured_on": words.measured_pictures(self.measured_on),
+            "measurement": self.measured_on.to_dict(),
+            **comparison_document(self.comparison),
+            "claims": [{"holds": check.holds, "text": claim_words(check)} for check in self.claims],
+            "failures": [failure._asdict() for failure in self.failures],
+            "caveats": list(words.caveats(self.conditions())),
+            "rows": [outcome.to_dict() for outcome in self.outcomes],
+            "command": self.command,
+            "versions": versions(),
+        }
+
+    def write(self) -> None:
+        """The table, the results and the page; each whole or not at all."""
+        write_json(self.folder / "results.json", self.to_dict())
+        published = {setting.name: setting.published for setting in self.settings}
+        rows = self.comparison.table()
+        lines = []
+        for row in rows:
+            of = published.get(row["setting"])
+            lines.append([*row.values(), of.accuracy if of else None, of.seconds if of else None])
+        write_csv(self.folder / "table.csv", [*rows[0], "published_best_epoch", "published_seconds"], lines)
+        write_report(self.folder / "compare.html", comparison_page(self.content()))

@@ -1,0 +1,75 @@
+"""Measure a saved model on labelled pictures that it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from headstart.deploy.measurement import SPLITS, Measurement, measure
+from headstart.deploy.model import Model
+from headstart.errors import DataError, Problem
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.files import display
+from headstart.images.folder import ImageSet, scan
+from headstart.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What :func:`evaluate` measured."""
+
+    measurement: Measurement
+    left_out: tuple[str, ...]
+    """Name and reason of each picture that could not be used."""
+
+
+def evaluate(model: Model, source: Path, *, progress: Progress | None = None) -> Evaluated:
+    """Measure ``model`` on the pictures of a folder or table.
+
+    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name.
+
+    Raises:
+        DataError: a class that the model does not know, or no picture that can be read.
+    """
+    images = scan(source, for_training=False)
+    images = images.subset(images.split == next((split for split in SPLITS if (images.split == split).any()), "train"))
+    to_model = _class_numbers(model, images, source)
+    predictions = model.predict(images.paths, progress=progress)
+    read = np.array([i for i, prediction in enumerate(predictions) if prediction.proba is not None], dtype=np.int64)
+    left_out = (
+        *(f"{display(path)}: {p.reason}" for path, p in zip(images.paths, predictions, strict=True) if p.proba is None),
+        *(f"{display(out.path)}: {out.reason}" for out in images.left_out),
+    )
+    if not len(read):
+        todo = "see the reasons: " + "; ".join(left_out)
+        problem = Problem(expected="pictures", found="none that can be read", todo=todo)
+        raise DataError(f"{source} cannot be evaluated", [problem])
+    measurement = measure(
+        np.array([predictions[i].proba for i in read])[None],
+        to_model[images.y[read]],
+        read,
+        abstention=model.abstention,
+        class_counts=np.array([model.training["class_counts"][name] for name in model.classes]),
+        groups=images.groups[read],
+        measured_on=MeasuredOn(kind="pictures", n=len(read), source=source.name),
+        classes=model.classes,
+        seed=0,
+        new=True,
+        novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
+    )
+    return Evaluated(measurement=measurement, left_out=left_out)
+
+
+def _class_numbers(model: Model, images: ImageSet, source: Path) -> np.ndarray:
+    """(classes of the images,) their numbers in the model."""
+    known = ", ".join(model.classes)
+    problems = [
+        Problem(expected=f"classes of the model: {known}", found=name, todo="rename or leave out this folder")
+        for name in images.classes
+        if name not in model.classes
+    ]
+    if problems:
+        raise DataError(f"{source} does not fit the model", problems)
+    return np.array([model.classes.index(name) for name in images.classes])

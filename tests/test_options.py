@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import OptionError
+from headstart.options import DEFAULTS, FitOptions
+
+
+def test_every_wrong_option_is_named_at_once() -> None:
+    with pytest.raises(OptionError) as error:
+        FitOptions(sizes=(16,), class_weight="some", budget=-1, finetune="maybe")
+    assert len(error.value.problems) == 4
+    assert "expected: sizes of 32 pixels or more\n   found: 16" in str(error.value)
+
+
+def test_values_as_people_give_them() -> None:
+    options = FitOptions.of(sizes=[384, 224], weights=Path("w.pth"), cost=None)
+    assert (options.sizes, options.weights, options.cost) == ((224, 384), "w.pth", None)
+    assert FitOptions.of(sizes=[]).sizes is None
+    assert FitOptions.of() == DEFAULTS
+
+
+def test_a_record_gives_the_same_options_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = json.loads(json.dumps(FitOptions(sizes=(224,), cost="costs.csv", weights="random").to_dict()))
+    assert document["sizes"] == [224]
+    assert document["weights"] == "random"
+    options, unknown = FitOptions.from_dict({**document, "forgotten": 1})
+    assert options == FitOptions(sizes=(224,), cost=str(tmp_path / "costs.csv"), weights="random")
+    assert unknown == ("forgotten",)

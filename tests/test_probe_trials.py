@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from headstart.features.store import FeatureStore
+from headstart.images.folder import scan
+from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import Sample, Trials
+from pictures import write_folder
+from tiny import tiny_table
+
+
+def test_candidates_are_measured_out_of_fold_in_the_same_folds(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 12, "stripes": 12}, side=40))
+    options, index = ProbeOptions(sizes=(32,)), np.arange(len(images))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        sample = Sample.of(table, index, options)
+        trials = Trials(table, sample, options)
+        scores = [trials.score(candidate) for candidate in trials.cheap()]
+        assert [score.candidate.family for score in scores] == ["nearest mean", "shrunk LDA", "logistic regression"]
+        for score in scores:
+            assert score.proba.shape == (24, 2)
+            assert score.log_loss == score.losses.mean()
+            assert score.to_dict()["n"] == 24
+            assert not trials.beats(score, score)
+    half = sample.part(np.arange(24) < 12)
+    assert len(half.index) == 12
+    assert all(len(test) + len(train) == 12 for train, test in half.splits)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.deploy.model import Model
+from headstart.errors import DataError
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.workflows.evaluate import evaluate
+from pictures import write_folder
+
+
+def test_a_model_is_measured_on_other_pictures(run_folder: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"rings": 3, "stripes": 6}, first_seed=500)
+    (new / "rings" / "bad.jpg").write_bytes(b"no picture")
+    done = evaluate(Model.load(run_folder), new)
+    evaluation, abstention, left_out = done.measurement.evaluation, done.measurement.abstention, done.left_out
+    assert evaluation.n == 9
+    assert evaluation.accuracy.value > 0.8
+    assert evaluation.measured_on == MeasuredOn(kind="pictures", n=9, source="new")
+    assert len(left_out) == 1
+    assert "bad.jpg: not a picture" in left_out[0]
+    assert abstention.measured_on == evaluation.measured_on
+    assert abstention.curve.at[0].accuracy == evaluation.accuracy
+    assert abstention.unfamiliar is not None
+    assert abstention.covered is not None
+
+
+def test_pictures_of_one_class_can_be_measured_on(run_folder: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"stripes": 4}, first_seed=500)
+    done = evaluate(Model.load(run_folder), new)
+    evaluation = done.measurement.evaluation
+    assert (evaluation.n, len(evaluation.classes)) == (4, 2)
+
+
+def test_an_unknown_class_is_named(run_folder: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"blobs": 2, "stripes": 2}, first_seed=500)
+    with pytest.raises(DataError, match="expected: classes of the model: rings, stripes\n   found: blobs"):
+        evaluate(Model.load(run_folder), new)
