@@ -13,7 +13,9 @@ import pytest
 from headstart.abstain.abstention import Abstention
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
-from headstart.deploy.model import FAMILIAR, Model, find_model, golden_pictures
+from headstart.deploy.directory import find_model
+from headstart.deploy.golden import pictures as golden_pictures
+from headstart.deploy.model import FAMILIAR, Model
 from headstart.errors import ModelError, OptionError
 from headstart.images.decode import decode, encode
 from pictures import draw
@@ -41,7 +43,7 @@ def test_what_is_loaded_answers_as_what_was_trained(fitted: ImageClassifier, sav
         paths[-1].write_bytes(encode(draw("rings", 900 + number, side=300), format=name))
     trained = fitted.predict_proba(paths)
     loaded = np.array([prediction.proba for prediction in Model.load(saved).predict(paths)])
-    one_by_one = np.concatenate([[p.proba for p in Model.load(saved, batch=1).predict([path])] for path in paths])
+    one_by_one = np.concatenate([[p.proba for p in Model.load(saved).predict([path])] for path in paths])
     np.testing.assert_allclose(loaded, trained, atol=1e-6)
     np.testing.assert_allclose(one_by_one, trained, atol=1e-3)
 
@@ -172,7 +174,7 @@ def test_every_damaged_file_is_named_at_once(copy: Path) -> None:
 
 def test_a_model_that_answers_differently_does_not_load(copy: Path) -> None:
     document = json.loads((copy / "model.json").read_text())
-    document["golden"]["rings.png"] = [0.5, 0.5]
+    document["golden"]["rings.png"] = document["golden_f32"]["rings.png"] = [0.5, 0.5]
     (copy / "model.json").write_text(json.dumps(document))
     with pytest.raises(ModelError, match=r"expected: golden/rings.png gives \[0.5, 0.5\] within 0.001"):
         Model.load(copy)
