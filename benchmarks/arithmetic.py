@@ -63,7 +63,7 @@ def step(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | No
     parameters = [one for one in suffix.parameters() if one.requires_grad]
     for one in parameters:
         one.grad = None
-    with nullcontext() if half is None else computing("cpu", half=half):
+    with nullcontext() if half is None else computing("cpu", bf16=half):
         logits = suffix(x).float()
     nn.functional.cross_entropy(logits, y).backward()
     return torch.cat([one.grad.flatten() for one in parameters if one.grad is not None])
@@ -83,7 +83,7 @@ def prepared(name: str, cut: str, size: int, layout: torch.memory_format) -> tup
     backbone = catalog.get(name)
     plan = Plan(size=size, phases=(Phase(train_from=cut),))
     trainable = Trainable(backbone, locate(backbone, random=name != "efficientnet_lite0"), plan, num_classes=2)
-    trainable.trunk.to(memory_format=layout)
+    trainable.network.to(memory_format=layout)
     trainable.begin(0)
     trainable.mode(plan.phases[0])
     n = 8 if cut == "all" else 16

@@ -1,4 +1,4 @@
-"""Trunk and head: what learns, counted as the published recipes count it."""
+"""Backbone and head: what learns, counted as the published recipes count it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from torch import nn
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import OptionError
+from headstart.finetune.head import build_head
 from headstart.finetune.plan import Head, Phase, Plan
-from headstart.finetune.trainable import Trainable, build_head
+from headstart.finetune.trainable import Trainable
 from headstart.probe.heads import LinearHead
 from headstart.recipes import records
 
@@ -41,7 +42,7 @@ def test_recipe_c_both_phases() -> None:
     assert (second.trainable, second.trainable_tensors) == (1_862_721, 56)
     assert replace(named, train_from=second.train_from) == second
     swapped = trainable("efficientnet_lite0", "layers:18", head=head, size=160).summary(0)
-    assert swapped.trainable_tensors == 56, "as many layers learn with another trunk"
+    assert swapped.trainable_tensors == 56, "as many layers learn with another backbone"
 
 
 def test_recipes_of_vgg16() -> None:
@@ -67,7 +68,7 @@ def test_gradients_reach_what_was_said_and_nothing_else() -> None:
     with torch.no_grad():
         crossing = prefix(torch.zeros(2, 3, 64, 64))
     suffix(crossing).sum().backward()
-    reached = {name for name, parameter in tiny.trunk.named_parameters() if parameter.grad is not None}
+    reached = {name for name, parameter in tiny.network.named_parameters() if parameter.grad is not None}
     assert reached == set(learns)
     assert reached
     assert not [name for name in reached if name.startswith(("conv_stem", "blocks.3."))]
@@ -79,12 +80,12 @@ def test_batch_norms_keep_their_statistics_unless_told_otherwise() -> None:
         plan = Plan(size=64, phases=(Phase(train_from="blocks.4", batch_norm=how),))
         tiny = Trainable(backbone, locate(backbone, random=True), plan, num_classes=2)
         tiny.begin(0)
-        before = {name: value.clone() for name, value in tiny.trunk.named_buffers()}
+        before = {name: value.clone() for name, value in tiny.network.named_buffers()}
         tiny.mode(plan.phases[0])
-        tiny.trunk(torch.randn(4, 3, 64, 64))
-        changed = {name for name, value in tiny.trunk.named_buffers() if not torch.equal(value, before[name])}
+        tiny.network(torch.randn(4, 3, 64, 64))
+        changed = {name for name, value in tiny.network.named_buffers() if not torch.equal(value, before[name])}
         assert bool(changed) is moved
-        assert changed <= {name.removeprefix("trunk.") for name in tiny.state()}
+        assert changed <= {name.removeprefix("backbone.") for name in tiny.state()}
         assert not [name for name in changed if name.startswith("blocks.3.")]
 
 
@@ -103,15 +104,15 @@ def test_both_dropouts_of_vgg_drop_in_training_alone(name: str) -> None:
     assert [module.p for module in dropping if module.p] == [0.5, 0.5]
     network.begin(0)
     network.mode(plan.phases[0])
-    dropping[-1].p = 0.0  # so that only the trunk's own is seen to drop
+    dropping[-1].p = 0.0  # so that only the backbone's own is seen to drop
     assert not torch.equal(suffix(x), suffix(x))
     network.eval()
     assert torch.equal(suffix(x), suffix(x))
 
 
-def test_a_dropout_that_the_trunk_has_not_is_said() -> None:
-    plan = Plan(size=64, trunk_dropout=("pre_logits", 0.5))
-    with pytest.raises(OptionError, match=r"expected: dropouts in 'pre_logits' of the trunk\n   found: none"):
+def test_a_dropout_that_the_backbone_has_not_is_said() -> None:
+    plan = Plan(size=64, backbone_dropout=("pre_logits", 0.5))
+    with pytest.raises(OptionError, match=r"expected: dropouts in 'pre_logits' of the backbone\n   found: none"):
         Trainable(catalog.get(TINY), locate(catalog.get(TINY), random=True), plan, num_classes=2)
 
 
@@ -119,13 +120,13 @@ def test_state_is_a_copy_and_load_brings_it_back() -> None:
     tiny = trainable(TINY, "blocks.4")
     state = tiny.state()
     with torch.no_grad():
-        for parameter in tiny.trunk.parameters():
+        for parameter in tiny.network.parameters():
             parameter.add_(1.0)
     moved = tiny.state()
-    assert not torch.equal(moved["trunk.conv_head.weight"], state["trunk.conv_head.weight"])
+    assert not torch.equal(moved["backbone.conv_head.weight"], state["backbone.conv_head.weight"])
     tiny.load(state)
     assert all(torch.equal(value, state[name]) for name, value in tiny.state().items())
-    assert "trunk.conv_stem.weight" not in state
+    assert "backbone.conv_stem.weight" not in state
 
 
 def test_a_head_begins_as_the_probe_calibrated() -> None:
