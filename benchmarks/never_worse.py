@@ -19,6 +19,7 @@ import numpy as np
 
 from headstart import ImageClassifier
 from headstart.images.folder import ImageSet, scan
+from headstart.report.tuning import outcome
 
 
 def draw(images: ImageSet, per_class: int, seed: int) -> np.ndarray:
@@ -53,7 +54,7 @@ def main() -> None:
             kept += used
             differences.append(accuracy(auto, val) - accuracy(never, val) if used else 0.0)
             print(
-                f"{per_class:>4} per class, seed {seed}: {differences[-1]:+.4f}  {auto.selection_.reason}", flush=True
+                f"{per_class:>4} per class, seed {seed}: {differences[-1]:+.4f}  {outcome(auto.selection_)}", flush=True
             )
         error = np.std(differences, ddof=1) / np.sqrt(len(differences))
         print(

@@ -32,6 +32,7 @@ import torch
 import headstart.cli
 import headstart.finetune.loop
 import headstart.recipes.runner
+from headstart.finetune.checkpoint import Snapshot
 
 
 def command(options: argparse.Namespace, out: Path) -> list[str]:
@@ -41,8 +42,7 @@ def command(options: argparse.Namespace, out: Path) -> list[str]:
 
 
 def snapshot(run: Path) -> dict[str, Any]:
-    found: dict[str, Any] = torch.load(run / "checkpoint", weights_only=True)["snapshot"]
-    return found
+    return vars(Snapshot.load(run / "checkpoint"))
 
 
 def differences(run: Path, expected: Path) -> list[str]:

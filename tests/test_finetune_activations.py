@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError
 from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source
+from headstart.finetune.notes import DiskFull, Remade, TooLarge
 from headstart.finetune.plan import Augment
 from headstart.finetune.quota import BUSY, FILLING, SPARED
 from headstart.images.transforms import Geometry
@@ -145,13 +146,13 @@ def test_damaged_maps_are_noticed_and_made_again(maps: ActivationCache) -> None:
     again = replace(maps, notes=[])
     assert again.keep(WANTED)
     assert torch.equal(values(again), good)
-    assert "made again" in again.notes[0]
+    assert again.notes == [Remade()]
 
 
 def test_too_large_for_the_cache_is_said_and_changes_no_value(maps: ActivationCache) -> None:
     small = replace(maps, limit=100, notes=[])
     assert not small.keep(WANTED)
-    assert "do not fit" in small.notes[0]
+    assert [type(note) for note in small.notes] == [TooLarge]
     assert torch.equal(values(small), values(maps))
 
 
@@ -164,7 +165,7 @@ def test_a_full_disk_is_said_and_changes_no_value(maps: ActivationCache, monkeyp
         monkeypatch.setattr(shutil, "disk_usage", lambda _folder, free=free: usage._replace(free=free))
         one = replace(maps, notes=[])
         assert one.keep(some) is kept  # what is there already needs no more room
-        assert ["do not fit on the disk" in note for note in one.notes] == [True] * (not kept)
+        assert one.notes == [DiskFull(folder=str(maps.folder))] * (not kept)
         assert torch.equal(values(one), values(maps))
 
 

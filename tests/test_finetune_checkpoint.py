@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,9 @@ import torch
 
 from headstart.errors import ModelError, OptionError
 from headstart.evaluation.history import Epoch
+from headstart.finetune import checkpoint
 from headstart.finetune.checkpoint import Snapshot
+from headstart.finetune.notes import MicroBatch
 
 EPOCH = Epoch(
     phase=1,
@@ -19,12 +23,13 @@ EPOCH = Epoch(
     seconds=1.5,
     lr=1e-3,
 )
+NOTE = MicroBatch(batch=32, micro=16)
 
 
 def snapshot() -> Snapshot:
     weights = {"head.weight": torch.arange(6.0).reshape(2, 3)}
     return Snapshot(
-        weights=weights, initial_loss=0.7, initial_accuracy=0.5, epoch=1, epochs=[EPOCH], best=weights, notes=["said"]
+        weights=weights, initial_loss=0.7, initial_accuracy=0.5, epoch=1, epochs=[EPOCH], best=weights, notes=[NOTE]
     )
 
 
@@ -32,7 +37,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     snapshot().save(tmp_path / "folder" / "checkpoint", "this run")
     loaded = Snapshot.load(tmp_path / "folder" / "checkpoint", "this run")
     assert torch.equal(loaded.weights["head.weight"], snapshot().weights["head.weight"])
-    assert (loaded.epochs, loaded.notes, loaded.epoch) == ([EPOCH], ["said"], 1)
+    assert (loaded.epochs, loaded.notes, loaded.epoch) == ([EPOCH], [NOTE], 1)
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["checkpoint"]
 
 
@@ -57,5 +62,39 @@ def test_a_full_disk_is_said_and_keeps_the_checkpoint_before(tmp_path: Path) -> 
     large.weights = {"head.weight": torch.zeros(100_000)}
     with pytest.raises(OSError, match="cannot be written"):
         large.save(tmp_path / "checkpoint", "this run")
-    assert Snapshot.load(tmp_path / "checkpoint", "this run").notes == ["said"]
+    assert Snapshot.load(tmp_path / "checkpoint", "this run").notes == [NOTE]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_the_epochs_of_a_checkpoint_are_there_without_its_key(tmp_path: Path) -> None:
+    assert checkpoint.epochs(tmp_path / "checkpoint") == ()
+    snapshot().save(tmp_path / "checkpoint", "this run")
+    assert checkpoint.epochs(tmp_path / "checkpoint") == (EPOCH,)
+    (tmp_path / "checkpoint").write_bytes(b"damaged")
+    assert checkpoint.epochs(tmp_path / "checkpoint") == ()
+
+
+def test_a_checkpoint_of_another_format_is_refused_and_not_found_among_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = checkpoint.file_of(tmp_path, "key")
+    snapshot().save(file, "key")
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    with pytest.raises(OptionError, match="found: one of another run"):
+        Snapshot.load(file, "key")
+    assert not checkpoint.file_of(tmp_path, "key").exists()
+
+
+def test_the_newest_checkpoints_are_kept_and_those_of_this_week(tmp_path: Path) -> None:
+    now = time.time()
+    for number in range(12):
+        path = tmp_path / f"{number:02}"
+        path.touch()
+        age = 60 * number if number < 10 else checkpoint.WEEK + 60 * number
+        os.utime(path, (now - age, now - age))
+    checkpoint.keep_newest(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number:02}" for number in range(10)]
+    for number in range(40):
+        (tmp_path / f"new {number:02}").touch()
+    checkpoint.keep_newest(tmp_path)
+    assert len(list(tmp_path.iterdir())) == checkpoint.KEPT

@@ -21,6 +21,7 @@ from headstart.finetune import activations
 from headstart.finetune.activations import ActivationCache
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
+from headstart.finetune.notes import TooLarge
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.finetune.result import FineTuned
 from headstart.finetune.trainable import State, Trainable
@@ -105,7 +106,8 @@ def test_maps_that_are_not_kept_change_nothing(
 ) -> None:
     monkeypatch.setenv("HEADSTART_CACHE_GB", "0.0000001")
     again = tune(photos, tmp_path)
-    assert "do not fit" in again.notes[0]
+    assert isinstance(again.notes[0], TooLarge)
+    assert again.notes[0].needed > again.notes[0].limit
     assert same(again.last, tuned.last)
 
 
@@ -172,9 +174,9 @@ def test_a_diverging_run_goes_back_lowers_the_rate_once_and_says_so(photos: Path
     wild = Phase(train_from="blocks.4", epochs=3, optimiser=Optimiser(name="sgd", lr=1e20), batch_size=8)
     first = tune(photos, cache, replace(PLAN, phases=(Phase(epochs=1), wild, Phase(epochs=1))))
     assert [one.phase for one in first.history.epochs] == [1]
-    assert len(first.notes) == 2
-    assert "on at 0.1 of the rate" in first.notes[0]
-    assert "training stopped" in first.notes[1]
+    assert first.notes == first.diverged
+    assert [(note.lowered, note.stopped) for note in first.diverged] == [(0.1, False), (None, True)]
+    assert [note.epoch for note in first.diverged] == [2, 2]
     assert all(torch.isfinite(value).all() for value in first.last.values())
     assert same(first.last, tune(photos, cache, replace(PLAN, phases=(Phase(epochs=1), wild))).last)
 

@@ -15,6 +15,7 @@ from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.finetune.activations import CHECKED, PLAIN, ActivationCache
 from headstart.finetune.job import Job
+from headstart.finetune.notes import Note
 from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Augment, Phase, Plan
 from headstart.finetune.trainable import Trainable
@@ -57,7 +58,7 @@ def test_views_take_turns_or_are_new_in_every_epoch(photos: Path, cache: Path, v
 
 def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> None:
     maps = maps_of(photos, cache, PLAN)
-    notes: list[str] = []
+    notes: list[Note] = []
     kept = maps.of(0, notes)
     assert maps.of(0, notes) is kept
     rows = maps.rows(maps.val)

@@ -8,25 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.backbones import catalog, network
-from headstart.backbones.weights import locate
 from headstart.classifier import ImageClassifier
 from headstart.errors import OptionError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.finetune import trial
+from headstart.finetune.trial import Declined
 from headstart.probe.choice import Candidate, Choice, ProbeOptions
 from headstart.probe.heads import LinearHead
+from test_finetune_settling import proba
 
 TINY = "test_efficientnet.r160_in1k"
 OPTIONS = ProbeOptions(sizes=(64,))
-
-
-def proba(y: np.ndarray, right: float, sure: float, seed: int = 0) -> np.ndarray:
-    """Two classes, ``right`` of the answers correct, each with probability about ``sure``."""
-    rng = np.random.default_rng(seed)
-    answer = np.where(rng.permutation(len(y)) < right * len(y), y, 1 - y)
-    p = np.clip(sure + rng.normal(0, 0.02, len(y)), 0.5, 0.999)
-    return np.where(np.arange(2) == answer[:, None], p[:, None], 1 - p[:, None])
 
 
 def choice(P: np.ndarray) -> Choice:
@@ -37,44 +29,12 @@ def choice(P: np.ndarray) -> Choice:
 
 def test_it_is_not_tried_where_there_is_nothing_to_win_or_to_see() -> None:
     y = np.arange(400) % 2
-    assert "leaves too little to win" in trial.nothing_to_win(choice(proba(y, 0.99, 0.9)), y, OPTIONS)
-    assert trial.nothing_to_win(choice(proba(y, 0.9, 0.9)), y, OPTIONS) == ""
+    declined = trial.nothing_to_win(choice(proba(y, 0.99, 0.9)), y, OPTIONS)
+    assert declined == Declined(kind="little to win", value=pytest.approx(0.01))
+    assert trial.nothing_to_win(choice(proba(y, 0.9, 0.9)), y, OPTIONS) is None
     few = np.arange(30) % 2
-    assert "15 pictures of a class are too few" in trial.nothing_to_win(choice(proba(few, 0.8, 0.9)), few, OPTIONS)
-
-
-def test_better_means_surely_lower_loss_and_no_more_mistakes() -> None:
-    y = np.arange(400) % 2
-    groups = np.arange(400)
-    worse, better = proba(y, 0.9, 0.9), proba(y, 0.97, 0.95, seed=1)
-    assert trial._better(worse, better, y, groups)
-    assert not trial._better(better, worse, y, groups)
-    assert not trial._better(better, better, y, groups)
-    surer_but_wrong_more_often = proba(y, 0.89, 0.9, seed=2)
-    timid = 0.5 + (worse - 0.5) * 0.05
-    assert not trial._better(timid, surer_but_wrong_more_often, y, groups)
-    # The same difference, all of it in pictures of one group, is a single observation.
-    one_group = np.where(worse.argmax(axis=1) != better.argmax(axis=1), 0, groups + 1)
-    alike = np.where((one_group == 0)[:, None], better, worse)
-    assert trial._better(worse, alike, y, groups)
-    assert not trial._better(worse, alike, y, one_group)
-
-
-def test_share_and_temperature_are_those_with_the_lowest_loss() -> None:
-    y = np.arange(200) % 2
-    answers = {0.5: proba(y, 0.8, 0.99), 1.0: proba(y, 0.95, 0.99)}
-    share, temperature, settled = trial._settled(answers, y)
-    assert share == 1.0
-    assert temperature > 1.0  # 99 % sure and right in 95 %
-    assert settled.max(axis=1).mean() == pytest.approx(0.95, abs=0.02)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"), [("efficientnet_lite0", "blocks.4"), ("resnet18", "layer4"), ("test_vit", "blocks.")]
-)
-def test_the_upper_part_of_a_network(name: str, expected: str) -> None:
-    backbone = catalog.get(name)
-    assert trial.upper_part(network.build(backbone, locate(backbone, random=True))).startswith(expected)
+    declined = trial.nothing_to_win(choice(proba(few, 0.8, 0.9)), few, OPTIONS)
+    assert declined == Declined(kind="few pictures", value=15)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,16 +12,18 @@ import pytest
 from headstart.evaluation.comparison import check_claim, compare_results
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.finetune.notes import Diverged
 from headstart.recipes import records
 from headstart.recipes.grid import grid, of_table
 from headstart.recipes.results import Experiment, Failure, Outcome
 from headstart.recipes.tables import get
 from headstart.report.comparison import claim_words
+from headstart.report.finetuning_notes import in_words
 
 N = 60
 
 
-def outcome(setting: str, seed: int, right: int, *, diverged: tuple[str, ...] = (), epochs: int = 2) -> Outcome:
+def outcome(setting: str, seed: int, right: int, *, diverged: tuple[Diverged, ...] = (), epochs: int = 2) -> Outcome:
     """``right`` of 60 pictures are right at the end; in the best epoch two more were."""
     correct = np.arange(N) < right
     proba = np.where(correct[:, None], [0.9, 0.1], [0.1, 0.9])  # every picture is of the first class
@@ -34,7 +37,7 @@ def outcome(setting: str, seed: int, right: int, *, diverged: tuple[str, ...] = 
     history = History(initial_loss=0.7, initial_accuracy=0.5, epochs=made)
     return Outcome(
         setting=setting, seed=seed, planned=2, history=history, proba=proba, correct=correct, prepared=5.0,
-        runtime="torch", notes=diverged, diverged=diverged,
+        runtime="torch", notes=in_words(diverged), diverged=diverged,
     )  # fmt: skip
 
 
@@ -101,7 +104,7 @@ def test_the_honest_figure_and_the_flattering_one_stand_apart(found: Experiment)
 
 def test_what_diverged_is_marked_and_a_row_without_an_epoch_counts_as_untrained(tmp_path: Path) -> None:
     note = "the loss became nan in epoch 1 again: training stopped at the last sound weights"
-    broken = outcome("C frozen", 0, 30, diverged=(note,), epochs=0)
+    broken = outcome("C frozen", 0, 30, diverged=(Diverged(epoch=1, train_loss=math.nan),), epochs=0)
     found = experiment(tmp_path, [outcome("C full", 0, 50), broken])
     assert broken.result().last_accuracy == broken.result().best_accuracy == 0.5
     content = found.content()

@@ -22,7 +22,7 @@ from headstart.audit.summary import Audit, audit
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.runtime import prepare
-from headstart.backbones.space import Space
+from headstart.backbones.space import NetworkSpec, Space
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.deploy.model import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
@@ -30,7 +30,7 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.store import cache_folder, open_store
 from headstart.features.table import FeatureTable
-from headstart.finetune.trial import FINETUNE, Selection, Setting, Trial, select
+from headstart.finetune.trial import FINETUNE, Selection, Trial, select
 from headstart.images.folder import ImageSet, from_paths, scan
 from headstart.images.grouping import grouped_by
 from headstart.images.transforms import Geometry
@@ -158,7 +158,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             # ── a fine-tuned network instead, if it is better on pictures held out of the training pictures ─────
             with self._timed("fine-tuning"):
                 self.selection_: Selection = select(
-                    table, self._train, self.choice_, options, self._setting(), self.finetune, deadline=deadline
+                    table,
+                    self._train,
+                    self.choice_,
+                    options,
+                    self._spec(),
+                    self.finetune,
+                    seed=self.random_state,
+                    deadline=deadline,
                 )
             if self.selection_.trial is None:
                 del self.timings_["fine-tuning"]
@@ -301,16 +308,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self.random_state,
         )
 
-    def _setting(self) -> Setting:
+    def _spec(self) -> NetworkSpec:
         record, weights, cache = self._network()
-        return Setting(
-            backbone=record,
-            weights=weights,
-            cache=cache,
-            seed=self.random_state,
-            device=self.device,
-            precision=self.precision,
-        )
+        return NetworkSpec(backbone=record, weights=weights, cache=cache, device=self.device, precision=self.precision)
 
     def _training_facts(self) -> Mapping[str, Any]:
         counts = np.bincount(self.images_.y[self._train], minlength=len(self.images_.classes))

@@ -28,6 +28,7 @@ from headstart.backbones.runtime import Runtime, prepare_module
 from headstart.backbones.split import FrozenPrefix
 from headstart.errors import DataError, Problem, UnreadablePictureError
 from headstart.finetune import quota
+from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
 from headstart.finetune.plan import Augment
 from headstart.images import augment
 from headstart.images.threads import in_order
@@ -134,8 +135,8 @@ class ActivationCache:
     """Where files of maps are kept."""
     limit: int
     """The most bytes to keep there."""
-    notes: list[str] = field(default_factory=list)
-    """What was decided on the way, for people."""
+    notes: list[Note] = field(default_factory=list)
+    """What was decided on the way."""
     beside: ActivationCache | None = None
     """The same pictures at another cut of the same pass: kept along, while there is room."""
     _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
@@ -173,17 +174,11 @@ class ActivationCache:
         views = sorted({view for _, view in wanted})
         needed = self._needed(views)
         if needed > self.limit:
-            self.notes.append(
-                f"{needed / 1e9:.1f} GB of maps do not fit in the {self.limit / 1e9:.1f} GB of the cache: they are "
-                "computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
-            )
+            self.notes.append(TooLarge(needed=needed, limit=self.limit))
             return False
         together = self._with_room(wanted, views)
         if not together:
-            self.notes.append(
-                "the maps do not fit on the disk: they are computed again in every epoch; room for "
-                f"{self.folder} would help"
-            )
+            self.notes.append(DiskFull(folder=str(self.folder)))
             return False
         if not self._kept_soundly(wanted, views, together, progress):
             return False
@@ -227,12 +222,12 @@ class ActivationCache:
                 one._open(view)
         self._fill(wanted, views, together, progress)
         if not self._holds(wanted):
-            self.notes.append("kept maps were not what the network computes: they were thrown away and made again")
+            self.notes.append(Remade())
             for view in views:
                 self._done_file(view).unlink(missing_ok=True)
             self._fill(wanted, views, [self], progress)
             if not self._holds(wanted):
-                self.notes.append("this machine does not compute the same maps twice: none are kept")
+                self.notes.append(NotRepeatable())
                 self._kept.clear()
                 return False
         return True

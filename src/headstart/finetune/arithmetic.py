@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from headstart.backbones.graph import computes_in_bf16, digest
+from headstart.backbones.graph import computes_in_bf16
+from headstart.files import digest, write_json
 from headstart.finetune.batches import gradient
 from headstart.finetune.trainable import Trainable
 
@@ -52,13 +52,6 @@ class ArithmeticTiming:
     def choice(self) -> Arithmetic:
         """bf16 if it is sound and worth it."""
         return "bf16" if self.cosine >= SOUND and self.bf16 <= WORTH * self.f32 else "f32"
-
-    def __str__(self) -> str:
-        faster = "faster" if self.bf16 < self.f32 else "slower"
-        return (
-            f"trained in {self.choice}: measured on this CPU, bf16 is {_ratio(self.f32, self.bf16):.1f} times {faster} "
-            f"here, cosine of its gradient to that in f32 {self.cosine:.4f}"
-        )
 
 
 def measured(
@@ -101,13 +94,11 @@ def measured(
         torch.manual_seed(0)  # the same dropout every time
         gradient(suffix, optimiser, x, y, weight, None, "cpu", half=half)
 
-    found = _measure(step, [parameter for group in optimiser.param_groups for parameter in group["params"]])
+    timing = _measure(step, [parameter for group in optimiser.param_groups for parameter in group["params"]])
     optimiser.zero_grad(set_to_none=True)
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}-{os.getpid()}")
-    unfinished.write_text(json.dumps(asdict(found)))
-    unfinished.replace(file)
-    return found
+    write_json(file, asdict(timing))
+    return timing
 
 
 def _measure(step: Callable[[bool], None], parameters: Sequence[nn.Parameter]) -> ArithmeticTiming:
@@ -127,7 +118,3 @@ def _measure(step: Callable[[bool], None], parameters: Sequence[nn.Parameter]) -
 def _gradient(step: Callable[[bool], None], parameters: Sequence[nn.Parameter], half: bool) -> Tensor:
     step(half)
     return torch.cat([p.grad.flatten().double() for p in parameters if p.grad is not None])
-
-
-def _ratio(a: float, b: float) -> float:
-    return max(a, b) / min(a, b)

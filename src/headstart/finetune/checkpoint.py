@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from headstart.errors import ModelError, OptionError, Problem, writing
+from headstart.errors import ModelError, OptionError, Problem
 from headstart.evaluation.history import Epoch
+from headstart.files import replacing
+from headstart.finetune.notes import Note, from_plain, to_plain
 from headstart.finetune.trainable import State
 
-FORMAT = 2
+FORMAT = 3
+KEPT, WEEK = 8, 7 * 86_400.0
+"""Checkpoints that stay whatever their age, and seconds after which others are removed."""
 
 
 @dataclass(kw_only=True)
@@ -52,43 +57,65 @@ class Snapshot:
     """What each phase that has begun computes in: f32 or bf16."""
     stopped: bool = False
     """True after the loss diverged at the lowered rate as well."""
-    notes: list[str] = field(default_factory=list)
-    """What was decided on the way, for people."""
+    notes: list[Note] = field(default_factory=list)
+    """What was decided on the way."""
 
-    def save(self, file: Path, run: str) -> None:
-        """Write ``file`` in one step. ``run`` names everything that the weights depend on."""
-        content: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+    def save(self, file: Path, key: str) -> None:
+        """Write ``file`` whole or not at all. ``key`` is that of the job."""
+        content: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         content["epochs"] = [asdict(epoch) for epoch in self.epochs]
+        content["notes"] = [to_plain(note) for note in self.notes]
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}-{os.getpid()}")
-        try:
-            with writing(file), unfinished.open("wb") as stream:
-                torch.save({"format": FORMAT, "run": run, "snapshot": content}, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            unfinished.replace(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(file) as unfinished, unfinished.open("wb") as stream:
+            torch.save({"format": FORMAT, "run": key, "snapshot": content}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
 
     @classmethod
-    def load(cls, file: Path, run: str) -> Snapshot:
-        """The snapshot in ``file``.
+    def load(cls, file: Path, key: str | None = None) -> Snapshot:
+        """The snapshot in ``file``, of the job of this key, or of any where there is no ``key``.
 
         Raises:
             ModelError: it cannot be read.
-            OptionError: it is of another run.
+            OptionError: it is of another job, or in the format of another version.
         """
         try:
-            found = torch.load(file, map_location="cpu", weights_only=True)
-            version, of, content = found["format"], found["run"], found["snapshot"]
+            saved = torch.load(file, map_location="cpu", weights_only=True)
+            version, of, content = saved["format"], saved["run"], saved["snapshot"]
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
             problem = Problem(expected="a readable checkpoint", found=f"{type(error).__name__}", todo="delete it")
             raise ModelError(f"checkpoint {file}", [problem]) from error
-        if (version, of) != (FORMAT, run):
+        if (version, of) != (FORMAT, key or of):
             problem = Problem(
                 expected="the checkpoint of a run with the same pictures, weights, plan, seed and versions",
                 found="one of another run",
                 todo="give the options it was begun with, or delete it to begin anew",
             )
             raise OptionError(f"checkpoint {file}", [problem])
-        return cls(**{**content, "epochs": [Epoch(**epoch) for epoch in content["epochs"]]})
+        epochs, notes = [Epoch(**epoch) for epoch in content["epochs"]], [from_plain(note) for note in content["notes"]]
+        return cls(**{**content, "epochs": epochs, "notes": notes})
+
+
+def file_of(folder: Path, key: str) -> Path:
+    """Where the checkpoint of a job lies in a folder of many; one in another format is not found there."""
+    return folder / f"{key}-{FORMAT}"
+
+
+def epochs(file: Path) -> tuple[Epoch, ...]:
+    """The epochs that an interrupted run has finished; none where there is no checkpoint that can be read."""
+    try:
+        return tuple(Snapshot.load(file).epochs)
+    except (ModelError, OptionError):  # the loop itself says what is wrong with a checkpoint
+        return ()
+
+
+def keep_newest(folder: Path) -> None:
+    """Remove old checkpoints of ``folder``: all but the newest `KEPT`, where older than a `WEEK` or above 4 · `KEPT`.
+
+    Those of finished runs make a repeated run quick.
+    """
+    files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
+    oldest = time.time() - WEEK
+    for path in files[:-KEPT]:
+        if path.stat().st_mtime < oldest or len(files) > 4 * KEPT:
+            path.unlink(missing_ok=True)

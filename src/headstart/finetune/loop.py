@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,9 @@ from headstart.finetune import arithmetic, memory
 from headstart.finetune.activations import PLAIN, ActivationCache
 from headstart.finetune.arithmetic import Arithmetic
 from headstart.finetune.batches import batch_sizes, gradient_that_fits, predict
-from headstart.finetune.checkpoint import Snapshot
+from headstart.finetune.checkpoint import Snapshot, file_of
 from headstart.finetune.job import Job
+from headstart.finetune.notes import ArithmeticMeasured, Diverged, MicroBatch, Note
 from headstart.finetune.optim import optimiser_for, rate, set_rate
 from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Phase
@@ -97,6 +98,9 @@ def finetune(
 class _DivergedError(Exception):
     """The loss is no number, or far above where it began."""
 
+    def __init__(self, diverged: Diverged) -> None:
+        self.diverged = diverged
+
 
 @dataclass(kw_only=True)
 class _Run:
@@ -126,10 +130,10 @@ class _Run:
         """Where the checkpoint left off, else the beginning, with the loss before any training."""
         self._name = name
         if self.checkpoint is not None and self.checkpoint.is_dir():
-            self.checkpoint /= name
+            self.checkpoint = file_of(self.checkpoint, name)
         if self.checkpoint is not None and self.checkpoint.is_file():
             return Snapshot.load(self.checkpoint, name)
-        notes: list[str] = []
+        notes: list[Note] = []
         maps = self.maps.of(0, notes)
         loss, accuracy = self.validate(self.trainable.suffix(0), maps)
         return Snapshot(weights=self.trainable.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
@@ -158,12 +162,12 @@ class _Run:
                     epoch = self.epoch(snapshot, optimiser, maps, advance)
                 except _DivergedError as error:
                     self.trainable.load(snapshot.weights)
-                    if snapshot.scale < 1.0:
-                        snapshot.stopped = True
-                        snapshot.notes.append(f"{error} again: training stopped at the last sound weights")
+                    snapshot.stopped = snapshot.scale < 1.0
+                    lowered = None if snapshot.stopped else LOWERED
+                    snapshot.notes.append(replace(error.diverged, lowered=lowered))
+                    if lowered is None:
                         return
-                    snapshot.scale, snapshot.optimiser = LOWERED, None
-                    snapshot.notes.append(f"{error}: back to the weights before, on at {LOWERED:g} of the rate")
+                    snapshot.scale, snapshot.optimiser = lowered, None
                     optimiser = self.optimiser(snapshot)
                     continue
                 self.record(snapshot, epoch, optimiser)
@@ -179,12 +183,12 @@ class _Run:
         rows = self.maps.rows(self.val)[: min(arithmetic.MOST, options.batch_size)]
         x = next(maps.batches([(row, PLAIN) for row in rows], [len(rows)]))
         y = torch.from_numpy(self.images.y[self.val[: len(rows)]])
-        found = arithmetic.measured(self.trainable, snapshot.phase, optimiser, x, y, cache=self.cache)
+        timing = arithmetic.measured(self.trainable, snapshot.phase, optimiser, x, y, cache=self.cache)
         self.trainable.load(snapshot.weights)  # statistics of batch norms may have moved
-        if found is None:
+        if timing is None:
             return "f32"
-        snapshot.notes.append(f"phase {snapshot.phase + 1} {found}")
-        return found.choice
+        snapshot.notes.append(ArithmeticMeasured(phase=snapshot.phase + 1, choice=timing.choice, **asdict(timing)))
+        return timing.choice
 
     def optimiser(self, snapshot: Snapshot) -> torch.optim.Optimizer:
         """The phase's optimiser, as it was after the last epoch."""
@@ -237,12 +241,12 @@ class _Run:
             batch = slice(seen, seen + len(x))
             loss, right = self.step(suffix, optimiser, x, y[batch], weight[batch], options, snapshot)
             if not math.isfinite(loss):
-                raise _DivergedError(f"the loss became {loss} in epoch {number}")
+                raise _DivergedError(Diverged(epoch=number, train_loss=loss))
             seen, loss_sum, correct = seen + len(x), loss_sum + loss, correct + right
             advance(snapshot.epoch * len(order) + seen)
         val_loss, val_accuracy = self.validate(suffix, maps)
         if not math.isfinite(val_loss) or loss_sum / seen > DIVERGED * max(snapshot.initial_loss, 1.0):
-            raise _DivergedError(f"the loss grew to {loss_sum / seen:.3g} in epoch {number}, validation {val_loss:.3g}")
+            raise _DivergedError(Diverged(epoch=number, train_loss=loss_sum / seen, val_loss=val_loss))
         return Epoch(
             phase=snapshot.phase + 1,
             epoch=number,
@@ -280,10 +284,8 @@ class _Run:
         )
         if fitted.micro_batch != snapshot.micro_batch:
             snapshot.micro_batch = fitted.micro_batch
-            snapshot.notes.append(
-                f"{len(x)} pictures together did not fit in memory: gradients are summed over "
-                f"{fitted.micro_batch} at a time"
-            )
+            assert fitted.micro_batch is not None
+            snapshot.notes.append(MicroBatch(batch=len(x), micro=fitted.micro_batch))
         if options.clip is not None:
             parameters = [p for group in optimiser.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(parameters, options.clip)

@@ -14,6 +14,7 @@ from headstart.features.store import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
 from headstart.finetune.job import Job
+from headstart.finetune.notes import Note, OfRuntime
 from headstart.finetune.trainable import Trainable
 from headstart.images.transforms import Geometry
 from headstart.progress import Progress
@@ -64,7 +65,7 @@ class PhaseActivations:
         """The rows of the training pictures ``order`` (positions in ``train``), each with the view an epoch shows."""
         return [(self._place[int(self.train[i])], self._view(int(i), epoch)) for i in order]
 
-    def of(self, phase: int, notes: list[str]) -> ActivationCache:
+    def of(self, phase: int, notes: list[Note]) -> ActivationCache:
         """The maps of all pictures of the run in a phase; what is fixed is computed and kept."""
         if self._latest is not None and self._latest[0] == phase:
             return self._latest[1]
@@ -88,12 +89,13 @@ class PhaseActivations:
         self._latest = phase, maps
         return maps
 
-    def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[str]) -> ActivationCache:
+    def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[Note]) -> ActivationCache:
         """The maps of any pictures in a phase."""
         if phase not in self._sources:
             self._find_source(phase)
         source = self._sources[phase]
-        notes.extend(note for note in (source.runtime.notes if source.runtime else ()) if note not in notes)
+        said = [OfRuntime(text=text) for text in (source.runtime.notes if source.runtime else ())]
+        notes.extend(note for note in said if note not in notes)
         return ActivationCache(
             paths=paths,
             digests=digests,

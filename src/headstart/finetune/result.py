@@ -19,6 +19,7 @@ from headstart.backbones.space import Space
 from headstart.evaluation.history import History
 from headstart.finetune.activations import ActivationCache
 from headstart.finetune.batches import predict
+from headstart.finetune.notes import Diverged, Note
 from headstart.finetune.plan import Plan
 from headstart.finetune.trainable import State, Summary, Trainable
 from headstart.images.transforms import Geometry
@@ -49,14 +50,19 @@ class FineTuned:
     """The same with the weights ``best``, which were chosen on these very pictures: flattered."""
     runtime: str
     """What ran the frozen part of the last phase."""
-    notes: tuple[str, ...]
-    """What was decided on the way, for people."""
+    notes: tuple[Note, ...]
+    """What was decided on the way."""
     geometry: Geometry
     """How its pictures are made square."""
     trainable: Trainable = field(repr=False)
     _val_proba: Callable[[], NDArray[np.float64]] = field(repr=False)
     _maps: Callable[[Sequence[Path], Sequence[str]], ActivationCache] = field(repr=False)
     _phase: int = field(repr=False)
+
+    @property
+    def diverged(self) -> tuple[Diverged, ...]:
+        """Each time that the loss diverged."""
+        return tuple(note for note in self.notes if isinstance(note, Diverged))
 
     @property
     def chosen(self) -> Literal["last", "best"]:

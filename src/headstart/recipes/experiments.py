@@ -40,6 +40,7 @@ from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.store import cache_folder
 from headstart.files import digest, display, write_json
+from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Setting
@@ -47,6 +48,7 @@ from headstart.recipes.results import Experiment, Failure, Outcome
 from headstart.recipes.runner import Parts, Stopwatch, Tell, with_splits
 from headstart.recipes.tables import Claim
 from headstart.report.experiment import kept_line, no_result_line
+from headstart.report.finetuning_notes import in_words
 
 if TYPE_CHECKING:
     from headstart.finetune.job import Job
@@ -211,8 +213,8 @@ class _Rows:
             correct=correct(proba, self.images.y[self.measured]),
             prepared=stopwatch.prepared(tuned.history),
             runtime=tuned.runtime,
-            notes=tuned.notes,
-            diverged=tuple(note for note in tuned.notes if "the loss " in note),
+            notes=in_words(tuned.notes),
+            diverged=tuned.diverged,
         )
         document = {"format": FORMAT, "backbone": setting.recipe.backbone, "plan": setting.recipe.plan.to_dict()}
         write_json(file, {**document, **outcome.to_dict(), "proba": proba.tolist()})
@@ -252,7 +254,7 @@ class _Rows:
             prepared=plain["prepared_seconds"],
             runtime=plain["runtime"],
             notes=tuple(plain["notes"]),
-            diverged=tuple(plain["diverged"]),
+            diverged=tuple(note for note in map(from_plain, plain["diverged"]) if isinstance(note, Diverged)),
         )
 
 

@@ -14,6 +14,7 @@ from headstart.evaluation.comparison import ClaimCheck, Comparison, Result
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import write_csv, write_json
+from headstart.finetune.notes import Diverged, to_plain
 from headstart.recipes import records
 from headstart.recipes.grid import Setting, in_common
 from headstart.report import experiment as words
@@ -24,6 +25,7 @@ from headstart.report.comparison import (
     comparison_page,
     settings_table,
 )
+from headstart.report.finetuning_notes import in_words
 from headstart.report.page import write_report
 
 
@@ -44,8 +46,9 @@ class Outcome:
     """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where another row had them."""
     runtime: str
     notes: tuple[str, ...]
-    diverged: tuple[str, ...] = ()
-    """The notes that tell of a loss that diverged, so that the figure means something else."""
+    """What was decided on the way, in words."""
+    diverged: tuple[Diverged, ...] = ()
+    """Each time that the loss diverged, so that the figure means something else."""
 
     @property
     def accuracy(self) -> float:
@@ -89,7 +92,7 @@ class Outcome:
             "prepared_seconds": self.prepared,
             "runtime": self.runtime,
             "notes": list(self.notes),
-            "diverged": list(self.diverged),
+            "diverged": [to_plain(event) for event in self.diverged],
             "history": self.history.to_dict(),
             "correct": self.correct.astype(int).tolist(),
         }
@@ -153,7 +156,7 @@ class Experiment:
                 for setting in self.settings
                 for outcome in self.outcomes
                 if outcome.setting == setting.name
-                for note in outcome.diverged
+                for note in in_words(outcome.diverged)
             ),
         )
 

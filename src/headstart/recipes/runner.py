@@ -44,6 +44,7 @@ from headstart.recipes import page
 from headstart.recipes.records import Recipe
 from headstart.recipes.reproduction import Reproduction, TrainingRecord
 from headstart.report import recipe as words
+from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent, write_report
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ def _train(
     tuned = finetune(job, cache=cache_folder(), checkpoint=checkpoint, progress=progress, watch=watch.watch)
     if not tuned.history.epochs:
         todo = "lower the learning rate of the recipe's plan, or use other weights"
-        problem = Problem(expected="a loss that falls", found="; ".join(tuned.notes), todo=todo)
+        problem = Problem(expected="a loss that falls", found="; ".join(in_words(tuned.notes)), todo=todo)
         raise DataError(f"recipe {recipe.name} could not be trained", [problem])
     return tuned
 

@@ -76,7 +76,7 @@ def _sections(classifier: ImageClassifier, first: Measurement, doubts: Doubts) -
     """In the order in which people ask: when to believe it, what would improve it, are the pictures sound."""
     found, chosen = classifier.deduplicated_, classifier.selection_
     parts = (
-        tuning(chosen.trial, chosen.reason),
+        tuning(chosen),
         abstention_section(classifier.model_.abstention, first.abstention),
         *doubts.worth.sections(),
         *review.sections(doubts.findings, partial(gallery.whole, classifier.images_), most=MOST_SUSPECTS, folder=False),

@@ -1,19 +1,19 @@
-"""What came of fine-tuning, as a section: both networks on the same held-out pictures, and why one of them is used."""
+"""What came of fine-tuning, in words: both networks on the same held-out pictures, and why one of them is used."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.intervals import wilson
+from headstart.evaluation.losses import accuracy, correct, log_losses
 from headstart.report.curves import learning_curves
 from headstart.report.section import Section, Table
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-    from headstart.finetune.trial import Trial
+    from headstart.finetune.trial import Declined, Selection, Trial
 
 METHOD = (
     "The held-out pictures were taken from the training pictures before anything was chosen; test and validation "
@@ -25,10 +25,48 @@ METHOD = (
 )
 
 
-def tuning(trial: Trial | None, reason: str) -> Section | None:
+def outcome(selection: Selection) -> str:
+    """What came out of fine-tuning, or why it was not tried, in sentences; empty where it was not asked for."""
+    if selection.trial is not None:
+        return compared(selection.trial)
+    return "" if selection.declined is None else f"Fine-tuning was not tried: {why_not(selection.declined)}."
+
+
+def why_not(declined: Declined) -> str:
+    """Why fine-tuning was not tried, to go on a sentence."""
+    if declined.kind == "little to win":
+        return f"an error of {declined.value:.1%} leaves too little to win"
+    number, one = f"{declined.value:.0f}", round(declined.value) == 1
+    if declined.kind == "few pictures":
+        return (
+            f"{number} picture{'' if one else 's'} of a class {'is' if one else 'are'} too few to see whether it helps"
+        )
+    return f"the budget does not reach to its {number} second{'' if one else 's'}"
+
+
+def compared(trial: Trial) -> str:
+    """Both networks' figures on the held-out pictures, and which of them is used."""
+    n, gain = len(trial.y), round(trial.gain, 3)
+    used = "It is not used" if not trial.kept else "It is used, as was asked for" if trial.forced else "It is used"
+    return (
+        f"On {n} picture{'' if n == 1 else 's'} that neither had seen, the probe has an accuracy of "
+        f"{accuracy(trial.probe, trial.y):.3f} and the fine-tuned network {accuracy(trial.tuned, trial.y):.3f}; its "
+        f"log-loss is {'higher' if gain < 0 else 'lower'} by {abs(gain):.3f} ± {trial.gain_error:.3f} (standard "
+        f"error). {used}."
+    )
+
+
+def document(selection: Selection) -> dict[str, Any]:
+    """What came of fine-tuning, in plain JSON types."""
+    rest = {} if selection.trial is None else selection.trial.to_dict()
+    return {"kept": selection.fine_tuned, "reason": outcome(selection), **rest}
+
+
+def tuning(selection: Selection) -> Section | None:
     """The section; None where fine-tuning was not asked for."""
+    trial, said = selection.trial, outcome(selection)
     if trial is None:
-        return Section(id="tuning", title="Frozen or fine-tuned?", sentences=(reason,)) if reason else None
+        return Section(id="tuning", title="Frozen or fine-tuned?", sentences=(said,)) if said else None
     changed = f"Fine-tuning put {trial.fixed} of these pictures right and {trial.broken} wrong"
     rows = tuple(
         (name, *_figures(proba, trial))
@@ -39,7 +77,7 @@ def tuning(trial: Trial | None, reason: str) -> Section | None:
         title="Frozen or fine-tuned?",
         aside="Both networks answered the same pictures, which neither had seen.",
         sentences=(
-            trial.reason,
+            said,
             f"{changed} (McNemar's exact test, p = {trial.p:.2g}).",
             f"What is used lies {trial.share:.0%} of the way from the pretrained to the fine-tuned weights."
             if trial.kept
@@ -58,7 +96,7 @@ def tuning(trial: Trial | None, reason: str) -> Section | None:
 
 
 def _figures(proba: NDArray[np.float64], trial: Trial) -> tuple[str, str, str]:
-    right = int((proba.argmax(axis=1) == trial.y).sum())
+    right = int(correct(proba, trial.y).sum())
     low, high = wilson(right, len(trial.y))
-    loss = -np.log(np.maximum(proba[np.arange(len(trial.y)), trial.y], 1e-15)).mean()
+    loss = log_losses(proba, trial.y).mean()
     return f"{right / len(trial.y):.3f}", f"{low:.3f} – {high:.3f}", f"{loss:.3f}"

@@ -38,7 +38,7 @@ from headstart.files import display
 from headstart.images import record
 from headstart.images.folder import scan
 from headstart.progress import Progress
-from headstart.report import run_page
+from headstart.report import run_page, tuning
 from headstart.report.page import write_report
 from headstart.report.words import evaluation_document
 from headstart.workflows.doubts import Doubts, reference_of
@@ -115,7 +115,7 @@ def train(
         evaluation=measured[0].evaluation,
         lines=(*doubts.lines(), *classifier.model_.notes),
         choice_reason=classifier.choice_.reason,
-        trial_reason=classifier.selection_.reason,
+        trial_reason=tuning.outcome(classifier.selection_),
         abstention=measured[0].abstention,
         left_out=len(images.left_out),
         seconds=time.monotonic() - began,
@@ -205,7 +205,7 @@ def _metrics(measured: Sequence[Measurement]) -> dict[str, Any]:
 
 
 def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
-    choice, chosen = classifier.choice_, classifier.selection_
+    choice = classifier.choice_
     return {
         "command": command,
         "options": {
@@ -233,6 +233,6 @@ def _record(classifier: ImageClassifier, command: str) -> dict[str, Any]:
                 for score in choice.board
             ],
         },
-        "finetune": chosen.trial.to_dict() if chosen.trial else {"kept": False, "reason": chosen.reason},
+        "finetune": tuning.document(classifier.selection_),
         "seconds": {stage: round(seconds, 3) for stage, seconds in classifier.timings_.items()},
     }
