@@ -54,10 +54,10 @@ def show(name: str, images: ImageSet) -> None:
         began = time.monotonic()
         found = certificate(images, output)
         rivals = ", ".join(
-            f"{rival.name} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
+            f"{rival.kind} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
         )
         print(
-            f"{name}, {found.features}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
+            f"{name}, {output}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")

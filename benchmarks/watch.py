@@ -79,7 +79,7 @@ def main() -> None:
     truth = {str(path): images.classes[label] for path, label in zip(images.paths, images.y, strict=True)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        train(options.photos_train, folder, ImageClassifier(finetune="never"))
+        train(options.photos_train, folder, FitOptions(finetune="never"))
         found = watch(folder, [same])
         show("as they are", found, truth)
         subsets(folder, found, truth)
@@ -100,7 +100,7 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {np.mean(d.unfamiliar):.2f} estimate {a}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {np.mean(d.unfamiliar or 0):.2f} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
