@@ -42,6 +42,7 @@ from headstart.images.folder import scan
 from headstart.monitor.drift import compare
 from headstart.monitor.labelling_queue import labelling_queue
 from headstart.monitor.unlabelled import estimate
+from headstart.options import FitOptions
 from headstart.workflows.train import train
 from headstart.workflows.watch import Watch, answers, watch
 
@@ -100,7 +101,7 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {np.mean(d.unfamiliar or 0):.2f} estimate {a}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {0 if d.unfamiliar is None else np.mean(d.unfamiliar):.2f} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
