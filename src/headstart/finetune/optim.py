@@ -30,17 +30,17 @@ def optimiser_for(
         stages: names of the network's stages, in order, which say how deep a parameter lies.
     """
     depths = _depths(list(backbone), stages)
-    found: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    by_depth: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for depth, parameter in [(0, p) for p in head] + [(depths[name], p) for name, p in backbone.items()]:
         # A bias or a normalisation has no direction to shrink along.
-        found.setdefault((depth, parameter.ndim > 1), []).append(parameter)
+        by_depth.setdefault((depth, parameter.ndim > 1), []).append(parameter)
     groups = [
         {
             "params": parameters,
             "height": options.lr * options.layer_decay**depth,
             "weight_decay": options.weight_decay if decays else 0.0,
         }
-        for (depth, decays), parameters in sorted(found.items())
+        for (depth, decays), parameters in sorted(by_depth.items())
     ]
     if options.name == "sgd":
         return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum)

@@ -100,7 +100,7 @@ class Trainable:
             try:
                 splits.append(self._split(phase.train_from))
             except OptionError as error:
-                problems += [replace(one, found=f"{one.found} in phase {number}") for one in error.problems]
+                problems += [replace(problem, found=f"{problem.found} in phase {number}") for problem in error.problems]
         whole = self._nothing_learns().prefix
         assert whole is not None
         with torch.inference_mode():
@@ -112,7 +112,7 @@ class Trainable:
         if problems:
             raise OptionError("plan of fine-tuning for this network", problems)
         self.splits = tuple(splits)
-        self._changing = sorted({name for one in splits for name in self._state_names(one)})
+        self._changing = sorted({name for cut in splits for name in self._state_names(cut)})
         self.start: State = {}
         """The tensors before any training; filled in by who trains: where only shapes are asked there are none."""
 
@@ -136,9 +136,9 @@ class Trainable:
 
     def suffix(self, phase: int) -> nn.Module:
         """What is trained in a phase, head included: it takes the map that crosses the cut, or uint8 pictures."""
-        one = self.splits[phase]
-        before = [network.Normalise(self.backbone)] if one.prefix is None else []
-        after = [] if one.suffix is None else [one.suffix]
+        cut = self.splits[phase]
+        before = [network.Normalise(self.backbone)] if cut.prefix is None else []
+        after = [] if cut.suffix is None else [cut.suffix]
         return nn.Sequential(*before, *after, self.head)
 
     def whole(self) -> nn.Module:
@@ -171,8 +171,10 @@ class Trainable:
         """
         if not self.adapters:
             return states
-        learned = {name for one in self.splits for name in one.trained}
-        layers = [name for name in lora.adapted(self.network) if any(one.startswith(f"{name}.") for one in learned)]
+        learned = [name for cut in self.splits for name in cut.trained]
+        layers = [
+            layer for layer in lora.adapted(self.network) if any(name.startswith(f"{layer}.") for name in learned)
+        ]
         plain: list[State] = []
         for state in (*states, self.start):
             self.load(state)
@@ -182,9 +184,9 @@ class Trainable:
             plain.append({**head, **{f"backbone.{name}.weight": _copy(tensors[f"{name}.weight"]) for name in layers}})
         lora.merge(self.network)
         self.adapters, self._changing = (), [f"{name}.weight" for name in sorted(layers)]
-        places = [one.at for one in self.splits]
+        places = [cut.at for cut in self.splits]
         self.splits = tuple(self._split(phase.train_from) for phase in self.plan.phases)
-        assert [one.at for one in self.splits] == places, "maps that were kept would be given to another suffix"
+        assert [cut.at for cut in self.splits] == places, "maps that were kept would be given to another suffix"
         *settled, self.start = plain
         return tuple(settled)
 
@@ -234,9 +236,9 @@ class Trainable:
     def _drop(self, name: str, share: float) -> list[Problem]:
         """Let the dropouts of a module of the backbone drop; says if there is none."""
         module = dict(self.network.named_modules()).get(name, nn.Identity())
-        self._dropping = [one for one in module.modules() if isinstance(one, nn.Dropout)]
-        for one in self._dropping:
-            one.p = share
+        self._dropping = [layer for layer in module.modules() if isinstance(layer, nn.Dropout)]
+        for dropout in self._dropping:
+            dropout.p = share
         if self._dropping:
             return []
         return [
@@ -248,19 +250,17 @@ class Trainable:
 
     def _split(self, train_from: str) -> Split:
         """The backbone cut there; where it has adapters, they are all that learns."""
-        one = split(self.network, train_from, reads_map=self._reads_map)
-        if (
-            one.suffix is None and self.plan.backbone_dropout is not None
-        ):  # what is dropped is another share at each step
-            return replace(split(self.network, self.plan.backbone_dropout[0], reads_map=self._reads_map), trained=())
-        if not self.adapters or one.suffix is None:
-            return one
-        trained = tuple(name for name in one.trained if name in self.adapters)
+        cut, dropout = split(self.network, train_from, reads_map=self._reads_map), self.plan.backbone_dropout
+        if cut.suffix is None and dropout is not None:  # what is dropped is another share at each step
+            return replace(split(self.network, dropout[0], reads_map=self._reads_map), trained=())
+        if not self.adapters or cut.suffix is None:
+            return cut
+        trained = tuple(name for name in cut.trained if name in self.adapters)
         if not trained:
             todo = "begin earlier, or leave lora out"
             problem = Problem(expected="attention with adapters after the cut", found=repr(train_from), todo=todo)
             raise OptionError("train_from", [problem])
-        return replace(one, trained=trained)
+        return replace(cut, trained=trained)
 
     def _names(self) -> list[str]:
         return [f"head.{name}" for name in self.head.state_dict()] + [f"backbone.{name}" for name in self._changing]
@@ -269,9 +269,9 @@ class Trainable:
         parts: dict[str, nn.Module] = {"head": self.head, "backbone": self.network}
         return {f"{part}.{name}": value for part, module in parts.items() for name, value in _named(module)}
 
-    def _state_names(self, one: Split) -> set[str]:
+    def _state_names(self, cut: Split) -> set[str]:
         """What training after the cut may change: what learns, and the statistics of batch norms that do."""
-        trained = set(one.trained)
+        trained = set(cut.trained)
         names = set(trained)
         for path, module in self.network.named_modules():
             if any(f"{path}.{name}" in trained for name, _ in module.named_parameters(recurse=False)):
