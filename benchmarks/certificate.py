@@ -31,7 +31,7 @@ from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_histogram import colours
 from headstart.classifier import ImageClassifier
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.workflows.demo import pictures as demo_pictures
@@ -48,14 +48,19 @@ def show(name: str, images: ImageSet) -> None:
     for output in ("last", "depths"):
         began = time.monotonic()
         found = certificate(images, output)
-        rivals = ", ".join(f"{one.name} {one.accuracy.value:.3f} (p {one.difference.p:.1g})" for one in found.rivals)
+        rivals = ", ".join(
+            f"{rival.name} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
+        )
         print(
             f"{name}, {found.features}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
         print("   ", " ".join(found.sentences))
-    print("   ", ", ".join(f"{one.name} {one.accuracy.value:.3f}/{one.untrained.value:.3f}" for one in found.depths))
+    print(
+        "   ",
+        ", ".join(f"{depth.name} {depth.accuracy.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
+    )
 
 
 def sample(folder: Path) -> ImageSet:

@@ -20,9 +20,7 @@ shortcuts: no alarm on the clean sets. The largest effect there is 0.45 on ants 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +28,9 @@ import numpy as np
 from headstart.audit import shortcuts
 from headstart.classifier import ImageClassifier
 from headstart.images.decode import decode, encode
-from headstart.images.facts import gather
+from headstart.images.facts import packed, unpacked
 from headstart.images.folder import ImageSet, scan
+from headstart.images.threads import in_order
 from headstart.workflows.doubts import findings_of
 
 FIRST = 150
@@ -48,7 +47,7 @@ def flips(photos: Path, share: float, seeds: int) -> None:
         classifier = ImageClassifier(sizes=[224]).fit(images.paths, [images.classes[label] for label in y])
         findings = findings_of(classifier)
         wrong = {path for path, bad in zip(images.paths, flipped, strict=True) if bad}
-        listed = [findings.images.paths[one.index] in wrong for one in findings.suspects]
+        listed = [findings.images.paths[suspect.index] in wrong for suspect in findings.suspects]
         print(
             f"seed {seed}: {sum(listed[:FIRST])} of {len(wrong)} flipped labels among the first {FIRST} "
             f"({len(listed)} listed), {findings.expected_errors:.0f} estimated"
@@ -57,7 +56,7 @@ def flips(photos: Path, share: float, seeds: int) -> None:
 
 def trap(photos: Path, name: str) -> None:
     findings = findings_of(ImageClassifier().fit(photos))
-    names = [findings.images.paths[one.index].name for one in findings.suspects]
+    names = [findings.images.paths[suspect.index].name for suspect in findings.suspects]
     rank = names.index(name) + 1 if name in names else "not"
     print(f"{name}: {rank} of {len(names)} suspicious pictures, {len(findings.images)} in all")
 
@@ -78,7 +77,7 @@ def changed(
 ) -> list[tuple[Path, bytes | None]]:
     """Each picture's name, and its new bytes. With a frame all are saved anew, so that only the frame tells."""
 
-    def one(i: int) -> tuple[Path, bytes | None]:
+    def saved(i: int) -> tuple[Path, bytes | None]:
         path, mine = images.paths[i], images.y[i] == label
         if not mine and not frame:
             return path, None
@@ -89,8 +88,7 @@ def changed(
             pixels[:, :wide] = pixels[:, -wide:] = colour
         return path, encode(pixels, quality=quality)
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(one, range(len(images))))
+    return list(in_order(saved, range(len(images))))
 
 
 def report(case: str, images: ImageSet, pictures: list[Path] | list[tuple[Path, bytes | None]]) -> None:
@@ -103,9 +101,10 @@ def report(case: str, images: ImageSet, pictures: list[Path] | list[tuple[Path, 
                 path.parent.mkdir()
                 path.write_bytes(data)
             paths.append(path)
-        tried = shortcuts.find(gather(paths), paths, images.y, images.groups, seed=0)
-    alarms = [f"{one.fact} {one.effect:.2f}" for one in tried if one.alarm]
-    rest = [f"{one.fact} {one.effect:.2f}" for one in tried if not one.alarm]
+        facts = unpacked(paths, list(in_order(packed, paths)))
+        tried = shortcuts.find(facts, paths, images.y, images.groups, seed=0)
+    alarms = [f"{fact.fact} {fact.effect:.2f}" for fact in tried if fact.alarm]
+    rest = [f"{fact.fact} {fact.effect:.2f}" for fact in tried if not fact.alarm]
     print(f"{case}: {'ALARM ' + ', '.join(alarms) if alarms else 'no alarm'}; below: {', '.join(rest[:2])}", flush=True)
 
 

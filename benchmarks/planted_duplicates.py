@@ -35,7 +35,8 @@ from headstart.backbones import catalog
 from headstart.backbones.runtime import prepare
 from headstart.backbones.space import Space
 from headstart.backbones.weights import locate
-from headstart.features.store import cache_folder, open_store
+from headstart.features.cache import cache_folder
+from headstart.features.store import open_store
 from headstart.features.table import FeatureTable
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def headstart(*words: str | Path, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -13,3 +15,18 @@ def headstart(*words: str | Path, stdin: str | None = None, **env: str) -> subpr
     return subprocess.run(
         command, input=stdin, capture_output=True, text=True, check=False, env={**os.environ, **env}, timeout=300
     )
+
+
+def parsed(command: str) -> Any:
+    """The context in which the command line would carry out ``command``, which is parsed and not carried out."""
+    from typer.main import get_command
+
+    from headstart.cli import app
+
+    program, *words = shlex.split(command)
+    assert program == "headstart"
+    context = get_command(app).make_context(program, words)
+    while hasattr(context.command, "resolve_command"):
+        name, inner, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        context = inner.make_context(name, rest, parent=context)
+    return context

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from headstart.images.decode import encode
+from headstart.images.folder import MIN_PER_CLASS
 
 
 def draw(kind: str, seed: int, *, side: int = 96) -> NDArray[np.uint8]:
@@ -56,3 +59,21 @@ def write_folder(
             data = encode(draw(kind, first_seed + number, side=side), format=format)
             (folder / f"{number:03d}.{format.lower()}").write_bytes(data)
     return root
+
+
+def picture(path: Path, number: int, format: str = "PNG") -> Path:
+    """A small picture of its own colour: another number, other bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = (number % 256, number // 256 % 256, 7)
+    stream = io.BytesIO()
+    Image.new("RGB", (5, 4), colour).save(stream, format)
+    path.write_bytes(stream.getvalue())
+    return path
+
+
+def classes_in(folder: Path, names: str, count: int = MIN_PER_CLASS, start: int = 0) -> Path:
+    """``folder/<name>/<number>.png`` for each of the names, blanks between, each of its own colour; returns folder."""
+    for place, name in enumerate(names.split()):
+        for number in range(count):
+            picture(folder / name / f"{number}.png", start + 100 * place + number)
+    return folder

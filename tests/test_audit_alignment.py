@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from headstart.audit.alignment import Miniature, coarse, compare, miniature, promising
 from headstart.audit.duplicates import COPY
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode, resample
 from pictures import scene
 
@@ -28,7 +28,7 @@ def test_a_miniature_is_the_whole_picture() -> None:
     assert luminance[:, :30].min() > 250
     assert luminance[:, 34:].max() < 5
     assert coarse(small(left_white)).shape == (1, 16, 16)
-    with pytest.raises(UnreadablePictureError, match="empty file"):
+    with pytest.raises(UnreadableImageError, match="empty file"):
         miniature(b"")
 
 

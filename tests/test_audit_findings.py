@@ -9,7 +9,7 @@ import pytest
 from headstart.audit.findings import Findings, check
 from headstart.audit.summary import audit
 from headstart.images.decode import encode
-from headstart.images.facts import Facts, gather
+from headstart.images.facts import Facts, packed, unpacked
 from headstart.images.folder import ImageSet, scan
 from pictures import draw, write_folder
 
@@ -30,8 +30,12 @@ def checked(
     input_size: int = 96,
     clusters: np.ndarray | None = None,
 ) -> Findings:
-    facts = facts or gather(images.paths)
+    facts = facts or facts_of(images)
     return check(images, proba, X, audit=audit(images), facts=facts, input_size=input_size, seed=0, clusters=clusters)
+
+
+def facts_of(images: ImageSet) -> Facts:
+    return unpacked(images.paths, [packed(path) for path in images.paths])
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +76,14 @@ def test_pictures_that_show_the_same_under_two_labels_are_suspects(images: Image
 
 
 def test_poor_pictures_are_named_once_with_the_reason(images: ImageSet) -> None:
-    facts = gather(images.paths)
-    changed = list(facts.pictures)
+    facts = facts_of(images)
+    changed = list(facts.images)
     changed[1] = replace(changed[1], contrast=1.0)  # type: ignore[type-var]
     changed[2] = replace(changed[2], width=30, contrast=1.0)  # type: ignore[type-var]
     changed[3] = replace(changed[3], width=30)  # type: ignore[type-var]
     changed[4] = replace(changed[4], sharpness=1e-4)  # type: ignore[type-var]
     changed[5] = replace(changed[5], colour=0.5)  # type: ignore[type-var]
-    findings = checked(images, *sure(images), facts=Facts(pictures=tuple(changed)))
+    findings = checked(images, *sure(images), facts=Facts(images=tuple(changed)))
     assert {one.index: one.why.split(":")[0] for one in findings.poor} == {
         1: "blank",
         2: "blank",
@@ -93,29 +97,29 @@ def test_poor_pictures_are_named_once_with_the_reason(images: ImageSet) -> None:
 
 
 def test_a_blank_picture_deserves_no_other_label(images: ImageSet) -> None:
-    facts = gather(images.paths)
-    changed = list(facts.pictures)
+    facts = facts_of(images)
+    changed = list(facts.images)
     changed[1] = replace(changed[1], contrast=1.0)  # type: ignore[type-var]
     proba, X = sure(images)
     proba[1] = proba[1, ::-1]
-    (suspect,) = checked(images, proba, X, facts=Facts(pictures=tuple(changed))).suspects
+    (suspect,) = checked(images, proba, X, facts=Facts(images=tuple(changed))).suspects
     assert (suspect.index, suspect.suggested) == (1, "")
     assert suspect.why == ("blank: one colour nearly all over",)
 
 
 def test_what_most_pictures_are_is_no_exception(images: ImageSet) -> None:
-    facts = gather(images.paths)
-    small = Facts(pictures=tuple(replace(one, width=20, colour=0.0) for one in facts.pictures if one))
+    facts = facts_of(images)
+    small = Facts(images=tuple(replace(one, width=20, colour=0.0) for one in facts.images if one))
     findings = checked(images, *sure(images), facts=small)
     assert findings.poor == findings.grey == ()
 
 
 def test_mixed_sizes_are_said(images: ImageSet) -> None:
-    facts = gather(images.paths)
+    facts = facts_of(images)
     sizes = [
-        replace(one, width=160 * (1 + i % 6), height=160 * (1 + i % 6)) for i, one in enumerate(facts.pictures) if one
+        replace(one, width=160 * (1 + i % 6), height=160 * (1 + i % 6)) for i, one in enumerate(facts.images) if one
     ]
-    *_, line = checked(images, *sure(images), facts=Facts(pictures=tuple(sizes))).lines()
+    *_, line = checked(images, *sure(images), facts=Facts(images=tuple(sizes))).lines()
     assert line.startswith("Sizes are mixed: from 160 × 160 to 960 × 960 pixels")
 
 

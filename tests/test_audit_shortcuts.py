@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from headstart.audit.shortcuts import DATE, NUMBER, Shortcut, find
-from headstart.images.facts import Facts, PictureFacts
+from headstart.images.facts import Facts, ImageFacts
 
 N = 200
 
 
-def made(seed: int = 0, n: int = N) -> list[PictureFacts]:
+def made(seed: int = 0, n: int = N) -> list[ImageFacts]:
     """Facts that say nothing of any class."""
     rng = np.random.default_rng(seed)
     return [
-        PictureFacts(
+        ImageFacts(
             size=int(np.exp(rng.normal(11, 0.4))),
             width=int(rng.choice([400, 500])),
             height=375,
@@ -35,9 +35,9 @@ def made(seed: int = 0, n: int = N) -> list[PictureFacts]:
     ]
 
 
-def tried(pictures: list[PictureFacts], y: np.ndarray, groups: np.ndarray | None = None) -> dict[str, Shortcut]:
+def tried(pictures: list[ImageFacts], y: np.ndarray, groups: np.ndarray | None = None) -> dict[str, Shortcut]:
     paths = [Path(f"{i}.jpg") for i in range(len(pictures))]
-    found = find(Facts(pictures=tuple(pictures)), paths, y, np.arange(len(y)) if groups is None else groups, seed=0)
+    found = find(Facts(images=tuple(pictures)), paths, y, np.arange(len(y)) if groups is None else groups, seed=0)
     assert [one.effect for one in found] == sorted((one.effect for one in found), reverse=True)
     return {one.fact: one for one in found}
 
@@ -95,7 +95,7 @@ def test_a_larger_file_alarms_only_beyond_what_the_picture_explains() -> None:
     assert "file size" in alarms(tried(squeezed, y))
 
 
-def explained() -> list[PictureFacts]:
+def explained() -> list[ImageFacts]:
     """Facts in which the size of the file follows from the sharpness."""
     rng = np.random.default_rng(5)
     return [replace(one, size=round(3e5 * one.sharpness**0.5 * np.exp(rng.normal(0, 0.1)))) for one in made()]
@@ -128,6 +128,6 @@ def test_copies_count_once() -> None:
 
 def test_one_class_or_unreadable_pictures_are_survived() -> None:
     assert tried(made(n=10), np.zeros(10, int)) == {}
-    facts = Facts(pictures=(*made(n=20), None, None))
+    facts = Facts(images=(*made(n=20), None, None))
     y = np.array([0, 1] * 11)
     assert len(find(facts, [Path(f"{i}.jpg") for i in range(22)], y, np.arange(22), seed=0)) > 3

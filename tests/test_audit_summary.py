@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.audit.summary import audit
-from headstart.images.folder import ImageSet, LeftOut
+from headstart.images.folder import ImageSet
+from headstart.images.walk import LeftOut
 
 ROOT = Path("photos")
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.errors import OptionError
-from headstart.features.store import FeatureStore, cache_folder, open_store, size_limit
+from headstart.features.store import FeatureStore, open_store
 
 
 def digest(i: int) -> str:
@@ -95,10 +94,10 @@ def test_a_killed_writer_leaves_what_was_committed(tmp_path: Path) -> None:
 
 
 def test_two_connections_share_a_store(tmp_path: Path) -> None:
-    with FeatureStore(tmp_path) as one, FeatureStore(tmp_path) as two:
-        one.write({"a": rows(1)})
-        two.write({"a": rows(2)})
-        assert one.known("a", [digest(1), digest(2)]) == {digest(1), digest(2)}
+    with FeatureStore(tmp_path) as first, FeatureStore(tmp_path) as second:
+        first.write({"a": rows(1)})
+        second.write({"a": rows(2)})
+        assert first.known("a", [digest(1), digest(2)]) == {digest(1), digest(2)}
 
 
 def test_reading_leaves_no_transaction_open(tmp_path: Path) -> None:
@@ -107,22 +106,10 @@ def test_reading_leaves_no_transaction_open(tmp_path: Path) -> None:
         assert not store._db.in_transaction
 
 
-def test_the_folder_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shared_store_is_in_the_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "here"))
-    assert cache_folder() == tmp_path / "here"
     with open_store() as store:
         assert store.path == tmp_path / "here" / "features.sqlite"
-    monkeypatch.delenv("HEADSTART_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder().name == "headstart"
-
-
-def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE_GB", "lots")
-    with pytest.raises(OptionError, match="expected: a number of gigabytes above 0\n   found: 'lots'"):
-        size_limit()
-    monkeypatch.setenv("HEADSTART_CACHE_GB", "2")
-    assert size_limit() == 2_000_000_000
 
 
 def test_values_that_are_no_rows_are_kept_beside_rows(tmp_path: Path) -> None:

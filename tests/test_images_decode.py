@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.images import decode as module
-from headstart.images.decode import MAX_PIXELS, Header, Picture, decode, encode, read_header, resample
+from headstart.images.decode import MAX_PIXELS, DecodedImage, Header, decode, encode, read_header, resample
 
 TEAL = (32, 160, 144)
 
@@ -47,7 +47,7 @@ def assert_quadrants(pixels: np.ndarray, tolerance: int) -> None:
 
 
 def reason_of(source: Path | bytes, read=decode) -> str:
-    with pytest.raises(UnreadablePictureError) as caught:
+    with pytest.raises(UnreadableImageError) as caught:
         read(source)
     return caught.value.reason
 
@@ -94,10 +94,10 @@ def test_heic() -> None:
 def test_heic_without_its_package_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['pillow_heif'] = None\n"
-        "from headstart.errors import UnreadablePictureError\n"
+        "from headstart.errors import UnreadableImageError\n"
         "from headstart.images.decode import decode\n"
         "try: decode(b'\\0\\0\\0\\x18ftypheic' + b'\\0' * 100)\n"
-        "except UnreadablePictureError as error: print(error.reason)"
+        "except UnreadableImageError as error: print(error.reason)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "pip install 'headstart[heif]'" in done.stdout
@@ -273,7 +273,7 @@ def test_every_truncation_is_an_unreadable_picture_or_pixels(format: str) -> Non
     for length in range(1, len(content), max(1, len(content) // 40)):
         try:
             decode(content[:length])
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             refused += bool(error.reason)
     assert refused > 5
 
@@ -367,7 +367,7 @@ def test_resample_agrees_with_cutting_a_picture() -> None:
     content = saved(quadrants(80, 60), "PNG")
     box = (3.5, 2.25, 60.75, 50.0)
     np.testing.assert_array_equal(
-        Picture.read(content).resampled((20, 24), box, "bicubic"),
+        DecodedImage.read(content).resampled((20, 24), box, "bicubic"),
         resample(decode(content), size=(20, 24), box=box, interpolation="bicubic"),
     )
 

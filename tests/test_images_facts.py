@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode
-from headstart.images.facts import GREY, gather, jpeg_quality, measure, number_in, packed, unpacked
+from headstart.images.facts import GREY, jpeg_quality, measure, number_in, packed, unpacked
 from pictures import draw
 
 
@@ -84,17 +84,18 @@ def test_a_frame_shows_in_the_border(tmp_path: Path) -> None:
     assert facts.border_spread < 5 < plain.border_spread
 
 
-def test_pictures_are_gathered_in_order_and_failures_named(tmp_path: Path) -> None:
+def test_facts_are_in_order_and_failures_named(tmp_path: Path) -> None:
     good = written(tmp_path / "good.jpg", draw("rings", 1))
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
-    facts = gather([good, bad, tmp_path / "gone.jpg", good])
+    paths = [good, bad, tmp_path / "gone.jpg", good]
+    facts = unpacked(paths, [packed(path) for path in paths])
     assert set(facts.failed) == {1, 2}
     assert facts.failed[1] == "not a picture"
     assert facts.words("format") == ["JPEG", "", "", "JPEG"]
     assert np.isnan(facts.column("width")).tolist() == [False, True, True, False]
     assert facts.column("border").shape == (4, 3)
-    with pytest.raises(UnreadablePictureError, match="not a picture"):
+    with pytest.raises(UnreadableImageError, match="not a picture"):
         measure(bad)
 
 
@@ -115,9 +116,9 @@ def test_facts_that_were_kept_are_those_that_were_measured_but_for_the_name(tmp_
     path = written(tmp_path / "shot 0042.jpg", draw("rings", 1), quality=71)
     kept = packed(path)
     assert kept is not None
-    (again,) = unpacked([path], [kept]).pictures
+    (again,) = unpacked([path], [kept]).images
     np.testing.assert_equal(vars(again), vars(measure(path)))
-    (renamed,) = unpacked([tmp_path / "shot 7.jpg"], [kept]).pictures
+    (renamed,) = unpacked([tmp_path / "shot 7.jpg"], [kept]).images
     assert renamed is not None
     assert renamed.number == 7
     assert packed(tmp_path / "gone.jpg") is None

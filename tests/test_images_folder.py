@@ -1,4 +1,3 @@
-import io
 import os
 import shutil
 import sys
@@ -6,28 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from headstart.errors import DataError
 from headstart.files import display
-from headstart.images.folder import MIN_PER_CLASS, ImageSet, find_pictures, from_paths, scan
-
-
-def picture(path: Path, number: int, format: str = "PNG") -> Path:
-    """A small picture of its own colour: another number, other bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    colour = (number % 256, number // 256 % 256, 7)
-    stream = io.BytesIO()
-    Image.new("RGB", (5, 4), colour).save(stream, format)
-    path.write_bytes(stream.getvalue())
-    return path
-
-
-def classes_in(folder: Path, names: str, count: int = MIN_PER_CLASS, start: int = 0) -> Path:
-    for place, name in enumerate(names.split()):
-        for number in range(count):
-            picture(folder / name / f"{number}.png", start + 100 * place + number)
-    return folder
+from headstart.images.folder import ImageSet, from_paths, scan
+from pictures import classes_in, picture
 
 
 def error_of(action, *arguments) -> str:
@@ -62,40 +44,6 @@ def test_class_folders(tmp_path: Path) -> None:
     assert images.left_out == ()
 
 
-@pytest.mark.parametrize("validation", ["val", "valid", "VALIDATION"])
-def test_split_folders(tmp_path: Path, validation: str) -> None:
-    classes_in(tmp_path / "Train", "a b")
-    classes_in(tmp_path / validation, "a b", count=1, start=1000)
-    classes_in(tmp_path / "test", "a b", count=2, start=2000)
-    classes_in(tmp_path / "old", "a", count=1)
-    (tmp_path / "README.md").write_text("hello")
-    images = scan(tmp_path)
-    assert images.layout == "split folders"
-    assert images.classes == ("a", "b")
-    counts = {split: int((images.split == split).sum()) for split in ("train", "val", "test")}
-    assert counts == {"train": 8, "val": 2, "test": 4}
-    assert reasons(images) == dict.fromkeys(("old", "README.md"), "beside the folders train, val, test, so in no split")
-
-
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
-    images = scan(classes_in(tmp_path, "train car bus"))
-    assert images.classes == ("bus", "car", "train")
-    assert images.layout == "class folders"
-
-
-def test_split_folders_without_classes_are_not_taken_for_classes(tmp_path: Path) -> None:
-    classes_in(tmp_path, "train test")
-    text = error_of(scan, tmp_path)
-    assert "found: only test, train, and no class folder in train" in text
-    assert "to do: sort the pictures into train/<class>/" in text
-
-
-def test_two_folders_for_one_split(tmp_path: Path) -> None:
-    for name in ("train", "val", "valid"):
-        classes_in(tmp_path / name, "a b")
-    assert "found: train, val, valid\n" in error_of(scan, tmp_path)
-
-
 def test_junk_is_passed_over_and_the_rest_is_listed(tmp_path: Path) -> None:
     classes_in(tmp_path, "a b")
     for junk in (".DS_Store", "a/.DS_Store", "a/Thumbs.db", "b/desktop.ini", "a/._0.png"):
@@ -117,24 +65,6 @@ def test_junk_is_passed_over_and_the_rest_is_listed(tmp_path: Path) -> None:
         "a/empty.png": "empty file",
         "a/notes.jpg": "not a picture",
     }
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_links_are_followed_and_circles_survived(tmp_path: Path) -> None:
-    elsewhere = picture(tmp_path / "elsewhere" / "far.png", 4000).parent
-    root = classes_in(tmp_path / "root", "a b")
-    (root / "a" / "up").symlink_to(root)
-    (root / "a" / "self").symlink_to(root / "a")
-    (root / "a" / "knot").symlink_to(root / "a" / "knot")
-    (root / "a" / "gone.png").symlink_to(root / "nowhere.png")
-    (root / "b" / "out").symlink_to(elsewhere)
-    (root / "b" / "one.png").symlink_to(picture(tmp_path / "one.png", 4001))
-    images = scan(root)
-    assert [name for name in names(images) if name.startswith("a/")] == [f"a/{n}.png" for n in range(4)]
-    assert {"b/out/far.png", "b/one.png"} < set(names(images))
-    assert len(images) == 10
-    assert reasons(images)["a/gone.png"] == "not found"
-    assert reasons(images)["a/knot"].startswith("cannot be opened")
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="their file systems hold only Unicode names")
@@ -304,37 +234,9 @@ def test_from_paths(tmp_path: Path) -> None:
     assert "found: not found: gone.png" in text
 
 
-def test_find_pictures_keeps_order_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder = picture(tmp_path / "in" / "b" / "2.png", 1).parent.parent
-    picture(folder / "a.png", 2)
-    picture(folder / ".hidden.png", 3)
-    (folder / "notes.txt").write_text("kept: the caller says that it is no picture")
-    (folder / "Thumbs.db").touch()
-    picture(tmp_path / "odd[1].png", 4)
-    inside = [Path("in/a.png"), Path("in/b/2.png"), Path("in/notes.txt")]
-    assert find_pictures(["in"]) == inside
-    assert find_pictures(["gone.png", tmp_path / "odd[1].png", "in", "gone.png"]) == [
-        Path("gone.png"),
-        tmp_path / "odd[1].png",
-        *inside,
-        Path("gone.png"),
-    ]
-    assert find_pictures(["odd[1].png", "in/*.png", "in/.hidden.png"]) == [
-        Path("odd[1].png"),
-        Path("in/a.png"),
-        Path("in/.hidden.png"),
-    ]
-    assert sorted(find_pictures(["in/**"])) == inside
-    assert find_pictures([str(tmp_path / "in" / "**" / "*.png")]) == [folder / "a.png", folder / "b" / "2.png"]
-    assert find_pictures(["none*.png"]) == [Path("none*.png")]
-    assert find_pictures(["nul\0", "x" * 5000]) == [Path("nul\0"), Path("x" * 5000)]
-
-
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
 def test_folders_that_may_not_be_listed_are_named(tmp_path: Path) -> None:
     classes_in(tmp_path, "a b")
     locked = tmp_path / "a" / "locked"
     locked.mkdir(mode=0)
     assert reasons(scan(tmp_path)) == {"a/locked": "folder cannot be listed: Permission denied"}
-    assert locked in find_pictures([tmp_path])

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import DataError
-from headstart.images.table import Entry, read_table
+from headstart.images.entries import Entry
+from headstart.images.table import read_table
 
 
 def table(folder: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -25,7 +25,7 @@ def test_no_more_is_begun_than_the_window_allows() -> None:
     assert len(begun) == 5
     results.close()
     assert len(begun) == 5
-    assert not [one for one in threading.enumerate() if one.name.startswith("decode")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("headstart")]
 
 
 def test_an_error_reaches_who_asks() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.errors import OptionError, UnreadablePictureError
+from headstart.errors import OptionError, UnreadableImageError
 from headstart.images.decode import resample
 from headstart.images.transforms import FEW_SHOT_VIEWS, Geometry, View, augmented, load, window
 
@@ -77,7 +77,7 @@ def test_file_and_bytes_give_the_same_pixels(tmp_path: Path) -> None:
     path.write_bytes(png(noise(80, 80)))
     geometry = Geometry(size=24)
     np.testing.assert_array_equal(load(path, geometry), load(path.read_bytes(), geometry))
-    with pytest.raises(UnreadablePictureError, match="not a picture"):
+    with pytest.raises(UnreadableImageError, match="not a picture"):
         load(b"text", geometry)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -36,37 +35,6 @@ def test_errors_form_one_tree_and_hold_every_problem() -> None:
             assert issubclass(value, errors.HeadstartError)
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    from typer.main import get_command
-
-    from headstart.cli import app
-
-    group = get_command(app)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = set(re.findall(r"^headstart ([a-z]+)(?: ([a-z]+))?", text, re.MULTILINE))
-    assert len(commands) >= 6
-    for command, sub in commands:
-        assert command in group.commands  # type: ignore[attr-defined]
-        if sub and hasattr(group.commands[command], "commands"):  # type: ignore[attr-defined]
-            assert sub in group.commands[command].commands  # type: ignore[attr-defined]
-
-
-def test_every_option_of_the_readme_exists() -> None:
-    from typer.main import get_command
-
-    from headstart.cli import app
-
-    group = get_command(app)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for line in re.findall(r"^headstart .*$", text, re.MULTILINE):
-        words = line.split("#")[0].split()
-        command = group.commands[words[1]]  # type: ignore[attr-defined]
-        if hasattr(command, "commands"):
-            continue
-        known = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in words[2:] if word.startswith("-") and word != "-"} <= known, line
-
-
 def test_every_module_has_a_test_file() -> None:
     package = ROOT / "src" / "headstart"
     modules = {
@@ -76,9 +44,3 @@ def test_every_module_has_a_test_file() -> None:
     }
     tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests").glob("test_*.py")}
     assert modules - tested == {"errors"}  # tested here
-
-
-def test_every_example_in_a_commands_help_is_a_command() -> None:
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "headstart" / "cli").glob("*.py"))
-    declared = len(re.findall(r"\.command\(", source))
-    assert len(re.findall(r'epilog="Example: headstart ', source)) == declared

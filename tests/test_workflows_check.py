@@ -59,7 +59,7 @@ def test_decisions_lead_to_a_table_and_leave_the_pictures_alone(checked: Checkup
 
 def test_a_fitted_classifier_can_be_asked_for_its_doubts(fitted: ImageClassifier) -> None:
     findings = findings_of(fitted)
-    assert len(findings.facts.pictures) == len(fitted.images_) == 40
+    assert len(findings.facts.images) == len(fitted.images_) == 40
     assert not findings.alarms
 
 

@@ -28,7 +28,8 @@ from headstart.deploy.model import FAMILIAR, Model
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.features.store import cache_folder, open_store
+from headstart.features.cache import cache_folder
+from headstart.features.store import open_store
 from headstart.features.table import FeatureTable
 from headstart.finetune.trial import FINETUNE, Selection, Trial, select
 from headstart.images.folder import ImageSet, from_paths, scan

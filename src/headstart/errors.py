@@ -7,7 +7,7 @@ HeadstartError
 │   ├── ModelError            a model directory that is damaged or of another kind
 │   └── WeightsError          pretrained weights that are missing or do not fit
 ├── MissingPackageError       an optional package is not installed (exit code 2)
-└── UnreadablePictureError    one picture that cannot be decoded; callers list it and go on
+└── UnreadableImageError      one picture that cannot be decoded; callers list it and go on
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Problem:
 
 
 class UserInputError(HeadstartError):
-    """What the user gave cannot be used. Holds **all** the problems found, never only the first."""
+    """What the user gave cannot be used. Holds **all** problems, never only the first."""
 
     def __init__(self, what: str, problems: Sequence[Problem]) -> None:
         self.what = what
@@ -72,7 +72,7 @@ class MissingPackageError(HeadstartError):
         super().__init__(f"{purpose} needs the package {package}, which is not installed.\n   to do: {command}")
 
 
-class UnreadablePictureError(HeadstartError):
+class UnreadableImageError(HeadstartError):
     """One picture cannot be decoded. ``reason`` is a short plain sentence without the path."""
 
     def __init__(self, reason: str) -> None:

@@ -57,7 +57,7 @@ class Agreement:
 
 
 def miniature(source: Path | bytes) -> Miniature:
-    """The miniature of one picture. Raises UnreadablePictureError with the reason in plain words."""
+    """The miniature of one picture. Raises UnreadableImageError with the reason in plain words."""
     small = load(source, _GEOMETRY)[0].astype(np.float32)
     patches = _shrunk(small.transpose(2, 0, 1), SIDE // PATCHES).transpose(1, 2, 0)
     luminance = small @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601

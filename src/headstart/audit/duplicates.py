@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare, miniature, promising
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View
@@ -199,7 +199,7 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     def one(path: Path) -> bytes | None:
         try:
             small = miniature(path)
-        except UnreadablePictureError:
+        except UnreadableImageError:
             return None
         return small.luminance.tobytes() + small.colour.tobytes()
 

@@ -150,7 +150,7 @@ def check(
     poor = _poor(facts, input_size)
     blank = {one.index: one.why for one in poor if one.why == _WORDS["blank"]}
     train = np.flatnonzero(images.split == "train")
-    in_train = Facts(pictures=tuple(facts.pictures[i] for i in train))
+    in_train = Facts(images=tuple(facts.images[i] for i in train))
     return Findings(
         images=images,
         audit=audit,
@@ -225,7 +225,7 @@ def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
     found: dict[int, Poor] = {}
     for why, mask in (("blank", contrast < BLANK), ("tiny", tiny), ("blurred", scale < BLURRED)):
         for i in np.flatnonzero(mask).tolist():
-            found.setdefault(i, Poor(index=i, why=_WORDS[why].format(facts.pictures[i])))
+            found.setdefault(i, Poor(index=i, why=_WORDS[why].format(facts.images[i])))
     return tuple(found.values())
 
 

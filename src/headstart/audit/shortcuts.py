@@ -85,7 +85,7 @@ def find(facts: Facts, paths: Sequence[Path], y: Ints, groups: Ints, *, seed: in
         seed: of folds and shuffles.
     """
     first = np.sort(np.unique(groups, return_index=True)[1]).tolist()
-    readable = [i for i in first if facts.pictures[i] is not None]
+    readable = [i for i in first if facts.images[i] is not None]
     counts = Counter(y[readable].tolist())
     use = np.array([i for i in readable if counts[y[i]] > 1], dtype=np.int64)
     labels, y = np.unique(y[use], return_inverse=True)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from headstart.images.folder import ImageSet, LeftOut
+from headstart.images.folder import ImageSet
 from headstart.images.names import below, some
+from headstart.images.walk import LeftOut
 
 _UNEVEN = 3.0  # largest class over smallest from which accuracy alone misleads
 _EXAMPLES = 3  # named in a line for people

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.evaluation.paired import mcnemar_exact
 from headstart.images.decode import decode, resample
 
@@ -114,7 +114,7 @@ def histograms(paths: Sequence[Path]) -> NDArray[np.float64]:
 def _histogram(path: Path) -> NDArray[np.float64]:
     try:
         picture = resample(decode(path, at_least=SIDE), size=(SIDE, SIDE), box=None, interpolation="bilinear")
-    except UnreadablePictureError:
+    except UnreadableImageError:
         return np.zeros(BINS**3)
     red, green, blue = (picture[..., channel].astype(np.int64) * BINS // 256 for channel in range(3))
     cells = np.bincount(((red * BINS + green) * BINS + blue).ravel(), minlength=BINS**3)

@@ -29,7 +29,7 @@ def colour_histogram(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def colours(paths: Sequence[Path]) -> NDArray[np.float32]:
-    """The histogram of each file, (n, 118); decoded small, in threads. Raises UnreadablePictureError."""
+    """The histogram of each file, (n, 118); decoded small, in threads. Raises UnreadableImageError."""
 
     def one(path: Path) -> NDArray[np.float32]:
         return colour_histogram(load(path.read_bytes(), GEOMETRY, (View.CENTRE,))[0])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """Turns the errors we raise on purpose into words and exit codes, for every command alike."""
+    """Prints the errors that headstart raises on purpose and ends with their exit code, for every command alike."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -111,7 +111,7 @@ def showing_progress() -> Any:
 
 
 def beside(progress: Any, write: Callable[[str], None]) -> Callable[[str], None]:
-    """``write``, for lines that come while ``progress`` is shown: its bars step aside."""
+    """``write`` for lines that come while ``progress`` is shown: its bars are taken down meanwhile."""
     if not hasattr(progress, "paused"):
         return write
 
@@ -122,11 +122,36 @@ def beside(progress: Any, write: Callable[[str], None]) -> Callable[[str], None]
     return line
 
 
+def repeats(context: typer.Context, **values: Any) -> str:
+    """The command that does the same again; ``values``, by parameter, replace what was typed.
+
+    Options at their default are left out, and ``--json``, which changes only how the result is told.
+    """
+    from headstart.command import command
+
+    verb: list[str] = []
+    outer: Any = context
+    while outer.parent is not None:
+        verb.insert(0, outer.info_name or "")
+        outer = outer.parent
+    arguments: list[Any] = []
+    options, defaults = {}, {}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        value = values.get(name, context.params.get(name))
+        if parameter.param_type_name == "argument":
+            arguments += value if isinstance(value, (list, tuple)) else [value]
+        elif name != "as_json":
+            options[parameter.opts[0]] = value
+            defaults[parameter.opts[0]] = parameter.get_default(context)
+    return command(" ".join(verb), *arguments, options=options, defaults=defaults)
+
+
 def say(text: str) -> None:
     """Words for people."""
     typer.echo(text, err=True)
 
 
 def print_json(document: Any) -> None:
-    """The one document on stdout."""
+    """Print the document of a ``--json`` command on stdout."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -115,11 +115,11 @@ def predict(
     """
     from headstart.deploy import predictions as table
     from headstart.deploy.model import Model
-    from headstart.images.folder import find_pictures
+    from headstart.images.inputs import find_images
 
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
-    pictures = find_pictures(inputs)
+    pictures = find_images(inputs)
     model = Model.load(run, batch=min(16, max(1, len(pictures))))
     for note in model.notes:
         say(note)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, app, beside, print_json, say, showing_progress
+from headstart.cli.app import Json, app, beside, print_json, repeats, say, showing_progress
 from headstart.errors import OptionError, Problem
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
 def compare(
+    context: typer.Context,
     what: Annotated[list[Path], typer.Argument(metavar="PHOTOS | RUN RUN …", help="Pictures, or finished runs.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; runs/compare-NAME by default.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Backbones, commas between; efficientnet_lite0.")] = None,
@@ -41,17 +42,12 @@ def compare(
     from headstart.workflows import compare_runs
 
     if all(map(compare_runs.is_run, what)):
-        _runs(what, out, as_json=as_json)
+        _runs(what, out, command=repeats(context), as_json=as_json)
         return
-    if len(what) > 1:
-        strangers = [str(folder) for folder in what if not compare_runs.is_run(folder)]
-        todo = "name runs only, or one folder of pictures"
-        problem = Problem(expected="finished runs", found=f"{', '.join(strangers)} has no metrics.json", todo=todo)
-        raise OptionError("what to compare", [problem])
+    photos = _only([folder for folder in what if not compare_runs.is_run(folder)], of=len(what))
     from headstart import output_folder
     from headstart.recipes import experiments
 
-    photos = what[0]
     axes = {
         "sizes": _numbers("--size", size, int),
         "lrs": _numbers("--lr", lr, float),
@@ -69,7 +65,7 @@ def compare(
             claims=claims,
             weights=weights,
             title=f"The table {table}, again" if table else "Settings compared",
-            command=_command(),
+            command=repeats(context),
             tell=beside(progress, say),
             progress=progress,
         )
@@ -80,13 +76,22 @@ def compare(
     typer.echo(f"page  {experiment.folder / 'compare.html'}")
 
 
-def _runs(folders: list[Path], out: Path | None, *, as_json: bool) -> None:
+def _only(strangers: list[Path], *, of: int) -> Path:
+    """The one folder of pictures, where it is all that was named. Raises OptionError for what is no run beside runs."""
+    if of > 1:
+        found = f"{', '.join(map(str, strangers))} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
+        problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
+        raise OptionError("what to compare", [problem])
+    return strangers[0]
+
+
+def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool) -> None:
     from headstart.workflows.compare_runs import compare_runs
 
     if len(folders) < 2:
         problem = Problem(expected="two runs or more", found=str(folders[0]), todo="name another run")
         raise OptionError("what to compare", [problem])
-    contest = compare_runs(folders, command=_command())
+    contest = compare_runs(folders, command=command)
     if out is not None:
         contest.write(out)
     if as_json:
@@ -137,11 +142,3 @@ def _numbers(option: str, text: str | None, kind: type[int] | type[float]) -> li
     except ValueError as error:
         problem = Problem(expected="numbers with commas between", found=repr(text), todo=f"write {option} 1,2")
         raise OptionError(option, [problem]) from error
-
-
-def _command() -> str:
-    """What was typed."""
-    import shlex
-    import sys
-
-    return shlex.join(["headstart", *sys.argv[1:]])

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headstart.cli.app import Json, Seed, app, print_json, say
+from headstart.cli.app import Json, Seed, app, print_json, repeats, say
 
 
 @app.command(epilog="Example: headstart explain runs/photos new.jpg -o why.html")
 def explain(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="A run or model folder.")],
     picture: Annotated[Path, typer.Argument(help="The picture whose answer is to be explained.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a page with the map.")] = None,
@@ -27,10 +27,7 @@ def explain(
 
     found = explain_picture(run, picture, class_name=class_name, seed=seed)
     if out:
-        words = ["headstart", "explain", str(run), str(picture), "-o", str(out)]
-        words += ["--class", class_name] if class_name else []
-        words += ["--seed", str(seed)] if seed else []
-        write_page(out, found, shlex.join(words))
+        write_page(out, found, repeats(context))
     if as_json:
         print_json(found.to_dict())
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from headstart.cli.app import Json, Photos, Seed, app, beside, print_json, say, showing_progress
+from headstart.cli.app import Json, Photos, Seed, app, beside, print_json, repeats, say, showing_progress
 
 recipes_app = typer.Typer(
     cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Published procedures, run as published."
@@ -56,6 +56,7 @@ def recipes_show(
 
 @recipes_app.command("run", epilog="Example: headstart recipes run resnet18-frozen photos -o runs/frozen")
 def recipes_run(
+    context: typer.Context,
     name: str,
     photos: Photos,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
@@ -76,8 +77,6 @@ def recipes_run(
     as_json: Json = False,
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
-    import shlex
-
     from headstart.recipes import records, runner
     from headstart.report.finetuning_notes import in_words
 
@@ -86,11 +85,7 @@ def recipes_run(
     recipe = recipe.with_epochs(epochs) if epochs else recipe
     recipe = recipe.with_views(views) if views else recipe
     recipe = recipe.with_lora(lora) if lora else recipe
-    given = {"--backbone": backbone, "--weights": weights, "--epochs": epochs, "--views": views, "--lora": lora}
     folder = out or Path("runs") / name
-    words = ["headstart", "recipes", "run", name, str(photos), "-o", str(folder)]
-    words += [word for option, value in given.items() if value is not None for word in (option, str(value))]
-    words += ["--seed", str(seed)] * bool(seed) + [word for file in picture or () for word in ("--picture", str(file))]
     with showing_progress() as progress:
         ran = runner.run(
             recipe,
@@ -99,7 +94,7 @@ def recipes_run(
             weights=weights,
             seed=seed,
             pictures=picture or (),
-            command=shlex.join(words),
+            command=repeats(context, out=folder),
             tell=beside(progress, say if as_json else typer.echo),
             progress=progress,
         )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from headstart.cli.app import Json, Seed, app, print_json, say, showing_progress
+from headstart.cli.app import Json, Seed, app, print_json, repeats, say, showing_progress
 
 
 @app.command(epilog="Example: headstart watch runs/photos new/ -o watch.html --queue queue.csv")
 def watch(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     paths: Annotated[list[str], typer.Argument(help="New pictures: files, folders, globs.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a page.")] = None,
@@ -31,11 +31,7 @@ def watch(
     if queue:
         write_queue(queue, found)
     if out:
-        words = ["headstart", "watch", str(run), *paths, "-o", str(out)]
-        words += ["--queue", str(queue)] if queue else []
-        words += ["--count", str(count)] if count != 24 else []
-        words += ["--seed", str(seed)] if seed else []
-        write_page(out, found, shlex.join(words))
+        write_page(out, found, repeats(context))
     if as_json:
         print_json(found.to_dict())
     else:

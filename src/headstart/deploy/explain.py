@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from headstart.backbones.feature_maps import MapGraph, PooledMap, open_maps
 from headstart.backbones.space import Space
 from headstart.deploy.model import Model, find_model
-from headstart.errors import DataError, OptionError, Problem, UnreadablePictureError
+from headstart.errors import DataError, OptionError, Problem, UnreadableImageError
 from headstart.files import display
 from headstart.images.decode import resample
 from headstart.images.transforms import load
@@ -326,7 +326,7 @@ def _plain(picture: Picture) -> Grid:
 def _read(path: Path, model: Model) -> Picture:
     try:
         picture: Picture = load(path, model.space.geometry)[0]
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         problem = Problem(expected="a picture", found=f"{display(path)}: {error.reason}", todo="give another file")
         raise DataError("the picture cannot be read", [problem]) from error
     return picture

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.space import Space
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
@@ -137,7 +137,7 @@ def _decoded(
             if digests is not None and hashlib.sha256(data).hexdigest() != digests[i]:
                 return "changed while it was being read"
             return load(data, geometry, views)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             return error.reason
         except FileNotFoundError:
             return "no such file"

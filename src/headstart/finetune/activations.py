@@ -26,7 +26,7 @@ from headstart.backbones.graph import digest
 from headstart.backbones.parity import Rows
 from headstart.backbones.runtime import Runtime, prepare_module
 from headstart.backbones.split import FrozenPrefix
-from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.finetune import quota
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
 from headstart.finetune.plan import Augment
@@ -59,7 +59,7 @@ class Look:
     seed: int
 
     def pixels(self, data: bytes, digest: str, views: Sequence[int]) -> list[NDArray[np.uint8]]:
-        """The views ``views`` of a picture, each (s, s, 3), all plain or none. Raises UnreadablePictureError."""
+        """The views ``views`` of a picture, each (s, s, 3), all plain or none. Raises UnreadableImageError."""
         kind = "none" if PLAIN in views else self.augment.kind
         numbers = [hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest()[:16] for view in views]
         options = self.augment
@@ -366,7 +366,7 @@ class ActivationCache:
             if hashlib.sha256(data).hexdigest() != self.digests[i]:
                 return f"{self.paths[i]}: changed while it was being used"
             return self.look.pixels(data, self.digests[i], views)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             return f"{self.paths[i]}: {error.reason}"
         except OSError as error:
             return f"{self.paths[i]}: cannot be read: {error.strerror}"

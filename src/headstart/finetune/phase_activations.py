@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.store import size_limit
+from headstart.features.cache import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
 from headstart.finetune.job import Job

@@ -1,4 +1,4 @@
-"""Varied views of a picture for training: each is decided by the picture's own number, and by nothing else."""
+"""Varied views of a picture for training; a view is decided by its seed alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def vary(
         turn: greatest rotation either way, in full turns.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
     """
     if kind == "crop":
         return augmented(source, geometry, seeds, area=area)
@@ -46,16 +46,16 @@ def _turned(plain: NDArray[np.uint8], seed: int, turn: float) -> NDArray[np.uint
     return rotated(mirrored, rng.uniform(-turn, turn))
 
 
-def rotated(picture: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
-    """``picture`` (s, s, 3) turned anticlockwise by ``turn`` full turns about its centre, between pixels bilinearly.
+def rotated(image: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
+    """``image`` (s, s, 3) turned anticlockwise by ``turn`` full turns about its centre, between pixels bilinearly.
 
     What comes from outside is mirrored at the edge with the edge pixel repeated, as in Keras' ``RandomRotation``.
     Fractions of a grey level are dropped.
     """
-    side = picture.shape[0]
+    side = image.shape[0]
     cos, sin = (round(f(2 * math.pi * turn), 12) for f in (math.cos, math.sin))  # quarter turns stay exact
     border = math.ceil(side * (abs(cos) + abs(sin) - 1) / 2) + 2  # what a turned square reaches outside, and a pixel
-    wide = np.pad(picture, ((border, border), (border, border), (0, 0)), mode="symmetric")
+    wide = np.pad(image, ((border, border), (border, border), (0, 0)), mode="symmetric")
     centre = side / 2
     # The place in the widened picture that each pixel of the result comes from; rows count downwards.
     left = border + centre - cos * centre + sin * centre

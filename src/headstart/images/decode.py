@@ -1,4 +1,4 @@
-"""One picture file becomes RGB pixels. The only module that knows Pillow.
+"""A picture file becomes RGB pixels. The only module that knows Pillow.
 
 Content decides what a file is, never its name. Colour profiles are ignored, in training and in serving alike.
 """
@@ -15,14 +15,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
+from headstart.images.grey_levels import eight_bits
+from headstart.images.origin import EXIF_BLOCK, Origin
 
 MAX_PIXELS = 178_956_970
 """Largest picture that is decoded, in pixels, as in Pillow: beyond it a small file may be a bomb."""
@@ -55,10 +57,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Further EXIF tags: maker and model; when it was taken (in a block of its own); when the file was last changed.
-_CAMERA_TAGS = (0x010F, 0x0110)
-_EXIF_IFD, _TAKEN_TAG, _CHANGED_TAG = 0x8769, 0x9003, 0x0132
-
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
@@ -74,25 +72,13 @@ def read_header(source: Path | bytes) -> Header:
     """Recognise a picture by its content, without decoding it.
 
     Raises:
-        UnreadablePictureError: the file cannot be opened, is no picture, or is larger than ``MAX_PIXELS``.
+        UnreadableImageError: the file cannot be opened, is no picture, or is larger than ``MAX_PIXELS``.
     """
     with _opened(source) as image:
-        return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+        return _header(image)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """What a file tells of how it was made; what it does not tell is empty."""
-
-    quantisation: tuple[int, ...]
-    """The 64 steps of a JPEG's brightness table, in any order: the larger, the more was thrown away."""
-    camera: str
-    """EXIF maker and model."""
-    taken: str
-    """EXIF date and time, ``YYYY:MM:DD HH:MM:SS``."""
-
-
-class Picture:
+class DecodedImage:
     """A decoded picture, upright RGB, still in Pillow's memory: cutting pieces from it copies only the pieces."""
 
     def __init__(self, image: Image.Image) -> None:
@@ -100,23 +86,23 @@ class Picture:
         self.width, self.height = image.size
 
     @classmethod
-    def read(cls, source: Path | bytes, *, at_least: int | None = None) -> Picture:
+    def read(cls, source: Path | bytes, *, at_least: int | None = None) -> DecodedImage:
         """Decode the first frame, on white where it is transparent. Safe to call from many threads.
 
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
         side keeps at least that many pixels (or all it has).
 
         Raises:
-            UnreadablePictureError: with the reason in plain words.
+            UnreadableImageError: with the reason in plain words.
         """
         with _opened(source) as image:
             return cls(_loaded(image, at_least))
 
     @classmethod
-    def read_all(cls, source: Path | bytes, *, at_least: int | None = None) -> tuple[Picture, Header, Origin]:
+    def read_all(cls, source: Path | bytes, *, at_least: int | None = None) -> tuple[DecodedImage, Header, Origin]:
         """As ``read``, and what the file tells besides, opened once."""
         with _opened(source) as image:
-            header = Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+            header = _header(image)
             return cls(_loaded(image, at_least)), header, _origin(image)
 
     def pixels(self) -> NDArray[np.uint8]:
@@ -129,8 +115,8 @@ class Picture:
 
 
 def decode(source: Path | bytes, *, at_least: int | None = None) -> NDArray[np.uint8]:
-    """Decode a picture as ``Picture.read`` does: ``(h, w, 3)`` RGB."""
-    return Picture.read(source, at_least=at_least).pixels()
+    """Decode a picture as ``DecodedImage.read`` does: ``(h, w, 3)`` RGB."""
+    return DecodedImage.read(source, at_least=at_least).pixels()
 
 
 def resample(
@@ -150,7 +136,7 @@ def resample(
         box: within the picture; None means all of it.
         interpolation: ``bilinear``, ``bicubic`` or ``lanczos``.
     """
-    return Picture(Image.fromarray(image)).resampled(size, box, interpolation)
+    return DecodedImage(Image.fromarray(image)).resampled(size, box, interpolation)
 
 
 def moved(image: NDArray[np.uint8], size: tuple[int, int], place: tuple[float, ...]) -> NDArray[np.uint8]:
@@ -183,25 +169,25 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
 def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
     if isinstance(source, bytes):
         if not source:
-            raise UnreadablePictureError("empty file")
+            raise UnreadableImageError("empty file")
         yield io.BytesIO(source)
         return
     try:
         _check_file(source.stat())
         stream = source.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UnreadablePictureError(_cannot_open(error)) from error
+        raise UnreadableImageError(_cannot_open(error)) from error
     with stream:
         yield stream
 
 
 def _check_file(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
-        raise UnreadablePictureError("is a directory")
+        raise UnreadableImageError("is a directory")
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        raise UnreadablePictureError("not a regular file")
+        raise UnreadableImageError("not a regular file")
     if status.st_size == 0:
-        raise UnreadablePictureError("empty file")
+        raise UnreadableImageError("empty file")
 
 
 def _cannot_open(error: OSError | ValueError) -> str:
@@ -216,13 +202,13 @@ def _identified(stream: IO[bytes]) -> Image.Image:
     try:
         image = Image.open(stream, formats=_readable_formats())
     except Image.DecompressionBombError:
-        raise UnreadablePictureError(_too_large(_declared_size(stream))) from None
+        raise UnreadableImageError(_too_large(_declared_size(stream))) from None
     except UnidentifiedImageError:
-        raise UnreadablePictureError(_unidentified(stream)) from None
+        raise UnreadableImageError(_unidentified(stream)) from None
     except Exception as error:
-        raise UnreadablePictureError(_damaged(error)) from error
+        raise UnreadableImageError(_damaged(error)) from error
     if image.width * image.height > MAX_PIXELS:
-        raise UnreadablePictureError(_too_large(f"{image.width}×{image.height}"))
+        raise UnreadableImageError(_too_large(f"{image.width}×{image.height}"))
     return image
 
 
@@ -234,23 +220,22 @@ def _loaded(image: Image.Image, at_least: int | None) -> Image.Image:
         return _upright(_rgb(image), image)
     except Exception as error:
         # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
-        raise UnreadablePictureError(_damaged(error)) from error
+        raise UnreadableImageError(_damaged(error)) from error
+
+
+def _header(image: Image.Image) -> Header:
+    return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
 
 
 def _origin(image: Image.Image) -> Origin:
     """Of a loaded picture: a PNG may hold its EXIF block behind the pixels."""
     tables = getattr(image, "quantization", None) or {}
+    quantisation = next(iter(tables.values()), ())
     try:
         exif = image.getexif()
-        camera = " ".join(_exif_text(exif.get(tag)) for tag in _CAMERA_TAGS).strip()
-        taken = _exif_text(exif.get_ifd(_EXIF_IFD).get(_TAKEN_TAG)) or _exif_text(exif.get(_CHANGED_TAG))
+        return Origin.read(quantisation, exif, exif.get_ifd(EXIF_BLOCK))
     except Exception:  # a damaged EXIF block tells nothing, and any kind of exception may say so
-        camera = taken = ""
-    return Origin(quantisation=tuple(next(iter(tables.values()), ())), camera=camera, taken=taken)
-
-
-def _exif_text(value: Any) -> str:
-    return value.replace("\0", " ").strip() if isinstance(value, str) else ""
+        return Origin.read(quantisation, {}, {})
 
 
 def _too_large(size: str) -> str:
@@ -296,31 +281,13 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(_eight_bits(np.asarray(image), image.mode)).convert("RGB")
+        return Image.fromarray(eight_bits(np.asarray(image), image.mode)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
     return image.convert("RGB")
-
-
-def _eight_bits(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
-    """Scale grey levels of 16 or 32 bits, ``(h, w)``, to 0–255.
-
-    ``I;16`` has a white by definition, 65535. Modes ``I`` and ``F`` have none: it is the smallest usual one (1 in
-    floating point, 255, 65535) that no pixel exceeds. Where there is none, or pixels are negative, the picture's
-    own range is stretched. What is no finite number counts as 0.
-    """
-    levels = np.nan_to_num(values.astype(np.float32), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = 0.0, 65535.0
-    if not mode.startswith("I;16"):
-        darkest, brightest = float(levels.min()), float(levels.max())
-        whites = [white for white in (1.0, 255.0, 65535.0) if brightest <= white and (white > 1 or mode == "F")]
-        low, high = (0.0, whites[0]) if whites and darkest >= 0 else (darkest, brightest)
-    scale = 255.0 / (high - low) if high > low else 0.0
-    scaled: NDArray[np.uint8] = np.rint((levels - low) * scale).astype(np.uint8)
-    return scaled
 
 
 def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
@@ -353,7 +320,7 @@ def _silence() -> None:
     """Ignore what Pillow's own modules warn of, from the first picture on: damage is reported by name instead.
 
     ``warnings.catch_warnings`` swaps a global at every entry and exit, which decoding threads would do to each other.
-    One filter stays; it is only put back in front if the program has since changed its filters.
+    So a single filter stays, and is put back in front if the program has since changed its filters.
     """
     if warnings.filters[:1] != [_SILENCE]:
         warnings.filterwarnings("ignore", module=_SILENCE[3].pattern)

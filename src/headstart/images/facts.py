@@ -1,15 +1,13 @@
-"""What can be measured of each picture in one cheap pass: its file, its origin, how sharp and how colourful it is.
+"""What can be measured of each picture in a single cheap pass: its file, its origin, its sharpness and its colours.
 
-None of it needs a network. It shows pictures that are of no use, and facts that could give a class away.
+No network is needed. The facts show pictures that are of no use, and what could give a class away.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
@@ -19,15 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import UnreadablePictureError
-from headstart.images.decode import DECODER, Picture
+from headstart.errors import UnreadableImageError
+from headstart.images.decode import DECODER, DecodedImage
 
-GREY = 4.0  # mean difference of the channels, in levels of 255, below which a picture counts as grey
-SIDE = 160  # shorter side at which pixels are measured: JPEGs of ordinary size are decoded at a quarter of the cost
-BORDER = 0.03  # width of the border, as a share of the shorter side
+GREY = 4.0
+"""Mean difference of the channels, in levels of 255, below which a picture counts as grey. A grey photograph saved
+as JPEG measures 0, a tint that takes 4 % from one channel 6, sepia tones 55."""
+SIDE = 160
+"""Shorter side at which pixels are measured, in pixels: JPEGs of ordinary size are decoded at a quarter of the cost."""
+BORDER = 0.03
+"""Width of the border that is measured, as a share of the shorter side."""
 
 SPACE = f"facts1|{DECODER}|{SIDE}|{BORDER}"
-"""Where facts are kept in the store; whoever changes `measure` raises the number."""
+"""The space of facts in the store. Its number is raised with every change to what `measure` answers."""
 
 Floats = NDArray[np.float64]
 
@@ -40,8 +42,8 @@ _STEPS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureFacts:
-    """Of one picture. What cannot be known is nan, or empty."""
+class ImageFacts:
+    """What was measured of one picture. What cannot be known is nan, or empty."""
 
     size: int
     """Of the file, in bytes."""
@@ -73,9 +75,9 @@ class PictureFacts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Facts:
-    """Of n pictures, in their order."""
+    """What was measured of n pictures, in their order."""
 
-    pictures: tuple[PictureFacts | None, ...]
+    images: tuple[ImageFacts | None, ...]
     """None where a picture cannot be read any more."""
     failed: dict[int, str] = field(default_factory=dict)
     """Position → reason."""
@@ -83,75 +85,69 @@ class Facts:
     def column(self, name: str) -> Floats:
         """(n,) or, of ``border``, (n, 3) numbers; nan where there is none."""
         missing = (np.nan,) * 3 if name == "border" else np.nan
-        return np.array([missing if one is None else getattr(one, name) for one in self.pictures], dtype=np.float64)
+        return np.array([missing if image is None else getattr(image, name) for image in self.images], dtype=np.float64)
 
     def words(self, name: str) -> list[str]:
         """``format`` or ``camera`` of each picture; empty where there is none."""
-        return ["" if one is None else str(getattr(one, name)) for one in self.pictures]
-
-
-def gather(paths: Sequence[Path]) -> Facts:
-    """Measure pictures, in threads; no more of them are in memory than there are cores."""
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="facts") as pool:
-        return unpacked(paths, list(pool.map(packed, paths)))
+        return ["" if image is None else str(getattr(image, name)) for image in self.images]
 
 
 def packed(path: Path) -> bytes | None:
-    """What `measure` finds, but what the name says, as bytes to keep; None for a picture that cannot be read."""
-    found = _measured(path)
-    if isinstance(found, str):
+    """The facts of `measure` as bytes to keep, without the one that the file's name gives; None if unreadable."""
+    measured = _measured(path)
+    if isinstance(measured, str):
         return None
-    facts = asdict(found)
+    facts = asdict(measured)
     del facts["number"]
     return json.dumps(facts).encode()
 
 
 def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:
-    """The inverse of `packed` for many pictures; those that could not be read are tried again, for the reason."""
-    found = [
+    """The inverse of `packed` for many pictures; those of which nothing is kept are measured, or fail with a reason."""
+    facts = [
         _measured(path) if data is None else _unpack(json.loads(data), path)
         for path, data in zip(paths, kept, strict=True)
     ]
     return Facts(
-        pictures=tuple(None if isinstance(facts, str) else facts for facts in found),
-        failed={i: reason for i, reason in enumerate(found) if isinstance(reason, str)},
+        images=tuple(None if isinstance(image, str) else image for image in facts),
+        failed={i: reason for i, reason in enumerate(facts) if isinstance(reason, str)},
     )
 
 
-def _unpack(facts: dict[str, Any], path: Path) -> PictureFacts:
-    return PictureFacts(**{**facts, "border": tuple(facts["border"]), "number": number_in(path.name)})
+def _unpack(facts: dict[str, Any], path: Path) -> ImageFacts:
+    return ImageFacts(**{**facts, "border": tuple(facts["border"]), "number": number_in(path.name)})
 
 
-def _measured(path: Path) -> PictureFacts | str:
+def _measured(path: Path) -> ImageFacts | str:
     try:
         return measure(path)
-    except UnreadablePictureError as error:
+    except UnreadableImageError as error:
         return error.reason
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 
 
-def measure(path: Path) -> PictureFacts:
+def measure(path: Path) -> ImageFacts:
     """Measure one picture.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
         OSError: the file cannot be read at all.
     """
     data = path.read_bytes()
-    picture, header, origin = Picture.read_all(data, at_least=SIDE)
-    turned = (picture.width > picture.height) != (header.width > header.height)
+    image, header, origin = DecodedImage.read_all(data, at_least=SIDE)
+    turned = (image.width > image.height) != (header.width > header.height)
     width, height = (header.height, header.width) if turned else (header.width, header.height)
-    scale = SIDE / min(picture.width, picture.height)
-    shown = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-    pixels = picture.resampled(shown, None, "bilinear") if scale < 1 else picture.pixels()
+    scale = SIDE / min(image.width, image.height)
+    shown = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    pixels = image.resampled(shown, None, "bilinear") if scale < 1 else image.pixels()
     red, green, blue = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     grey = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     contrast = float(grey.std())
     edge = _border(pixels)
     red_edge, green_edge, blue_edge = edge.mean(axis=0).tolist()
-    return PictureFacts(
+    return ImageFacts(
         size=len(data),
         width=width,
         height=height,

@@ -1,14 +1,12 @@
-"""Pictures on disk, found and labelled: every file is either in the set or left out with a reason."""
+"""Labelled pictures as a set of arrays: every file is either in the set or left out with a reason."""
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.errors import DataError, Problem, UnreadablePictureError
-from headstart.files import display
+from headstart.errors import DataError, Problem, UnreadableImageError
+from headstart.files import display, sha256
+from headstart.images.class_folders import read_folders
 from headstart.images.decode import read_header
-from headstart.images.names import class_name, some
-from headstart.images.table import SPLITS, Entry, read_table
-from headstart.images.walk import LeftOut, children, files_below, identity, is_junk
-
-__all__ = ["MIN_PER_CLASS", "ImageSet", "LeftOut", "display", "find_pictures", "from_paths", "scan"]
+from headstart.images.entries import Entries, Entry
+from headstart.images.names import some
+from headstart.images.table import read_table
+from headstart.images.threads import in_order
+from headstart.images.walk import LeftOut
 
 MIN_PER_CLASS = 4
 """Distinct training pictures (or groups) of each class: two outer folds of two inner folds each, which is the least
@@ -32,7 +31,7 @@ that nested cross-validation needs to have one of every class on every side."""
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
-    """Labelled pictures; ``n`` is how many, row ``i`` of every field speaks of ``paths[i]``."""
+    """``n`` labelled pictures; entry ``i`` of every field belongs to ``paths[i]``."""
 
     root: Path | None
     """The folder that was scanned, or the table's folder; None for pictures given one by one."""
@@ -81,7 +80,9 @@ class ImageSet:
         return left
 
     def grouped(self, keys: Sequence[Hashable | None]) -> ImageSet:
-        """Make one group of the pictures that share a key (n,), and of all that was in a group with one; None is none.
+        """The same pictures, with one group of all that share a key (n,) or were in a group with one that does.
+
+        A picture whose key is None shares none.
 
         Raises:
             DataError: too few groups of a class are left.
@@ -93,7 +94,7 @@ class ImageSet:
     def fingerprint(self) -> str:
         """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
         lines = [
-            "\0".join((self._name(path), digest, self.classes[label], split))
+            "\0".join((self.name_of(path), digest, self.classes[label], split))
             for path, digest, label, split in zip(self.paths, self.digests, self.y, self.split, strict=True)
         ]
         order = sorted(range(len(self)), key=lines.__getitem__)
@@ -103,7 +104,8 @@ class ImageSet:
             lines[row] += f"\0{group}"
         return hashlib.sha256("\n".join(lines[row] for row in order).encode("utf-8", "backslashreplace")).hexdigest()
 
-    def _name(self, path: Path) -> str:
+    def name_of(self, path: Path) -> str:
+        """Where a picture lies below the root, with / between folders and in NFC; outside, the file's name alone."""
         inside = self.root is not None and path.is_relative_to(self.root)
         name = path.relative_to(self.root).as_posix() if inside and self.root else path.name
         return unicodedata.normalize("NFC", name)
@@ -122,12 +124,9 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
     """
     try:
         if source.is_dir():
-            entries, left_out, declared, layout = _from_folders(source)
+            labelled = read_folders(source)
         elif source.is_file():
-            entries, left_out, layout = read_table(source), [], "table"
-            declared = {"train": set()}
-            for entry in entries:
-                declared.setdefault(entry.split, set()).add(entry.label)
+            labelled = Entries.listed(read_table(source), root=source.parent, layout="table")
         else:
             raise FileNotFoundError(0, "not found", source)
     except OSError as error:
@@ -137,10 +136,9 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
             todo="check the spelling, from which folder a relative path begins, and the permissions",
         )
         raise DataError(f"pictures {display(source)}", [problem]) from error
-    root = source if source.is_dir() else source.parent
-    images = _assembled(entries, left_out, declared, root=root, layout=layout)
+    images = _assembled(labelled)
     if for_training:
-        _require_enough(images, declared)
+        _require_enough(images, labelled.declared)
     return images
 
 
@@ -167,148 +165,66 @@ def from_paths(
         Entry(path=Path(path), label=str(label), group=group)
         for path, label, group in zip(paths, labels, groups, strict=True)
     ]
-    declared = {"train": {entry.label for entry in entries}}
-    images = _assembled(entries, [], declared, root=None, layout="arrays")
-    _require_enough(images, declared)
+    labelled = Entries.listed(entries, root=None, layout="arrays")
+    images = _assembled(labelled)
+    _require_enough(images, labelled.declared)
     return images
 
 
-def find_pictures(inputs: Sequence[str | Path]) -> list[Path]:
-    """Files to predict, in the order given: files as they are, folders with all below them, glob patterns.
-
-    Nothing is judged here: a file that is missing or no picture is kept, for the caller to report.
-    """
-    found: list[Path] = []
-    for item in (os.fspath(item) for item in inputs):
-        if os.path.lexists(item) or not glob.has_magic(item):
-            found += _expanded(Path(item))
-        else:
-            matches = [Path(match) for match in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207, may be absolute
-            below = [file for match in matches if not is_junk(match.name) for file in _expanded(match)]
-            found += dict.fromkeys(below) or [Path(item)]
-    return found
-
-
-def _expanded(path: Path) -> list[Path]:
-    if not os.path.isdir(path):  # noqa: PTH112, an impossible name is no folder
-        return [path]
-    files, unreadable = files_below(path)
-    return files + [left.path for left in unreadable]
-
-
-def _from_folders(root: Path) -> tuple[list[Entry], list[LeftOut], dict[str, set[str]], str]:
-    """Entries, what is left out, the class folders of each split (also the empty ones), and the layout."""
-    folders, files = children(root)
-    split_folders = _split_folders(root, folders)
-    layout = "split folders" if split_folders else "class folders"
-    outside = [child for child in folders + files if child not in split_folders.values()] if split_folders else []
-    left_out = [LeftOut(child, f"beside the folders {', '.join(split_folders)}, so in no split") for child in outside]
-    entries: list[Entry] = []
-    declared: dict[str, set[str]] = {}
-    for split, folder in (split_folders or {"train": root}).items():
-        class_folders, beside = children(folder)
-        declared[split] = {class_name(class_folder.name) for class_folder in class_folders}
-        left_out += [LeftOut(file, "beside the class folders, so without a label") for file in beside]
-        for class_folder in class_folders:
-            below, unreadable = files_below(class_folder, frozenset({identity(root), identity(folder)}))
-            left_out += unreadable
-            entries += [Entry(path=path, label=class_name(class_folder.name), split=split) for path in below]
-    return entries, left_out, declared, layout
-
-
-def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
-    """The folder of each split, or nothing if the folders are classes.
-
-    A folder ``train`` beside ``car`` and ``bus`` may be a class: splits are meant only if it holds folders itself.
-    """
-    named = [(SPLITS[folder.name.lower()], folder) for folder in folders if folder.name.lower() in SPLITS]
-    found = some([display(folder.name) for _, folder in named])
-    if any(split == "train" and children(folder)[0] for split, folder in named):
-        if len(dict(named)) == len(named):
-            return {split: dict(named)[split] for split in ("train", "val", "test") if split in dict(named)}
-        problem = Problem(
-            expected="one folder for each split",
-            found=found,
-            todo="merge or rename the folders that mean the same split",
-        )
-    elif named and len(named) == len(folders):
-        problem = Problem(
-            expected="a folder train with one folder of pictures for each class",
-            found=f"only {found}, and no class folder in train",
-            todo="sort the pictures into train/<class>/",
-        )
-    else:
-        return {}
-    raise DataError(f"pictures {display(root)}", [problem])
-
-
-# ── from entries to a set ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _inspected(path: Path) -> tuple[str, str]:
-    """SHA-256 of a picture's bytes, or the reason why it is none."""
-    digest = hashlib.sha256()
+def _digest(path: Path) -> str | LeftOut:
+    """SHA-256 of a picture's bytes, or why it is left out."""
     try:
         read_header(path)
-        with path.open("rb") as stream:
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-    except UnreadablePictureError as error:
-        return "", error.reason
+        return sha256(path)
+    except UnreadableImageError as error:
+        return LeftOut(path, error.reason)
     except OSError as error:
-        return "", f"cannot be read: {error.strerror}"
-    return digest.hexdigest(), ""
+        return LeftOut(path, f"cannot be read: {error.strerror}")
 
 
-def _assembled(
-    entries: Sequence[Entry],
-    left_out: Sequence[LeftOut],
-    declared: Mapping[str, set[str]],
-    *,
-    root: Path | None,
-    layout: str,
-) -> ImageSet:
-    with ThreadPoolExecutor(max_workers=min(8, max(2, os.cpu_count() or 2))) as pool:
-        inspected = list(pool.map(_inspected, [entry.path for entry in entries]))
-    kept = [(entry, digest) for entry, (digest, reason) in zip(entries, inspected, strict=True) if not reason]
-    refused = [LeftOut(e.path, reason) for e, (_, reason) in zip(entries, inspected, strict=True) if reason]
-    classes = tuple(sorted(set().union(*declared.values())))
+def _assembled(labelled: Entries) -> ImageSet:
+    digested = list(in_order(_digest, [entry.path for entry in labelled.entries]))
+    kept = [
+        (entry, digest) for entry, digest in zip(labelled.entries, digested, strict=True) if isinstance(digest, str)
+    ]
+    refused = [failure for failure in digested if isinstance(failure, LeftOut)]
+    classes = tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}
     digests = tuple(digest for _, digest in kept)
     return ImageSet(
-        root=root,
+        root=labelled.root,
         classes=classes,
         paths=tuple(entry.path for entry, _ in kept),
         y=np.array([position[entry.label] for entry, _ in kept], dtype=np.int64),
         split=np.array([entry.split for entry, _ in kept], dtype="U5"),
         groups=_merged(digests, [entry.group for entry, _ in kept]),
         digests=digests,
-        left_out=(*left_out, *refused),
-        layout=layout,
+        left_out=(*labelled.left_out, *refused),
+        layout=labelled.layout,
     )
 
 
 def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:
-    """Number the groups from 0: rows that share a key in any column are one group, and so are their groups."""
-    parent = list(range(len(columns[0])))
+    """Groups of rows, numbered from 0 by their first row: rows that share a key in any column are in one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def leader(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
+    n = len(columns[0])
+    if not n:
+        return np.empty(0, np.int64)
+    links = []
     for column in columns:
         first: dict[Hashable, int] = {}
-        for row, key in enumerate(column):
-            if key is not None:
-                low, high = sorted((leader(first.setdefault(key, row)), leader(row)))
-                parent[high] = low
-    leaders = [leader(row) for row in range(len(parent))]
-    return np.unique(leaders, return_inverse=True)[1].astype(np.int64)
+        links += [(first.setdefault(key, row), row) for row, key in enumerate(column) if key is not None]
+    earlier, later = np.array(links, dtype=np.intp).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), np.int8), (earlier, later)), shape=(n, n))
+    _, labels = connected_components(graph, directed=False)
+    _, first_row, group = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first_row))[group].astype(np.int64)
 
 
 def _require_enough(images: ImageSet, declared: Mapping[str, set[str]]) -> None:
-    """Raise one DataError with everything that training on these pictures would stumble over.
+    """Raise a single DataError with everything that keeps these pictures from being trained on.
 
     ``declared`` holds the classes of each split that folders or rows name, even where no picture was usable.
     """

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-
-def display(path: str | Path) -> str:
-    r"""Text for people: always printable and encodable; bytes that are no UTF-8 and control characters as ``\…``."""
-    text = os.fspath(path)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+from headstart.files import display
 
 
 def below(root: Path | None, path: Path) -> str:
-    """A picture's path from where the pictures were scanned, for people; as it is, where it does not lie there."""
+    """A picture's path below ``root``, for people; the whole path if it lies elsewhere."""
     return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
 
 
 def class_name(text: str) -> str:
-    """One spelling for names that look the same: NFC, printable."""
+    """The same spelling for names that look the same: Unicode's NFC, printable."""
     return display(unicodedata.normalize("NFC", text))
 
 

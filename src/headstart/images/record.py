@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from headstart.files import display
+from headstart.files import display, write_text
 from headstart.images.folder import ImageSet
-from headstart.images.names import some
 
 SCHEMA = 1
 
@@ -19,17 +17,17 @@ SCHEMA = 1
 def record(images: ImageSet) -> dict[str, Any]:
     """Plain JSON types: fingerprint, and ``[name, SHA-256, class, split, group]`` of every picture, sorted by name."""
     number: dict[int, int] = {}
+    names = [display(images.name_of(path)) for path in images.paths]
     rows = []
-    for i in sorted(range(len(images)), key=lambda i: _name(images, images.paths[i])):
+    for i in sorted(range(len(images)), key=names.__getitem__):
         group = number.setdefault(int(images.groups[i]), len(number))
-        name, label = _name(images, images.paths[i]), images.classes[images.y[i]]
-        rows.append([name, images.digests[i], label, str(images.split[i]), group])
+        rows.append([names[i], images.digests[i], images.classes[images.y[i]], str(images.split[i]), group])
     return {
         "schema": SCHEMA,
         "fingerprint": images.fingerprint(),
         "columns": ["name", "sha256", "class", "split", "group"],
         "pictures": rows,
-        "left_out": sorted([_name(images, out.path), out.reason] for out in images.left_out),
+        "left_out": sorted([display(images.name_of(out.path)), out.reason] for out in images.left_out),
     }
 
 
@@ -38,50 +36,56 @@ def write(path: Path, images: ImageSet) -> None:
     document = record(images)
     rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in document.pop("pictures"))
     head = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    scratch.write_text(f'{head},\n "pictures": [\n{rows}\n]}}\n', encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, f'{head},\n "pictures": [\n{rows}\n]}}\n')
 
 
-def changes(recorded: Mapping[str, Any], images: ImageSet) -> tuple[str, ...]:
-    """What is different about the pictures now, in words; empty where nothing that counts is.
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """Names of the pictures that are not as they were recorded; false where there are none."""
+
+    missing: tuple[str, ...]
+    added: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...]
+    """The name that was recorded, and the name of a new picture with the same bytes."""
+    contents: tuple[str, ...]
+    """With other bytes."""
+    classes: tuple[str, ...]
+    """With another class."""
+    splits: tuple[str, ...]
+    """In another split."""
+    grouped: bool
+    """Whether of the pictures that are still there others belong together than before."""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+def changes(recorded: Mapping[str, Any], images: ImageSet) -> Changes:
+    """What is different about the pictures now.
 
     ``images`` is a new scan, in which what could not be decoded may still be listed as a picture.
     """
     left_out = {name for name, _ in recorded["left_out"]}
     before = {name: row for name, *row in recorded["pictures"]}
     after = {name: row for name, *row in record(images)["pictures"] if name not in left_out or name in before}
-    gone, new = sorted(before.keys() - after.keys()), sorted(after.keys() - before.keys())
-    moved = {after[name][0]: name for name in new}
-    renamed = [name for name in gone if before[name][0] in moved]
+    missing, added = sorted(before.keys() - after.keys()), sorted(after.keys() - before.keys())
+    moved_to = {after[name][0]: name for name in added}
+    renamed = [name for name in missing if before[name][0] in moved_to]
+    contents_moved = {before[name][0] for name in renamed}
     both = sorted(before.keys() & after.keys())
-    found = [
-        _said([name for name in gone if name not in renamed], "missing"),
-        _said([name for name in new if after[name][0] not in {before[one][0] for one in renamed}], "added"),
-        _said([f"{name} → {moved[before[name][0]]}" for name in renamed], "renamed or moved"),
-        _said([name for name in both if before[name][0] != after[name][0]], "with other contents"),
-        _said([name for name in both if before[name][1] != after[name][1]], "with another class"),
-        _said([name for name in both if before[name][2] != after[name][2]], "in another split"),
-    ]
-    said = tuple(line for line in found if line)
-    if not said and _together(before) != _together(after):
-        return ("The pictures are the same, and grouped differently.",)
-    return said
+    digest, label, split = (tuple(name for name in both if before[name][at] != after[name][at]) for at in range(3))
+    return Changes(
+        missing=tuple(name for name in missing if name not in renamed),
+        added=tuple(name for name in added if after[name][0] not in contents_moved),
+        renamed=tuple((name, moved_to[before[name][0]]) for name in renamed),
+        contents=digest,
+        classes=label,
+        splits=split,
+        grouped=_together(before, both) != _together(after, both),
+    )
 
 
-def _together(rows: Mapping[str, Sequence[Any]]) -> list[int]:
-    """Groups numbered in the order of the names: only who is together counts."""
+def _together(rows: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[int]:
+    """The group of each name, numbered in the order of the names, so that only who is together counts."""
     number: dict[int, int] = {}
-    return [number.setdefault(int(rows[name][3]), len(number)) for name in sorted(rows)]
-
-
-def _said(names: Sequence[str], what: str) -> str:
-    count = f"{len(names)} picture{'s' if len(names) != 1 else ''}"
-    return f"{count} {what}: {some(names, 5)}." if names else ""
-
-
-def _name(images: ImageSet, path: Path) -> str:
-    """Relative to the folder that was scanned, so that the folder may lie elsewhere; printable."""
-    inside = images.root is not None and path.is_relative_to(images.root)
-    name = path.relative_to(images.root).as_posix() if inside and images.root else path.name
-    return display(unicodedata.normalize("NFC", name))
+    return [number.setdefault(int(rows[name][3]), len(number)) for name in names]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.errors import DataError, Problem
 from headstart.files import display
+from headstart.images.entries import SPLITS, Entry
 from headstart.images.names import class_name, some
-
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names of splits as people write them, in lower case, and ours for each."""
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -30,7 +28,7 @@ _REMEDIES = {
 
 @dataclass
 class Faults:
-    """What is wrong with the lines of a table, gathered rule by rule and told at once."""
+    """What is wrong with the lines of a table, gathered rule by rule, for a single error at the end."""
 
     remedies: Mapping[str, str]
     """Each rule that a line must keep, and what to do where one does not."""
@@ -44,7 +42,7 @@ class Faults:
         return not bad
 
     def tell(self, what: str) -> None:
-        """Raise DataError with everything that was found; nothing if that is nothing."""
+        """Raise DataError with every fault that was gathered, if there is any."""
         problems = [
             Problem(expected=rule, found=some(self._found[rule]), todo=todo)
             for rule, todo in self.remedies.items()
@@ -55,18 +53,8 @@ class Faults:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
-    """One picture that somebody labelled."""
-
-    path: Path
-    label: str
-    split: str = "train"
-    group: Hashable | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of a table, and the names of all there are, in lower case."""
+    """One column of a table, and the names of all its columns, in lower case."""
 
     names: tuple[str, ...]
     values: Mapping[Path, str]

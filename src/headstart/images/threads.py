@@ -1,4 +1,4 @@
-"""Work on pictures by threads: Pillow gives the interpreter lock back while it decodes."""
+"""Work shared out among threads: Pillow and NumPy give the interpreter lock back while they compute."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, window: int) -> Iterator[Result]:
-    """``work`` done on each of ``items``, in order, a thread per core; at most ``window`` results wait to be used."""
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, window: int | None = None) -> Iterator[Result]:
+    """Do ``work`` on each of ``items``, a thread per core, and give the results in the order of ``items``.
+
+    At most ``window`` items, four per core unless given, are under way or wait to be used, so that memory is bounded.
+    An error that ``work`` raises is raised here, in its turn; the threads end with the iterator.
+    """
+    cores = os.cpu_count() or 1
+    window = window or 4 * cores
     waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(cores, thread_name_prefix="headstart")
     try:
         for item in items:
             waiting.append(pool.submit(work, item))

@@ -1,4 +1,4 @@
-"""The one way from a file to network input, in training and in serving.
+"""From a picture to network input, by the same code in training and in serving.
 
 Pixels stay uint8 here: each network normalises inside its own graph.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import OptionError, Problem
-from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Picture
+from headstart.images.decode import DECODER, INTERPOLATIONS, Box, DecodedImage
 
 ALGORITHM = 1
 """Raised whenever the code below, or in decode, gives other pixels than before."""
@@ -27,7 +27,7 @@ _CROP_RATIO = (3 / 4, 4 / 3)  # its width over its height
 
 
 class View(str, Enum):
-    """One way of looking at a picture."""
+    """Which part of a picture a network is shown, and whether mirrored."""
 
     CENTRE = "centre"
     FLIP = "flip"
@@ -38,7 +38,7 @@ class View(str, Enum):
 
 
 FEW_SHOT_VIEWS = tuple(View)
-"""All six: more features of each picture where there are few pictures."""
+"""All six, for tasks of few pictures: more rows of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +99,12 @@ def load(source: Path | bytes, geometry: Geometry, views: Sequence[View] = (View
     A view's pixels do not depend on which other views are asked for.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
     """
-    picture = Picture.read(source, at_least=geometry.resized)
+    image = DecodedImage.read(source, at_least=geometry.resized)
     out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
     for row, view in zip(out, views, strict=True):
-        row[:] = _cut(picture, window(view, geometry, picture.width, picture.height), geometry)
+        row[:] = _cut(image, window(view, geometry, image.width, image.height), geometry)
         if view is View.FLIP:
             row[:] = row[:, ::-1].copy()
     return out
@@ -121,15 +121,15 @@ def augmented(
     a share of the picture between the two of ``area`` and sides of 3:4 to 4:3.
 
     Raises:
-        UnreadablePictureError: with the reason in plain words.
+        UnreadableImageError: with the reason in plain words.
     """
     # The smallest crop's shorter side is √(area · 3/4) of a square's: decode enough pixels to fill the result.
     smallest = math.sqrt(area[0] * _CROP_RATIO[0])
-    picture = Picture.read(source, at_least=math.ceil(geometry.size / smallest))
+    image = DecodedImage.read(source, at_least=math.ceil(geometry.size / smallest))
     views = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        cut = _cut(picture, _random_box(rng, picture.width, picture.height, area), geometry)
+        cut = _cut(image, _random_box(rng, image.width, image.height, area), geometry)
         views.append(cut[:, ::-1].copy() if rng.random() < 0.5 else cut)
     return views
 
@@ -151,8 +151,8 @@ def window(view: View, geometry: Geometry, width: int, height: int) -> Box:
     return left, top, min(left + shown_width, width), min(top + shown_height, height)
 
 
-def _cut(picture: Picture, box: Box, geometry: Geometry) -> NDArray[np.uint8]:
-    return picture.resampled((geometry.size, geometry.size), box, geometry.interpolation)
+def _cut(image: DecodedImage, box: Box, geometry: Geometry) -> NDArray[np.uint8]:
+    return image.resampled((geometry.size, geometry.size), box, geometry.interpolation)
 
 
 def _random_box(rng: np.random.Generator, width: int, height: int, share: tuple[float, float]) -> Box:

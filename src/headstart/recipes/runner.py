@@ -28,13 +28,13 @@ from headstart.backbones.catalog import Backbone
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.claims.colour_baseline import Transfer, transfer
 from headstart.deploy.model import Model
-from headstart.errors import DataError, Problem, UnreadablePictureError
+from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.evaluation.curves import verdict
 from headstart.evaluation.held_out import HeldOut, evaluate_pictures, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.files import display, replacing, write_json
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
@@ -237,7 +237,7 @@ def _require_readable(paths: Sequence[Path]) -> None:
     for path in paths:
         try:
             decode(path)
-        except UnreadablePictureError as error:
+        except UnreadableImageError as error:
             todo = "give another picture"
             problems.append(Problem(expected=f"{display(path)}: a picture", found=error.reason, todo=todo))
     if problems:

@@ -50,7 +50,7 @@ def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
 
 
 def picture(path: Path, *, caption: str) -> Thumbnail:
-    """The middle of any picture. Raises UnreadablePictureError."""
+    """The middle of any picture. Raises UnreadableImageError."""
     return Thumbnail(jpeg=small_jpeg(path), caption=caption)
 
 

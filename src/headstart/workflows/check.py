@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from headstart import output_folder
 from headstart.audit import decisions
 from headstart.audit.findings import Findings
 from headstart.classifier import ImageClassifier
+from headstart.command import classifier_options, command
 from headstart.files import display
 from headstart.images.folder import scan
 from headstart.progress import Progress
@@ -29,6 +29,8 @@ from headstart.report.page import PlainPage, write_report
 from headstart.workflows.doubts import findings_of, leak_of
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+PARAMETERS = ("backbone", "sizes", "budget", "random_state")
+"""What `headstart check` has an option for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +90,8 @@ def check_pictures(
     findings = findings_of(classifier, progress)
     folder.mkdir(parents=True, exist_ok=True)
     decisions.write_review(folder / LIST, findings)
-    apply = shlex.join(
-        ["headstart", "check", display(source), "--apply", display(folder / LIST), "-o", display(folder)]
-    )
+    apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
+    options = classifier_options(classifier.get_params(), ImageClassifier().get_params(), only=PARAMETERS)
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
         lede=review.lede(findings),
@@ -107,7 +108,7 @@ def check_pictures(
             )
             if part
         ),
-        command=shlex.join(["headstart", "check", display(source), "-o", display(folder)]),
+        command=command("check", source, options={"-o": folder, **options}),
     )
     write_report(folder / PAGE, page)
     return Checkup(folder=folder, findings=findings, apply=apply, seconds=time.monotonic() - began)

@@ -9,7 +9,7 @@ from typing import Any
 
 from headstart.deploy.explain import Explainer, Explanation
 from headstart.deploy.reference import Reference, find_reference
-from headstart.errors import UnreadablePictureError
+from headstart.errors import UnreadableImageError
 from headstart.files import display
 from headstart.report import gallery
 from headstart.report.explain import Neighbour, explain_page
@@ -67,5 +67,5 @@ def _jpeg(path: Path, digest: str) -> bytes | None:
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             return None
         return gallery.small_jpeg(path)
-    except (OSError, UnreadablePictureError):
+    except (OSError, UnreadableImageError):
         return None

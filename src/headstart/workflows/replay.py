@@ -15,6 +15,7 @@ from headstart.classifier import ImageClassifier
 from headstart.errors import DataError, Problem
 from headstart.images.record import changes
 from headstart.progress import Progress
+from headstart.report import changed_pictures
 from headstart.workflows.train import surroundings, train
 
 MOST_FIGURES = 8
@@ -83,7 +84,7 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
         again = Path(scratch) / "run"
         train(source, again, classifier, title=source.name, progress=progress)
         # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
-        changed = [*changes(pictures, classifier.images_), *changed]
+        changed = [*changed_pictures.sentences(changes(pictures, classifier.images_)), *changed]
         now = json.loads((again / "run.json").read_text(encoding="utf-8"))
         changed += _resources(recorded, now)
         files = _files(run)

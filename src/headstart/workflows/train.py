@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from headstart import output_folder
 from headstart.abstain.abstention import AbstentionReport, measure_abstention
 from headstart.audit import decisions
 from headstart.classifier import ImageClassifier, Measurement
+from headstart.command import classifier_options, command
 from headstart.deploy.model import Model, versions, write_json
 from headstart.errors import DataError, Problem
 from headstart.evaluation.held_out import HeldOut, write_held_out
@@ -43,8 +43,6 @@ from headstart.report.page import write_report
 from headstart.report.words import evaluation_document
 from headstart.workflows.doubts import Doubts, reference_of
 
-THUMBNAIL_PX = 200
-MOST_MISTAKES = 12
 FILES = (
     "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
 )  # fmt: skip
@@ -100,16 +98,17 @@ def train(
     classifier.save(folder / "model")
     reference_of(classifier, progress).save(folder / "training")
     classifier.timings_["saving the model"] = time.monotonic() - start
-    command = _command(source, folder, classifier)
+    options = classifier_options(classifier.get_params(), ImageClassifier().get_params())
+    again = command("train", source, options={"-o": folder, **options})
     write_json(folder / "metrics.json", _metrics(measured))
     write_held_out(folder / "predictions.csv", HeldOut.of(images, measured[0].index, measured[0].proba))
     record.write(folder / "data.json", images)
     decisions.write_review(folder / "review.csv", doubts.findings)
     write_json(
         folder / "run.json",
-        {"source": display(source.resolve()), **_record(classifier, command), "doubts": doubts.to_dict()},
+        {"source": display(source.resolve()), **_record(classifier, again), "doubts": doubts.to_dict()},
     )
-    write_report(folder / "report.html", run_page.content(title, classifier, measured, doubts, command=command))
+    write_report(folder / "report.html", run_page.content(title, classifier, measured, doubts, command=again))
     return Run(
         folder=folder,
         evaluation=measured[0].evaluation,
@@ -174,20 +173,6 @@ def evaluate_model(
         groups=groups,
     )
     return evaluation, abstention, left_out
-
-
-def _command(source: Path, folder: Path, classifier: ImageClassifier) -> str:
-    """The command that repeats the run; options at their default are left out."""
-    words = ["headstart", "train", display(source), "-o", display(folder)]
-    defaults = ImageClassifier().get_params()
-    for name, value in classifier.get_params().items():
-        if value == defaults[name]:
-            continue
-        option = {"random_state": "seed", "sizes": "size"}.get(name, name.replace("_", "-"))
-        values = value if name == "sizes" else [value]
-        for one in values:
-            words += [f"--{option}", str(one)]
-    return shlex.join(words)
 
 
 def surroundings() -> dict[str, str]:

@@ -18,7 +18,7 @@ from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.extract import extract
 from headstart.files import display
-from headstart.images.folder import find_pictures
+from headstart.images.inputs import find_images
 from headstart.images.transforms import View
 from headstart.monitor.drift import Drift, compare
 from headstart.monitor.labelling_queue import labelling_queue, margins
@@ -112,7 +112,7 @@ def watch(
     """
     reference = Reference.load(run)
     model = Model.load(run)
-    found = find_pictures(inputs)
+    found = find_images(inputs)
     paths, rows, proba, left_out = answers(model, found, progress or Silent())
     if not paths:
         said = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"

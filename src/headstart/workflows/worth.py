@@ -16,7 +16,7 @@ from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.learning_curve import FixedHead, LearningCurve, Pictures, learning_curve
 from headstart.classifier import ImageClassifier, Measurement
-from headstart.features.store import cache_folder
+from headstart.features.cache import cache_folder
 from headstart.progress import Progress
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_section
