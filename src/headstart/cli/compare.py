@@ -44,15 +44,10 @@ def compare(
     if all(map(compare_runs.is_run, what)):
         _runs(what, out, command=repeats(context), as_json=as_json)
         return
-    if len(what) > 1:
-        strangers = [str(folder) for folder in what if not compare_runs.is_run(folder)]
-        todo = "name runs only, or one folder of pictures"
-        problem = Problem(expected="finished runs", found=f"{', '.join(strangers)} has no metrics.json", todo=todo)
-        raise OptionError("what to compare", [problem])
+    photos = _only([folder for folder in what if not compare_runs.is_run(folder)], of=len(what))
     from headstart import output_folder
     from headstart.recipes import experiments
 
-    photos = what[0]
     axes = {
         "sizes": _numbers("--size", size, int),
         "lrs": _numbers("--lr", lr, float),
@@ -79,6 +74,15 @@ def compare(
         return
     _show(experiment.content())
     typer.echo(f"page  {experiment.folder / 'compare.html'}")
+
+
+def _only(strangers: list[Path], *, of: int) -> Path:
+    """The one folder of pictures, where it is all that was named. Raises OptionError for what is no run beside runs."""
+    if of > 1:
+        found = f"{', '.join(map(str, strangers))} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
+        problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
+        raise OptionError("what to compare", [problem])
+    return strangers[0]
 
 
 def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool) -> None:
