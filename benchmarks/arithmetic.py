@@ -4,7 +4,7 @@
 
 Forward and backward of a batch of 16 (8 for a whole network) from the cut up, variants in turn, median of 4 rounds;
 the cosine is that of the gradient in bf16 to the one in f32 on pictures of noise. CPU time, because it depends less
-than the clock's on what else runs; the spread between rounds is 2 to 5 %. On a Zen 4 EPYC with
+than the clock's on what else runs; the spread between rounds is 2 to 5 %. Measured on a Zen 4 EPYC with
 AVX512-BF16, milliseconds, from before wide depthwise gradients came in parts and memory was kept, which by another
 measurement made a whole step of lite0 1.3 to 2 times as fast (columns "torch alone" and "cosine" are new since):
 
@@ -60,13 +60,13 @@ ROUNDS = 4
 
 def step(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | None) -> torch.Tensor:
     """The gradient of everything that learns, as one vector; ``half`` None: as torch alone computes it, in f32."""
-    parameters = [one for one in suffix.parameters() if one.requires_grad]
-    for one in parameters:
-        one.grad = None
-    with nullcontext() if half is None else computing("cpu", half=half):
+    parameters = [tensor for tensor in suffix.parameters() if tensor.requires_grad]
+    for tensor in parameters:
+        tensor.grad = None
+    with nullcontext() if half is None else computing("cpu", bf16=half):
         logits = suffix(x).float()
-    nn.functional.cross_entropy(logits, y).backward()
-    return torch.cat([one.grad.flatten() for one in parameters if one.grad is not None])
+    nn.functional.cross_entropy(logits, y).backward()  # type: ignore[no-untyped-call]
+    return torch.cat([tensor.grad.flatten() for tensor in parameters if tensor.grad is not None])
 
 
 def timed(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | None) -> float:
@@ -83,7 +83,7 @@ def prepared(name: str, cut: str, size: int, layout: torch.memory_format) -> tup
     backbone = catalog.get(name)
     plan = Plan(size=size, phases=(Phase(train_from=cut),))
     trainable = Trainable(backbone, locate(backbone, random=name != "efficientnet_lite0"), plan, num_classes=2)
-    trainable.trunk.to(memory_format=layout)
+    trainable.network.to(memory_format=layout)
     trainable.begin(0)
     trainable.mode(plan.phases[0])
     n = 8 if cut == "all" else 16
@@ -104,8 +104,8 @@ def main() -> None:
     for case in (case for group in options.networks for case in CASES[group]):
         parts = {layout: prepared(*case, layout) for layout in (torch.channels_last, torch.contiguous_format)}
         y = torch.arange(len(parts[torch.channels_last][1])) % 2
-        gradients = [step(*parts[torch.channels_last], y, half=half) for half in (False, True)]
-        cosine = float(nn.functional.cosine_similarity(*gradients, dim=0))
+        exact, half_precise = (step(*parts[torch.channels_last], y, half=half) for half in (False, True))
+        cosine = float(nn.functional.cosine_similarity(exact, half_precise, dim=0))
         times: dict[str, list[float]] = {kind: [] for kind in VARIANTS}
         for _ in range(ROUNDS):
             for kind, (half, layout) in VARIANTS.items():

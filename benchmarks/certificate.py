@@ -53,14 +53,19 @@ def show(name: str, images: ImageSet) -> None:
     for output in ("last", "depths"):
         began = time.monotonic()
         found = certificate(images, output)
-        rivals = ", ".join(f"{one.name} {one.accuracy.value:.3f} (p {one.difference.p:.1g})" for one in found.rivals)
+        rivals = ", ".join(
+            f"{rival.kind} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
+        )
         print(
-            f"{name}, {found.features}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
+            f"{name}, {output}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
         print("   ", " ".join(certificate_sentences(found)))
-    print("   ", ", ".join(f"{one.name} {one.accuracy.value:.3f}/{one.untrained.value:.3f}" for one in found.depths))
+    print(
+        "   ",
+        ", ".join(f"{depth.name} {depth.accuracy.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
+    )
 
 
 def sample(folder: Path) -> ImageSet:

@@ -33,7 +33,7 @@ from headstart.images.transforms import Geometry
 from headstart.workflows.demo import pictures as demo_pictures
 
 
-class Files(torch.utils.data.Dataset):
+class Files(torch.utils.data.Dataset[torch.Tensor]):
     def __init__(self, paths: list[Path]) -> None:
         self.paths = paths
         self.transform = transforms.Compose(
@@ -49,7 +49,8 @@ class Files(torch.utils.data.Dataset):
         return len(self.paths)
 
     def __getitem__(self, i: int) -> torch.Tensor:
-        return self.transform(Image.open(self.paths[i]).convert("RGB"))
+        pixels: torch.Tensor = self.transform(Image.open(self.paths[i]).convert("RGB"))
+        return pixels
 
 
 def eager(model: torch.nn.Module, paths: list[Path]) -> float:

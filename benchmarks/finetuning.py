@@ -9,8 +9,8 @@ done well: float32, channels last, decoded pictures in memory, so that it is tim
 medians and their ratio are printed. Nothing else should run on the machine. Without PHOTOS the demo's pictures
 are used.
 
-From blocks.6, with 2 AMD Zen 4 cores that compute in bf16: 485 and 11.7 pictures a second, 41 times as fast. With
-2 Zen 3 cores in f32: 356 and 10.3, 34 times.
+Measured from blocks.6, with 2 AMD Zen 4 cores that compute in bf16: 485 and 11.7 pictures a second, 41 times as fast.
+With 2 Zen 3 cores in f32: 356 and 10.3, 34 times.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def eager(images: ImageSet, steps: int) -> float:
         if step == 1:  # the first step is not like the others
             start = time.perf_counter()
         optimiser.zero_grad(set_to_none=True)
-        nn.functional.cross_entropy(model(x), y).backward()
+        nn.functional.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return BATCH * steps / (time.perf_counter() - start)
 
@@ -93,7 +93,7 @@ def main() -> None:
             whole.append(eager(images, 4))
             upper.append(statistics.median(ours(images, options.train_from, Path(folder), 3)))
     for name, values in {"whole, eager f32": whole, f"from {options.train_from}": upper}.items():
-        print(f"{name:<18} {statistics.median(values):7.1f} pictures/s   {' '.join(f'{one:.1f}' for one in values)}")
+        print(f"{name:<18} {statistics.median(values):7.1f} pictures/s   {' '.join(f'{rate:.1f}' for rate in values)}")
     slow, fast = statistics.median(whole), statistics.median(upper)
     print(f"{fast / slow:.1f} times as fast")
 

@@ -12,13 +12,13 @@ weights, with decoding, converting the network and checkpoints; first the frozen
 again, both. On neither side are the loading of libraries and what follows training counted. The sides take turns for as
 many rounds as said; nothing else should run on the machine.
 
-With --views 2 on 2,000 + 500 cats and dogs and 2 AMD Zen 3 cores (AVX2, f32), medians of two rounds, taken twice: Keras
-328.4 and 702.4 s, then 309.1 and 669.4 s; headstart 24.0 and 148.8 s, then 22.6 and 138.7 s. The frozen phase is 13.7
-times as fast (13.5 to 13.9), then 13.6 times (9.5 to 17.7: Keras' first phase took 409.5 and 208.7 s); both phases 4.7
-times (4.4 to 5.0), then 4.8 times (4.2 to 5.4). With --views 3 one round gave 9.7 and 6.2 times. The recipe ends at
-0.982 on the 500 with two fixed views; at 0.986, 0.984 and 0.984 with seeds 0, 1 and 2 and new views in every epoch. On
-2 Zen 4 cores that compute in bf16, with --views 3, before: 10.5 and 3.8 times, Keras 174.8 and 377.0 s, headstart 16.5
-and 113.9 s.
+Measured with --views 2 on 2,000 + 500 cats and dogs and 2 AMD Zen 3 cores (AVX2, f32), medians of two rounds, taken
+twice: Keras 328.4 and 702.4 s, then 309.1 and 669.4 s; headstart 24.0 and 148.8 s, then 22.6 and 138.7 s. The frozen
+phase is 13.7 times as fast (13.5 to 13.9), then 13.6 times (9.5 to 17.7: Keras' first phase took 409.5 and 208.7 s);
+both phases 4.7 times (4.4 to 5.0), then 4.8 times (4.2 to 5.4). With --views 3 one round gave 9.7 and 6.2 times. The
+recipe ends at 0.982 on the 500 with two fixed views; at 0.986, 0.984 and 0.984 with seeds 0, 1 and 2 and new views in
+every epoch. On 2 Zen 4 cores that compute in bf16, with --views 3, before: 10.5 and 3.8 times, Keras 174.8 and 377.0 s,
+headstart 16.5 and 113.9 s.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ First an undisturbed run with a store of its own, and one more from that store. 
 and killed at a random moment: every other time with an empty store, so that kills fall into every stage. After each
 kill the same command runs to its end, and its model and metrics must equal those of the undisturbed run byte for byte.
 It prints one line per kill, with how many feature rows the rerun found ready, and fails at the first difference. A run
-that ends before its moment has come does not count. On ants and bees: 20 of 20 the same, in about six minutes.
+that ends before its moment has come does not count. Expected: all the same. On ants
+and bees 20 of 20 were, in about six minutes.
 """
 
 from __future__ import annotations

@@ -84,13 +84,13 @@ def main() -> None:
             curve = learning_curve(
                 Pictures(X=X, y=y[index], groups=groups[index], classes=images.classes), recipe, seed=draw
             )
-            now, one = curve.measured[-1], curve.at(options.many)
-            inside = one.low <= accuracy <= one.high
+            now, ahead = curve.measured[-1], curve.at(options.many)
+            inside = ahead.low <= accuracy <= ahead.high
             held += inside
-            widths.append(one.high - one.low)
+            widths.append(ahead.high - ahead.low)
             print(
-                f"draw {draw}: {now.value:.3f} at {curve.sizes[-1]}, forecast {one.value:.4f} "
-                f"[{one.low:.4f}, {one.high:.4f}] {'holds' if inside else 'misses'} ({choice.candidate.family})"
+                f"draw {draw}: {now.value:.3f} at {curve.sizes[-1]}, forecast {ahead.value:.4f} "
+                f"[{ahead.low:.4f}, {ahead.high:.4f}] {'holds' if inside else 'misses'} ({choice.candidate.family})"
             )
     print(f"holds in {held} of {options.draws}; width of the 90 % interval: median {np.median(widths):.4f}")
 

@@ -25,7 +25,7 @@ from headstart.report.tuning import outcome
 def draw(images: ImageSet, per_class: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(images.y == label) for label in range(len(images.classes))]
-    return np.concatenate([rng.permutation(one)[:per_class] for one in members])
+    return np.concatenate([rng.permutation(rows)[:per_class] for rows in members])
 
 
 def accuracy(classifier: ImageClassifier, images: ImageSet) -> float:

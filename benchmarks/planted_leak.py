@@ -97,8 +97,8 @@ def main() -> None:
         reports.append(leak.optimism)
         print(f"draw {draw:2d}: true {100 * truths[-1]:+.2f} points, reported {leak.optimism}", flush=True)
     mean = float(np.mean(truths))
-    own = sum(one.low <= truth <= one.high for one, truth in zip(reports, truths, strict=True))
-    expected = sum(one.low <= mean <= one.high for one in reports)
+    own = sum(leak.low <= truth <= leak.high for leak, truth in zip(reports, truths, strict=True))
+    expected = sum(leak.low <= mean <= leak.high for leak in reports)
     print(f"{found} of {planted} copies left out of training, and {wrong} pictures that are no planted copies")
     print(
         f"true optimism {100 * mean:+.2f} points on average, from {100 * min(truths):+.2f} to {100 * max(truths):+.2f}"

@@ -27,7 +27,7 @@ where chance gives 1.9; among the blurred ones 10 of 24, chance 2.4.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,12 +71,16 @@ SPOILT: dict[str, tuple[Callable[[Pixels], Pixels], int]] = {
 
 
 def main() -> None:
-    photos, same, other = (Path(argument) for argument in sys.argv[1:4])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("photos_train", "photos_same", "photos_other"):
+        parser.add_argument(name, type=Path)
+    options = parser.parse_args()
+    same = options.photos_same
     images = scan(same, for_training=False)
     truth = {str(path): images.classes[label] for path, label in zip(images.paths, images.y, strict=True)}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "run"
-        train(photos, folder, FitOptions(finetune="never"))
+        train(options.photos_train, folder, FitOptions(finetune="never"))
         found = watch(folder, [same])
         show("as they are", found, truth)
         subsets(folder, found, truth)
@@ -92,12 +96,13 @@ def main() -> None:
                 copy.write_bytes(encode(spoil(pixels), format="JPEG", quality=quality))
                 labels[str(copy)] = truth[str(path)]
             show(name, watch(folder, [copies]), labels)
-        show("other pictures", watch(folder, [other]), {})
+        show("other pictures", watch(folder, [options.photos_other]), {})
 
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {np.mean(d.unfamiliar):.2f} estimate {a}"
+    unfamiliar = 0 if d.unfamiliar is None else np.mean(d.unfamiliar)
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {unfamiliar:.2f} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
@@ -110,6 +115,7 @@ def show(name: str, found: Watch, truth: dict[str, str]) -> None:
 def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     """Ten random subsets of 200: alarms, and how often the interval holds the truth."""
     reference = Reference.load(folder)
+    assert reference.proba is not None
     model = Model.load(folder)
     novelty = model.abstention.novelty
     paths, rows, proba, unfamiliar, _ = answers(model, found.paths, None)
@@ -129,8 +135,8 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
             seed=seed,
         )
         levels.append((drift.level, round(drift.p, 3)))
-        one = estimate(proba[part], reference.held_out_proba, reference.held_out_y, seed=seed).accuracy
-        covered += one.low <= right[part].mean() <= one.high
+        accuracy = estimate(proba[part], reference.held_out_proba, reference.held_out_y, seed=seed).accuracy
+        covered += accuracy.low <= right[part].mean() <= accuracy.high
         first = labelling_queue(proba[part], rows[part], 24)
         hits += int((~right[part][first]).sum())
         random_hits += float((~right[part]).mean() * 24)

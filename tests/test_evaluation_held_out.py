@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
-from headstart.evaluation.held_out import HeldOut, read_held_out, write_held_out
+from headstart.evaluation.held_out import HeldOut, evaluate_pictures, read_held_out, write_held_out
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.images.folder import scan
+from pictures import write_folder
 
 CLASSES = ("ants", "bees", "flies")
 
@@ -36,3 +39,18 @@ def test_another_table_is_refused(tmp_path: Path, content: str) -> None:
         read_held_out(tmp_path / "predictions.csv")
     with pytest.raises(DataError, match="earlier versions did not keep the answers"):
         read_held_out(tmp_path / "nowhere.csv")
+
+
+def test_answers_are_measured_against_the_majority_of_training(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train", {"rings": 4, "stripes": 6}, side=32)
+    write_folder(tmp_path / "val", {"rings": 3, "stripes": 1}, side=32, first_seed=50)
+    images = scan(tmp_path)
+    index = np.flatnonzero(images.split == "val")
+    proba = np.tile([0.8, 0.2], (4, 1))
+    held_out = HeldOut.of(images, index, proba)
+    assert held_out.names[0].startswith("val")
+    assert sorted(held_out.labels) == ["rings", "rings", "rings", "stripes"]
+    measured_on = MeasuredOn(kind="split", split="val")
+    evaluation = evaluate_pictures(images, index, proba, measured_on=measured_on, seed=0)
+    assert evaluation.accuracy.value == held_out.correct.mean() == 0.75
+    assert evaluation.majority_baseline.value == 0.25  # stripes are more frequent in training

@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 
 from headstart.errors import DataError
-from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source
+from headstart.finetune.activations import ActivationCache
 from headstart.finetune.notes import DiskFull, Remade, TooLarge
 from headstart.finetune.plan import Augment
 from headstart.finetune.quota import BUSY, FILLING, SPARED
+from headstart.finetune.source import Source
+from headstart.finetune.views import PLAIN, Look
 from headstart.images.transforms import Geometry
 from pictures import write_folder
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from headstart.finetune.batches import batch_sizes, gradient, gradient_that_fits, losses_of
+from headstart.finetune.batches import batch_sizes, computing, gradient, gradient_that_fits, losses_of, proba_of
 
 
 def test_a_last_batch_of_one_joins_the_one_before() -> None:
@@ -56,3 +59,25 @@ def test_one_logit_speaks_for_the_second_class() -> None:
     two = torch.cat([torch.zeros_like(one), one], dim=1)
     y = torch.tensor([1, 1])
     torch.testing.assert_close(losses_of(one, y), losses_of(two, y))
+
+
+def test_probabilities_of_one_logit_are_those_of_two() -> None:
+    one = torch.tensor([[2.0], [-1.0]])
+    two = torch.cat([torch.zeros_like(one), one], dim=1)
+    assert proba_of(one) == pytest.approx(proba_of(two))
+    assert proba_of(one).sum(axis=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu", "mps"])
+@pytest.mark.parametrize("bf16", [True, False])
+def test_f32_is_f32_on_every_device(device: str, bf16: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[tuple[str, Any]] = []
+
+    def autocast(device: str, **options: Any) -> AbstractContextManager[None]:
+        entered.append((device, options))
+        return nullcontext()
+
+    monkeypatch.setattr(torch, "autocast", autocast)
+    with computing(device, bf16=bf16):
+        pass
+    assert entered == [(device, {"dtype": torch.bfloat16, "enabled": bf16})]

@@ -56,7 +56,7 @@ def test_only_what_the_weight_needs_is_computed() -> None:
 
 def test_stays_in_f32_where_the_rest_is_bf16() -> None:
     x = torch.randn(2, 8, 9, 9)
-    with computing("cpu", half=True):
+    with computing("cpu", bf16=True):
         wide = functional.conv2d(x, torch.randn(8, 1, 5, 5), groups=8)
         narrow = functional.conv2d(x, torch.randn(8, 1, 3, 3), groups=8)
         dense = functional.conv2d(x, torch.randn(8, 8, 1, 1))

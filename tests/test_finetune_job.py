@@ -87,3 +87,15 @@ def test_where_it_trains_is_in_it(images: ImageSet, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(device, "accelerator", lambda seen=seen: seen)
         keys.append(key(images, device="auto"))
     assert len(set(keys)) == 3
+
+
+def test_the_precision_of_what_learns_is_one_property_on_every_device(images: ImageSet) -> None:
+    def evaluates_in(**options: Any) -> str:
+        weights = locate(TINY, random=True)
+        return Job(
+            backbone=TINY, weights=weights, images=images, train=TRAIN, val=VAL, plan=PLAN, **options
+        ).evaluates_in
+
+    precisions = ("auto", "bf16", "f32")
+    assert [evaluates_in(device="cuda", precision=word) for word in precisions] == ["bf16", "bf16", "f32"]
+    assert {evaluates_in(device=where, precision=word) for where in ("torch", "mps") for word in precisions} == {"f32"}

@@ -18,13 +18,13 @@ from headstart.backbones import catalog
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
 from headstart.finetune import activations
-from headstart.finetune.activations import ActivationCache
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.finetune.notes import TooLarge
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.finetune.result import FineTuned
 from headstart.finetune.trainable import State, Trainable
+from headstart.finetune.views import Look
 from headstart.images.folder import scan
 from headstart.probe.heads import LinearHead
 
@@ -84,12 +84,16 @@ def test_only_what_a_phase_trains_moves(tuned: FineTuned) -> None:
     from headstart.backbones import network
 
     before = network.build(backbone, locate(backbone, random=True), size=32).state_dict()
-    changed = {name for name, value in tuned.last.items() if not torch.equal(value, before.get(name[6:], value + 1))}
+    changed = {
+        name
+        for name, value in tuned.last.items()
+        if not torch.equal(value, before.get(name.removeprefix("backbone."), value + 1))
+    }
     assert "head.1.weight" in changed
-    assert any(name.startswith("trunk.blocks.4") for name in changed)
+    assert any(name.startswith("backbone.blocks.4") for name in changed)
     assert not [name for name in changed if "running" in name]
-    whole = tuned.trainable.trunk.state_dict()
-    assert torch.equal(whole["blocks.3.0.conv_pw.weight"], before["blocks.3.0.conv_pw.weight"])
+    whole = tuned.trainable.network.state_dict()
+    assert torch.equal(whole["blocks.3.0.conv_pw.weight"], before["backbone.blocks.3.0.conv_pw.weight"])
 
 
 def test_the_same_arguments_give_the_same_bytes(photos: Path, tmp_path: Path, tuned: FineTuned) -> None:
@@ -115,7 +119,7 @@ def test_predictions_of_files_are_those_of_the_run(photos: Path, tuned: FineTune
     images = scan(photos)
     val = [path for i, path in enumerate(images.paths) if i % 4 == 0]
     np.testing.assert_allclose(tuned.predict_proba(val), tuned.last_proba, atol=1e-6)
-    np.testing.assert_allclose(tuned.predict_proba(val, weights="best"), tuned.best_proba, atol=1e-6)
+    np.testing.assert_allclose(tuned.predict_proba(val, weights="best"), tuned.val_proba("best"), atol=1e-6)
     assert tuned.predict_proba(val[:1]).shape == (1, 2)
 
 
@@ -198,7 +202,7 @@ def test_best_is_kept_and_patience_ends_a_phase(photos: Path, cache: Path) -> No
     assert len(losses) == out.best_epoch + 3 < 40
     assert out.chosen == "best"
     y = scan(photos).y[::4]
-    best = -np.log(out.best_proba[np.arange(10), y]).mean()
+    best = -np.log(out.val_proba("best")[np.arange(10), y]).mean()
     assert best == pytest.approx(min(losses), abs=1e-4)
 
 
@@ -287,13 +291,13 @@ def test_runs_that_differ_in_rate_and_batch_share_the_features_of_fresh_views(
         return replace(PLAN, augment=Augment(kind="crop", views="fresh"), phases=(phase,))
 
     seen = []
-    pictures = ActivationCache._views
+    pixels = Look.pixels
 
-    def counted(maps: ActivationCache, i: int, views: Sequence[int]) -> Any:
-        seen.extend((i, view) for view in views)
-        return pictures(maps, i, views)
+    def counted(look: Look, data: bytes, digest: str, views: Sequence[int]) -> Any:
+        seen.extend((digest, view) for view in views)
+        return pixels(look, data, digest, views)
 
-    monkeypatch.setattr(ActivationCache, "_views", counted)
+    monkeypatch.setattr(Look, "pixels", counted)
     tune(photos, tmp_path, plan(1e-3, 4))
     assert len({one for one in seen if one[1] >= 0}) == 2 * 30
     seen.clear()

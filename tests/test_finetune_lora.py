@@ -62,7 +62,7 @@ def test_a_cut_stays_where_it_is_when_adapters_are_merged(cuts: tuple[str, ...])
     assert [part.at for part in one.splits] == [part.at for part in plain.splits]
     one.start = one.state()
     for name in one.adapters:
-        torch.nn.init.normal_(one.trunk.get_parameter(name), std=0.1)
+        torch.nn.init.normal_(one.network.get_parameter(name), std=0.1)
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         maps = [part.prefix(x) for part in one.splits]  # type: ignore[misc]
@@ -76,18 +76,18 @@ def test_a_cut_stays_where_it_is_when_adapters_are_merged(cuts: tuple[str, ...])
 def test_nothing_changes_before_the_first_step() -> None:
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert torch.equal(trainable().trunk(x), trainable(replace(PLAN, lora=None)).trunk(x))
+        assert torch.equal(trainable().network(x), trainable(replace(PLAN, lora=None)).network(x))
 
 
 def test_what_is_left_is_an_ordinary_network(photos: Path, cache: Path) -> None:
     out = tune(photos, cache, PLAN, VIT)
     backbone = catalog.get(VIT)
     before = network.build(backbone, locate(backbone, random=True), size=64).state_dict()
-    after = out.trainable.trunk.state_dict()
+    after = out.trainable.network.state_dict()
     assert after.keys() == before.keys()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {f"blocks.{i}.attn.{part}.weight" for i in (4, 5) for part in ("qkv", "proj")}
-    assert {f"trunk.{name}" for name in changed} == {name for name in out.last if name.startswith("trunk")}
+    assert {f"backbone.{name}" for name in changed} == {name for name in out.last if name.startswith("backbone")}
     assert not lora.adapted(out.use("last"))
     for name in changed:  # a product of rank 4 was added
         difference = after[name] - before[name]

@@ -42,17 +42,17 @@ def test_one_cycle_is_highest_where_it_turns() -> None:
 
 
 def test_rates_by_depth_and_decay_by_shape() -> None:
-    head, trunk = nn.Linear(4, 2), nn.ModuleDict({"low": nn.Linear(3, 4), "high": nn.Linear(4, 4)})
+    head, backbone = nn.Linear(4, 2), nn.ModuleDict({"low": nn.Linear(3, 4), "high": nn.Linear(4, 4)})
     options = Optimiser(name="adamw", lr=1.0, layer_decay=0.5, weight_decay=0.1)
-    optimiser = optimiser_for(options, list(head.parameters()), dict(trunk.named_parameters()), ["low", "high"])
+    optimiser = optimiser_for(options, list(head.parameters()), dict(backbone.named_parameters()), ["low", "high"])
     set_rate(optimiser, 0.1)
     by_tensor = {
         id(p): (group["lr"], group["weight_decay"]) for group in optimiser.param_groups for p in group["params"]
     }
     assert by_tensor[id(head.weight)] == pytest.approx((0.1, 0.1))
     assert by_tensor[id(head.bias)] == pytest.approx((0.1, 0.0))
-    assert by_tensor[id(trunk["high"].weight)] == pytest.approx((0.05, 0.1))
-    assert by_tensor[id(trunk["low"].bias)] == pytest.approx((0.025, 0.0))
+    assert by_tensor[id(backbone["high"].weight)] == pytest.approx((0.05, 0.1))
+    assert by_tensor[id(backbone["low"].bias)] == pytest.approx((0.025, 0.0))
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

@@ -13,12 +13,13 @@ import torch
 
 from headstart.backbones import catalog
 from headstart.backbones.weights import locate
-from headstart.finetune.activations import CHECKED, PLAIN, ActivationCache
+from headstart.finetune.activations import CHECKED, ActivationCache
 from headstart.finetune.job import Job
 from headstart.finetune.notes import Note
 from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Augment, Phase, Plan
 from headstart.finetune.trainable import Trainable
+from headstart.finetune.views import PLAIN
 from headstart.images.folder import scan
 from headstart.progress import Silent
 
@@ -61,10 +62,11 @@ def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> N
     notes: list[Note] = []
     kept = maps.of(0, notes)
     assert maps.of(0, notes) is kept
-    rows = maps.rows(maps.val)
+    rows = maps.rows(maps.job.val)
     assert len(set(rows)) == 10
     (from_file,) = kept.batches([(row, PLAIN) for row in rows], [10])
-    again = maps.of_files(0, [maps.images.paths[i] for i in maps.val], [maps.images.digests[i] for i in maps.val], [])
+    val, images = maps.job.val, maps.job.images
+    again = maps.of_files(0, [images.paths[i] for i in val], [images.digests[i] for i in val], [])
     (computed,) = again.batches([(row, PLAIN) for row in range(10)], [10])
     np.testing.assert_array_equal(from_file.numpy(), computed.numpy())
     assert maps.geometry.size == 32
@@ -87,7 +89,7 @@ def test_a_head_first_plan_runs_the_network_once(photos: Path, tmp_path: Path, m
     computed.clear()
     crossing = maps.of(1, [])
     assert set(computed) <= {1, 2, 3, CHECKED}
-    split, rows = maps.trainable.splits[1], maps.rows(maps.train)
+    split, rows = maps.trainable.splits[1], maps.rows(maps.job.train)
     assert split.suffix is not None
     (x,), (expected,) = (list(one.batches([(row, 0) for row in rows], [len(rows)])) for one in (crossing, features))
     with torch.inference_mode():

@@ -19,7 +19,7 @@ def test_a_plan_names_everything_that_is_wrong() -> None:
             head=Head(reads="map", start="probe", dropout=1.0),
             augment=Augment(views=0, area=(0.9, 0.1)),
             lora=Lora(rank=0),
-            trunk_dropout=("pre_logits", 1.0),
+            backbone_dropout=("pre_logits", 1.0),
             phases=(
                 Phase(train_from="last:none", epochs=0),
                 Phase(train_from="fraction:1.5"),
@@ -36,7 +36,7 @@ def test_a_plan_names_everything_that_is_wrong() -> None:
         "change augment area",
         "change augment views",
         "change lora rank",
-        "change trunk_dropout",
+        "change backbone_dropout",
         "change phase 1 train_from",
         "change phase 1 epochs",
         "change phase 2 train_from",

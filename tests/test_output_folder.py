@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import OptionError
-from headstart.output_folder import check, claim
+from headstart.output_folder import check, claim, default_name
 
 WRITES = ("model", "metrics.json")
 
@@ -68,3 +68,12 @@ def test_what_is_read_is_not_overwritten(photos: Path, tmp_path: Path) -> None:
     table.touch()
     with pytest.raises(OptionError, match=r"expected: a pictures\.csv of its own"):
         check(table, tmp_path, what="review", never=["pictures.csv"])
+
+
+def test_folders_keep_their_whole_name_and_files_lose_their_ending(tmp_path: Path) -> None:
+    for name in ("photos.v1", "photos.v2"):
+        (tmp_path / name).mkdir()
+        assert default_name(tmp_path / name) == name
+    (tmp_path / "photos.v1.csv").touch()
+    assert default_name(tmp_path / "photos.v1.csv") == "photos.v1"
+    assert default_name(tmp_path / "photos.v1" / "..") == tmp_path.name

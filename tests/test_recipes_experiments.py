@@ -13,6 +13,7 @@ import pytest
 from headstart.errors import DataError, OptionError
 from headstart.finetune import loop
 from headstart.finetune.job import Job
+from headstart.finetune.phase_training import PhaseTraining
 from headstart.recipes import records
 from headstart.recipes.experiments import run
 from headstart.recipes.grid import Setting, grid
@@ -87,15 +88,15 @@ def test_a_row_that_was_cut_off_goes_on_from_its_checkpoint(
     base = records.get("resnet18-full")
     one = grid(base, backbones=[TINY], sizes=[32], epochs=3)
     whole = table(photos, tmp_path / "whole", one, seeds=(0,))
-    epoch, lines = loop._Run.epoch, []
+    epoch, lines = PhaseTraining.epoch, []
 
-    def interrupted(self: Any, snapshot: Any, *rest: Any) -> Any:
-        if len(snapshot.epochs) == 2:
+    def interrupted(self: PhaseTraining, advance: Any) -> Any:
+        if len(self.snapshot.epochs) == 2:
             raise KeyboardInterrupt
-        return epoch(self, snapshot, *rest)
+        return epoch(self, advance)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Run, "epoch", interrupted)
+        patch.setattr(PhaseTraining, "epoch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             table(photos, tmp_path / "cut", one, seeds=(0,), tell=lines.append)
     assert lines == [f"0 of 1 rows are finished and kept in {tmp_path / 'cut'}"]
@@ -103,7 +104,7 @@ def test_a_row_that_was_cut_off_goes_on_from_its_checkpoint(
     assert checkpoint.suffix == ".checkpoint"
     done = []
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Run, "epoch", lambda self, *rest: done.append(1) or epoch(self, *rest))
+        patch.setattr(PhaseTraining, "epoch", lambda self, *rest: done.append(1) or epoch(self, *rest))
         resumed = table(photos, tmp_path / "cut", one, seeds=(0,))
     assert len(done) == 1
     np.testing.assert_array_equal(resumed.outcomes[0].proba, whole.outcomes[0].proba)

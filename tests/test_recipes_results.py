@@ -103,8 +103,7 @@ def test_the_honest_figure_and_the_flattering_one_stand_apart(found: Experiment)
 
 def test_what_diverged_is_marked_and_a_row_without_an_epoch_counts_as_untrained(tmp_path: Path) -> None:
     note = "the loss became nan in epoch 1 again: training stopped at the last sound weights"
-    event = Diverged(epoch=1, train_loss=float("nan"))
-    broken = outcome("C frozen", 0, 30, diverged=(event,), epochs=0)
+    broken = outcome("C frozen", 0, 30, diverged=(Diverged(epoch=1, train_loss=float("nan")),), epochs=0)
     found = experiment(tmp_path, [outcome("C full", 0, 50), broken])
     assert broken.result().last_accuracy == broken.result().best_accuracy == 0.5
     content = found.content()

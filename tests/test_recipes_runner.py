@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.deploy.model import Model
 from headstart.errors import DataError, OptionError
 from headstart.finetune.checkpoint import Snapshot
 from headstart.images.folder import scan
@@ -206,3 +207,44 @@ def test_a_finished_run_repeats_its_result_from_the_checkpoint(
     again = run(recipe, photos, shortened.folder, tell=lines.append)
     assert again.evaluation == shortened.evaluation
     assert lines == told
+
+
+@pytest.fixture(scope="module")
+def kept_best(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    """A recipe that keeps the best epoch, on pictures without a test split; at this rate the last is not the best."""
+    recipe = get("vgg16-dense256-stored").on("test_efficientnet.r160_in1k").with_epochs(6)
+    (phase,) = recipe.plan.phases
+    phase = replace(phase, optimiser=replace(phase.optimiser, lr=0.03))
+    recipe = replace(recipe, plan=replace(recipe.plan, size=32, phases=(phase,)))
+    return run(recipe, photos, tmp_path_factory.mktemp("best"), weights="random")
+
+
+def test_the_figure_is_that_of_the_saved_weights(kept_best: Reproduction, photos: Path) -> None:
+    ran, folder = kept_best, kept_best.folder
+    assert ran.training.kept_epoch == ran.training.history.best.epoch < len(ran.training.history.epochs)
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    answers = Model.load(folder / "model").predict([photos / row["path"] for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert [float(row[name]) for name in ran.classes] == pytest.approx(answer.proba.tolist(), abs=1e-4)
+    right = [row["label"] == ran.classes[int(answer.proba.argmax())] for row, answer in zip(rows, answers, strict=True)]
+    assert ran.evaluation.accuracy.value == pytest.approx(np.mean(right))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert f'<p class="big">{100 * np.mean(right):.1f}<small>' in page
+
+
+def test_a_chosen_epoch_is_named_and_said_to_flatter_beside_the_last(kept_best: Reproduction) -> None:
+    ran, folder = kept_best, kept_best.folder
+    assert (ran.evaluation.measured_on.split, ran.evaluation.measured_on.epoch) == ("val", "best")
+    (last,) = ran.others
+    assert (last.measured_on.split, last.measured_on.epoch) == ("val", "last")
+    assert last.accuracy.value == pytest.approx(ran.training.history.last.val_accuracy)
+    assert last.log_loss.value == pytest.approx(ran.training.history.last.val_loss, abs=1e-4)
+    assert ran.evaluation.log_loss.value == pytest.approx(ran.training.history.best.val_loss, abs=1e-4)
+    lines = list(ran.lines())
+    assert lines[1].endswith("the validation split, best epoch: it was chosen on these very pictures, which flatters")
+    assert lines[2].endswith("measured on the validation split, last epoch")
+    kept = f"The weights of epoch {ran.training.kept_epoch} of 6 are kept, which has the lowest validation loss."
+    assert kept in lines
+    assert kept in (folder / "report.html").read_text(encoding="utf-8")
+    assert json.loads((folder / "metrics.json").read_text())["kept_epoch"] == ran.training.kept_epoch

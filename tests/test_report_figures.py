@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ElementTree
+from importlib import resources
 
 import matplotlib
 import pytest
@@ -109,5 +110,12 @@ def test_many_candidates_are_cut_but_the_chosen_one_stays():
 def test_interval_bar_is_drawn_to_scale():
     svg = ElementTree.fromstring(drawn()["interval"])
     bar = next(element for element in svg if element.get("class") == "range")
-    floor = next(element for element in svg if element.get("class") == "majority_baseline")
-    assert (bar.get("x"), bar.get("width"), floor.get("x1")) == ("92.00%", "6.00%", "50.00%")
+    baseline = next(element for element in svg if element.get("class") == "baseline")
+    assert (bar.get("x"), bar.get("width"), baseline.get("x1")) == ("92.00%", "6.00%", "50.00%")
+
+
+def test_every_part_of_an_interval_has_a_style_on_the_page():
+    style = resources.files("headstart.report").joinpath("style.css.j2").read_text("utf-8")
+    parts = {element.get("class") for element in ElementTree.fromstring(drawn()["interval"])}
+    assert parts == {"track", "range", "mark", "baseline", "ink", "muted"}
+    assert all(f".{part} " in style or f".{part}," in style for part in parts)

@@ -17,7 +17,6 @@ from headstart.audit.summary import audit
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.paired import paired_difference
 from headstart.images.decode import encode
-from headstart.images.facts import gather
 from headstart.images.folder import ImageSet, LeftOut, scan
 from headstart.report.pictures import (
     applied_line,
@@ -33,7 +32,7 @@ from headstart.report.pictures import (
 )
 from pictures import draw, write_folder
 from test_audit_deduplication import copies
-from test_audit_findings import checked, sure
+from test_audit_findings import checked, facts_of, sure
 from test_audit_summary import ROOT
 from test_audit_summary import images as listed
 
@@ -49,7 +48,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     images = scan(write_folder(tmp_path_factory.mktemp("sound"), {"rings": 30, "stripes": 30}, side=160))
-    return checked(images, *sure(images), facts=gather(images.paths))
+    return checked(images, *sure(images), facts=facts_of(images))
 
 
 # ---------------------------------------------------------------- the folder

@@ -11,6 +11,10 @@ from headstart.report.words import measured_on
     [
         (MeasuredOn(kind="split", split="test"), "the test split"),
         (MeasuredOn(kind="split", split="val", epoch="last"), "the validation split, last epoch"),
+        (
+            MeasuredOn(kind="split", split="val", epoch="best"),
+            "the validation split, best epoch: it was chosen on these very pictures, which flatters",
+        ),
         (MeasuredOn(kind="cross-validation", folds=5), "5-fold nested cross-validation"),
         (MeasuredOn(kind="cross-validation", folds=5, repeats=3), "5-fold nested cross-validation, 3 times"),
         (MeasuredOn(kind="held out"), "training pictures held out, choice included"),

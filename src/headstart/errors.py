@@ -38,7 +38,7 @@ class Problem:
 
 
 class UserInputError(HeadstartError):
-    """What the user gave cannot be used. Holds **all** the problems found, never only the first."""
+    """What the user gave cannot be used. Holds **all** problems, never only the first."""
 
     def __init__(self, what: str, problems: Sequence[Problem]) -> None:
         self.what = what

@@ -15,11 +15,11 @@ MARK = ".headstart"
 def check(
     source: Path | None, folder: Path, *, what: str, writes: Sequence[str] = (), never: Sequence[str] = ()
 ) -> None:
-    """Refuse a destination before any work is done.
+    """Refuse an output folder before any work is done.
 
     Args:
         source: the folder of pictures or the file that is read, if there is one.
-        folder: the destination.
+        folder: where results are to be written.
         what: the kind of results, such as ``"run"``: for the error, and as in `claim`.
         writes: names in ``folder`` that will be written or replaced. What is there under one of them must come from
             results of the same kind.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Commands(TyperGroup):
-    """Turns the errors we raise on purpose into words and exit codes, for every command alike."""
+    """Prints the errors that headstart raises on purpose and ends with their exit code, for every command alike."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -111,7 +111,7 @@ def showing_progress() -> Any:
 
 
 def beside(progress: Any, write: Callable[[str], None]) -> Callable[[str], None]:
-    """``write``, for lines that come while ``progress`` is shown: its bars step aside."""
+    """``write`` for lines that come while ``progress`` is shown: its bars are taken down meanwhile."""
     if not hasattr(progress, "paused"):
         return write
 
@@ -153,5 +153,5 @@ def say(text: str) -> None:
 
 
 def print_json(document: Any) -> None:
-    """The one document on stdout."""
+    """Print the document of a ``--json`` command on stdout."""
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -21,12 +21,12 @@ def cache(context: typer.Context, as_json: Json = False) -> None:
     from headstart.features.store import open_store
 
     with open_store() as store:
-        found = store.summary()
+        summary = store.summary()
     if as_json:
-        print_json({**vars(found), "path": str(found.path)})
+        print_json({**vars(summary), "path": str(summary.path)})
         return
-    typer.echo(f"{found.path}")
-    typer.echo(f"{found.rows} rows, {found.value_bytes / 1e6:.1f} MB of at most {found.limit_bytes / 1e6:.0f} MB")
+    typer.echo(f"{summary.path}")
+    typer.echo(f"{summary.rows} rows, {summary.value_bytes / 1e6:.1f} MB of at most {summary.limit_bytes / 1e6:.0f} MB")
 
 
 @cache_app.command("clear", epilog="Example: headstart cache clear")

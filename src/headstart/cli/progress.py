@@ -45,7 +45,7 @@ class ProgressBars:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """ProgressBars step aside: what is written meanwhile stands on lines of its own."""
+        """The bars are taken down meanwhile, so that what is written stands on lines of its own."""
         self._live.stop()
         try:
             yield

@@ -78,6 +78,7 @@ def recipes_run(
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
     from headstart.recipes import records, runner
+    from headstart.report.finetuning_notes import in_words
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
@@ -103,5 +104,5 @@ def recipes_run(
     for line in ran.lines():
         typer.echo(line)
     typer.echo(f"report  {folder / 'report.html'}")
-    for note in (*(f"not as published: {departure}" for departure in recipe.departures), *ran.training.notes):
+    for note in (*(f"not as published: {departure}" for departure in recipe.departures), *in_words(ran.training.notes)):
         say(note)

@@ -78,41 +78,41 @@ class FeatureStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def known(self, space: str, pictures: Iterable[str]) -> set[str]:
-        """Those of ``pictures`` (hex digests) that have a row in ``space``."""
+    def known(self, space: str, digests: Iterable[str]) -> set[str]:
+        """Those of ``digests``, SHA-256 of pictures in hexadecimal, that have a row in ``space``."""
         known: set[str] = set()
-        for digests, marks in _chunks(pictures):
+        for keys, marks in _chunks(digests):
             rows = self._db.execute(
                 f"SELECT picture FROM features WHERE space = ? AND picture IN ({marks})",
-                [self._id(space), *digests],
+                [self._id(space), *keys],
             )
             known.update(picture.hex() for (picture,) in rows)
         return known
 
-    def read(self, space: str, pictures: Sequence[str], width: int) -> NDArray[np.float32]:
-        """The rows of ``pictures`` in order: (n, width) float32. A missing picture is a KeyError."""
+    def read(self, space: str, digests: Sequence[str], width: int) -> NDArray[np.float32]:
+        """The rows of ``digests`` (n,), in order: (n, width) float32. Raises KeyError if any has none."""
         position: dict[str, list[int]] = {}
-        for i, picture in enumerate(pictures):
-            position.setdefault(picture, []).append(i)
-        X = np.empty((len(pictures), width), np.float32)
+        for i, digest in enumerate(digests):
+            position.setdefault(digest, []).append(i)
+        X = np.empty((len(digests), width), np.float32)
         missing = set(position)
-        for picture, value in self._values(space, position):
-            X[position[picture]] = np.frombuffer(value, np.float32)
-            missing.discard(picture)
+        for digest, value in self._values(space, position):
+            X[position[digest]] = np.frombuffer(value, np.float32)
+            missing.discard(digest)
         if missing:
             raise KeyError(f"{len(missing)} pictures have no row in space {space!r}")
         return X
 
-    def values(self, space: str, pictures: Iterable[str]) -> dict[str, bytes]:
-        """What was kept of ``pictures`` by :meth:`keep`, by picture; those without are left out."""
-        return dict(self._values(space, pictures))
+    def values(self, space: str, digests: Iterable[str]) -> dict[str, bytes]:
+        """What was kept under ``digests`` by :meth:`keep`; those without are left out."""
+        return dict(self._values(space, digests))
 
-    def _values(self, space: str, pictures: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The values of ``pictures`` one after the other, so that no second copy of all of them is in memory."""
+    def _values(self, space: str, digests: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The values of ``digests`` one after the other, so that no second copy of all of them is in memory."""
         today = _today()
-        for digests, marks in _chunks(pictures):
+        for keys, marks in _chunks(digests):
             where = f"space = ? AND picture IN ({marks})"
-            parameters = [self._id(space), *digests]
+            parameters = [self._id(space), *keys]
             stale = False
             for picture, value, used in self._db.execute(
                 f"SELECT picture, value, used FROM features WHERE {where}", parameters
@@ -124,15 +124,15 @@ class FeatureStore:
                     self._db.execute(f"UPDATE features SET used = ? WHERE {where}", [today, *parameters])
 
     def write(self, rows: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> None:
-        """Keep rows, given as ``{space: {picture: (d,) float32}}``, all in one transaction."""
+        """Keep rows, given as ``{space: {digest: (d,) float32}}``, all in one transaction."""
         with self._db:
             for space, values in rows.items():
                 self._insert(
-                    space, ((name, np.ascontiguousarray(row, np.float32).tobytes()) for name, row in values.items())
+                    space, ((digest, np.ascontiguousarray(row, np.float32).tobytes()) for digest, row in values.items())
                 )
 
     def keep(self, space: str, values: Mapping[str, bytes]) -> None:
-        """Keep values that are no rows, given as ``{picture: bytes}``, in one transaction."""
+        """Keep values that are no rows, given as ``{digest: bytes}``, in one transaction."""
         with self._db:
             self._insert(space, values.items())
 
@@ -141,7 +141,7 @@ class FeatureStore:
         number, today = self._id(space), _today()
         self._db.executemany(
             "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)",
-            ((number, bytes.fromhex(picture), value, today) for picture, value in values),
+            ((number, bytes.fromhex(digest), value, today) for digest, value in values),
         )
 
     def _id(self, space: str) -> int:
@@ -199,10 +199,10 @@ def open_store(folder: Path | None = None) -> Iterator[FeatureStore]:
             store.trim()
 
 
-def _chunks(pictures: Iterable[str]) -> Iterator[tuple[list[bytes], str]]:
-    digests = [bytes.fromhex(picture) for picture in pictures]
-    for start in range(0, len(digests), _CHUNK):
-        part = digests[start : start + _CHUNK]
+def _chunks(digests: Iterable[str]) -> Iterator[tuple[list[bytes], str]]:
+    keys = [bytes.fromhex(digest) for digest in digests]
+    for start in range(0, len(keys), _CHUNK):
+        part = keys[start : start + _CHUNK]
         yield part, ",".join("?" * len(part))
 
 

@@ -1,130 +1,44 @@
-"""Pictures × frozen prefix → the maps that are trained on, computed once for each fixed view.
+"""Pictures × frozen part of a network → the activations that are trained on, computed once for each fixed view.
 
-A view is a number: ``PLAIN``, or k ≥ 0 for the k-th varied view, whose pixels follow from the picture's bytes, the
-seed and k alone. Maps are rounded to bf16 whether they come from the file or are computed anew, so nothing depends
-on which. With no prefix the same code hands on the pictures themselves, uint8.
+Activations are rounded to bf16 whether they come from the file or are computed anew, so nothing depends on which. With
+nothing frozen the same code hands on the pictures themselves, uint8.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headstart.backbones.catalog import Backbone
 from headstart.backbones.parity import Rows
-from headstart.backbones.runtime import Runtime, prepare_module
-from headstart.backbones.split import FrozenPrefix
-from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import digest
 from headstart.finetune import quota
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
-from headstart.finetune.plan import Augment
-from headstart.images import augment
-from headstart.images.threads import in_order
-from headstart.images.transforms import Geometry
+from headstart.finetune.source import Source
+from headstart.finetune.view_file import ViewFile
+from headstart.finetune.views import Look, Wanted, decoded
 from headstart.progress import Progress, Silent
 
-PLAIN = -1
 CHECKED = 4
-"""How many maps are computed again and compared before they are trained on."""
-_COMMIT_EVERY = 256
-_TOGETHER = 4
-"""The most views that are made of a picture while it is decoded."""
-_IN_MEMORY = 8_000_000
-"""Bytes of a view up to which its maps are read into memory: a file each would use up the handles of a process."""
+"""How many kept rows are computed again and compared before they are trained on."""
+COMMIT_SECONDS = 5.0
+"""At least this long between two commits to disk: what a killed process has computed in vain."""
+IN_MEMORY = 8_000_000
+"""Bytes of a view up to which it is read into memory: a file each would use up the handles of a process."""
 FRESH_VIEWS, FRESH_BYTES = 100, 500_000_000
 """The most views that are new in every epoch and kept all the same, and the most bytes of them."""
-
-Wanted = Sequence[tuple[int, int]]
-"""Pictures, by their position in ``paths``, each with the number of a view."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """How a picture becomes pixels: everything that decides them but the picture and the view's number."""
-
-    geometry: Geometry
-    augment: Augment
-    seed: int
-
-    def pixels(self, data: bytes, digest: str, views: Sequence[int]) -> list[NDArray[np.uint8]]:
-        """The views ``views`` of a picture, each (s, s, 3), all plain or none. Raises UnreadableImageError."""
-        kind = "none" if PLAIN in views else self.augment.kind
-        numbers = [hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest()[:16] for view in views]
-        options = self.augment
-        return augment.vary(
-            data, self.geometry, kind, [int(number, 16) for number in numbers], area=options.area, turn=options.turn
-        )
-
-    def key(self, view: int) -> str:
-        """The name of a view's pixels."""
-        if view == PLAIN or self.augment.kind == "none":
-            return self.geometry.key()
-        one = self.augment
-        varied = f"{one.kind}-{one.area}-{one.turn}-{self.seed}-{view}"
-        return f"{self.geometry.key()}-augment{augment.ALGORITHM}-{varied}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """What gives the maps that are trained on."""
-
-    runtime: Runtime | None
-    """None: nothing is frozen, the maps are the pictures themselves."""
-    shape: tuple[int, ...]
-    """Of one map, or ``(s, s, 3)``."""
-    name: str = "map0"
-    """Of the map among what the runtime gives."""
-
-    @property
-    def key(self) -> str:
-        """Tells one source from another."""
-        return "pictures" if self.runtime is None else f"{self.runtime.key}-{self.name}"
-
-
-def sources(
-    backbone: Backbone, frozen: FrozenPrefix, cuts: Sequence[int], *, reads: str, size: int, **where: Any
-) -> tuple[Source, ...]:
-    """Everything that the frozen part of a network gives in one pass, a source for each cut.
-
-    Args:
-        backbone: whose network it is.
-        frozen: the part.
-        cuts: where it is cut, as in `headstart.backbones.split.Split.at`.
-        reads: the part of the plan that tells one whole trunk from another.
-        size: side in pixels of the pictures.
-        where: ``cache``, ``device`` and ``precision`` as for `headstart.backbones.runtime.prepare`.
-    """
-    content = hashlib.sha256()
-    for name, value in sorted(frozen.state_dict().items()):  # an earlier phase may have trained a part of it
-        content.update(name.encode() + value.contiguous().numpy().tobytes())
-    identity = {
-        "architecture": backbone.architecture,
-        "weights": content.hexdigest(),
-        "cuts": list(cuts),
-        "reads": reads,
-        "size": size,
-        "timm": importlib.metadata.version("timm"),
-        "torch": importlib.metadata.version("torch"),
-    }
-    runtime = prepare_module(frozen, identity, **where)
-    return tuple(Source(runtime=runtime, shape=shape, name=name) for name, shape in frozen.shapes.items())
 
 
 @dataclass(kw_only=True)
 class ActivationCache:
-    """The maps of a set of pictures, from a file where they are kept, else computed as they are asked for."""
+    """The activations of a set of pictures, from files where they are kept, else computed as they are asked for."""
 
     paths: Sequence[Path]
     digests: Sequence[str]
@@ -132,7 +46,7 @@ class ActivationCache:
     look: Look
     source: Source
     folder: Path
-    """Where files of maps are kept."""
+    """Where views are kept, a folder each."""
     limit: int
     """The most bytes to keep there."""
     notes: list[Note] = field(default_factory=list)
@@ -140,6 +54,7 @@ class ActivationCache:
     beside: ActivationCache | None = None
     """The same pictures at another cut of the same pass: kept along, while there is room."""
     _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
+    _files: dict[int, ViewFile] = field(default_factory=dict, init=False)
 
     @property
     def dtype(self) -> type[np.generic]:
@@ -147,7 +62,7 @@ class ActivationCache:
         return np.uint8 if self.source.runtime is None else np.uint16
 
     def batches(self, wanted: Wanted, sizes: Sequence[int]) -> Iterator[Tensor]:
-        """The maps ``wanted``, in order, in batches of ``sizes``: float32 (b, *shape), or uint8 (b, s, s, 3).
+        """The activations ``wanted``, in order, in batches of ``sizes``: float32 (b, *shape), or uint8 (b, s, s, 3).
 
         Raises:
             DataError: pictures that cannot be read, all of them.
@@ -163,17 +78,16 @@ class ActivationCache:
             yield self._tensor(np.stack(list(islice(rows, size))))
 
     def keep(self, wanted: Wanted, progress: Progress | None = None) -> bool:
-        """Compute the maps ``wanted`` and keep them on disk, as far as they are not there; False if they do not fit.
+        """Compute what is ``wanted`` and keep it on disk, as far as it is not there; False if it does not fit.
 
-        Killed at any instant, the file holds what it says it holds, and the next run goes on from there. A few maps
-        are computed again and compared before any is used.
+        Killed at any instant, a file holds what it says it holds, and the next run goes on from there. A few rows are
+        computed again and compared before any is used.
 
         Raises:
             DataError: pictures that cannot be read, all of them.
         """
         views = sorted({view for _, view in wanted})
-        needed = self._needed(views)
-        if needed > self.limit:
+        if (needed := self._needed(views)) > self.limit:
             self.notes.append(TooLarge(needed=needed, limit=self.limit))
             return False
         together = self._with_room(wanted, views)
@@ -183,7 +97,7 @@ class ActivationCache:
         if not self._kept_soundly(wanted, views, together, progress):
             return False
         for view in views:
-            if len(self.paths) * self._row_bytes <= _IN_MEMORY:
+            if len(self.paths) * self._row_bytes <= IN_MEMORY:
                 self._kept[view] = np.array(self._kept[view])
         return True
 
@@ -198,40 +112,6 @@ class ActivationCache:
             return False
         return self.keep([(i, view) for i in rows for view in views], progress)
 
-    def _with_room(self, wanted: Wanted, views: Sequence[int]) -> list[ActivationCache]:
-        """These maps and those `beside` them, these alone, or none: as many as there is room for, which is made.
-
-        Writing to memory that stands for a file ends the process where the disk is full.
-        """
-        alone, both = [self], [self]
-        if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
-            both = [self, self.beside]
-        for together in (both, alone):
-            used = {one._file(view).parent for one in together for view in one._kept.keys() | views}
-            missing = sum(one._missing(wanted, views) for one in together)
-            if quota.make(self.folder, missing, limit=self.limit, used=used):
-                return together
-        return []
-
-    def _kept_soundly(
-        self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
-    ) -> bool:
-        """Fill the open files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
-        for one in together:
-            for view in views:
-                one._open(view)
-        self._fill(wanted, views, together, progress)
-        if not self._holds(wanted):
-            self.notes.append(Remade())
-            for view in views:
-                self._done_file(view).unlink(missing_ok=True)
-            self._fill(wanted, views, [self], progress)
-            if not self._holds(wanted):
-                self.notes.append(NotRepeatable())
-                self._kept.clear()
-                return False
-        return True
-
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -244,76 +124,77 @@ class ActivationCache:
 
     def _missing(self, wanted: Wanted, views: Sequence[int]) -> int:
         """Bytes of the rows ``wanted`` that are not on disk."""
-        done = {view: self._done(view) for view in views}
+        done = {view: self._file(view).done() for view in views}
         return sum(not done[view][i] for i, view in set(wanted)) * self._row_bytes
 
-    def _file(self, view: int) -> Path:
-        name = digest({"network": self.source.key, "look": self.look.key(view), "pictures": list(self.digests)})
-        return self.folder / name / "maps.bin"
+    def _file(self, view: int) -> ViewFile:
+        """The file of a view; its name, which hashes the digests of all pictures, is made once."""
+        if view not in self._files:
+            name = digest({"network": self.source.key, "look": self.look.key(view), "pictures": list(self.digests)})
+            self._files[view] = ViewFile(self.folder / name, (len(self.paths), *self.source.shape), self.dtype)
+        return self._files[view]
 
-    def _done_file(self, view: int) -> Path:
-        return self._file(view).with_name("done.bin")
+    def _with_room(self, wanted: Wanted, views: Sequence[int]) -> list[ActivationCache]:
+        """This cache and the one `beside` it, this alone, or none: as many as there is room for, which is made.
 
-    def _filling(self, view: int) -> Path:
-        return self._file(view).with_name(quota.FILLING)
+        Writing to memory that stands for a file ends the process where the disk is full.
+        """
+        alone, both = [self], [self]
+        if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
+            both = [self, self.beside]
+        for together in (both, alone):
+            used = {cache._file(view).folder for cache in together for view in cache._kept.keys() | views}
+            missing = sum(cache._missing(wanted, views) for cache in together)
+            if quota.make(self.folder, missing, limit=self.limit, used=used):
+                return together
+        return []
 
-    def _open(self, view: int) -> None:
-        """Map the file of a view into memory, made if need be; empty rows take no room on disk."""
-        file = self._file(view)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        size = len(self.paths) * self._row_bytes
-        if not file.is_file() or file.stat().st_size != size:
-            self._done_file(view).unlink(missing_ok=True)
-            with file.open("ab") as stream:
-                stream.truncate(size)
-        os.utime(file.parent)
-        self._kept[view] = np.memmap(file, dtype=self.dtype, mode="r+", shape=(len(self.paths), *self.source.shape))
-
-    def _done(self, view: int) -> NDArray[np.bool_]:
-        """(n,) whether the row of each picture is in the file."""
-        try:
-            done = np.frombuffer(self._done_file(view).read_bytes(), np.bool_)
-        except FileNotFoundError:
-            done = np.zeros(0, np.bool_)
-        return done.copy() if len(done) == len(self.paths) else np.zeros(len(self.paths), np.bool_)
+    def _kept_soundly(
+        self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
+    ) -> bool:
+        """Fill the files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
+        for cache in together:
+            cache._kept.update({view: cache._file(view).open() for view in views})
+        self._fill(wanted, views, together, progress)
+        if self._holds(wanted):
+            return True
+        self.notes.append(Remade())
+        for view in views:
+            self._file(view).forget()
+        self._fill(wanted, views, [self], progress)
+        if self._holds(wanted):
+            return True
+        self.notes.append(NotRepeatable())
+        self._kept.clear()
+        return False
 
     def _fill(
         self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
     ) -> None:
-        """Write what is missing of ``wanted``, in one pass for all sets of maps in ``together``."""
-        done = [{view: one._done(view) for view in views} for one in together]
-        todo = [(i, view) for i, view in dict.fromkeys(wanted) if not all(flags[view][i] for flags in done)]
+        """Write what is missing of ``wanted``, in one pass for all caches in ``together``."""
+        done = {view: np.all([cache._file(view).done() for cache in together], axis=0) for view in views}
+        todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
         if not todo:
             return
-        for one in together:
-            for view in views:
-                one._filling(view).touch()
+        files = [cache._file(view) for cache in together for view in views]
+        for file, rows in zip(files, [cache._kept[view] for cache in together for view in views], strict=True):
+            file.begin(rows)
+        committed = time.monotonic()
         with (progress or Silent()).stage("frozen part of the network", len(todo)) as advance:
-            for count, ((i, view), rows) in enumerate(zip(todo, self._computed(todo, together), strict=True), start=1):
-                for one, flags, row in zip(together, done, rows, strict=True):
-                    one._kept[view][i] = row
-                    flags[view][i] = True
-                if count % _COMMIT_EVERY == 0 or count == len(todo):
-                    for one, flags in zip(together, done, strict=True):
-                        one._commit(flags)
+            computed = zip(todo, self._computed(todo, together), strict=True)
+            for count, ((i, view), row_of_each) in enumerate(computed, start=1):
+                for cache, row in zip(together, row_of_each, strict=True):
+                    cache._file(view).write(i, row)
+                if count == len(todo) or time.monotonic() - committed >= COMMIT_SECONDS:
+                    for file in files:
+                        file.commit()
+                    committed = time.monotonic()
                 advance(count)
-        for one in together:
-            for view in views:
-                one._filling(view).unlink(missing_ok=True)
-
-    def _commit(self, done: dict[int, NDArray[np.bool_]]) -> None:
-        """First the rows, then the word that they are there."""
-        for view, flags in done.items():
-            rows = self._kept[view]
-            assert isinstance(rows, np.memmap)
-            rows.flush()
-            unfinished = self._done_file(view).with_name(f".done-{os.getpid()}")
-            unfinished.write_bytes(flags.tobytes())
-            unfinished.replace(self._done_file(view))
-            self._filling(view).touch()
+        for file in files:
+            file.end()
 
     def _holds(self, wanted: Wanted) -> bool:
-        """Whether a few of the kept maps are, bit for bit, what the network computes now."""
+        """Whether a few of the kept rows are, bit for bit, what the network computes now."""
         places = np.linspace(0, len(wanted) - 1, min(CHECKED, len(wanted))).round().astype(int)
         some = [wanted[int(place)] for place in places]
         return all(
@@ -326,50 +207,19 @@ class ActivationCache:
     def _computed(
         self, wanted: Wanted, together: Sequence[ActivationCache]
     ) -> Iterator[tuple[NDArray[np.generic], ...]]:
-        """For each of ``wanted``, in order, its row in every set of maps in ``together``."""
-        pictures = self._decoded(wanted)
+        """For each of ``wanted``, in order, its row in every cache in ``together``."""
+        pictures = decoded(self.paths, self.digests, self.look, wanted)
         runtime = self.source.runtime
         if runtime is None:
             yield from ((picture,) for picture in pictures)
             return
         for outputs in runtime.run(_stacked(pictures, runtime.batch)):
-            yield from zip(*(one._rounded(outputs) for one in together), strict=True)
+            yield from zip(*(cache._rounded(outputs) for cache in together), strict=True)
 
     def _rounded(self, outputs: Rows) -> NDArray[np.uint16]:
-        """The bits of these maps (n, *shape) as bf16 among what the runtime gave for a batch."""
+        """The bits of these activations (n, *shape) as bf16 among what the runtime gave for a batch."""
         rows = torch.from_numpy(outputs[self.source.name]).to(torch.bfloat16)
         return rows.view(torch.int16).numpy().view(np.uint16).reshape(-1, *self.source.shape)
-
-    def _decoded(self, wanted: Wanted) -> Iterator[NDArray[np.uint8]]:
-        """The pixels of ``wanted``, in order.
-
-        Raises:
-            DataError: naming every picture that cannot be read, once the rest has been gone through.
-        """
-        reasons: list[str] = []
-        for views in in_order(lambda one: self._views(*one), _by_picture(wanted), window=64 // _TOGETHER):
-            if isinstance(views, str):
-                reasons.append(views)
-            elif not reasons:
-                yield from views
-        if reasons:
-            problems = [
-                Problem(expected="a picture that can be read", found=reason, todo="replace it or leave it out")
-                for reason in dict.fromkeys(reasons)
-            ]
-            raise DataError("pictures that cannot be read", problems)
-
-    def _views(self, i: int, views: Sequence[int]) -> list[NDArray[np.uint8]] | str:
-        """The pixels of a picture's ``views``, or why there are none."""
-        try:
-            data = self.paths[i].read_bytes()
-            if hashlib.sha256(data).hexdigest() != self.digests[i]:
-                return f"{self.paths[i]}: changed while it was being used"
-            return self.look.pixels(data, self.digests[i], views)
-        except UnreadableImageError as error:
-            return f"{self.paths[i]}: {error.reason}"
-        except OSError as error:
-            return f"{self.paths[i]}: cannot be read: {error.strerror}"
 
     def _tensor(self, rows: NDArray[np.generic]) -> Tensor:
         if self.source.runtime is None:
@@ -381,11 +231,3 @@ def _stacked(pictures: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArr
     """All ``pictures``, ``size`` or fewer at a time as one array."""
     while batch := list(islice(pictures, size)):
         yield np.stack(batch)
-
-
-def _by_picture(wanted: Wanted) -> Iterator[tuple[int, list[int]]]:
-    """Pictures with the views of each that are ``wanted`` in a row, a few at a time: they are decoded together."""
-    for (i, _), same in groupby(wanted, key=lambda one: (one[0], one[1] == PLAIN)):
-        views = [view for _, view in same]
-        for start in range(0, len(views), _TOGETHER):
-            yield i, views[start : start + _TOGETHER]

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +22,8 @@ from torch import Tensor, nn
 from headstart.backbones.graph import computes_in_bf16
 from headstart.files import digest, write_json
 from headstart.finetune.batches import gradient
+from headstart.finetune.job import Arithmetic
 from headstart.finetune.trainable import Trainable
-
-Arithmetic = Literal["f32", "bf16"]
 
 FEWEST = 2_000
 """Pictures to learn from, over all epochs of a phase, below which measuring costs more than it could save."""
@@ -92,7 +90,7 @@ def measured(
 
     def step(half: bool) -> None:
         torch.manual_seed(0)  # the same dropout every time
-        gradient(suffix, optimiser, x, y, weight, None, "cpu", half=half)
+        gradient(suffix, optimiser, x, y, weight, None, "cpu", bf16=half)
 
     timing = _measure(step, [parameter for group in optimiser.param_groups for parameter in group["params"]])
     optimiser.zero_grad(set_to_none=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headstart.finetune.activations import PLAIN, ActivationCache
+from headstart.finetune.activations import ActivationCache
 from headstart.finetune.depthwise import DepthwiseOnCpu
-from headstart.finetune.trainable import proba_of
+from headstart.finetune.views import PLAIN
 
-_EVALUATED = 64  # pictures evaluated together
+EVALUATED = 64
+"""Pictures that are evaluated together."""
 
 
 def batch_sizes(n: int, batch_size: int) -> list[int]:
@@ -52,13 +54,13 @@ def gradient_that_fits(
     micro_batch: int | None,
     *,
     device: str,
-    half: bool = False,
+    bf16: bool = False,
     least: int = 1,
 ) -> Fitted:
     """`gradient`, in parts half as large as often as memory does not suffice; never below ``least`` pictures."""
     while True:
         try:
-            loss, right = gradient(suffix, optimiser, x, y, weight, micro_batch, device, half=half)
+            loss, right = gradient(suffix, optimiser, x, y, weight, micro_batch, device, bf16=bf16)
             return Fitted(loss=loss, right=right, micro_batch=micro_batch)
         except RuntimeError as error:
             current = min(micro_batch or len(x), len(x))
@@ -76,17 +78,17 @@ def gradient(
     micro_batch: int | None,
     device: str,
     *,
-    half: bool = False,
+    bf16: bool = False,
 ) -> tuple[float, int]:
     """Leave the gradient of a batch's mean weighted loss; returns the summed loss and how many were right.
 
-    ``half``: compute in bf16, see `computing`.
+    ``bf16``: compute in that, see `computing`.
     """
     optimiser.zero_grad(set_to_none=True)
     loss_sum, right, start = 0.0, 0, 0
     for size in batch_sizes(len(x), micro_batch or len(x)):
         part = slice(start, start + size)
-        with computing(device, half=half):
+        with computing(device, bf16=bf16):
             logits = suffix(placed(x[part], device)).float()
         labels = y[part].to(device)
         losses = losses_of(logits, labels) * weight[part].to(device)
@@ -98,9 +100,9 @@ def gradient(
 
 
 @contextmanager
-def computing(device: str, *, half: bool = False) -> Iterator[None]:
-    """In bf16 what torch deems safe, always on an NVIDIA GPU and with ``half`` elsewhere, as far as it is faster."""
-    autocast = torch.autocast(device, dtype=torch.bfloat16, enabled=half or device == "cuda")
+def computing(device: str, *, bf16: bool) -> Iterator[None]:
+    """All in f32, or in bf16 what torch deems safe; on a CPU depthwise convolutions stay in f32, which is faster."""
+    autocast = torch.autocast(device, dtype=torch.bfloat16, enabled=bf16)
     with autocast, DepthwiseOnCpu() if device == "cpu" else nullcontext():
         yield
 
@@ -118,16 +120,25 @@ def placed(x: Tensor, device: str) -> Tensor:
     return x.to(device, memory_format=torch.channels_last) if is_map else x.to(device)
 
 
-def predict(suffix: nn.Module, maps: ActivationCache, rows: Sequence[int]) -> NDArray[np.float64]:
-    """Probabilities (n, k) of the plain views of ``rows`` in ``maps``, in inference mode."""
+def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int], *, bf16: bool) -> NDArray[np.float64]:
+    """Probabilities (n, k) of the plain views of ``rows`` in ``activations``; ``suffix`` is in inference mode."""
     device = next(suffix.parameters()).device.type
 
     def parts() -> Iterator[NDArray[np.float64]]:
-        for x in maps.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), _EVALUATED)):
-            with torch.inference_mode(), computing(device):
+        for x in activations.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), EVALUATED)):
+            with torch.inference_mode(), computing(device, bf16=bf16):
                 yield proba_of(suffix(placed(x, device)).float())
 
     return np.concatenate(list(parts()))
+
+
+def proba_of(logits: Tensor) -> NDArray[np.float64]:
+    """Probabilities (n, k) of logits (n, k), or of one logit (n, 1) that speaks for the second class."""
+    wide: Any = logits.cpu().double()
+    if wide.shape[1] == 1:
+        second = torch.sigmoid(wide)
+        return np.asarray(torch.cat([1 - second, second], dim=1).numpy())
+    return np.asarray(torch.softmax(wide, dim=1).numpy())
 
 
 def out_of_memory(error: RuntimeError) -> bool:

@@ -99,7 +99,7 @@ def _weight_gradient(
         padding: with zeros, of rows and columns.
     """
     width = weight.shape[3]
-    found = torch.empty_like(weight)
+    whole = torch.empty_like(weight)
     reach = (gradient.shape[3] - 1) * stride[1] + NARROW
     for first in dict.fromkeys(min(first, width - NARROW) for first in range(0, width, NARROW)):
         begin = first - padding[1]
@@ -107,14 +107,14 @@ def _weight_gradient(
         seen = seen.contiguous(memory_format=torch.channels_last)
         columns = slice(first, first + NARROW)
         part = _gradient(gradient, seen, weight[..., columns], stride, (padding[0], 0), [False, True, False])[1]
-        found[..., columns] = part
-    return found
+        whole[..., columns] = part
+    return whole
 
 
 def _gradient(
     gradient: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], wanted: Sequence[bool]
 ) -> tuple[Tensor, ...]:
-    found: tuple[Tensor, ...] = _backward(
+    gradients: tuple[Tensor, ...] = _backward(
         gradient, x, weight, None, stride, padding, [1, 1], False, [0, 0], len(weight), wanted
     )
-    return found
+    return gradients

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from headstart.images.folder import ImageSet
 from headstart.probe.heads import LinearHead
 
 Index = NDArray[np.int64]
+Arithmetic = Literal["f32", "bf16"]
 
 LOOP = 1
 """Raised whenever the loop, its optimisers or its schedules give other weights than before."""
@@ -47,12 +49,18 @@ class Job:
     """``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``: ``openvino`` and ``torch`` train on the CPU, ``auto`` on
     a GPU that is there."""
     precision: str = "auto"
-    """``f32`` for everything, or ``auto``; ``bf16`` is for what is frozen, and ``auto`` for what learns."""
+    """``f32`` for everything, on every device. Else what learns computes in bf16 where that is faster: always on an
+    NVIDIA GPU, and on a CPU where it was measured to be. ``bf16`` and ``auto`` differ in what is frozen alone."""
 
     @property
     def trains_on(self) -> str:
         """``cpu``, ``cuda`` or ``mps``."""
         return trains_on(self.device)
+
+    @property
+    def evaluates_in(self) -> Arithmetic:
+        """What the part that learns computes in when it answers, and on a GPU when it learns."""
+        return "bf16" if self.trains_on == "cuda" and self.precision != "f32" else "f32"
 
     def key(self) -> str:
         """32 hexadecimal digits that name everything the weights depend on.

@@ -75,14 +75,14 @@ def merged(module: nn.Module) -> nn.Module:
 def _attention_layers(model: nn.Module) -> list[str]:
     """Names of the linear layers of attention that run as layers: some networks use the weights of theirs directly."""
     nodes, _ = network.trace(model)
-    found = []
+    layers = []
     for node in nodes:
         name = str(node.target)
         if node.op == "call_module" and isinstance(model.get_submodule(name), nn.Linear):
             above = type(model.get_submodule(name.rpartition(".")[0])).__name__.lower()
             if "attention" in above or "attn" in above:
-                found.append(name)
-    return found
+                layers.append(name)
+    return layers
 
 
 def _no_such_layers(layers: list[str], options: Lora, name: str) -> Problem:

@@ -16,9 +16,9 @@ ONE_CYCLE_START, ONE_CYCLE_END = 1 / 25, 1 / 250_000
 
 
 def optimiser_for(
-    options: Optimiser, head: Sequence[nn.Parameter], trunk: Mapping[str, nn.Parameter], stages: Sequence[str]
+    options: Optimiser, head: Sequence[nn.Parameter], backbone: Mapping[str, nn.Parameter], stages: Sequence[str]
 ) -> torch.optim.Optimizer:
-    """An optimiser over the head and the part of the trunk that learns.
+    """An optimiser over the head and the part of the backbone that learns.
 
     Each group of parameters has a ``height``, its rate where `rate` gives 1: the head's is ``lr``, and each stage
     further down has ``layer_decay`` times that of the stage above it.
@@ -26,21 +26,21 @@ def optimiser_for(
     Args:
         options: from the plan.
         head: its parameters.
-        trunk: those that learn, by name, in the network's order.
+        backbone: those that learn, by name, in the network's order.
         stages: names of the network's stages, in order, which say how deep a parameter lies.
     """
-    depths = _depths(list(trunk), stages)
-    found: dict[tuple[int, bool], list[nn.Parameter]] = {}
-    for depth, parameter in [(0, p) for p in head] + [(depths[name], p) for name, p in trunk.items()]:
+    depths = _depths(list(backbone), stages)
+    by_depth: dict[tuple[int, bool], list[nn.Parameter]] = {}
+    for depth, parameter in [(0, p) for p in head] + [(depths[name], p) for name, p in backbone.items()]:
         # A bias or a normalisation has no direction to shrink along.
-        found.setdefault((depth, parameter.ndim > 1), []).append(parameter)
+        by_depth.setdefault((depth, parameter.ndim > 1), []).append(parameter)
     groups = [
         {
             "params": parameters,
             "height": options.lr * options.layer_decay**depth,
             "weight_decay": options.weight_decay if decays else 0.0,
         }
-        for (depth, decays), parameters in sorted(found.items())
+        for (depth, decays), parameters in sorted(by_depth.items())
     ]
     if options.name == "sgd":
         return torch.optim.SGD(groups, lr=options.lr, momentum=options.momentum)

@@ -1,4 +1,4 @@
-"""What each phase of a run is trained on: the maps that its frozen part gives, for the views an epoch wants."""
+"""What each phase of a run is trained on: the activations of its frozen part, for the views an epoch wants."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.backbones.split import FrozenPrefix
 from headstart.features.cache import size_limit
 from headstart.finetune import lora
-from headstart.finetune.activations import PLAIN, ActivationCache, Look, Source, sources
+from headstart.finetune.activations import ActivationCache
+from headstart.finetune.batches import predict
 from headstart.finetune.job import Job
 from headstart.finetune.notes import Note, OfRuntime
+from headstart.finetune.source import Source, sources
 from headstart.finetune.trainable import Trainable
+from headstart.finetune.views import PLAIN, Look
 from headstart.images.transforms import Geometry
 from headstart.progress import Progress
 
 
 @dataclass(kw_only=True)
 class PhaseActivations:
-    """The pictures of a run, as the phases of its plan see them."""
+    """The pictures of a job, as the phases of its plan see them."""
 
     job: Job
     trainable: Trainable
@@ -34,106 +38,117 @@ class PhaseActivations:
     """What phases run in one pass with the one after them, as it is before any training."""
 
     def __post_init__(self) -> None:
-        job, self.backbone = self.job, self.trainable.backbone
-        self.images, self.train, self.val, self.plan = job.images, job.train, job.val, job.plan
-        # Sorted by content, so that any two runs on the same pictures find each other's maps.
-        together = sorted({int(i) for i in (*self.train, *self.val)}, key=lambda i: self.images.digests[i])
-        self._pool = np.array(together, dtype=np.int64)
-        self._place = {i: row for row, i in enumerate(together)}
-        for phase, (one, after) in enumerate(pairwise(self.trainable.splits)):
-            if one.suffix is not None or not self._views_stay:
+        job = self.job
+        # Sorted by content, so that any two runs on the same pictures find each other's activations.
+        pool = sorted({int(i) for i in (*job.train, *job.val)}, key=lambda i: job.images.digests[i])
+        self._paths, self._digests = [job.images.paths[i] for i in pool], [job.images.digests[i] for i in pool]
+        self._place = {i: row for row, i in enumerate(pool)}
+        for phase, (split, after) in enumerate(pairwise(self.trainable.splits)):
+            if split.suffix is not None or not self._views_stay:
                 break
             if after.prefix is not None and after.suffix is not None:
                 parts = lora.merged(after.prefix), lora.merged(after.suffix)
-                self._frozen[phase] = FrozenPrefix(self.backbone, *parts, size=self.plan.size)
+                self._frozen[phase] = FrozenPrefix(self.trainable.backbone, *parts, size=job.plan.size)
 
     @property
     def geometry(self) -> Geometry:
         """The plan's, and where it is silent the backbone's."""
+        plan, backbone = self.job.plan, self.job.backbone
         return Geometry(
-            size=self.plan.size,
-            mode=self.plan.mode,
-            crop_pct=self.plan.crop_pct or self.backbone.crop_pct,
-            interpolation=self.plan.interpolation or self.backbone.interpolation,
+            size=plan.size,
+            mode=plan.mode,
+            crop_pct=plan.crop_pct or backbone.crop_pct,
+            interpolation=plan.interpolation or backbone.interpolation,
         )
 
     def rows(self, index: Iterable[int]) -> list[int]:
-        """Where in the maps the pictures at these positions in ``images`` are."""
+        """Where in the activations the pictures at these positions in the job's images are."""
         return [self._place[int(i)] for i in index]
 
     def wanted(self, order: Iterable[int], epoch: int) -> list[tuple[int, int]]:
         """The rows of the training pictures ``order`` (positions in ``train``), each with the view an epoch shows."""
-        return [(self._place[int(self.train[i])], self._view(int(i), epoch)) for i in order]
+        return [(self._place[int(self.job.train[i])], self._view(int(i), epoch)) for i in order]
 
     def of(self, phase: int, notes: list[Note]) -> ActivationCache:
-        """The maps of all pictures of the run in a phase; what is fixed is computed and kept."""
+        """The activations of all pictures of the job in a phase; what is fixed is computed and kept."""
         if self._latest is not None and self._latest[0] == phase:
             return self._latest[1]
-        maps = self.of_files(
-            phase, [self.images.paths[i] for i in self._pool], [self.images.digests[i] for i in self._pool], notes
-        )
+        plan, train = self.job.plan, self.rows(self.job.train)
+        kept = self.of_files(phase, self._paths, self._digests, notes)
         if phase in self._frozen:
-            maps.beside = self.of_files(phase + 1, maps.paths, maps.digests, notes)
-        maps.keep([(row, PLAIN) for row in self.rows(self.val)], self.progress)
-        views = self.plan.augment.views
-        if self.plan.augment.kind == "none":
-            maps.keep([(row, PLAIN) for row in self.rows(self.train)], self.progress)
+            kept.beside = self.of_files(phase + 1, self._paths, self._digests, notes)
+        kept.keep([(row, PLAIN) for row in self.rows(self.job.val)], self.progress)
+        views = plan.augment.views
+        if plan.augment.kind == "none":
+            kept.keep([(row, PLAIN) for row in train], self.progress)
         elif views != "fresh":
-            maps.keep([(row, view) for row in self.rows(self.train) for view in range(views)], self.progress)
-        elif maps.source.runtime is not None and not any(one.patience for one in self.plan.phases[: phase + 1]):
+            kept.keep([(row, view) for row in train for view in range(views)], self.progress)
+        elif kept.source.runtime is not None and not any(options.patience for options in plan.phases[: phase + 1]):
             # Views are numbered by the epochs they are shown in, so every run with this seed has the same ones.
-            first = 1 + sum(one.epochs for one in self.plan.phases[:phase])
-            epochs = range(first, first + self.plan.phases[phase].epochs)
-            maps.keep_fresh(self.rows(self.train), epochs, self.progress)
-        notes.extend(note for note in maps.notes if note not in notes)
-        self._latest = phase, maps
-        return maps
+            first = 1 + sum(options.epochs for options in plan.phases[:phase])
+            kept.keep_fresh(train, range(first, first + plan.phases[phase].epochs), self.progress)
+        notes.extend(note for note in kept.notes if note not in notes)
+        self._latest = phase, kept
+        return kept
+
+    def val_proba(self, phase: int, notes: list[Note]) -> NDArray[np.float64]:
+        """(n, k) probabilities of the validation pictures, by the network as it is now, cut as in a phase."""
+        return self.proba(phase, self.of(phase, notes), self.rows(self.job.val))
+
+    def proba(self, phase: int, activations: ActivationCache, rows: Sequence[int]) -> NDArray[np.float64]:
+        """(n, k) probabilities of ``rows`` of ``activations``, by the network as it is now, cut as in a phase."""
+        self.trainable.eval()
+        return predict(self.trainable.suffix(phase), activations, rows, bf16=self.job.evaluates_in == "bf16")
 
     def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[Note]) -> ActivationCache:
-        """The maps of any pictures in a phase."""
-        if phase not in self._sources:
-            self._find_source(phase)
-        source = self._sources[phase]
+        """The activations of any pictures in a phase."""
+        source = self.source(phase)
         said = [OfRuntime(text=text) for text in (source.runtime.notes if source.runtime else ())]
         notes.extend(note for note in said if note not in notes)
         return ActivationCache(
             paths=paths,
             digests=digests,
-            look=Look(geometry=self.geometry, augment=self.plan.augment, seed=self.job.seed),
+            look=Look(geometry=self.geometry, augment=self.job.plan.augment, seed=self.job.seed),
             source=source,
             folder=self.cache / "maps",
             limit=size_limit(),
         )
 
+    def source(self, phase: int) -> Source:
+        """What gives the activations of a phase; made at the first call, with the weights as they are then."""
+        if phase not in self._sources:
+            self._find_source(phase)
+        return self._sources[phase]
+
     def _find_source(self, phase: int) -> None:
-        splits, size = self.trainable.splits, self.plan.size
+        splits, plan, backbone = self.trainable.splits, self.job.plan, self.trainable.backbone
         prefix = splits[phase].prefix
         if prefix is None:
-            self._sources[phase] = Source(runtime=None, shape=(size, size, 3))
+            self._sources[phase] = Source(runtime=None, shape=(plan.size, plan.size, 3))
             return
-        first = next((one for one in (phase, phase - 1) if one in self._frozen), None)
-        frozen = FrozenPrefix(self.backbone, lora.merged(prefix), size=size) if first is None else self._frozen[first]
+        first = next((number for number in (phase, phase - 1) if number in self._frozen), None)
+        frozen = FrozenPrefix(backbone, lora.merged(prefix), size=plan.size) if first is None else self._frozen[first]
         phases = [phase] if first is None else [first + 1, first]  # the shorter part comes first
-        found = sources(
-            self.backbone,
+        made = sources(
+            backbone,
             frozen,
-            [splits[one].at for one in phases],
-            reads=self.plan.head.reads,
-            size=size,
+            [splits[number].at for number in phases],
+            reads=plan.head.reads,
+            size=plan.size,
             cache=self.cache,
             device=self.job.device,
             precision=self.job.precision,
         )
-        self._sources.update(zip(phases, found, strict=True))
+        self._sources.update(zip(phases, made, strict=True))
 
     @property
     def _views_stay(self) -> bool:
         """Whether every phase shows the same views."""
-        return self.plan.augment.kind == "none" or self.plan.augment.views != "fresh"
+        return self.job.plan.augment.kind == "none" or self.job.plan.augment.views != "fresh"
 
     def _view(self, i: int, epoch: int) -> int:
         """Which view of the i-th training picture an epoch shows: a new one, or the fixed ones in turn."""
-        if self.plan.augment.kind == "none":
+        if self.job.plan.augment.kind == "none":
             return PLAIN
-        views = self.plan.augment.views
+        views = self.job.plan.augment.views
         return epoch if views == "fresh" else (epoch + i) % views

@@ -101,8 +101,8 @@ class Phase:
     """Some epochs with the same part of the network learning."""
 
     train_from: str = "head"
-    """``head`` or ``none``: only the head learns, nothing of the trunk; ``all``: everything; the name of a module: it
-    and what runs after it; ``last:N``: the last N stages; ``layers:N``: the last N convolutions and linear layers;
+    """``head`` or ``none``: only the head learns, nothing of the backbone; ``all``: everything; the name of a module:
+    it and what runs after it; ``last:N``: the last N stages; ``layers:N``: the last N convolutions and linear layers;
     ``fraction:F``: the fewest last stages that hold at least the share F of the parameters of all stages."""
     epochs: int = 10
     """At most."""
@@ -141,17 +141,18 @@ class Plan:
     head: Head = field(default_factory=Head)
     augment: Augment = field(default_factory=Augment)
     lora: Lora | None = None
-    """Adapters, which are then all that learns of the trunk after the cut of each phase."""
-    trunk_dropout: tuple[str, float] | None = None
-    """Name of a module of the trunk, and the share that its dropouts drop in training, even if nothing there learns."""
+    """Adapters, which are then all that learns of the backbone after the cut of each phase."""
+    backbone_dropout: tuple[str, float] | None = None
+    """Name of a module of the backbone, and the share that its dropouts drop in training, even if nothing there
+    learns."""
     phases: tuple[Phase, ...] = (Phase(),)
     balanced: bool = False
     """Weight the loss so that every class counts the same."""
 
     def __post_init__(self) -> None:
         problems = [
-            Problem(expected=f"{name}: {expected}", found=repr(found), todo=f"change {name}")
-            for name, found, expected, holds in _checks(self)
+            Problem(expected=f"{name}: {expected}", found=repr(value), todo=f"change {name}")
+            for name, value, expected, holds in _checks(self)
             if not holds
         ]
         if problems:
@@ -177,9 +178,9 @@ def _checks(plan: Plan) -> Iterator[Check]:
         yield "lora rank", plan.lora.rank, "1 or more", plan.lora.rank >= 1
         yield "lora alpha", plan.lora.alpha, "a number above 0", 0 < plan.lora.alpha < float("inf")
         yield "lora targets", plan.lora.targets, "one name or more", bool(plan.lora.targets)
-    if plan.trunk_dropout is not None:
-        share = plan.trunk_dropout[1]
-        yield "trunk_dropout", share, "above 0, below 1", 0 < share < 1
+    if plan.backbone_dropout is not None:
+        share = plan.backbone_dropout[1]
+        yield "backbone_dropout", share, "above 0, below 1", 0 < share < 1
     yield "phases", plan.phases, "one or more", len(plan.phases) > 0
     for number, phase in enumerate(plan.phases, start=1):
         yield from _phase_checks(phase, f"phase {number}")

@@ -35,12 +35,12 @@ def make(folder: Path, needed: int, *, limit: int, used: Collection[Path]) -> bo
         limit.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    found: list[tuple[float, Path]] = []
+    sets: list[tuple[float, Path]] = []
     for path in folder.iterdir():
         with suppress(OSError):  # another process removed it
-            found.append((path.stat().st_mtime, path))
-    total = sum(_bytes(path) for _, path in found)
-    removable = [path for _, path in sorted(found) if path not in used and not _is_being_filled(path)]
+            sets.append((path.stat().st_mtime, path))
+    total = sum(_bytes(path) for _, path in sets)
+    removable = [path for _, path in sorted(sets) if path not in used and not _is_being_filled(path)]
     if needed > spare(folder) + sum(map(_bytes, removable)):
         return False
     for path in removable:
@@ -61,5 +61,5 @@ def _bytes(folder: Path) -> int:
     """What its files take up: rows that were never written take nothing."""
     with suppress(OSError):
         stats = [file.stat() for file in folder.iterdir()]
-        return sum(min(one.st_size, 512 * getattr(one, "st_blocks", one.st_size)) for one in stats)
+        return sum(min(stat.st_size, 512 * getattr(stat, "st_blocks", stat.st_size)) for stat in stats)
     return 0

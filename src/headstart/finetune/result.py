@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from headstart import files
 from headstart.backbones.runtime import prepare_module
 from headstart.backbones.space import Space
 from headstart.evaluation.history import History
-from headstart.finetune.activations import ActivationCache
-from headstart.finetune.batches import predict
+from headstart.finetune.job import Job
 from headstart.finetune.notes import Diverged, Note
+from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Plan
 from headstart.finetune.trainable import State, Summary, Trainable
 from headstart.images.transforms import Geometry
@@ -29,12 +31,15 @@ Named = Literal["chosen", "last", "best"]
 """``chosen`` are those the plan ends with."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class FineTuned:
     """What came out of a run."""
 
-    plan: Plan
-    classes: tuple[str, ...]
+    job: Job
+    trainable: Trainable = field(repr=False)
+    activations: PhaseActivations = field(repr=False)
+    phase: int
+    """Position in the plan of the phase that ended last, whose cut predictions use."""
     history: History
     summaries: tuple[Summary, ...]
     """Counts of parameters, a phase each."""
@@ -44,20 +49,24 @@ class FineTuned:
     """After the epoch ``best_epoch``: the lowest validation loss of the last phase."""
     best_epoch: int
     """Over the whole run; 0 if there was none."""
-    last_proba: NDArray[np.float64] = field(repr=False)
-    """(n, k) probabilities of the validation pictures with the weights ``last``."""
-    best_proba: NDArray[np.float64] = field(repr=False)
-    """The same with the weights ``best``, which were chosen on these very pictures: flattered."""
-    runtime: str
-    """What ran the frozen part of the last phase."""
     notes: tuple[Note, ...]
     """What was decided on the way."""
-    geometry: Geometry
-    """How its pictures are made square."""
-    trainable: Trainable = field(repr=False)
-    _val_proba: Callable[[], NDArray[np.float64]] = field(repr=False)
-    _maps: Callable[[Sequence[Path], Sequence[str]], ActivationCache] = field(repr=False)
-    _phase: int = field(repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        """What was carried out."""
+        return self.job.plan
+
+    @property
+    def geometry(self) -> Geometry:
+        """How its pictures are made square."""
+        return self.activations.geometry
+
+    @property
+    def runtime(self) -> str:
+        """What ran the frozen part of the last phase."""
+        frozen = self.activations.source(self.phase).runtime
+        return frozen.name if frozen else f"torch {self.job.evaluates_in} {self.job.trains_on}"
 
     @property
     def diverged(self) -> tuple[Diverged, ...]:
@@ -68,6 +77,11 @@ class FineTuned:
     def chosen(self) -> Literal["last", "best"]:
         """Which weights the plan ends with."""
         return self.plan.phases[-1].keep
+
+    @cached_property
+    def last_proba(self) -> NDArray[np.float64]:
+        """(n, k) probabilities of the validation pictures with the weights ``last``."""
+        return self.val_proba("last")
 
     def state(self, weights: Named | State = "chosen") -> State:
         """The tensors of that name, or the ones given."""
@@ -89,9 +103,12 @@ class FineTuned:
         return self.trainable.whole()
 
     def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
-        """Probabilities (n, k) of the validation pictures with these weights."""
+        """Probabilities (n, k) of the validation pictures with these weights.
+
+        ``best`` were chosen on these very pictures, so that figures made of them are too good.
+        """
         self.trainable.load(self.state(weights))
-        return self._val_proba()
+        return self.activations.val_proba(self.phase, [])
 
     def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
         """Probabilities (n, k), a row per path.
@@ -100,9 +117,8 @@ class FineTuned:
             DataError: naming every picture that cannot be read.
         """
         self.trainable.load(self.state(weights))
-        maps = self._maps(paths, [_digest(path) for path in paths])
-        suffix = self.trainable.suffix(self._phase)
-        return predict(suffix, maps, range(len(paths)))
+        computed = self.activations.of_files(self.phase, paths, [_digest(path) for path in paths], [])
+        return self.activations.proba(self.phase, computed, range(len(paths)))
 
     def deploy(
         self,
@@ -135,6 +151,6 @@ class FineTuned:
 def _digest(path: Path) -> str:
     """SHA-256 of a file; of nothing where it cannot be read, which is said when its pixels are asked for."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return files.sha256(path)
     except OSError:
         return ""

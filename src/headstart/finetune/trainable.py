@@ -1,31 +1,28 @@
-"""The network that learns: a pretrained trunk with a head on it, and which of its tensors each phase changes."""
+"""The network that learns: a pretrained backbone with a head on it, and which of its tensors each phase changes."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
 from headstart.backbones.split import Split, split
-from headstart.backbones.tuned import GlobalAverage, TunedNetwork
+from headstart.backbones.tuned import TunedNetwork
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
 from headstart.finetune import lora
-from headstart.finetune import plan as plans
+from headstart.finetune.head import build_head
 from headstart.finetune.plan import Phase, Plan
 from headstart.probe.heads import LinearHead
 
 State = dict[str, Tensor]
-"""Tensors by name: the head's begin with ``head.``, the trunk's with ``trunk.``."""
+"""Tensors by name: the head's begin with ``head.``, the backbone's with ``backbone.``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +40,9 @@ class Summary:
     head: int
     """Numbers in the parameters of the head, which always learn."""
     base: int
-    """Numbers in the parameters of the trunk alone."""
+    """Numbers in the parameters of the backbone alone."""
     batch_norm_statistics: int
-    """Running means and variances of the trunk, which no gradient changes."""
+    """Running means and variances of the backbone, which no gradient changes."""
     adapters: int = 0
     """Numbers in low-rank adapters, which ``total`` holds and ``base`` does not: they are merged in the end."""
 
@@ -56,78 +53,16 @@ class Summary:
 
     @property
     def base_with_statistics(self) -> int:
-        """The trunk alone, as Keras counts."""
+        """The backbone alone, as Keras counts."""
         return self.base + self.batch_norm_statistics
 
 
-def build_head(
-    head: plans.Head, shape: Sequence[int], num_classes: int, *, seed: int, probe: LinearHead | None = None
-) -> nn.Sequential:
-    """The head of a plan for trunk outputs of ``shape`` (without the batch): → logits (n, num_classes), or (n, 1).
-
-    Args:
-        head: from the plan.
-        shape: ``(d,)`` features, or ``(c, h, w)`` of a map.
-        num_classes: at least 2.
-        seed: of fresh weights.
-        probe: what to begin with where the plan says so.
-
-    Raises:
-        OptionError: one logit for other than two classes, or a probe that is missing or of other features.
-    """
-    _check_head(head, shape, num_classes, probe)
-    reader: dict[str, list[nn.Module]] = {"features": [], "pooled map": [GlobalAverage()], "map": [nn.Flatten()]}
-    layers = reader[head.reads]
-    width = shape[0] if head.reads == "pooled map" else int(np.prod(shape))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if head.dropout:
-            layers.append(nn.Dropout(head.dropout))
-        for hidden in head.hidden:
-            layers += [nn.Linear(width, hidden), nn.ReLU()]
-            if head.hidden_dropout:
-                layers.append(nn.Dropout(head.hidden_dropout))
-            width = hidden
-        last = nn.Linear(width, 1 if head.logit == "one" else num_classes)
-        if head.start == "glorot":
-            for dense in (*layers, last):
-                if isinstance(dense, nn.Linear):
-                    nn.init.xavier_uniform_(dense.weight)
-                    nn.init.zeros_(dense.bias)
-    if head.start == "probe" and probe is not None:
-        weight, bias = probe.weight.T / probe.temperature, probe.bias / probe.temperature  # (k, d), (k,)
-        if head.logit == "one":  # softmax over two logits is a sigmoid of their difference
-            weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
-        with torch.no_grad():
-            last.weight.copy_(torch.from_numpy(weight.astype(np.float32)))
-            last.bias.copy_(torch.from_numpy(bias.astype(np.float32)))
-    return nn.Sequential(*layers, last)
-
-
-def _check_head(head: plans.Head, shape: Sequence[int], num_classes: int, probe: LinearHead | None) -> None:
-    problems = []
-    if head.logit == "one" and num_classes != 2:
-        todo = 'use logit="per class"'
-        problems.append(Problem(expected="two classes for one logit", found=str(num_classes), todo=todo))
-    if head.start == "probe":
-        expected = f"a probe of {shape[0]} features and {num_classes} classes to begin with"
-        found = "none" if probe is None else f"one of {probe.weight.shape[0]} and {probe.weight.shape[1]}"
-        if probe is None or probe.weight.shape != (shape[0], num_classes):
-            todo = 'fit the probe on the last layer alone, or use start="fresh"'
-            problems.append(Problem(expected=expected, found=found, todo=todo))
-    if head.reads != "features" and len(shape) != 3:
-        todo = 'use reads="features"'
-        problems.append(Problem(expected="a last map (c, h, w)", found=f"tokens {tuple(shape)}", todo=todo))
-    if problems:
-        raise OptionError("head", problems)
-
-
 class Trainable:
-    """Trunk and head; cut, counted, saved and restored phase by phase.
+    """Backbone and head; cut, counted, saved and restored phase by phase.
 
     Args:
         backbone: whose normalisation the plan may replace.
-        weights: of the trunk.
+        weights: of the backbone.
         plan: what to do.
         num_classes: of the pictures.
         seed: of a fresh head.
@@ -150,22 +85,22 @@ class Trainable:
     ) -> None:
         self.backbone = replace(backbone, mean=plan.mean or backbone.mean, std=plan.std or backbone.std)
         self.plan = plan
-        self.trunk = network.build(backbone, weights, size=plan.size)
+        self.network = network.build(backbone, weights, size=plan.size)
         self.adapters: tuple[str, ...] = ()
         if plan.lora is not None:
-            self.adapters = lora.attach(self.trunk, plan.lora, name=backbone.name, seed=seed)
-        self.stages = tuple(stage.name for stage in network.stages(self.trunk))
+            self.adapters = lora.attach(self.network, plan.lora, name=backbone.name, seed=seed)
+        self.stages = tuple(stage.name for stage in network.stages(self.network))
         self._reads_map = plan.head.reads != "features"
         self._dropping: list[nn.Dropout] = []
         problems: list[Problem] = []
-        if plan.trunk_dropout is not None:
-            problems += self._drop(*plan.trunk_dropout)
+        if plan.backbone_dropout is not None:
+            problems += self._drop(*plan.backbone_dropout)
         splits: list[Split] = []
         for number, phase in enumerate(plan.phases, start=1):
             try:
                 splits.append(self._split(phase.train_from))
             except OptionError as error:
-                problems += [replace(one, found=f"{one.found} in phase {number}") for one in error.problems]
+                problems += [replace(problem, found=f"{problem.found} in phase {number}") for problem in error.problems]
         whole = self._nothing_learns().prefix
         assert whole is not None
         with torch.inference_mode():
@@ -177,15 +112,15 @@ class Trainable:
         if problems:
             raise OptionError("plan of fine-tuning for this network", problems)
         self.splits = tuple(splits)
-        self._changing = sorted({name for one in splits for name in self._state_names(one)})
+        self._changing = sorted({name for cut in splits for name in self._state_names(cut)})
         self.start: State = {}
         """The tensors before any training; filled in by who trains: where only shapes are asked there are none."""
 
     def summary(self, phase: int) -> Summary:
         """Counts for the phase at position ``phase`` of the plan."""
-        parameters = dict(self.trunk.named_parameters())
+        parameters = dict(self.network.named_parameters())
         trained = [parameters[name] for name in self.splits[phase].trained] + list(self.head.parameters())
-        base = network.count_parameters(self.trunk)
+        base = network.count_parameters(self.network)
         head = sum(p.numel() for p in self.head.parameters())
         adapters = sum(parameters[name].numel() for name in self.adapters)
         return Summary(
@@ -201,16 +136,16 @@ class Trainable:
 
     def suffix(self, phase: int) -> nn.Module:
         """What is trained in a phase, head included: it takes the map that crosses the cut, or uint8 pictures."""
-        one = self.splits[phase]
-        before = [network.Normalise(self.backbone)] if one.prefix is None else []
-        trunk = [] if one.suffix is None else [one.suffix]
-        return nn.Sequential(*before, *trunk, self.head)
+        cut = self.splits[phase]
+        before = [network.Normalise(self.backbone)] if cut.prefix is None else []
+        after = [] if cut.suffix is None else [cut.suffix]
+        return nn.Sequential(*before, *after, self.head)
 
     def whole(self) -> nn.Module:
         """uint8 pictures (n, s, s, 3) → logits."""
-        trunk = self._split("all").suffix
-        assert trunk is not None
-        return nn.Sequential(network.Normalise(self.backbone), trunk, self.head).eval()
+        uncut = self._split("all").suffix
+        assert uncut is not None
+        return nn.Sequential(network.Normalise(self.backbone), uncut, self.head).eval()
 
     def served(self, state: State, *, temperature: float = 1.0) -> tuple[TunedNetwork, LinearHead]:
         """The network with the tensors ``state`` as it is deployed, and its last linear layer.
@@ -236,35 +171,37 @@ class Trainable:
         """
         if not self.adapters:
             return states
-        learned = {name for one in self.splits for name in one.trained}
-        layers = [name for name in lora.adapted(self.trunk) if any(one.startswith(f"{name}.") for one in learned)]
+        learned = [name for cut in self.splits for name in cut.trained]
+        layers = [
+            layer for layer in lora.adapted(self.network) if any(name.startswith(f"{layer}.") for name in learned)
+        ]
         plain: list[State] = []
         for state in (*states, self.start):
             self.load(state)
-            ordinary = lora.merged(self.trunk)
+            ordinary = lora.merged(self.network)
             tensors = ordinary.state_dict()
             head = {name: value for name, value in state.items() if name.startswith("head.")}
-            plain.append({**head, **{f"trunk.{name}.weight": _copy(tensors[f"{name}.weight"]) for name in layers}})
-        lora.merge(self.trunk)
+            plain.append({**head, **{f"backbone.{name}.weight": _copy(tensors[f"{name}.weight"]) for name in layers}})
+        lora.merge(self.network)
         self.adapters, self._changing = (), [f"{name}.weight" for name in sorted(layers)]
-        places = [one.at for one in self.splits]
+        places = [cut.at for cut in self.splits]
         self.splits = tuple(self._split(phase.train_from) for phase in self.plan.phases)
-        assert [one.at for one in self.splits] == places, "maps that were kept would be given to another suffix"
+        assert [cut.at for cut in self.splits] == places, "maps that were kept would be given to another suffix"
         *settled, self.start = plain
         return tuple(settled)
 
     def begin(self, phase: int) -> dict[str, nn.Parameter]:
-        """Let gradients reach what the phase trains, and nothing else; returns the trunk's part by name."""
+        """Let gradients reach what the phase trains, and nothing else; returns the backbone's part by name."""
         trained = set(self.splits[phase].trained)
-        for name, parameter in self.trunk.named_parameters():
+        for name, parameter in self.network.named_parameters():
             parameter.requires_grad_(name in trained)
-        return {name: parameter for name, parameter in self.trunk.named_parameters() if name in trained}
+        return {name: parameter for name, parameter in self.network.named_parameters() if name in trained}
 
     def mode(self, options: Phase) -> None:
         """Training mode for the head, dropouts the plan names and, if the phase says so, batch norms that learn."""
-        self.trunk.eval()
+        self.network.eval()
         self.head.train()
-        for module in self.trunk.modules():
+        for module in self.network.modules():
             if isinstance(module, _BatchNorm):
                 learns = any(parameter.requires_grad for parameter in module.parameters())
                 module.train(learns and options.batch_norm == "train")
@@ -273,7 +210,7 @@ class Trainable:
 
     def eval(self) -> None:
         """Inference mode for everything."""
-        self.trunk.eval()
+        self.network.eval()
         self.head.eval()
 
     def state(self) -> State:
@@ -290,51 +227,53 @@ class Trainable:
 
     def to(self, device: str) -> None:
         """Move everything to ``device``."""
-        for module in (self.trunk, self.head):
+        for module in (self.network, self.head):
             module.to(device)
         # Channels last in memory trains lite0 1.3 times as fast as a whole on a CPU, 1.5 times from blocks.5, and never
         # slower. A rule, not a timing at each run: the last bits differ, and the same seed is to give the same weights.
-        self.trunk.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)
 
     def _drop(self, name: str, share: float) -> list[Problem]:
-        """Let the dropouts of a module of the trunk drop; says if there is none."""
-        module = dict(self.trunk.named_modules()).get(name, nn.Identity())
-        self._dropping = [one for one in module.modules() if isinstance(one, nn.Dropout)]
-        for one in self._dropping:
-            one.p = share
+        """Let the dropouts of a module of the backbone drop; says if there is none."""
+        module = dict(self.network.named_modules()).get(name, nn.Identity())
+        self._dropping = [layer for layer in module.modules() if isinstance(layer, nn.Dropout)]
+        for dropout in self._dropping:
+            dropout.p = share
         if self._dropping:
             return []
-        return [Problem(expected=f"dropouts in {name!r} of the trunk", found="none", todo="leave trunk_dropout out")]
+        return [
+            Problem(expected=f"dropouts in {name!r} of the backbone", found="none", todo="leave backbone_dropout out")
+        ]
 
     def _nothing_learns(self) -> Split:
-        return split(self.trunk, "head", reads_map=self._reads_map)
+        return split(self.network, "head", reads_map=self._reads_map)
 
     def _split(self, train_from: str) -> Split:
-        """The trunk cut there; where it has adapters, they are all that learns."""
-        one = split(self.trunk, train_from, reads_map=self._reads_map)
-        if one.suffix is None and self.plan.trunk_dropout is not None:  # what is dropped is another share at each step
-            return replace(split(self.trunk, self.plan.trunk_dropout[0], reads_map=self._reads_map), trained=())
-        if not self.adapters or one.suffix is None:
-            return one
-        trained = tuple(name for name in one.trained if name in self.adapters)
+        """The backbone cut there; where it has adapters, they are all that learns."""
+        cut, dropout = split(self.network, train_from, reads_map=self._reads_map), self.plan.backbone_dropout
+        if cut.suffix is None and dropout is not None:  # what is dropped is another share at each step
+            return replace(split(self.network, dropout[0], reads_map=self._reads_map), trained=())
+        if not self.adapters or cut.suffix is None:
+            return cut
+        trained = tuple(name for name in cut.trained if name in self.adapters)
         if not trained:
             todo = "begin earlier, or leave lora out"
             problem = Problem(expected="attention with adapters after the cut", found=repr(train_from), todo=todo)
             raise OptionError("train_from", [problem])
-        return replace(one, trained=trained)
+        return replace(cut, trained=trained)
 
     def _names(self) -> list[str]:
-        return [f"head.{name}" for name in self.head.state_dict()] + [f"trunk.{name}" for name in self._changing]
+        return [f"head.{name}" for name in self.head.state_dict()] + [f"backbone.{name}" for name in self._changing]
 
     def _tensors(self) -> dict[str, Tensor]:
-        parts: dict[str, nn.Module] = {"head": self.head, "trunk": self.trunk}
+        parts: dict[str, nn.Module] = {"head": self.head, "backbone": self.network}
         return {f"{part}.{name}": value for part, module in parts.items() for name, value in _named(module)}
 
-    def _state_names(self, one: Split) -> set[str]:
+    def _state_names(self, cut: Split) -> set[str]:
         """What training after the cut may change: what learns, and the statistics of batch norms that do."""
-        trained = set(one.trained)
+        trained = set(cut.trained)
         names = set(trained)
-        for path, module in self.trunk.named_modules():
+        for path, module in self.network.named_modules():
             if any(f"{path}.{name}" in trained for name, _ in module.named_parameters(recurse=False)):
                 names |= {f"{path}.{name}" for name, _ in module.named_buffers(recurse=False)}
         return names
@@ -346,12 +285,3 @@ def _copy(tensor: Tensor) -> Tensor:
 
 def _named(module: nn.Module) -> list[tuple[str, Tensor]]:
     return list(module.state_dict(keep_vars=True).items())
-
-
-def proba_of(logits: Tensor) -> NDArray[np.float64]:
-    """Probabilities (n, k) of logits (n, k), or of one logit (n, 1) that speaks for the second class."""
-    wide: Any = logits.double().cpu()
-    if wide.shape[1] == 1:
-        second = torch.sigmoid(wide)
-        return np.asarray(torch.cat([1 - second, second], dim=1).numpy())
-    return np.asarray(torch.softmax(wide, dim=1).numpy())

@@ -1,4 +1,4 @@
-"""One picture file becomes RGB pixels. The only module that knows Pillow.
+"""A picture file becomes RGB pixels. The only module that knows Pillow.
 
 Content decides what a file is, never its name. Colour profiles are ignored, in training and in serving alike.
 """
@@ -337,7 +337,7 @@ def _silence() -> None:
     """Ignore what Pillow's own modules warn of, from the first picture on: damage is reported by name instead.
 
     ``warnings.catch_warnings`` swaps a global at every entry and exit, which decoding threads would do to each other.
-    One filter stays; it is only put back in front if the program has since changed its filters.
+    So a single filter stays, and is put back in front if the program has since changed its filters.
     """
     if warnings.filters[:1] != [_SILENCE]:
         warnings.filterwarnings("ignore", module=_SILENCE[3].pattern)

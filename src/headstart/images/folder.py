@@ -1,4 +1,4 @@
-"""Labelled pictures as one set: every file is either in the set or left out with a reason."""
+"""Labelled pictures as a set of arrays: every file is either in the set or left out with a reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ that nested cross-validation needs to have one of every class on every side."""
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
-    """Labelled pictures; ``n`` is how many, row ``i`` of every field speaks of ``paths[i]``."""
+    """``n`` labelled pictures; entry ``i`` of every field belongs to ``paths[i]``."""
 
     root: Path | None
     """The folder that was scanned, or the table's folder; None for pictures given one by one."""
@@ -80,7 +80,9 @@ class ImageSet:
         return left
 
     def grouped(self, keys: Sequence[Hashable | None]) -> ImageSet:
-        """Make one group of the pictures that share a key (n,), and of all that was in a group with one; None is none.
+        """The same pictures, with one group of all that share a key (n,) or were in a group with one that does.
+
+        A picture whose key is None shares none.
 
         Raises:
             DataError: too few groups of a class are left.
@@ -203,26 +205,26 @@ def _assembled(labelled: Entries) -> ImageSet:
 
 
 def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:
-    """Number the groups from 0: rows that share a key in any column are one group, and so are their groups."""
-    parent = list(range(len(columns[0])))
+    """Groups of rows, numbered from 0 by their first row: rows that share a key in any column are in one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def leader(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
-
+    n = len(columns[0])
+    if not n:
+        return np.empty(0, np.int64)
+    links = []
     for column in columns:
         first: dict[Hashable, int] = {}
-        for row, key in enumerate(column):
-            if key is not None:
-                low, high = sorted((leader(first.setdefault(key, row)), leader(row)))
-                parent[high] = low
-    leaders = [leader(row) for row in range(len(parent))]
-    return np.unique(leaders, return_inverse=True)[1].astype(np.int64)
+        links += [(first.setdefault(key, row), row) for row, key in enumerate(column) if key is not None]
+    earlier, later = np.array(links, dtype=np.intp).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), np.int8), (earlier, later)), shape=(n, n))
+    _, labels = connected_components(graph, directed=False)
+    _, first_row, group = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first_row))[group].astype(np.int64)
 
 
 def _require_enough(images: ImageSet, declared: Mapping[str, set[str]]) -> None:
-    """Raise one DataError with everything that training on these pictures would stumble over.
+    """Raise a single DataError with everything that keeps these pictures from being trained on.
 
     ``declared`` holds the classes of each split that folders or rows name, even where no picture was usable.
     """

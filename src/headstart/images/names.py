@@ -10,12 +10,12 @@ from headstart.files import display
 
 
 def below(root: Path | None, path: Path) -> str:
-    """A picture's path from where the pictures were scanned, for people; as it is, where it does not lie there."""
+    """A picture's path below ``root``, for people; the whole path if it lies elsewhere."""
     return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
 
 
 def class_name(text: str) -> str:
-    """One spelling for names that look the same: NFC, printable."""
+    """The same spelling for names that look the same: Unicode's NFC, printable."""
     return display(unicodedata.normalize("NFC", text))
 
 

@@ -1,4 +1,4 @@
-"""What a disk holds: folders, files and links, seen without opening a file."""
+"""Folders, files and links on a disk, listed without opening a file."""
 
 from __future__ import annotations
 

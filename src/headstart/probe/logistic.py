@@ -10,6 +10,9 @@ things make a path over five folds cost about as much as one ordinary fit:
   √(½·C·max(c)·sⱼ² + 1) leaves a well-conditioned problem for L-BFGS.
 - **One product.** The folds share the matrix, so their gradients come from one matrix product, and the path is
   warm-started from strong to weak regularisation.
+
+``benchmarks/heads.py`` compares cost and log-losses with scikit-learn's: about an eighth of the CPU time for the same
+log-losses within 0.003.
 """
 
 from __future__ import annotations

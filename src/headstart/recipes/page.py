@@ -16,6 +16,7 @@ from headstart.report import gallery
 from headstart.report import recipe as words
 from headstart.report.certificate import transfer_sentence
 from headstart.report.curve_words import curve_verdict
+from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Thumbnail
 
@@ -92,7 +93,7 @@ def _notes(ran: Reproduction) -> tuple[str, ...]:
         *ran.kept(),
         *transfer,
         *(words.sentence(f"not as published: {departure}") for departure in ran.recipe.departures),
-        *map(words.sentence, ran.training.notes),
+        *map(words.sentence, in_words(ran.training.notes)),
     )
 
 

@@ -72,13 +72,13 @@ class Recipe:
             return self
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
         ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
-        rest = replace(ready, head=head, trunk_dropout=None)
+        rest = replace(ready, head=head, backbone_dropout=None)
         said = f"backbone {backbone} where the write-up has {self.backbone}"
         if ready != self.plan:
             said += ", and pictures cropped and scaled as that backbone was pretrained"
         if head != self.plan.head:
             said += ", its features read where the whole of VGG's last map is"
-        if self.plan.trunk_dropout is not None:
+        if self.plan.backbone_dropout is not None:
             said += ", without the dropout in VGG's own layers"
         return replace(self, backbone=backbone)._departing(said, rest)
 
@@ -109,7 +109,7 @@ def _crops(phase: Phase) -> Plan:
 
 def _crops_vgg(phase: Phase) -> Plan:
     """The same with the two dropouts of VGG's classifier, after each layer of 4096."""
-    return replace(_crops(phase), head=Head(dropout=0.5), trunk_dropout=("pre_logits", 0.5))
+    return replace(_crops(phase), head=Head(dropout=0.5), backbone_dropout=("pre_logits", 0.5))
 
 
 _FILTERED = "pictures are filtered as they are made smaller, which Keras' resizing leaves out"

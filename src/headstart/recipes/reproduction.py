@@ -19,9 +19,11 @@ from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
 from headstart.report.certificate import transfer_sentence
 from headstart.report.curve_words import curve_verdict
+from headstart.report.finetuning_notes import in_words
 from headstart.report.words import evaluation_document, measured_on
 
 if TYPE_CHECKING:
+    from headstart.finetune.notes import Note
     from headstart.finetune.trainable import Summary
 
 
@@ -38,7 +40,8 @@ class TrainingRecord:
     """What the curves showed after each phase, the last of the whole run."""
     summaries: tuple[Summary, ...]
     """Counts of parameters, a phase each."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
+    """What was decided on the way."""
     runtime: str
     """What ran the frozen part."""
     prepared: float
@@ -113,7 +116,7 @@ class Reproduction:
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.answers
             ],
-            "notes": list(self.training.notes),
+            "notes": list(in_words(self.training.notes)),
             "summaries": [vars(summary) for summary in self.training.summaries],
             "seconds": round(self.training.history.seconds, 2),
             "prepared_seconds": round(self.training.prepared, 2),

@@ -46,6 +46,7 @@ class Outcome:
     """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where another row had them."""
     runtime: str
     notes: tuple[str, ...]
+    """What was decided on the way, in words."""
     diverged: tuple[Diverged, ...] = ()
     """Each time that the loss diverged, so that the figure means something else."""
 

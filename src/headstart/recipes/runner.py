@@ -306,7 +306,7 @@ def _training(tuned: FineTuned, prepared: float, *, n_val: int) -> TrainingRecor
         kept_epoch=tuned.best_epoch if tuned.chosen == "best" else history.last.epoch,
         verdicts=tuple(verdict(replace(history, epochs=history.epochs[:end]), n_val=n_val) for end in ends),
         summaries=tuned.summaries,
-        notes=in_words(tuned.notes),
+        notes=tuned.notes,
         runtime=tuned.runtime,
         prepared=prepared,
     )

@@ -222,7 +222,7 @@ def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_la
             '<rect class="track" width="100%" height="8" y="35" rx="4"/>',
             f'<rect class="range" x="{low:.2%}" width="{high - low:.2%}" height="18" y="30" rx="4"/>',
             f'<rect class="mark" x="{value:.2%}" width="4" height="28" y="25" rx="2" transform="translate(-2)"/>',
-            f'<line class="majority_baseline" x1="{at:.2%}" x2="{at:.2%}" y1="28" y2="54"/>',
+            f'<line class="baseline" x1="{at:.2%}" x2="{at:.2%}" y1="28" y2="54"/>',
             text(middle if 0.25 <= middle <= 0.75 else high if middle > 0.5 else low, 16, label, "ink"),
             text(at, 71, baseline_label, "ink"),
             *(text(tick, 92, f"{tick * 100:.0f} %", "muted") for tick in (0, 0.5, 1)),

@@ -1,4 +1,4 @@
-"""How often label sets hold the true class, over many random splits of one set of pictures.
+"""How often prediction sets hold the true class, over many random splits of one set of pictures.
 
     python benchmarks/prediction_sets.py PHOTOS [--splits 200] [--train 0.6] [--coverage 0.9]
 
@@ -92,7 +92,7 @@ def main() -> None:
             print(f"coverage {coverage:.0%}: too few pictures of a class")
             continue
         covered, size, bare = np.mean(values, axis=0)
-        low, high = np.quantile([one for one, *_ in values], [0.05, 0.95])
+        low, high = np.quantile([share for share, *_ in values], [0.05, 0.95])
         print(
             f"coverage {coverage:.0%}: the true class is in the set {covered:.4f} "
             f"(90 % of splits {low:.3f} to {high:.3f}), labels in a set {size:.3f}; by the thresholds alone {bare:.4f}"
