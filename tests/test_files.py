@@ -4,8 +4,11 @@ import json
 import os
 import stat
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from headstart import files
@@ -58,6 +61,58 @@ def test_tables_and_documents_keep_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines() == ["a,b", '"x,y",', "ü,1"]
     files.write_json(tmp_path / "d.json", {"name": "\udcff"}, ascii_only=True)
     assert json.loads((tmp_path / "d.json").read_text()) == {"name": "\udcff"}
+
+
+@dataclass(frozen=True)
+class Plot:
+    side: float
+
+    @property
+    def area(self) -> float:
+        return self.side**2
+
+
+@dataclass(frozen=True)
+class Garden:
+    name: str
+    plots: tuple[Plot, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return files.plain(self, "name", plots=len(self.plots))
+
+
+class Step(NamedTuple):
+    at: int
+    gain: np.float64
+
+
+def test_records_in_plain_json_types() -> None:
+    plots = (Plot(2.0), Plot(np.float64(0.1)))
+    assert files.plain(plots[0]) == {"side": 2.0}
+    assert files.plain(plots[0], "area") == {"area": 4.0}
+    assert files.plain(Garden("roof", plots)) == {"name": "roof", "plots": [{"side": 2.0}, {"side": 0.1}]}
+    document = files.plain(
+        Garden("roof", plots),
+        "name",
+        garden=Garden("yard", ()),
+        folder=Path("a") / "b",
+        matrix=np.array([[1, 2]]),
+        steps=[Step(1, np.float64(0.5))],
+        by_name={"x": plots[0], "y": None},
+        pairs=zip((1, 2), "ab", strict=True),
+        sure=np.bool_(True),
+    )
+    assert list(document) == ["name", "garden", "folder", "matrix", "steps", "by_name", "pairs", "sure"]
+    assert json.loads(json.dumps(document)) == {
+        "name": "roof",
+        "garden": {"name": "yard", "plots": 0},
+        "folder": str(Path("a") / "b"),
+        "matrix": [[1, 2]],
+        "steps": [{"at": 1, "gain": 0.5}],
+        "by_name": {"x": {"side": 2.0}, "y": None},
+        "pairs": [[1, "a"], [2, "b"]],
+        "sure": True,
+    }
 
 
 def test_hashes(tmp_path: Path) -> None:
