@@ -77,7 +77,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         try:
             yield unfinished
-        except (OSError, TypeError, ValueError):
+        except (OSError, TypeError, ValueError, LookupError):
             raise
         except Exception as error:
             raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
