@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from headstart import files
+from headstart.files import display, some
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -124,3 +125,16 @@ def test_hashes(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_text_is_shown_all_the_same() -> None:
     assert files.display("a\nb\udcff") == "a\\nb\\udcff"
+
+
+def test_what_cannot_be_printed_is_escaped() -> None:
+    assert display("plain name.jpg") == "plain name.jpg"
+    assert display("圆 环") == "圆 环"
+    assert display(os.fsdecode(b"\xff.jpg")) == r"\udcff.jpg"
+    assert display("two\nlines") == r"two\nlines"
+    display(os.fsdecode(bytes(range(1, 256)))).encode("utf-8")
+
+
+def test_a_long_list_is_cut_and_says_by_how_much() -> None:
+    assert some(["a", "b"]) == "a, b"
+    assert some([str(i) for i in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"

@@ -21,6 +21,17 @@ def display(path: str | Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def below(root: Path | None, path: Path) -> str:
+    """A picture's path below ``root``, for people; the whole path if it lies elsewhere."""
+    return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
+
+
+def some(items: Sequence[str], limit: int = 10) -> str:
+    """The first few of ``items``, then how many more there are."""
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes. Raises OSError if it cannot be read."""
     value = hashlib.sha256()
