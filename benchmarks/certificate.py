@@ -29,11 +29,12 @@ import numpy as np
 from headstart.backbones import catalog
 from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.colour_histogram import colours
+from headstart.claims.colour_baseline import colours
 from headstart.classifier import ImageClassifier
 from headstart.features.cache import cache_folder
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
+from headstart.report.certificate import NAMES, certificate_sentences
 from headstart.workflows.demo import pictures as demo_pictures
 
 
@@ -49,14 +50,15 @@ def show(name: str, images: ImageSet) -> None:
         began = time.monotonic()
         found = certificate(images, output)
         rivals = ", ".join(
-            f"{rival.name} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
+            f"{NAMES[rival.kind]} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
         )
         print(
-            f"{name}, {found.features}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
+            f"{name}, {found.output} at {found.size}: {found.verdict.upper()}; "
+            f"pretrained {found.chosen.value:.3f}, {rivals}",
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
-        print("   ", " ".join(found.sentences))
+        print("   ", " ".join(certificate_sentences(found)))
     print(
         "   ",
         ", ".join(f"{depth.name} {depth.accuracy.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),

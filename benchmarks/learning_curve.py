@@ -26,7 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.claims.learning_curve import FixedHead, Pictures, learning_curve
+from headstart.claims.learning_curve import learning_curve
+from headstart.claims.parts import FixedHead, Pictures
 from headstart.classifier import ImageClassifier
 from headstart.images.folder import scan
 from headstart.probe.choice import ProbeOptions, choose

@@ -102,7 +102,8 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {d.unfamiliar.mean():.2f} estimate {a}"
+    unfamiliar = "–" if d.unfamiliar is None else f"{np.mean(d.unfamiliar):.2f}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {unfamiliar} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
@@ -117,7 +118,7 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     reference = Reference.load(folder)
     assert reference.proba is not None
     model = Model.load(folder)
-    paths, rows, proba, _ = answers(model, found.paths, Silent())
+    paths, rows, proba, *_ = answers(model, found.paths, Silent())
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
     levels, covered, hits, random_hits = [], 0, 0, 0.0
     for seed in range(10):

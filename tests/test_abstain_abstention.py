@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from headstart.abstain.abstention import Abstention, Judgement, learn_abstention, measure_abstention
+from headstart.abstain.conformal import TooFewPictures
 from headstart.abstain.costs import Costs
 from headstart.errors import OptionError
 from headstart.evaluation.calibration import softmax
@@ -62,11 +64,13 @@ def test_what_is_kept_judges_the_same(abstention: Abstention) -> None:
     again = Abstention.from_parts(document, abstention.tensors(), CLASSES)
     rows, proba, _ = pictures(60, 1)
     assert again.judge(proba, rows, coverage=0.95) == abstention.judge(proba, rows, coverage=0.95)
+    few = replace(Abstention(classes=CLASSES), no_sets=TooFewPictures(counts=(("ants", 3),)))
+    assert Abstention.from_parts(json.loads(json.dumps(few.to_dict())), {}, CLASSES) == few
     nothing = Abstention.from_parts(json.loads(json.dumps(Abstention().to_dict())), {}, ())
     assert nothing == Abstention()
 
 
-def test_too_few_pictures_leave_out_the_sets_and_say_why() -> None:
+def test_too_few_pictures_leave_out_the_sets_and_the_error_says_why() -> None:
     rows, proba, y = pictures(30, 2)
     few = learn_abstention(rows, y, CLASSES, proba=proba)
     assert few.sets is None

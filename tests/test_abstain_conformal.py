@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from headstart.abstain.conformal import PredictionSets, learn_prediction_sets
+from headstart.abstain.conformal import PredictionSets, TooFewPictures, learn_prediction_sets
 from headstart.errors import OptionError
 from headstart.evaluation.calibration import softmax
 
@@ -72,11 +74,12 @@ def test_few_pictures_of_a_class_are_refused_with_the_reason() -> None:
     y[:] = np.arange(200) % 2
     y[:19] = 2
     reason = learn_prediction_sets(proba, y, CLASSES)
-    assert reason == "Label sets need 20 independent training pictures of every class: flies has 19."
+    assert reason == TooFewPictures(counts=(("flies", 19),), needed=20)
     groups = np.arange(200)
     groups[y == 1] = np.arange((y == 1).sum()) % 7
     reason = learn_prediction_sets(proba, y, CLASSES, groups)
-    assert reason == "Label sets need 20 independent training pictures of every class: bees has 7, flies has 19."
+    assert reason == TooFewPictures(counts=(("bees", 7), ("flies", 19)), needed=20)
+    assert TooFewPictures.from_dict(json.loads(json.dumps(reason.to_dict()))) == reason
 
 
 @pytest.mark.parametrize("coverage", [0.3, 0.99, 1.0, float("nan")])

@@ -9,6 +9,7 @@ import pytest
 from headstart.audit.decisions import apply, write_review
 from headstart.errors import DataError
 from headstart.images.folder import ImageSet, scan
+from headstart.report.pictures import review_reasons
 from pictures import write_folder
 from test_audit_findings import checked, sure
 
@@ -35,7 +36,7 @@ def test_the_review_lists_the_suspects_in_order_with_an_empty_decision(images: I
     proba, X = sure(images)
     proba[4], proba[15] = (0.2, 0.8), (0.9, 0.1)
     findings = checked(images, proba, X)
-    write_review(tmp_path / "review.csv", findings)
+    write_review(tmp_path / "review.csv", findings, review_reasons(findings))
     written = rows(tmp_path / "review.csv")
     assert [row["path"] for row in written[:2]] == ["stripes/005.jpeg", "rings/004.jpeg"]
     assert written[1] == {
@@ -52,11 +53,11 @@ def test_a_list_written_again_keeps_what_was_decided(images: ImageSet, tmp_path:
     proba, X = sure(images)
     proba[4], proba[15] = (0.2, 0.8), (0.9, 0.1)
     findings = checked(images, proba, X)
-    write_review(tmp_path / "review.csv", findings)
+    write_review(tmp_path / "review.csv", findings, review_reasons(findings))
     first = (tmp_path / "review.csv").read_text(encoding="utf-8-sig")
     decided = first.replace("stripes,\n", "stripes,relabel\n").replace(",", ";")  # as a spreadsheet saves it
     (tmp_path / "review.csv").write_text(decided + "rings/009.jpeg;rings;seen;;drop\n", encoding="utf-8")
-    write_review(tmp_path / "review.csv", findings)
+    write_review(tmp_path / "review.csv", findings, review_reasons(findings))
     assert [(row["path"], row["decision"]) for row in rows(tmp_path / "review.csv") if row["decision"]] == [
         ("rings/004.jpeg", "relabel:stripes"),
         ("rings/009.jpeg", "drop"),
@@ -67,7 +68,7 @@ def test_a_list_written_again_keeps_what_was_decided(images: ImageSet, tmp_path:
 
 def test_a_file_that_is_no_list_is_kept_beside_it(images: ImageSet, tmp_path: Path) -> None:
     (tmp_path / "review.csv").write_text("my notes\n", encoding="utf-8")
-    write_review(tmp_path / "review.csv", checked(images, *sure(images)))
+    write_review(tmp_path / "review.csv", checked(images, *sure(images)), {})
     assert (tmp_path / "before-review.csv").read_text(encoding="utf-8") == "my notes\n"
     assert (tmp_path / "review.csv").read_text(encoding="utf-8-sig").splitlines()[0] == HEADER
 
@@ -83,7 +84,6 @@ def test_decisions_become_a_table_that_can_be_trained_on(images: ImageSet, tmp_p
     )
     applied = apply(images, decided, tmp_path / "pictures.csv")
     assert (applied.pictures, applied.relabelled, applied.dropped) == (19, 2, 1)
-    assert applied.line() == f"19 pictures in {tmp_path / 'pictures.csv'}: 2 relabelled, 1 dropped"
     again = scan(applied.table)
     assert len(again) == 19
     label = {

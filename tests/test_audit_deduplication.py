@@ -47,13 +47,6 @@ def test_training_pictures_with_a_copy_that_is_tested_on_are_left_out(splits: Im
     ]
     assert splits.split[deduplicated.dropped].tolist() == ["train", "train"]
     assert splits.split[deduplicated.copied].tolist() == ["val", "test"]
-    assert deduplicated.lines() == [
-        "Copies across splits (2): training pictures that are copies of 1 in test and 1 in val are not trained on, "
-        "so that nothing is tested that was learned by heart.",
-        "Near copies within a split (1): [train/stripes/004.jpeg, train/stripes/005.jpeg]. No fold tears them apart.",
-        "Near copies under different labels (1): [train/rings/001.jpeg, val/stripes/002.jpeg]. "
-        "At least one of the labels may be wrong.",
-    ]
 
 
 def test_copies_never_cross_a_fold(splits: ImageSet) -> None:
@@ -67,26 +60,16 @@ def test_copies_never_cross_a_fold(splits: ImageSet) -> None:
             assert not set(groups[a]) & set(groups[b])
 
 
-def test_copies_in_val_and_test_stay_and_are_told(splits: ImageSet) -> None:
+def test_copies_in_val_and_test_stay(splits: ImageSet) -> None:
     deduplicated = deduplicate(copies(splits, ("val/rings/000.jpeg", "test/rings/001.jpeg")))
     assert len(deduplicated.images) == len(splits)
-    assert deduplicated.lines() == [
-        "Near copies lie in both the validation and the test split, so the two are not independent."
-    ]
+    assert len(deduplicated.dropped) == 0
 
 
-def test_without_copies_nothing_is_said_or_changed(splits: ImageSet) -> None:
+def test_without_copies_nothing_is_changed(splits: ImageSet) -> None:
     deduplicated = deduplicate(copies(splits))
-    assert deduplicated.lines() == []
     assert deduplicated.images.fingerprint() == splits.fingerprint()
     assert len(deduplicated.dropped) == len(deduplicated.copied) == 0
-
-
-def test_pictures_too_alike_to_tell_copies_are_told(splits: ImageSet) -> None:
-    assert deduplicate(copies(splits, series=tuple(range(30)))).lines() == [
-        "30 pictures are so alike that copies cannot be told from pictures of one scene, so they count as separate. "
-        "If they belong together, name what they share with --group-by."
-    ]
 
 
 def test_too_few_pictures_left_to_train_on_is_an_error(splits: ImageSet) -> None:
@@ -98,7 +81,7 @@ def test_too_few_pictures_left_to_train_on_is_an_error(splits: ImageSet) -> None
         deduplicate(copies(splits, *within))
 
 
-def test_byte_identical_pictures_across_splits_are_mended_too(tmp_path: Path) -> None:
+def test_byte_identical_pictures_across_splits_are_left_out_too(tmp_path: Path) -> None:
     for split, first in (("train", 0), ("test", 200)):
         write_folder(tmp_path / split, {"rings": 6, "stripes": 6}, first_seed=first)
     (tmp_path / "train" / "rings" / "copy").write_bytes((tmp_path / "test" / "rings" / "000.jpeg").read_bytes())

@@ -24,8 +24,6 @@ def test_the_weakest_group_is_named_and_told_from_the_rest() -> None:
     assert [one.weaker for one in found.groups] == [True, False, False]
     assert found.small == 1
     assert found.rest.value == 59 / 63
-    assert found.sentences[0].startswith("Weakest group: c, 60.0% (95 % interval 42.3% to 75.4%) on its 30 pictures, ")
-    assert len(found.sentences) == 1
 
 
 def test_a_lowest_group_is_not_always_a_weak_one() -> None:
@@ -33,13 +31,12 @@ def test_a_lowest_group_is_not_always_a_weak_one() -> None:
     assert found is not None
     assert found.weakest.name == "b"
     assert not found.weakest.weaker
-    assert found.sentences[0].startswith("No group can be told from the rest. The lowest accuracy is that of b: 85.0%")
 
 
 def test_several_weak_groups_are_all_named() -> None:
     found = by_group(*answers((40, 40), (40, 40), (20, 40), (22, 40)))
     assert found is not None
-    assert found.sentences[1] == "Also weaker than the rest: d."
+    assert [group.name for group in found.groups if group.weaker] == ["c", "d"]
 
 
 def test_equal_groups_are_seldom_called_weak() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headstart.claims.colour_baseline import Transfer, histograms, transfer
+from headstart.claims.colour_baseline import LENGTH, Transfer, colour_histogram, colours, transfer
 from headstart.images.decode import encode
 
 
@@ -53,20 +53,17 @@ def test_where_colours_say_it_all_there_is_no_sign_of_help(noise: list[Path]) ->
     found = judged(noise, 1.0)
     assert found.colours > 0.95
     assert found.verdict == "no sign that it helps"
-    assert found.text.startswith("There is no sign that the pretrained network helps here: possibly negative transfer.")
 
 
 def test_a_network_that_does_worse_than_colours_hurts(noise: list[Path]) -> None:
     found = judged(noise, 0.6)
     assert found.verdict == "hurts"
     assert found.p < 0.05
-    assert found.text.startswith("Negative transfer: ")
 
 
 def test_where_colours_say_nothing_a_network_that_is_right_helps(noise: list[Path]) -> None:
     y = np.random.default_rng(1).permutation(Y)
     assert judged(noise, 0.95, y).verdict == "helps"
-    assert "helps here. It is right on" in judged(noise, 0.95, y).text
 
 
 def test_labels_without_meaning_show_no_help(noise: list[Path]) -> None:
@@ -86,12 +83,30 @@ def test_the_most_frequent_class_is_a_rival_too(noise: list[Path]) -> None:
     assert found.verdict == "no sign that it helps"
 
 
-def test_a_histogram_counts_every_pixel_and_survives_what_cannot_be_read(tmp_path: Path) -> None:
+def test_a_plain_picture_fills_one_bin_of_each() -> None:
     red = np.zeros((8, 8, 3), np.uint8)
     red[..., 0] = 255
-    paths = write(tmp_path / "one", [red])
+    found = colour_histogram(red)
+    assert found.shape == (118,)
+    assert found[15] == found[16] == found[32] == 1  # brightest red, darkest green, darkest blue
+    assert found[:48].sum() == 3
+    assert found[48 + 3 * 16] == 1
+    assert found[-6:].tolist() == [1, 0, 0, 0, 0, 0]
+
+
+def test_where_the_colours_are_does_not_matter() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    assert colour_histogram(picture) == pytest.approx(colour_histogram(picture[::-1, ::-1]))
+
+
+def test_files_in_the_order_given_and_zeros_for_what_cannot_be_read(tmp_path: Path) -> None:
+    paths = []
+    for number, value in enumerate((0, 128, 255)):
+        paths.append(tmp_path / f"{number}.png")
+        paths[-1].write_bytes(encode(np.full((30, 40, 3), value, np.uint8), format="PNG"))
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    found = histograms([*paths, tmp_path / "broken.png"])
-    assert found.shape == (2, 64)
-    assert found[0].nonzero()[0].tolist() == [48]  # the most red, the least green and blue
-    assert not found[1].any()
+    found = colours([*paths, tmp_path / "broken.png", tmp_path / "gone.png"])
+    assert found.shape == (5, LENGTH)
+    assert found[:3, -6] == pytest.approx([0, 128 / 255, 1])
+    assert not found[3:].any()
+    assert colours([]).shape == (0, LENGTH)

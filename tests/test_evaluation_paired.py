@@ -4,10 +4,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from headstart.evaluation.intervals import Units
 from headstart.evaluation.paired import (
     holm,
     mcnemar_exact,
     out_of_fold_p,
+    paired_difference,
     paired_p,
     seed_spreads,
     sign_flip,
@@ -111,3 +113,39 @@ def test_out_of_fold_answers_of_equal_procedures_are_rarely_told_apart() -> None
         p = mcnemar_exact(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
         told += out_of_fold_p(p, train_fraction=0.8) < 0.05
     assert told / 300 <= 0.05
+
+
+def test_the_interval_is_bonett_and_prices():
+    a = np.repeat([True, True, False, False], [70, 10, 4, 16])
+    b = np.repeat([True, False, True, False], [70, 10, 4, 16])
+    found = paired_difference(a, b)
+    # (10 + 1)/102 = 0.10784, (4 + 1)/102 = 0.04902: 0.05882 ± 1.95996 √((0.15686 − 0.05882²)/102)
+    assert found.value == pytest.approx(0.06)
+    assert (found.low, found.high) == (pytest.approx(-0.01719, abs=5e-5), pytest.approx(0.13483, abs=5e-5))
+    # 6/102 ± 1.95996 √(14 − 6²/100 + 2)/102: the spread of the differences in place of the shares
+    assert (found.low, found.high) == (pytest.approx(-0.01717, abs=1e-5), pytest.approx(0.13481, abs=1e-5))
+    assert found.method == "Bonett–Price"
+
+
+def test_no_difference_has_an_interval_with_a_width():
+    found = paired_difference(np.ones(50), np.ones(50))
+    assert found.value == 0
+    assert found.low == -found.high < -0.02
+
+
+def test_differences_that_come_in_groups_make_it_wider():
+    a, b = np.repeat([1, 1, 0], [60, 20, 20]), np.repeat([1, 0, 0], [60, 20, 20])
+    units = Units.of(100, np.arange(100) // 10)
+    alone, grouped = paired_difference(a, b), paired_difference(a, b, units)
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+    assert grouped.method == "Bonett–Price, 10 groups"
+
+
+def test_the_interval_covers():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(500):
+        kind = rng.choice(3, 150, p=[0.95, 0.035, 0.015])  # the same, only a right, only b right
+        found = paired_difference(kind != 2, kind != 1)
+        covered += found.low <= 0.02 <= found.high
+    assert 0.93 <= covered / 500 <= 0.99

@@ -24,7 +24,6 @@ def test_more_of_the_same_is_no_drift() -> None:
     found = [held(rows(100, 50 + seed)) for seed in range(8)]
     assert sum(one.level == "none" for one in found) >= 7
     assert np.mean([one.auc for one in found]) == pytest.approx(0.5, abs=0.06)
-    assert np.mean([one.unfamiliar.mean() for one in found]) < 0.05
 
 
 def test_other_pictures_are_drift() -> None:
@@ -34,19 +33,17 @@ def test_other_pictures_are_drift() -> None:
     assert found.to_dict()["level"] == "drift"
 
 
-def test_what_no_training_picture_is_like_is_unfamiliar() -> None:
-    rng = np.random.default_rng(0)
-
-    def near(axis: int, count: int) -> NDArray[np.float32]:
-        X = np.eye(40)[axis] + rng.normal(0, 0.02, (count, 40))
-        return np.asarray(X / np.linalg.norm(X, axis=1, keepdims=True), np.float32)
-
-    known = near(0, 300)
-    new = np.concatenate([near(0, 40), near(7, 20)])
-    answers = np.zeros(60, np.int64)
-    found = compare(new, known, answers=answers, answers_before=np.zeros(300, np.int64), num_classes=1)
-    assert found.unfamiliar[40:].all()
-    assert found.unfamiliar[:40].mean() < 0.15
+def test_what_the_model_finds_unfamiliar_is_passed_on() -> None:
+    y = np.arange(60) % 2
+    unfamiliar = np.arange(60) < 15
+    found = compare(
+        rows(60, 6), rows(400, 1), answers=y, answers_before=np.arange(400) % 2, num_classes=2, unfamiliar=unfamiliar,
+        unfamiliar_before=0.03,
+    )  # fmt: skip
+    assert found.unfamiliar is unfamiliar
+    assert found.to_dict()["unfamiliar"] == 0.25
+    assert held(rows(60, 6)).to_dict()["unfamiliar"] is None
+    assert held(rows(60, 6)).p == found.p
 
 
 def test_another_mix_of_classes_is_told_from_drift() -> None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from headstart.abstain.abstention import Abstention, AbstentionReport, learn_abstention, measure_abstention
+from headstart.abstain.conformal import TooFewPictures
 from headstart.abstain.costs import Costs
 from headstart.evaluation.calibration import softmax
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.report.abstention import abstention_section, curve_figure
+from headstart.report.abstention import abstention_lines, abstention_section, curve_figure
 from headstart.report.page import PlainPage, render
 from test_report_page import EVIL, Page
 
@@ -76,11 +78,11 @@ def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     rng = np.random.default_rng(0)
     proba = np.array([0.6, 0.4])[(np.arange(200)[:, None] + [0, 1]) // 1 % 2]
     y = rng.permutation(np.arange(200) % 2)
-    abstention = Abstention(classes=CLASSES, sure_from=1.0, no_sets="Label sets need more.")
+    abstention = Abstention(classes=CLASSES, sure_from=1.0, no_sets=TooFewPictures(counts=(("ants", 15),)))
     report = measure_abstention(abstention, proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     text = words(abstention, report)
     assert "every answer is marked “unsure”" in text
-    assert "Label sets need more." in text
+    assert "Prediction sets need 20 independent training pictures of every class: ants has 15." in text
     bare = measure_abstention(Abstention(), proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     assert abstention_section(Abstention(), bare).sentences == ()
 
@@ -116,3 +118,25 @@ def test_few_pictures_draw_too(n: int) -> None:
         new=True,
     )
     assert curve_figure(report).startswith("<svg")
+
+
+@pytest.mark.parametrize(
+    ("count", "rest"),
+    [(3, "a has 1, b has 1, c has 1."), (4, "c has 1, and 1 more class has too few."),
+     (5, "c has 1, and 2 more classes have too few.")],
+)  # fmt: skip
+def test_classes_with_too_few_pictures_are_named_and_counted(count: int, rest: str) -> None:
+    abstention = replace(
+        found()[0], sets=None, no_sets=TooFewPictures(counts=tuple((name, 1) for name in "abcde"[:count]))
+    )
+    text = words(abstention, found()[1])
+    assert rest in text
+
+
+def test_the_lines_for_a_terminal() -> None:
+    _, report = found()
+    sure, cost = abstention_lines(report)
+    assert sure.startswith(f"accuracy {report.sure.accuracy if report.sure else ''} where it is sure, ")
+    assert cost.startswith("cost ")
+    assert f"; always '{EVIL}' " in cost or "; always 'throw' " in cost
+    assert abstention_lines(replace(report, sure=None, costs=None)) == []

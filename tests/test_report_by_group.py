@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from headstart.claims.by_group import by_group
-from headstart.report.by_group import by_group_section
+from headstart.report.by_group import by_group_section, group_sentences
 from headstart.report.page import PlainPage, render
 from test_claims_by_group import answers
 
@@ -16,3 +18,36 @@ def test_groups_weakest_first_and_marked() -> None:
     assert section.table.marked == (0,)
     assert "1 group has fewer than five pictures" in section.method
     assert "Weakest group: c" in render(PlainPage(title="t", lede=(), sections=(section,)))
+
+
+def test_the_weakest_group_is_named_with_its_interval() -> None:
+    found = by_group(*answers((29, 30), (28, 30), (18, 30), (2, 3)))
+    assert found is not None
+    (said,) = group_sentences(found)
+    assert said.startswith("Weakest group: c, 60.0% (95 % interval 42.3% to 75.4%) on its 30 pictures, ")
+    assert "That is no chance (p = " in said
+
+
+def test_a_lowest_group_is_not_always_a_weak_one_and_several_are_all_named() -> None:
+    found = by_group(*answers((19, 20), (17, 20), (20, 20), (18, 20)))
+    assert found is not None
+    (said,) = group_sentences(found)
+    assert said.startswith("No group can be told from the rest. The lowest accuracy is that of b: 85.0%")
+    assert said.endswith("among 4 groups, that much is chance.")
+    several = by_group(*answers((40, 40), (40, 40), (20, 40), (22, 40)))
+    assert several is not None
+    assert group_sentences(several)[1] == "Also weaker than the rest: d."
+
+
+@pytest.mark.parametrize(
+    ("small", "said"),
+    [
+        (0, "same group."),
+        (1, "same group. 1 group has fewer than five pictures and no row."),
+        (2, "same group. 2 groups have fewer than five pictures and no row."),
+    ],
+)
+def test_groups_that_are_too_small_are_counted(small: int, said: str) -> None:
+    found = by_group(*answers((9, 10), (5, 10), *[(1, 2)] * small))
+    assert found is not None
+    assert by_group_section(found).method.endswith(said)

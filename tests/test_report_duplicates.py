@@ -8,10 +8,12 @@ import pytest
 
 from headstart.audit.deduplication import deduplicate
 from headstart.audit.duplicates import CopyPair, Duplicates
-from headstart.audit.leak import Leak, paired_difference
+from headstart.audit.leak import Leak
+from headstart.evaluation.paired import paired_difference
 from headstart.images.folder import ImageSet, scan
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, render
+from headstart.report.pictures import leak_sentence
 from headstart.report.section import Thumbnail
 from pictures import write_folder
 from test_report_page import JPEG
@@ -23,7 +25,7 @@ LEAK = Leak(
     deduplicated=10 / 12,
     copied=1,
     copied_leaky=1.0,
-    copied_mended=0.0,
+    copied_deduplicated=0.0,
 )
 
 
@@ -64,7 +66,7 @@ def test_the_most_telling_pairs_come_first_side_by_side(images: ImageSet) -> Non
     assert section.sentences[0] == (
         "4 pictures are there more than once, 8 files in all (20.0% of the pictures). 2 of them reach across splits."
     )
-    assert section.sentences[1] == LEAK.sentence
+    assert section.sentences[1] == leak_sentence(LEAK)
     assert section.items[0].startswith("Copies across splits (2)")
     assert section.table is not None
     assert len(section.table.rows) == 4

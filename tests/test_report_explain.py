@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from headstart.deploy.explain import Check, Explanation
 from headstart.report.explain import Neighbour, explain_page, heat, verdict
@@ -61,7 +62,7 @@ def test_the_page_holds_everything_and_escapes_names() -> None:
     for words in ("Does hiding it change the answer?", "bees/1.jpg", "likeness 0.80", "1,234", "p = 0.025"):
         assert words in page
     assert EVIL not in page
-    assert "only their names are shown" in page
+    assert "only its name is shown" in page
 
 
 def test_the_page_names_the_method_that_was_used() -> None:
@@ -77,3 +78,26 @@ def test_the_map_is_warm_where_the_evidence_is_for_and_cold_where_it_is_against(
     assert drawn[2, 2, 0] > drawn[2, 2, 2] + 60
     assert drawn[2, -3, 2] > drawn[2, -3, 0] + 60
     assert np.ptp(drawn[-1, 16]) < 10
+
+
+@pytest.mark.parametrize(
+    ("count", "same", "gone"),
+    [
+        (0, "Of the 0 training pictures most like it, 0 are", ""),
+        (1, "Of the 1 training picture most like it, 1 is", "1 of them is not where it was, or has changed: only its"),
+        (
+            2,
+            "Of the 2 training pictures most like it, 2 are",
+            "2 of them are not where they were, or have changed: only",
+        ),
+    ],
+)
+def test_neighbours_are_counted(count: int, same: str, gone: str) -> None:
+    near = [Neighbour(label=EVIL, name="a.jpg", likeness=0.8, jpeg=None)] * count
+    sentences = explain_page(explanation(), near, training=9, command="x").sections[2].sentences
+    assert sentences[0].startswith(same)
+    assert " ".join(sentences[1:]).startswith(gone)
+
+
+def test_a_probability_that_rises_is_said_as_it_is() -> None:
+    assert "from 95.0\u202f% to 97.0\u202f%" in verdict(explanation(after=0.97, rank=20))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headstart.deploy.model import Model
 from headstart.errors import DataError
 from headstart.images.decode import encode
 from headstart.workflows.watch import Watch, watch, write_page, write_queue
@@ -65,3 +66,9 @@ def test_the_page_says_it_in_words(same: Watch, tmp_path: Path) -> None:
 def test_nothing_to_look_at_is_an_error(run_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing to watch"):
         watch(run_folder, [tmp_path])
+
+
+def test_unfamiliar_means_what_it_means_where_the_model_predicts(same: Watch, run_folder: Path) -> None:
+    predictions = Model.load(run_folder).predict(same.paths)
+    assert same.drift.unfamiliar is not None
+    assert [prediction.unfamiliar for prediction in predictions] == same.drift.unfamiliar.tolist()

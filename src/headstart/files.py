@@ -76,8 +76,9 @@ def write_json(path: Path, document: Any, *, indent: int = 2, ascii_only: bool =
 
 
 def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, encoding: str = "utf-8") -> None:
-    """Write a table, whole or not at all; None is an empty cell."""
-    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding=encoding) as file:
+    """Write a table, whole or not at all; None is an empty cell, and names that are no UTF-8 stay as they are."""
+    errors = "surrogateescape"
+    with replacing(path) as unfinished, unfinished.open("w", newline="", encoding=encoding, errors=errors) as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

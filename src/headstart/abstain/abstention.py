@@ -1,16 +1,16 @@
-"""Knowing when not to answer: what a model says about each answer beside its probabilities.
+"""When a model should not be relied on: what is said about each answer beside its probabilities.
 
 unsure
     The answer's probability is below the level from which answers are wrong half as often as all answers are.
 unfamiliar
-    The picture is unlike those of training: farther from them than nearly all of them are from each other.
-label set
+    The picture is farther from the training pictures than 97 % of them are when left out (novelty above 1).
+prediction set
     The classes that cannot be ruled out; the true one is among them as often as was asked for.
 answer
     With a matrix of costs, what costs least on average.
 
-All of it is learned from training pictures, each judged by a model that did not know it, and all of it is a few numbers
-and arrays that are kept with the model. Judging needs NumPy only.
+All of it is learned from training pictures, each answered by a model that was not fitted on it. It is a few numbers and
+arrays, kept with the model, and applying them needs NumPy only.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.abstain.conformal import COVERAGE, PredictionSets, learn_prediction_sets
+from headstart.abstain.conformal import COVERAGE, PredictionSets, TooFewPictures, learn_prediction_sets
 from headstart.abstain.costs import CostReport, Costs, measure_costs
 from headstart.abstain.novelty import Novelty, learn_novelty
+from headstart.arrays import Floats, Singles
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Size, Units
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
+from headstart.images.names import some
 
-Tensors = dict[str, NDArray[np.float32]]
+Tensors = dict[str, Singles]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """What is to be said about one answer. None where the model does not know."""
+    """What is said about one answer. None where the model has not learned it."""
 
     unsure: bool | None = None
     unfamiliar: bool | None = None
@@ -55,28 +57,27 @@ class Abstention:
     sure_from: float | None = None
     """Probability of an answer, 0 to 1, below which it is unsure."""
     sets: PredictionSets | None = None
-    no_sets: str = ""
-    """Why there are no label sets."""
+    no_sets: TooFewPictures | None = None
+    """Why there are no prediction sets; None where there are, or where none were asked for."""
     novelty: Novelty | None = None
     costs: Costs | None = None
 
     @property
     def coverage(self) -> float:
-        """Of label sets where nothing else is asked for."""
+        """Of prediction sets where nothing else is asked for, 0 to 1."""
         return COVERAGE if self.sets is None else min(COVERAGE, self.sets.most_coverage)
 
     def covers(self, asked: float | None) -> float | None:
-        """The coverage, 0 to 1, of label sets; None without sets. ``asked`` as for :meth:`judge`."""
+        """The coverage, 0 to 1, of prediction sets; None without sets. ``asked`` as for :meth:`judge`."""
         return None if self.sets is None else self.coverage if asked is None else asked
 
     def judge(
-        self, proba: NDArray[np.float64], rows: NDArray[np.floating] | None = None, *, coverage: float | None = None
+        self, proba: Floats, rows: NDArray[np.floating] | None = None, *, coverage: float | None = None
     ) -> list[Judgement]:
-        """What to say about the answers ``proba`` (n, k), calibrated.
+        """What is said about each of the answers ``proba`` (n, k), calibrated.
 
-        ``rows`` (n, d) are the frozen rows that `learn_abstention` was given; without them nothing is unfamiliar.
-        ``coverage`` (0 to 1) is that of the label sets. Raises OptionError if it
-        was asked for and cannot be had.
+        ``rows`` (n, d): frozen rows of the kind that `learn_abstention` was given; without them nothing is unfamiliar.
+        ``coverage``, 0 to 1: of the prediction sets. Raises OptionError if it was asked for and cannot be had.
         """
         n = len(proba)
         best = proba.max(axis=1)
@@ -99,38 +100,41 @@ class Abstention:
         ]
 
     def require(self, coverage: float | None) -> None:
-        """Raise OptionError if label sets of this coverage were asked for and cannot be had."""
+        """Raise OptionError if prediction sets of this coverage were asked for and cannot be had."""
         if coverage is None:
             return
         if self.sets is None:
-            reason = self.no_sets or "this model keeps none"
-            problem = Problem(expected="a model with label sets", found=reason, todo="ask for no coverage")
-            raise OptionError("label sets", [problem])
+            expected, found = "a model with prediction sets", "this model keeps none"
+            if self.no_sets:
+                expected += f", learned from {self.no_sets.needed} independent pictures of every class or more"
+                found = some([f"{name} has {count}" for name, count in self.no_sets.counts], 3)
+            problem = Problem(expected=expected, found=found, todo="ask for no coverage")
+            raise OptionError("prediction sets", [problem])
         self.sets.thresholds(coverage)
 
     def tensors(self) -> Tensors:
-        """What is kept as arrays."""
+        """The arrays to keep."""
         kept = [part.tensors() for part in (self.sets, self.novelty) if part is not None]
         return {name: array for tensors in kept for name, array in tensors.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """What is kept as JSON."""
+        """The rest of what is to be kept, in plain JSON types."""
         return {
             "sure_from": self.sure_from,
             "prediction_sets": self.sets is not None,
-            "no_prediction_sets": self.no_sets,
+            "no_prediction_sets": self.no_sets.to_dict() if self.no_sets else None,
             "novelty": self.novelty.to_dict() if self.novelty else None,
             "costs": self.costs.to_dict() if self.costs else None,
         }
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Abstention:
-        """The same from what was kept."""
+        """The inverse of `to_dict` and `tensors`."""
         return cls(
             classes=tuple(classes),
             sure_from=document["sure_from"],
             sets=PredictionSets.from_tensors(tensors) if document["prediction_sets"] else None,
-            no_sets=document["no_prediction_sets"],
+            no_sets=TooFewPictures.from_dict(few) if (few := document["no_prediction_sets"]) else None,
             novelty=Novelty.from_parts(document["novelty"], tensors) if document["novelty"] else None,
             costs=Costs.from_dict(document["costs"]) if document["costs"] else None,
         )
@@ -138,16 +142,16 @@ class Abstention:
 
 @dataclass(frozen=True, kw_only=True)
 class AbstentionReport:
-    """How a model's abstention fares on labelled pictures."""
+    """How often a model abstains on labelled pictures, and how often it is right on the others."""
 
     measured_on: MeasuredOn
     curve: RiskCoverage
     sure: Answered | None
     """The answers that are not unsure."""
     coverage: float
-    """Of the label sets, as asked for."""
+    """Of the prediction sets, as asked for, 0 to 1."""
     set_sizes: tuple[float, ...]
-    """Share of pictures with 1, 2, … k labels in their set; empty without sets."""
+    """Share of pictures with 1, 2, … k classes in their set; empty without sets."""
     covered: Estimate | None
     """How often the set holds the true class; only from pictures that the sets were not made from."""
     unfamiliar: Estimate | None
@@ -156,17 +160,8 @@ class AbstentionReport:
 
     @property
     def mean_set_size(self) -> float:
-        """Labels in a set on average; nan without sets."""
+        """Classes in a set on average; nan without sets."""
         return sum(size * share for size, share in enumerate(self.set_sizes, 1)) if self.set_sizes else float("nan")
-
-    def lines(self) -> list[str]:
-        """The figures people ask for first: how often right where it is sure, and what decisions cost."""
-        said = []
-        if self.sure is not None and self.sure.accuracy.defined and self.sure.share.value < 1:
-            said.append(f"accuracy {self.sure.accuracy} where it is sure, {self.sure.share.value:.1%} of pictures")
-        if self.costs is not None:
-            said.append(f"cost {self.costs.cheapest} a picture; always '{self.costs.blind_answer}' {self.costs.blind}")
-        return said
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -185,7 +180,7 @@ def learn_abstention(
     y: NDArray[np.integer[Any]],
     classes: Sequence[str],
     *,
-    proba: NDArray[np.float64],
+    proba: Floats,
     held_out: NDArray[np.integer[Any]] | None = None,
     groups: NDArray[Any] | None = None,
     costs: Costs | None = None,
@@ -197,13 +192,13 @@ def learn_abstention(
     (n,): what belongs together. ``proba`` (m, k): calibrated, from models that did not know the picture, of the
     pictures at the positions ``held_out`` (m,), by default all.
     """
-    some = np.arange(len(y)) if held_out is None else held_out
-    sets = learn_prediction_sets(proba, y[some], classes, None if groups is None else groups[some])
+    answered = np.arange(len(y)) if held_out is None else held_out
+    sets = learn_prediction_sets(proba, y[answered], classes, None if groups is None else groups[answered])
     return Abstention(
         classes=tuple(classes),
-        sure_from=sure_enough(proba, y[some]),
-        sets=None if isinstance(sets, str) else sets,
-        no_sets=sets if isinstance(sets, str) else "",
+        sure_from=sure_enough(proba, y[answered]),
+        sets=sets if isinstance(sets, PredictionSets) else None,
+        no_sets=sets if isinstance(sets, TooFewPictures) else None,
         novelty=learn_novelty(rows, y, groups, seed=seed)[0],
         costs=costs,
     )
@@ -211,7 +206,7 @@ def learn_abstention(
 
 def measure_abstention(
     abstention: Abstention,
-    proba: NDArray[np.float64],
+    proba: Floats,
     y: NDArray[np.integer[Any]],
     *,
     measured_on: MeasuredOn,
@@ -220,21 +215,21 @@ def measure_abstention(
     novelty: NDArray[np.floating] | None = None,
     groups: ArrayLike | None = None,
 ) -> AbstentionReport:
-    """How abstention fares on labelled pictures: probabilities (repeats, n, k), classes (n,), groups (n,).
+    """Measure abstention on labelled pictures: probabilities (repeats, n, k), classes (n,), groups (n,).
 
     ``prior`` (k,): shares of the classes in training. ``novelty`` (n,): as measured. Pictures that are not ``new`` are
-    those of training, judged out of fold: how often sets cover and pictures are familiar is then what was asked for,
-    by construction, and is left out.
+    those of training, answered out of fold: how often sets hold the true class and pictures are familiar is then what
+    was asked for, by construction, and is left out.
     """
     n, k = proba.shape[1:]
     units = Units.of(n, groups)
 
-    def share(hits: NDArray[np.float64]) -> Estimate:
+    def share(hits: Floats) -> Estimate:
         value = float(hits.mean())
         return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
     sets = abstention.sets
-    inside = None if sets is None else np.stack([sets.sets(one, abstention.coverage) for one in proba])
+    inside = None if sets is None else np.stack([sets.sets(repeat, abstention.coverage) for repeat in proba])
     return AbstentionReport(
         measured_on=measured_on,
         curve=risk_coverage(proba, y, groups),

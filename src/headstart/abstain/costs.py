@@ -1,4 +1,4 @@
-"""Where mistakes differ: what each answer costs for each truth, and the answer that costs least on average.
+"""What each answer costs for each truth, where mistakes are not all as bad, and the answer that costs least on average.
 
 With calibrated probabilities p, answer a is expected to cost Σ p[truth] · cost[truth, a]; the least of these is the
 best that can be done (Elkan, "The foundations of cost-sensitive learning", 2001). Answers need not be classes: a column
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.arrays import Floats
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Size, Units
 
-Floats = NDArray[np.float64]
 REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
 
@@ -52,7 +52,7 @@ class Costs:
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Mapping[str, float]]) -> Costs:
-        """The same from what :meth:`to_dict` gave."""
+        """The inverse of `to_dict`."""
         answers = tuple(next(iter(table.values())))
         matrix = tuple(tuple(float(row[answer]) for answer in answers) for row in table.values())
         return cls(classes=tuple(table), answers=answers, matrix=matrix)
@@ -86,7 +86,7 @@ def measure_costs(
     """What decisions on labelled pictures would have cost.
 
     ``proba`` (n, k) or (repeats, n, k) calibrated; ``y`` (n,) class indices; ``prior`` (k,) shares of the classes in
-    training, from which the answer of who looks at no picture is taken.
+    training; the answer that is cheapest for them is what anyone could give without looking.
     """
     P, labels = np.asarray(proba, dtype=np.float64), np.asarray(y)
     P = P[None] if P.ndim == 2 else P
@@ -184,8 +184,8 @@ def _from_json(path: Path, text: str) -> list[Row]:
     return [(str(name), [(str(answer), cost) for answer, cost in row]) for name, row in document]
 
 
-def _is_pair(one: object) -> bool:
-    return isinstance(one, tuple) and len(one) == 2
+def _is_pair(entry: object) -> bool:
+    return isinstance(entry, tuple) and len(entry) == 2
 
 
 def _problems_of(name: str, row: Sequence[tuple[str, Any]], answers: Sequence[str]) -> list[Problem]:
@@ -218,6 +218,6 @@ def _mean(values: Floats, lowest: float, highest: float, units: Units) -> Estima
         return Estimate(lowest, lowest, lowest, n, "the same for every truth")
     share = (values - lowest) / span
     value = float(share.mean())
-    one = units.share(value, (share - value) / n, [Size(n, units.count)], n=n, binomial=False)
-    value, low, high = (lowest + span * number for number in (one.value, one.low, one.high))
-    return Estimate(value, low, high, n, one.method)
+    mean = units.share(value, (share - value) / n, [Size(n, units.count)], n=n, binomial=False)
+    value, low, high = (lowest + span * number for number in (mean.value, mean.low, mean.high))
+    return Estimate(value, low, high, n, mean.method)

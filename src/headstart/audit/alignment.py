@@ -1,4 +1,4 @@
-"""Lay one small picture on another, as a crop or mirror image of it would lie, and say how well they agree.
+"""Align pairs of small pictures, one of which may be a crop or mirror image of the other, and measure their agreement.
 
 All functions take many pairs at once. A placement (p, 4) holds, for rows and for columns, a scale and a shift: the
 point y in [−1, 1] of the first picture lies at scale · y + shift of the second.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Index, Mask, Singles
 from headstart.images.transforms import Geometry, load
 
 SIDE = 64
@@ -33,8 +34,6 @@ _LEVELS = ((4, 8), (2, 5), (1, 4))  # pixels averaged, and steps taken, from coa
 _NEIGHBOURHOOD = 9  # pixels across that local brightness and contrast are taken from
 _NOISE = 2.0  # grey levels of contrast that compression alone may make
 
-Floats = NDArray[np.float32]
-
 
 class Miniature(NamedTuple):
     """What is compared of a picture, or of many: luminance (…, 64, 64) and colours (…, 16, 16, 3), as uint8."""
@@ -47,12 +46,12 @@ class Miniature(NamedTuple):
 class Agreement:
     """How p pairs of pictures agree where they overlap, once laid on each other as well as they can be."""
 
-    detail: Floats
+    detail: Singles
     """(p,) correlation of their details, −1 to 1: brightness less that of the surroundings, over local contrast, so
     that every part of the picture counts and not the strongest edges alone. 0 where they do not even agree coarsely."""
-    colour: Floats
+    colour: Singles
     """(p,) root mean square difference of their colours, in levels of 255; infinite where not looked at."""
-    mirrored: NDArray[np.bool_]
+    mirrored: Mask
     """(p,) whether one had to be mirrored."""
 
 
@@ -64,7 +63,7 @@ def miniature(source: Path | bytes) -> Miniature:
     return Miniature(np.rint(luminance).astype(np.uint8), np.rint(patches).astype(np.uint8))
 
 
-def coarse(pictures: Miniature) -> Floats:
+def coarse(pictures: Miniature) -> Singles:
     """Luminance (n, 16, 16) of n pictures."""
     pixels = _LEVELS[0][0]
     shrunk = np.empty((len(pictures.luminance), SIDE // pixels, SIDE // pixels), np.float32)
@@ -73,15 +72,15 @@ def coarse(pictures: Miniature) -> Floats:
     return shrunk
 
 
-def promising(pictures: Miniature, pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
+def promising(pictures: Miniature, pairs: Index) -> Mask:
     """Which of the pairs (p, 2) of the pictures look alike enough at a coarse glance for `compare` to be worth it."""
     plain = coarse(pictures)
     everything = np.ones_like(plain)
-    upright, mirrored = (_standard(one, everything).reshape(len(plain), -1) for one in (plain, plain[:, :, ::-1]))
+    upright, mirrored = (_standard(pixels, everything).reshape(len(plain), -1) for pixels in (plain, plain[:, :, ::-1]))
     alike = np.zeros(len(pairs), np.float32)
     for start in range(0, len(pairs), _GLANCES):
         first, second = pairs[start : start + _GLANCES].T
-        fits = [(one[first] * upright[second]).sum(axis=1) for one in (upright, mirrored)]
+        fits = [(turned[first] * upright[second]).sum(axis=1) for turned in (upright, mirrored)]
         alike[start : start + _GLANCES] = np.maximum(*fits)
     return alike >= _ALIKE
 
@@ -95,20 +94,20 @@ def compare(first: Miniature, second: Miniature) -> Agreement:
     rows = np.flatnonzero(np.maximum(upright.fit, turned.fit) >= _PLAUSIBLE)
     if len(rows):
         placement = np.where(mirrored[rows, None], turned.placement[rows], upright.placement[rows])
-        a, b = (one.luminance[rows].astype(np.float32) for one in (first, second))
+        a, b = (side.luminance[rows].astype(np.float32) for side in (first, second))
         b[mirrored[rows]] = b[mirrored[rows]][:, :, ::-1]
         for pixels, steps in _LEVELS[1:]:
             placement = _aligned(_shrunk(a, pixels), _shrunk(b, pixels), placement, steps)
         detail[rows] = _detail(a, b, placement)
-        c, d = (one.colour[rows].astype(np.float32) for one in (first, second))
+        c, d = (side.colour[rows].astype(np.float32) for side in (first, second))
         d[mirrored[rows]] = d[mirrored[rows]][:, :, ::-1]
         colour[rows] = _colour(c, d, placement)
     return Agreement(detail=detail, colour=colour, mirrored=mirrored)
 
 
 class _CoarseFit(NamedTuple):
-    placement: Floats
-    fit: Floats
+    placement: Singles
+    fit: Singles
     """(p,) correlation, aligned where that promised anything."""
 
 
@@ -125,7 +124,7 @@ def _coarse_fit(first: Miniature, second: Miniature, *, mirrored: bool) -> _Coar
     return _CoarseFit(placement, fit)
 
 
-def _aligned(first: Floats, second: Floats, placement: Floats, steps: int) -> Floats:
+def _aligned(first: Singles, second: Singles, placement: Singles, steps: int) -> Singles:
     """The placement that maximises the correlation of pictures (p, s, s), by Gauss-Newton steps from the one given.
 
     Evangelidis and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization":
@@ -153,7 +152,7 @@ def _aligned(first: Floats, second: Floats, placement: Floats, steps: int) -> Fl
     return placement
 
 
-def _laid(pictures: Floats, placement: Floats) -> tuple[Floats, Floats]:
+def _laid(pictures: Singles, placement: Singles) -> tuple[Singles, Singles]:
     """Pictures (p, s, s) as they lie on the others, and 1 where they do, else 0. Between pixels bilinearly."""
     side = pictures.shape[-1]
     weights, inside = [], []
@@ -166,63 +165,63 @@ def _laid(pictures: Floats, placement: Floats) -> tuple[Floats, Floats]:
     return laid, (inside[0][:, :, None] & inside[1][:, None, :]).astype(np.float32)
 
 
-def _detail(first: Floats, second: Floats, placement: Floats) -> Floats:
+def _detail(first: Singles, second: Singles, placement: Singles) -> Singles:
     laid, overlap = _laid(second, placement)
     return _correlation(_local(first), _local(laid), overlap)
 
 
-def _local(pictures: Floats) -> Floats:
+def _local(pictures: Singles) -> Singles:
     """Brightness less that of the neighbourhood, over the contrast there."""
     from scipy.ndimage import uniform_filter
 
     size = (1, _NEIGHBOURHOOD, _NEIGHBOURHOOD)
     above = pictures - uniform_filter(pictures, size, mode="nearest")
-    contrast: Floats = np.sqrt(uniform_filter(above * above, size, mode="nearest") + np.float32(_NOISE**2))
-    local: Floats = above / contrast
+    contrast: Singles = np.sqrt(uniform_filter(above * above, size, mode="nearest") + np.float32(_NOISE**2))
+    local: Singles = above / contrast
     return local
 
 
-def _colour(first: Floats, second: Floats, placement: Floats) -> Floats:
+def _colour(first: Singles, second: Singles, placement: Singles) -> Singles:
     """Root mean square difference of colours (p, 16, 16, 3), averaged over squares of 2 × 2."""
     squares, seen = np.zeros(len(first), np.float32), np.ones(0, np.float32)
     for channel in range(3):
         laid, overlap = _laid(second[..., channel], placement)
         apart, seen = _shrunk((first[..., channel] - laid) * overlap, 2), _shrunk(overlap, 2)
         squares = squares + (apart * apart).sum(axis=(1, 2)) / 3
-    difference: Floats = np.sqrt(squares / seen.sum(axis=(1, 2)))
+    difference: Singles = np.sqrt(squares / seen.sum(axis=(1, 2)))
     return difference
 
 
-def _shrunk(pictures: NDArray[Any], pixels: int) -> Floats:
+def _shrunk(pictures: NDArray[Any], pixels: int) -> Singles:
     """Means of squares of ``pixels`` × ``pixels``."""
     count = pictures.shape[1] // pixels
     average = np.repeat(np.eye(count), pixels, axis=1).astype(np.float32) / np.float32(pixels)  # (count, side)
-    means: Floats = average @ pictures.astype(np.float32) @ average.T
+    means: Singles = average @ pictures.astype(np.float32) @ average.T
     return means
 
 
-def _places(side: int) -> Floats:
+def _places(side: int) -> Singles:
     return ((np.arange(side, dtype=np.float32) + np.float32(0.5)) / side * 2 - 1).astype(np.float32)
 
 
-def _correlation(first: Floats, second: Floats, overlap: Floats) -> Floats:
-    correlation: Floats = (_standard(first, overlap) * _standard(second, overlap)).sum(axis=(1, 2))
+def _correlation(first: Singles, second: Singles, overlap: Singles) -> Singles:
+    correlation: Singles = (_standard(first, overlap) * _standard(second, overlap)).sum(axis=(1, 2))
     return correlation
 
 
-def _standard(pictures: Floats, overlap: Floats) -> Floats:
+def _standard(pictures: Singles, overlap: Singles) -> Singles:
     """Mean 0 and length 1 over the overlap, 0 outside."""
     centred = _centred(pictures, overlap)
-    standard: Floats = centred / _length(centred)
+    standard: Singles = centred / _length(centred)
     return standard
 
 
-def _centred(pictures: Floats, overlap: Floats) -> Floats:
+def _centred(pictures: Singles, overlap: Singles) -> Singles:
     mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / overlap.sum(axis=(1, 2), keepdims=True)
-    centred: Floats = (pictures - mean) * overlap
+    centred: Singles = (pictures - mean) * overlap
     return centred
 
 
-def _length(pictures: Floats) -> Floats:
-    length: Floats = np.sqrt((pictures * pictures).sum(axis=(1, 2), keepdims=True))
+def _length(pictures: Singles) -> Singles:
+    length: Singles = np.sqrt((pictures * pictures).sum(axis=(1, 2), keepdims=True))
     return np.maximum(length, np.float32(1e-6))

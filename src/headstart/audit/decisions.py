@@ -1,4 +1,4 @@
-"""The review list as a CSV for a person to fill in, and what they decided as a table to train on.
+"""Write the list of suspicious pictures as a CSV to fill in, and turn it, filled in, into a table to train on.
 
 ::
 
@@ -11,18 +11,17 @@ is touched. A list that is written again keeps what has been decided.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.audit.findings import Findings
 from headstart.errors import DataError, Problem
-from headstart.files import display
+from headstart.files import display, write_csv
 from headstart.images.folder import ImageSet
 from headstart.images.names import class_name
 from headstart.images.table import Faults, parse
@@ -52,33 +51,24 @@ class Applied:
         """Plain JSON types."""
         return {**asdict(self), "table": str(self.table)}
 
-    def line(self) -> str:
-        """In words."""
-        return (
-            f"{self.pictures:,} pictures in {display(self.table)}: {self.relabelled} relabelled, {self.dropped} dropped"
-        )
 
+def write_review(path: Path, findings: Findings, reasons: Mapping[int, Sequence[str]]) -> None:
+    """Write the pictures to be looked at, with a column for the decision.
 
-def write_review(path: Path, findings: Findings) -> None:
-    """Write every picture to be looked at, most suspicious first, with a column for the decision.
-
-    What was decided in a list that is there already stays: in its row, or at the end where that picture is not doubted
-    any more. A file there that is no such list is kept beside it as ``before-NAME``.
+    ``reasons``: their positions in the order of the list, and the words of its column ``why``. What was decided in a
+    list that is there already stays: in its row, or at the end where that picture is not doubted any more. A file there
+    that is no such list is kept beside it as ``before-NAME``.
     """
     images = findings.images
     decided = _filled_in(path)
-    rows = {one.index: (list(one.why), one.suggested) for one in findings.suspects}
-    for i, why in findings.showing_little.items():
-        said, _ = rows.setdefault(i, ([], ""))
-        if why not in said:
-            said.append(why)
+    suggestions = {suspect.index: suspect.suggested for suspect in findings.suspects}
     table: list[tuple[str, ...]] = []
-    for i, (reasons, suggested) in rows.items():
+    for i, why in reasons.items():
         name = _path(images, i)
         decision = decided.pop(name, ("",))[-1]
-        table.append((name, images.classes[images.y[i]], "; ".join(reasons), suggested, decision))
+        table.append((name, images.classes[images.y[i]], "; ".join(why), suggestions.get(i, ""), decision))
     table += decided.values()
-    _write(path, COLUMNS, table, encoding="utf-8-sig")  # by its mark spreadsheets know the encoding
+    write_csv(path, COLUMNS, table, encoding="utf-8-sig")  # by its mark spreadsheets know the encoding
 
 
 def _filled_in(review: Path) -> dict[str, tuple[str, ...]]:
@@ -116,7 +106,7 @@ def apply(images: ImageSet, review: Path, table: Path) -> Applied:
             cells = [os.path.abspath(path), label]  # noqa: PTH100, links stay what they are
             cells += [f"group {group}" if members[group] > 1 else ""] if grouped else []
             rows.append(cells + ([str(images.split[i])] if several else []))
-    _write(table, columns, rows)
+    write_csv(table, columns, rows)
     dropped = sum(label is None for label in decided.values())
     return Applied(table=table, pictures=len(rows), relabelled=len(decided) - dropped, dropped=dropped)
 
@@ -168,16 +158,3 @@ def _path(images: ImageSet, i: int) -> str:
     """As it stands in the review: from the folder that was checked, where it lies in there."""
     root, path = images.root, images.paths[i]
     return path.relative_to(root).as_posix() if root is not None and path.is_relative_to(root) else str(path)
-
-
-def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]], encoding: str = "utf-8") -> None:
-    """Whole or not at all; names that are no UTF-8 pass through as they are."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("w", encoding=encoding, errors="surrogateescape", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(columns)
-            writer.writerows(rows)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

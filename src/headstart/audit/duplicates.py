@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Index, Rows
 from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare, miniature, promising
 from headstart.errors import UnreadableImageError
+from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View
@@ -40,6 +41,7 @@ SAME_COLOUR = 20.0
 SERIES = 0.1, 20
 """A cluster of more than this share of the pictures, and than this many, is no set of copies but a series."""
 
+# Measured on the same planted copies as the thresholds above.
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
 _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
@@ -48,8 +50,6 @@ _PAIRS = 256  # pairs of pictures that are compared at a time
 
 _PAIRS_SPACE = f"near copies 1|{SPACE}"
 """Where the pairs found among a set of pictures are kept; whoever changes how they are found raises the number."""
-
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +79,6 @@ class Duplicates:
     """Pictures linked into clusters so large that they are no copies but alike, as pictures of one scene or of one
     machine are: they are not treated as copies of each other."""
 
-    def __len__(self) -> int:
-        return len(self.clusters)
-
     def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
         return bool(self.images.split[pair.first] != self.images.split[pair.second])
@@ -102,7 +99,7 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: twice the features (n, d), 5 kB for each picture, and some 250 × n cosines, twice.
+    Memory: three times the features (n, d), 5 kB for each picture, and some 250 × n cosines, twice.
     """
     images = table.images
     exact, unique = _exact(images.digests)
@@ -140,7 +137,7 @@ def _exact(digests: Sequence[str]) -> tuple[list[CopyPair], Index]:
     return pairs, np.fromiter(first.values(), dtype=np.int64)
 
 
-def _candidates(X: NDArray[np.float32], small: Miniature) -> Index:
+def _candidates(X: Rows, small: Miniature) -> Index:
     """Pairs (p, 2) of rows that may be copies: near in their features (n, d) or, upright or mirrored, in coarse pixels.
 
     Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do.
@@ -155,28 +152,25 @@ def _candidates(X: NDArray[np.float32], small: Miniature) -> Index:
     return np.unique(np.concatenate(searches), axis=0)
 
 
-def _near(queries: NDArray[np.float32], X: NDArray[np.float32], floor: float) -> Index:
+def _near(queries: Rows, X: Rows, least: float) -> Index:
     """Pairs (p, 2), the smaller first, of rows and near neighbours by cosine: (n, d) queries among (n, d) rows."""
     n = len(X)
     count = min(NEIGHBOURS, n - 1)
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
     for start in range(0, n if count else 0, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
         cosine = queries[rows] @ X.T
         cosine[rows - start, rows] = -np.inf
         nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
-        close = np.take_along_axis(cosine, nearest, axis=1) >= (floor if n >= _FEW else -1.0)
-        pairs = np.stack([np.broadcast_to(rows[:, None], nearest.shape)[close], nearest[close]], axis=1)
-        found.append(np.sort(pairs, axis=1))
-    return np.concatenate(found)
+        close = np.take_along_axis(cosine, nearest, axis=1) >= (least if n >= _FEW else -1.0)
+        together = np.stack([np.broadcast_to(rows[:, None], nearest.shape)[close], nearest[close]], axis=1)
+        pairs.append(np.sort(together, axis=1))
+    return np.concatenate(pairs)
 
 
-def _directions(rows: NDArray[np.float32], mean: NDArray[np.float32]) -> NDArray[np.float32]:
+def _directions(rows: Rows, mean: Rows) -> Rows:
     """Rows (n, d) less a mean (d,), of length 1."""
-    centred = rows - mean
-    lengths = np.sqrt(np.einsum("nd,nd->n", centred, centred))
-    centred /= np.maximum(lengths, 1e-12)[:, None]
-    return centred
+    return unit(rows - mean)
 
 
 def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
@@ -185,10 +179,10 @@ def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
     pairs = []
     for start in range(0, len(candidates), _PAIRS):
         first, second = candidates[start : start + _PAIRS].T
-        found = compare(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
-        for row in np.flatnonzero((found.detail >= COPY) & (found.colour <= SAME_COLOUR)):
+        agreement = compare(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
+        for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)):
             i, j = candidates[start + row].tolist()
-            score, mirrored = float(found.detail[row]), bool(found.mirrored[row])
+            score, mirrored = float(agreement.detail[row]), bool(agreement.mirrored[row])
             pairs.append(CopyPair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
     return pairs
 
@@ -196,7 +190,7 @@ def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
 def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     """Of the pictures at ``index``; blank, and so a copy of nothing, where one cannot be read any more."""
 
-    def one(path: Path) -> bytes | None:
+    def packed(path: Path) -> bytes | None:
         try:
             small = miniature(path)
         except UnreadableImageError:
@@ -205,7 +199,7 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
 
     n, cut = len(index), SIDE * SIDE
     small = Miniature(np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
-    for i, data in enumerate(table.remembered(SPACE, one, stage="looking for copies", index=index)):
+    for i, data in enumerate(table.remembered(SPACE, packed, stage="looking for copies", index=index)):
         if data is not None:
             small.luminance[i] = np.frombuffer(data[:cut], np.uint8).reshape(SIDE, SIDE)
             small.colour[i] = np.frombuffer(data[cut:], np.uint8).reshape(PATCHES, PATCHES, 3)

@@ -1,54 +1,68 @@
 """Everything that can be doubted about a set of labelled pictures, brought together and ranked.
 
-Two kinds of doubt have the same scale, the probability that all is well, so they make one list: that the label is
-right (``labels``), and that the picture is an ordinary one (``outliers``). A picture's suspicion is one less their
-product. Pictures come into the list from ½ up: more likely wrong than right.
+Two doubts are probabilities that all is well, so they make one list: that the label is right (``labels``), and that the
+picture is an ordinary one (``outliers``). A picture's suspicion is one less their product.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index, Mask, Rows
 from headstart.audit import labels, outliers, shortcuts
 from headstart.audit.labels import LabelDoubts
 from headstart.audit.outliers import Outliers
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
-from headstart.files import display
 from headstart.images.facts import GREY, Facts
 from headstart.images.folder import ImageSet
 
 SUSPICIOUS = 0.5
-UNORDINARY = 0.5  # q-value up to which a picture is called unlike the others
-BLANK = 4.0  # standard deviation of grey levels, of 255
-BLURRED = -3.5  # standard deviations of log-sharpness below the set's median
-ENOUGH = 20  # pictures from which blurred is judged
-MIXED = 16.0  # largest area over smallest, of the middle 98 %
-FEW = 0.2  # share of the pictures up to which greyness is an exception, and tiny ones are too
-_LEARNT = "A network may learn it in place of what is in the picture."
-_RISK = dict.fromkeys(
-    (shortcuts.NUMBER, shortcuts.DATE),
-    "Each class seems to have been taken in one go, so light or place may be learned in place of the subject.",
-)
+"""Suspicion, a probability, from which a picture is listed: something is more likely wrong with it than not. A
+definition; how many wrong labels it finds is measured in ``benchmarks/doubts.py flips``."""
+UNORDINARY = 0.5
+"""q-value, 0 to 1, up to which a picture is called unlike the others: half of those as far out would be there by
+chance. Chosen, not measured; harmless, for such a picture is listed by SUSPICIOUS anyway and this only words it."""
+BLANK = 4.0
+"""Standard deviation of the grey levels, 0 to 127.5, below which a picture is called blank: the flattest of 2,898
+photographs has 14.5 (``benchmarks/doubts.py poor``)."""
+BLURRED = -3.5
+"""Robust standard deviations of the logarithm of sharpness below the set's median from which a picture is called
+blurred: Iglewicz and Hoaglin, "How to detect and handle outliers", 1993, who recommend 3.5. Of 2,898
+photographs two are beyond it (``benchmarks/doubts.py poor``)."""
+ENOUGH = 20
+"""Pictures from which blur is looked for. Chosen, not measured: a median deviation of fewer is hardly one. Harmless, as
+poor pictures are only listed."""
+MIXED = 16.0
+"""Largest area in pixels over smallest, the extreme hundredths aside, from which sizes are called mixed: four times the
+side, so that some are enlarged where others are reduced. Chosen, not measured; it only adds a sentence."""
+FEW = 0.2
+"""Share of the pictures up to which grey or tiny ones are exceptions; above, that is how these pictures are. Chosen,
+not measured; harmless, as poor pictures are only listed."""
 
-_WORDS = {
-    "blank": "blank: one colour nearly all over",
-    "tiny": "tiny: {0.width} × {0.height} pixels",
-    "blurred": "blurred: far less sharp than the others",
-}
+PoorKind = Literal["blank", "tiny", "blurred"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+
+@dataclass(frozen=True, kw_only=True)
+class LooksLike:
+    """Another class that a picture looks like to a classifier that was not fitted on it."""
+
+    label: int
+    """Position of the class."""
+    proba: float
+    """Its probability, 0 to 1."""
+    confident: bool
+    """Whether it reaches the mean probability of pictures labelled so (confident learning)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Suspect:
-    """A picture a person should look at."""
+    """A picture a person should look at, and why: the reasons in the order of their weight. Where none of them holds,
+    neither doubt is enough alone and both together are."""
 
     index: int
     """Its position in the image set."""
@@ -56,21 +70,36 @@ class Suspect:
     """Probability that something is wrong with it, ½ to 1."""
     suggested: str
     """The label it probably should have; empty where the doubt is about the picture."""
-    why: tuple[str, ...]
-    """In words, the weightiest first."""
+    blank: bool
+    """It shows one colour."""
+    copy: int | None
+    """Position of a picture that shows the same under another label."""
+    looks_like: LooksLike | None
+    """The class that it looks more like than its own; None for a blank one, which deserves no other label."""
+    unlike_others: bool
+    """It is unlike all other pictures, whatever their label."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Poor:
-    """A picture that shows little: blank, tiny or blurred."""
+    """A picture that shows little."""
 
     index: int
-    why: str
+    """Its position in the image set."""
+    kind: PoorKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixedSizes:
+    """Width and height in pixels of two pictures: a hundredth are smaller than the one, and larger than the other."""
+
+    small: tuple[int, int]
+    large: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Findings:
-    """What was found. Positions are those of ``images``."""
+    """What can be doubted about ``images``; positions are in them. `headstart.report.pictures` says it in words."""
 
     images: ImageSet
     audit: Audit
@@ -80,10 +109,11 @@ class Findings:
     expected_errors: float
     """How many labels are wrong, as estimated."""
     poor: tuple[Poor, ...]
+    """Blank first, then tiny, then blurred; each picture once."""
     grey: tuple[int, ...]
-    """Grey pictures where nearly all are coloured."""
-    mixed: str
-    """How the sizes differ, in words; empty where they differ little."""
+    """Positions of grey pictures where nearly all are coloured."""
+    mixed: MixedSizes | None
+    """None where sizes differ little."""
     shortcuts: tuple[Shortcut, ...]
     """Every fact that was tried, the most telling first."""
     doubts: LabelDoubts = field(repr=False)
@@ -92,43 +122,19 @@ class Findings:
     @property
     def alarms(self) -> tuple[Shortcut, ...]:
         """Facts that give the class away."""
-        return tuple(one for one in self.shortcuts if one.alarm)
-
-    @property
-    def showing_little(self) -> dict[int, str]:
-        """Position → why, in words, of every poor or grey picture."""
-        words = {one.index: one.why for one in self.poor}
-        for i in self.grey:
-            words.setdefault(i, "grey, where the others are in colour")
-        return words
-
-    def lines(self) -> list[str]:
-        """Plain sentences for people, the most serious first."""
-        lines = [describe(one, self.images.classes) for one in self.alarms]
-        lines += self.audit.lines()
-        mislabelled = sum(bool(one.suggested) for one in self.suspects)
-        if mislabelled:
-            wrong = f"Estimated over all pictures, about {self.expected_errors:.0f} are wrong."
-            lines.append(f"Labels in doubt: {mislabelled} of {len(self.images):,}. {wrong}")
-        if odd := len(self.suspects) - mislabelled:
-            lines.append(f"Pictures unlike the others: {odd}. See whether they belong here.")
-        for why, count in Counter(one.why.partition(":")[0] for one in self.poor).most_common():
-            lines.append(f"Pictures that are {why}: {count}.")
-        if self.grey:
-            lines.append(f"Grey pictures among coloured ones: {len(self.grey)}.")
-        return lines + ([self.mixed] if self.mixed else [])
+        return tuple(shortcut for shortcut in self.shortcuts if shortcut.alarm)
 
 
 def check(
     images: ImageSet,
     proba: Floats,
-    X: NDArray[np.float32],
+    X: Rows,
     *,
     audit: Audit,
     facts: Facts,
     input_size: int,
     seed: int,
-    clusters: Ints | None = None,
+    clusters: Index | None = None,
 ) -> Findings:
     """Look for everything that can be doubted.
 
@@ -148,14 +154,14 @@ def check(
     doubts = labels.doubt(proba, images.y)
     odd = outliers.find(X, images.groups, seed=seed)
     poor = _poor(facts, input_size)
-    blank = {one.index: one.why for one in poor if one.why == _WORDS["blank"]}
+    blank = {picture.index for picture in poor if picture.kind == "blank"}
     train = np.flatnonzero(images.split == "train")
     in_train = Facts(images=tuple(facts.images[i] for i in train))
     return Findings(
         images=images,
         audit=audit,
         facts=facts,
-        suspects=_suspects(images, proba, doubts, odd, clusters, blank),
+        suspects=_suspects(images, proba, doubts, odd, labels.conflicts(clusters, images.y, proba), blank),
         expected_errors=doubts.expected,
         poor=poor,
         grey=_grey(facts),
@@ -168,43 +174,41 @@ def check(
     )
 
 
-def describe(one: Shortcut, classes: Sequence[str]) -> str:
-    """A shortcut in words."""
-    label = display(classes[one.label])
-    return (
-        f"Shortcut: the {one.fact} alone gives “{label}” away. It recognises {one.recognised:.0%} of these pictures "
-        f"and takes {one.mistaken:.0%} of the others for them. {_RISK.get(one.fact, _LEARNT)}"
-    )
-
-
 def _suspects(
-    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, clusters: Ints, blank: Mapping[int, str]
+    images: ImageSet,
+    proba: Floats,
+    doubts: LabelDoubts,
+    odd: Outliers,
+    copies: Mapping[int, labels.Conflict],
+    blank: set[int],
 ) -> tuple[Suspect, ...]:
-    copies = labels.conflicts(clusters, images.y, proba)
+    """The pictures from SUSPICIOUS up, most suspicious first, each with its reasons."""
     right = doubts.confidence.copy()
     for i, copy in copies.items():
         right[i] = min(right[i], copy.right)
     suspicion = 1.0 - right * odd.ordinary
-    found = []
+    suspects = []
     for i in np.argsort(-suspicion, kind="stable").tolist():
         if suspicion[i] < SUSPICIOUS:
             break
-        suggested, why = "", [blank[i]] if i in blank else []
-        if i in copies:
-            other = copies[i].other
-            suggested = images.classes[images.y[other]]
-            why.append(f"the same picture is labelled “{suggested}”: {display(images.paths[other].name)}")
+        other, looks_like = copies[i].other if i in copies else None, None
         if doubts.confidence[i] < 0.5 and i not in blank:  # what shows nothing deserves no other label
-            other = int(doubts.suggested[i])
-            sure = "confidently" if doubts.confident[i] else "rather"
-            suggested = suggested or images.classes[other]
-            why.append(f"looks {sure} like “{images.classes[other]}” ({proba[i, other]:.1%})")
-        if odd.ordinary[i] <= UNORDINARY:
-            why.append("unlike all the other pictures")
-        if not why:  # neither doubt alone is enough, both together are
-            why.append("somewhat unlike the others, and its label is in some doubt")
-        found.append(Suspect(index=i, suspicion=float(suspicion[i]), suggested=suggested, why=tuple(why)))
-    return tuple(found)
+            label = int(doubts.suggested[i])
+            confident = bool(doubts.confident[i])
+            looks_like = LooksLike(label=label, proba=float(proba[i, label]), confident=confident)
+        deserved = int(images.y[other]) if other is not None else looks_like.label if looks_like else None
+        suspects.append(
+            Suspect(
+                index=i,
+                suspicion=float(suspicion[i]),
+                suggested="" if deserved is None else images.classes[deserved],
+                blank=i in blank,
+                copy=other,
+                looks_like=looks_like,
+                unlike_others=bool(odd.ordinary[i] <= UNORDINARY),
+            )
+        )
+    return tuple(suspects)
 
 
 def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
@@ -217,16 +221,17 @@ def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
     scale = np.full(len(logs), np.nan)
     if known.sum() >= ENOUGH:
         middle = np.median(logs[known])
-        deviation = 1.4826 * np.median(np.abs(logs[known] - middle))
+        deviation = 1.4826 * np.median(np.abs(logs[known] - middle))  # that of the normal law with this median
         scale = (logs - middle) / max(float(deviation), 1e-6)
     tiny = shorter < input_size / 2
     if np.mean(tiny) > FEW:
         tiny[:] = False  # then it is how these pictures are, and no exception
-    found: dict[int, Poor] = {}
-    for why, mask in (("blank", contrast < BLANK), ("tiny", tiny), ("blurred", scale < BLURRED)):
+    kinds: dict[PoorKind, Mask] = {"blank": contrast < BLANK, "tiny": tiny, "blurred": scale < BLURRED}
+    poor: dict[int, Poor] = {}
+    for kind, mask in kinds.items():
         for i in np.flatnonzero(mask).tolist():
-            found.setdefault(i, Poor(index=i, why=_WORDS[why].format(facts.images[i])))
-    return tuple(found.values())
+            poor.setdefault(i, Poor(index=i, kind=kind))
+    return tuple(poor.values())
 
 
 def _grey(facts: Facts) -> tuple[int, ...]:
@@ -234,17 +239,14 @@ def _grey(facts: Facts) -> tuple[int, ...]:
     return tuple(np.flatnonzero(grey).tolist()) if 0 < grey.mean() <= FEW else ()
 
 
-def _mixed(facts: Facts) -> str:
+def _mixed(facts: Facts) -> MixedSizes | None:
     width, height = facts.column("width"), facts.column("height")
     area = width * height
     known = np.flatnonzero(np.isfinite(area))
     if len(known) < 2:
-        return ""
+        return None
     order = known[np.argsort(area[known], kind="stable")]
-    low, high = order[round(0.01 * (len(order) - 1))], order[round(0.99 * (len(order) - 1))]
+    low, high = (int(order[round(share * (len(order) - 1))]) for share in (0.01, 0.99))
     if area[high] < MIXED * area[low]:
-        return ""
-    return (
-        f"Sizes are mixed: from {width[low]:.0f} × {height[low]:.0f} to {width[high]:.0f} × {height[high]:.0f} pixels, "
-        "the smallest and largest hundredth aside. Enlarged pictures look softer than reduced ones."
-    )
+        return None
+    return MixedSizes(small=(int(width[low]), int(height[low])), large=(int(width[high]), int(height[high])))

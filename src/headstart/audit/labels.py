@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, by confident learning on probabilities that each picture's own label did not shape.
+"""Labels that are probably wrong, by confident learning on probabilities from classifiers not fitted on the picture.
 
 Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021). A picture counts as
 confidently of class j if its probability of j reaches ``thresholds[j]``, the mean that pictures labelled j have of j.
@@ -12,21 +12,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from headstart.arrays import Floats, Index, Labels, Mask
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelDoubts:
-    """What n pictures' labels look like to a classifier that was not fitted on them."""
+    """The labels of n pictures against the probabilities of a classifier that was not fitted on them."""
 
     confidence: Floats
     """(n,) probability of the label that was given."""
-    suggested: Ints
+    suggested: Labels
     """(n,) the most probable of the other labels."""
-    confident: NDArray[np.bool_]
+    confident: Mask
     """(n,) whether another label than the given one is confidently reached."""
     joint: Floats
     """(k, k) pictures by label given and class confidently reached, scaled to the number given each label."""
@@ -37,7 +35,7 @@ class LabelDoubts:
         return float(self.joint.sum() - self.joint.trace())
 
 
-def doubt(proba: Floats, y: Ints) -> LabelDoubts:
+def doubt(proba: Floats, y: Labels) -> LabelDoubts:
     """Compare labels with probabilities.
 
     Args:
@@ -70,20 +68,20 @@ class Conflict:
     """A picture that occurs again under another label."""
 
     right: float
-    """Probability of its label, given that one of the labels is right; at most ½, for whoever is sure of one of them
-    may have learned it from the other copy."""
+    """Probability of its label, given that one of the labels is right; at most ½, since a classifier that is sure of
+    this label may have learned it from the other copy."""
     other: int
     """Position of a copy with the most probable of the other labels."""
 
 
-def conflicts(clusters: Ints, y: Ints, proba: Floats) -> dict[int, Conflict]:
+def conflicts(clusters: Index, y: Labels, proba: Floats) -> dict[int, Conflict]:
     """Pictures that show the same under several labels, of which at most one is right; by position.
 
     ``clusters`` (n,) has the same number for pictures that show the same, ``y`` (n,) their labels, ``proba`` (n, k).
     """
     order = np.argsort(clusters, kind="stable")
     starts = np.flatnonzero(np.diff(clusters[order], prepend=clusters[order[:1]] - 1))
-    found = {}
+    conflicting = {}
     for members in np.split(order, starts[1:]):
         present = np.unique(y[members])
         if len(present) < 2:
@@ -92,5 +90,5 @@ def conflicts(clusters: Ints, y: Ints, proba: Floats) -> dict[int, Conflict]:
             others = members[y[members] != y[i]]
             among = float(proba[i, present].sum())
             right = float(proba[i, y[i]]) / among if among > 0 else 0.5
-            found[i] = Conflict(right=min(0.5, right), other=int(others[proba[i, y[others]].argmax()]))
-    return found
+            conflicting[i] = Conflict(right=min(0.5, right), other=int(others[proba[i, y[others]].argmax()]))
+    return conflicting

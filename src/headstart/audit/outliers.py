@@ -1,8 +1,8 @@
 """Pictures unlike all the others: a placeholder, a page of text, a thumb on the lens.
 
 The measure is the mean distance to the nearest other pictures of any label, on frozen features scaled to length one
-(Sun et al., "Out-of-distribution detection with deep nearest neighbors", 2022). Of any label, because whether the
-label fits is another question, asked in ``labels``. Logarithms of such distances are close to normal, so each has a
+(Sun et al., "Out-of-distribution detection with deep nearest neighbors", 2022). Whether the label fits is another
+question, asked in ``labels``. Logarithms of such distances are close to normal, so each has a
 tail probability. Its centre is the median, and its scale that of the upper half, from the upper quartile or decile,
 whichever gives the wider: the halves differ, and fewer than a tenth of outliers move neither.
 """
@@ -12,16 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from headstart.arrays import Floats, Index, Rows
+from headstart.features.rows import unit
 
 NEIGHBOURS = 5
-MOST = 8000  # pictures among which neighbours are looked for
+"""Nearest pictures whose mean distance is taken. Chosen; the rank it gives a picture known to be wrong is measured in
+``benchmarks/doubts.py trap``."""
+MOST = 8000
+"""Pictures among which neighbours are looked for, drawn at random from more: what fits in a few seconds."""
 _BLOCK = 1024
 _QUARTILE, _DECILE = 0.6745, 1.2816  # the normal law's upper quartile and upper decile
 _SAME = 1e-3  # distances that differ by less, as a share, are the same
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +37,7 @@ class Outliers:
     q-value of Benjamini and Hochberg (1995). 1 for all but the farthest."""
 
 
-def find(X: NDArray[np.float32], groups: Ints, *, seed: int, neighbours: int = NEIGHBOURS) -> Outliers:
+def find(X: Rows, groups: Index, *, seed: int, neighbours: int = NEIGHBOURS) -> Outliers:
     """Measure n pictures.
 
     Args:
@@ -59,17 +61,17 @@ def find(X: NDArray[np.float32], groups: Ints, *, seed: int, neighbours: int = N
     return Outliers(distance=distance, ordinary=ordinary)
 
 
-def _distances(X: NDArray[np.float32], groups: Ints, neighbours: int, seed: int) -> Floats:
+def _distances(X: Rows, groups: Index, neighbours: int, seed: int) -> Floats:
     """(n,) mean distance to the nearest pictures of other groups; 2 where there are none."""
-    Z = X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
+    Z = unit(X)
     n = len(Z)
     among = np.sort(np.random.default_rng(seed).choice(n, MOST, replace=False)) if n > MOST else np.arange(n)
     count = max(1, min(neighbours, len(among) - 1))
-    found = np.empty(n)
+    distance = np.empty(n)
     for start in range(0, n, _BLOCK):
         block = slice(start, start + _BLOCK)
         similar = Z[block] @ Z[among].T
         similar[groups[block, None] == groups[None, among]] = -1.0
         nearest = -np.partition(-similar, count - 1, axis=1)[:, :count]
-        found[block] = np.sqrt(np.maximum(2.0 - 2.0 * nearest, 0.0)).mean(axis=1)
-    return found
+        distance[block] = np.sqrt(np.maximum(2.0 - 2.0 * nearest, 0.0)).mean(axis=1)
+    return distance

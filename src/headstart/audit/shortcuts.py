@@ -30,23 +30,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index, Labels
 from headstart.evaluation.paired import holm
 from headstart.images.facts import GREY, Facts
 from headstart.images.splits import folds
 
 EFFECT = 0.4
+"""J, 0 to 1, from which a fact is an alarm. Planted faults have 0.72 or more, clean sets at most 0.38
+(``benchmarks/doubts.py shortcuts``)."""
 EFFECT_SIZE = 0.6
+"""The same for the size of a file: rings and stripes drawn alike have 0.4."""
 EFFECT_OUTSIDE = 0.8
+"""The same for numbers and dates: clean ants and bees have 0.45 (``benchmarks/doubts.py shortcuts``)."""
 ALPHA = 0.01
+"""Level of the test against chance, over all facts. Fixed in advance."""
 SHUFFLES = 1999
-MOST_WORDS = 12  # cameras or formats that are told apart, the most frequent ones
-SHARED = 0.05  # share of numbers in several classes from which every class was numbered on its own
+"""Of the labels: the smallest p is 1 in 2,000, below ALPHA for up to 20 facts."""
+MOST_WORDS = 12
+"""Cameras or formats that are told apart, the most frequent ones. Chosen, not measured; the others count as one."""
+SHARED = 0.05
+"""Share of numbers in several classes from which every class is taken to be numbered on its own. Chosen, not measured;
+harmless, as numbers need EFFECT_OUTSIDE."""
 
 SIZE, NUMBER, DATE = "file size", "number in the file name", "date and time"
 _NEEDED = {SIZE: EFFECT_SIZE, NUMBER: EFFECT_OUTSIDE, DATE: EFFECT_OUTSIDE}
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +81,8 @@ class Shortcut:
         return self.effect >= self.needed and self.p < ALPHA
 
 
-def find(facts: Facts, paths: Sequence[Path], y: Ints, groups: Ints, *, seed: int) -> tuple[Shortcut, ...]:
-    """Try every fact that varies: the most telling first.
+def find(facts: Facts, paths: Sequence[Path], y: Labels, groups: Index, *, seed: int) -> tuple[Shortcut, ...]:
+    """Measure what every fact that varies tells of the class, the most telling first.
 
     Args:
         facts: of n training pictures.
@@ -104,11 +111,11 @@ def find(facts: Facts, paths: Sequence[Path], y: Ints, groups: Ints, *, seed: in
             for row, best in zip(shuffled, effects.max(axis=1), strict=True)
         ]
     )
-    found = []
+    told = []
     for i, fact in enumerate(columns):
         best = int(effects[i].argmax())
         hit = answers[i] == best
-        found.append(
+        told.append(
             Shortcut(
                 fact=fact,
                 effect=float(effects[i, best]),
@@ -119,7 +126,7 @@ def find(facts: Facts, paths: Sequence[Path], y: Ints, groups: Ints, *, seed: in
                 needed=_NEEDED.get(fact, EFFECT),
             )
         )
-    return tuple(sorted(found, key=lambda one: -one.effect))
+    return tuple(sorted(told, key=lambda shortcut: -shortcut.effect))
 
 
 def _columns(facts: Facts, paths: Sequence[Path]) -> dict[str, Floats]:
@@ -164,14 +171,14 @@ def _filled(X: Floats) -> Floats:
 
 def _one_hot(words: Sequence[str]) -> Floats:
     common = [word for word, _ in Counter(words).most_common(MOST_WORDS)]
-    return np.array([[word == one for one in common] for word in words], dtype=np.float64).reshape(len(words), -1)
+    return np.array([[word == known for known in common] for word in words], dtype=np.float64).reshape(len(words), -1)
 
 
-def _numbering(X: Floats, y: Ints) -> Floats:
-    """The numbers, or nothing that varies where the classes were numbered each on its own.
+def _numbering(X: Floats, y: Labels) -> Floats:
+    """The numbers (n, 1), or zeros where each class was numbered on its own.
 
-    Pictures of one camera or one collection share one row of numbers, and each number occurs once. Where classes
-    begin anew, a high number only tells which class is larger.
+    Pictures of one camera or one collection share one sequence of numbers, and each number occurs once. Where every
+    class begins at 1, a high number only tells which class is larger.
     """
     holders = Counter(
         number for number, _ in {(float(number), int(label)) for number, label in zip(X[:, 0], y, strict=True)}
@@ -180,7 +187,7 @@ def _numbering(X: Floats, y: Ints) -> Floats:
     return np.zeros_like(X) if several > SHARED * len(holders) else X
 
 
-def _answers(X: Floats, y: Ints, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], seed: int) -> Ints:
+def _answers(X: Floats, y: Labels, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], seed: int) -> Labels:
     """(n,) classes out of fold from a tree of a few questions, every class counting the same."""
     from sklearn.tree import DecisionTreeClassifier
 
@@ -194,7 +201,7 @@ def _answers(X: Floats, y: Ints, splits: Sequence[tuple[NDArray[np.intp], NDArra
     return answers
 
 
-def _effects(answers: Ints, y: Ints, k: int) -> Floats:
+def _effects(answers: Labels, y: Labels, k: int) -> Floats:
     """J of every fact and class, (facts, k), from answers (facts, n)."""
     counts = np.bincount(y, minlength=k)
     J = np.empty((len(answers), k))
@@ -206,12 +213,12 @@ def _effects(answers: Ints, y: Ints, k: int) -> Floats:
 
 
 def _shuffled(
-    answers: Ints, y: Ints, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], k: int, seed: int
+    answers: Labels, y: Labels, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], k: int, seed: int
 ) -> Floats:
     """Largest J of every fact, (facts, SHUFFLES), with the labels shuffled inside each test fold.
 
-    Whoever answered did not see the labels of the test fold, so if the fact says nothing of them every order of them
-    is as likely: the test is exact.
+    The trees were grown without the labels of the test fold, so under the null hypothesis every order of these labels
+    is as likely, and the test is exact.
     """
     rng = np.random.default_rng(seed)
     best = np.empty((len(answers), SHUFFLES))

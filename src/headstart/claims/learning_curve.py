@@ -16,48 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index, Labels
+from headstart.claims.parts import SMALLEST_PER_CLASS, FixedHead, Pictures, logits_of_parts, places_in, shares_of
 from headstart.claims.power_law import equally_likely
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.losses import log_losses
 from headstart.images.splits import folds
-from headstart.probe.heads import Family, fit_family
 from headstart.probe.logistic import Axes, principal_axes
 
 FORECAST_LEVEL = 0.90
-MOST_SIZES = 6
-SMALLEST_PER_CLASS = 3
+"""Of the interval of a forecast; how often it holds the truth is measured in ``benchmarks/learning_curve.py``."""
 DRAWS = 3
-MOST_CLASSES = 10  # whose pictures are halved one class at a time
-
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Feature rows to fit heads on.
-
-    ``X`` (v·n, d) float32, one block of n rows per view and the plain view first; it is overwritten. ``y`` (n,)
-    classes, ``groups`` (n,) pictures that stay together, ``classes`` (k,) names.
-    """
-
-    X: NDArray[np.float32] = field(repr=False)
-    y: Index
-    groups: Index
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class FixedHead:
-    """The head that is fitted again and again: its family and strength, as chosen on all pictures.
-
-    The strength of logistic regression multiplies the sum of the losses, so that the data speak louder the more there
-    are and it need not be chosen anew for every size.
-    """
-
-    family: Family
-    strength: float
-    balanced: bool = False
+"""Random parts of each size and fold. Chosen for its cost: with five folds, 15 heads at each size."""
+MOST_CLASSES = 10
+"""Classes whose pictures are halved, one class at a time: those with most of the loss. Chosen for its cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +44,13 @@ class Forecast:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"pictures": self.pictures, "value": self.value, "low": self.low, "high": self.high, "level": 0.9}
+        return {
+            "pictures": self.pictures,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "level": FORECAST_LEVEL,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +86,7 @@ class LearningCurve:
     """Heads fitted at each size."""
     needs: tuple[ClassNeed, ...]
     """Of each class, most worth per picture first; empty where one class alone could not be halved."""
-    posterior: NDArray[np.float64] = field(repr=False)
+    posterior: Floats = field(repr=False)
     """(s, 4) equally likely curves: E, f, c, u."""
 
     def errors(self, pictures: int | NDArray[Any]) -> Floats:
@@ -115,8 +94,8 @@ class LearningCurve:
         E, f, c, u = (column[:, None] for column in self.posterior.T)
         ratio = np.atleast_1d(np.asarray(pictures, dtype=np.float64)) / self.sizes[-1]
         relative = f + (1 - f) * ratio**-c
-        found = np.clip(E * np.where(ratio > 1, relative**u, relative), 0.0, 1.0)
-        return np.asarray(found[:, 0] if np.ndim(pictures) == 0 else found)
+        error = np.clip(E * np.where(ratio > 1, relative**u, relative), 0.0, 1.0)
+        return np.asarray(error[:, 0] if np.ndim(pictures) == 0 else error)
 
     def at(self, pictures: int) -> Forecast:
         """The accuracy to expect with ``pictures`` in all."""
@@ -149,8 +128,8 @@ class LearningCurve:
         return {
             "n": self.n,
             "measured": [
-                {"pictures": size, "draws": draws, **one.to_dict()}
-                for size, draws, one in zip(self.sizes, self.draws, self.measured, strict=True)
+                {"pictures": size, "draws": draws, **accuracy.to_dict()}
+                for size, draws, accuracy in zip(self.sizes, self.draws, self.measured, strict=True)
             ],
             "forecasts": [self.at(times * self.n).to_dict() for times in (1, 2, 4)],
             "gain_from_doubling": {"value": value, "low": low, "high": high, "level": FORECAST_LEVEL},
@@ -159,14 +138,14 @@ class LearningCurve:
             ],
             "classes": [
                 {
-                    "name": one.name,
-                    "pictures": one.pictures,
-                    "recall": one.recall.to_dict(),
-                    "rise_when_halved": {"value": one.rise, "low": one.low, "high": one.high},
-                    "per_hundred": one.per_hundred,
-                    "stands_out": one.stands_out,
+                    "name": need.name,
+                    "pictures": need.pictures,
+                    "recall": need.recall.to_dict(),
+                    "rise_when_halved": {"value": need.rise, "low": need.low, "high": need.high},
+                    "per_hundred": need.per_hundred,
+                    "stands_out": need.stands_out,
                 }
-                for one in self.needs
+                for need in self.needs
             ],
         }
 
@@ -189,15 +168,15 @@ def learning_curve(
     units = Units.of(n, pictures.groups)
     splits = folds(y, pictures.groups, n_splits=n_splits, seed=seed)
     rng = np.random.default_rng(seed)
-    places = [_places(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
+    places = [places_in(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
     tests = [test for _, test in splits for _ in range(DRAWS)]
-    shares = _shares(y, [train for train, _ in splits])
+    shares = shares_of(y, [train for train, _ in splits])
     sizes, wrong = [], []
     for share in shares:
         once = slice(None, None, DRAWS) if share == 1.0 else slice(None)  # all pictures are the same in every draw
         rows = np.array([place <= share for place in places[once]])
         sizes.append(round(float(rows.sum(axis=1).mean())))
-        logits = _logits(axes, pictures, recipe, rows, tests[once])
+        logits = logits_of_parts(axes, pictures, recipe, rows, tests[once])
         wrong.append((logits.argmax(axis=2) != y).mean(axis=0))
         if share == 1.0:
             whole = logits[0]
@@ -212,71 +191,6 @@ def learning_curve(
     )
 
 
-# ---------------------------------------------------------------- fitting on parts
-
-
-def _places(y: Index, groups: Index, train: Index, rng: np.random.Generator) -> Floats:
-    """A place in (0, 1] for each picture, by class; ∞ outside ``train``. Those up to 0.25 are a quarter of each class.
-
-    A group has the place of its first picture, so that it is in a part as a whole.
-    """
-    place = np.full(len(y), np.inf)
-    names, first, member = np.unique(groups[train], return_index=True, return_inverse=True)
-    of_group = np.empty(len(names))
-    label = y[train][first]
-    for c in np.unique(label):
-        members = np.flatnonzero(label == c)
-        of_group[members] = (rng.permutation(len(members)) + 1) / len(members)
-    place[train] = of_group[member]
-    return place
-
-
-def _shares(y: Index, trains: Sequence[Index]) -> list[float]:
-    """Halves of the training part, down to where the rarest class has but a few; rising, the last is 1."""
-    rarest = min(int(np.bincount(y[train])[np.unique(y[train])].min()) for train in trains)
-    shares = [1.0]
-    while len(shares) < MOST_SIZES and shares[-1] / 2 * rarest >= SMALLEST_PER_CLASS:
-        shares.append(shares[-1] / 2)
-    return shares[::-1]
-
-
-def _logits(
-    axes: Axes,
-    pictures: Pictures,
-    recipe: FixedHead,
-    rows: NDArray[np.bool_],
-    tests: Sequence[Index],
-    shift: Floats | None = None,
-) -> Floats:
-    """Logits (draws, n, k) of each picture by heads that were not fitted on it.
-
-    ``rows`` (heads, n) and ``tests`` go fold by fold, with as many draws of each. ``shift`` (heads, k) is added to the
-    logits.
-    """
-    n, k = len(pictures.y), len(pictures.classes)
-    views = len(axes.Z) // n
-    counts = np.bincount(pictures.y, minlength=k)
-    weight = n / (k * np.maximum(counts, 1.0)) if recipe.balanced else None
-    _, W, b = next(
-        fit_family(
-            recipe.family,
-            axes,
-            np.tile(pictures.y, views),
-            rows=np.tile(rows, views),
-            num_classes=k,
-            class_weight=weight,
-            strengths=(recipe.strength,),
-        )
-    )
-    if shift is not None:
-        b = b + shift
-    draws = sum(map(len, tests)) // n  # every draw tests each picture once
-    logits = np.empty((draws, n, k))
-    for head, test in enumerate(tests):
-        logits[head % draws, test] = axes.Z[test] @ W[head] + b[head]
-    return logits
-
-
 def _needs(
     axes: Axes,
     pictures: Pictures,
@@ -286,17 +200,17 @@ def _needs(
     tests: Sequence[Index],
     whole: Floats,
 ) -> tuple[ClassNeed, ...]:
-    """Halve each class in turn and see how much worse all pictures are told apart.
+    """Leave out half of each class in turn, and measure by how much the log-loss of all pictures rises.
 
-    A head that has seen fewer of a class expects fewer of it; that is put right on the logits, since it is no matter of
-    knowing the class.
+    ``whole`` (n, k): logits of heads fitted on all pictures. A head that has seen fewer of a class gives it less
+    probability in general; that is taken back on the logits by the logarithm of the ratio.
     """
     y, n = pictures.y, len(pictures.y)
     groups_of = np.bincount(y[np.unique(pictures.groups, return_index=True)[1]], minlength=len(pictures.classes))
     losses = _losses(whole, y)
     order = np.argsort([-losses[y == c].sum() if (y == c).any() else 0.0 for c in range(len(pictures.classes))])
     looked_at = [int(c) for c in order[:MOST_CLASSES] if groups_of[c] >= 2 * SMALLEST_PER_CLASS]
-    found: list[tuple[ClassNeed, Floats]] = []
+    needs: list[tuple[ClassNeed, Floats]] = []
     for c in looked_at:
         in_class = y == c
         all_of_it = np.array([(place <= 1) & in_class for place in places])
@@ -305,8 +219,8 @@ def _needs(
         shift = np.zeros((len(rows), len(pictures.classes)))
         if recipe.family != "nearest mean" and not recipe.balanced:
             shift[:, c] = np.log(counts / left)
-        logits = _logits(axes, pictures, recipe, rows, tests, shift)
-        rise = np.mean([_losses(one, y) for one in logits], axis=0) - losses
+        logits = logits_of_parts(axes, pictures, recipe, rows, tests, shift)
+        rise = np.mean([_losses(draw, y) for draw in logits], axis=0) - losses
         removed, error = float((counts - left).mean()), 1.96 * math.sqrt(units.variance((rise - rise.mean()) / n))
         need = ClassNeed(
             name=pictures.classes[c],
@@ -319,8 +233,8 @@ def _needs(
             high=float(rise.mean()) + error,
             per_hundred=100 * float(rise.mean()) / removed,
         )
-        found.append((need, rise / removed))
-    return _ranked(found, units)
+        needs.append((need, rise / removed))
+    return _ranked(needs, units)
 
 
 def _share(hits: NDArray[Any], units: Units) -> Estimate:
@@ -329,21 +243,24 @@ def _share(hits: NDArray[Any], units: Units) -> Estimate:
     return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
 
-def _losses(logits: Floats, y: Index) -> Floats:
-    """Log-loss of each picture, calibrated: a head fitted on less is less sure, and that is not what is asked."""
+def _losses(logits: Floats, y: Labels) -> Floats:
+    """Log-loss (n,) of each picture after calibration, as a head fitted on fewer pictures is less sure in general."""
     proba = softmax(logits, fit_temperature(logits, y))
-    return np.asarray(-np.log(np.maximum(proba[np.arange(len(y)), y], 1e-15)))
+    return log_losses(proba, y)
 
 
-def _ranked(found: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassNeed, ...]:
-    """Most worth per picture first; the first stands out if it can be told from the mean of the others."""
-    found.sort(key=lambda pair: -pair[0].per_hundred)
-    needs = [need for need, _ in found]
-    if len(found) > 1:
-        n = len(found[0][1])
-        lead = found[0][1] - np.mean([rise for _, rise in found[1:]], axis=0)
+def _ranked(rises: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassNeed, ...]:
+    """Most worth per picture first; the first stands out if it can be told from the mean of the others.
+
+    ``rises``: with each class, the rise (n,) of every picture's log-loss for one picture left out.
+    """
+    rises.sort(key=lambda pair: -pair[0].per_hundred)
+    needs = [need for need, _ in rises]
+    if len(rises) > 1:
+        n = len(rises[0][1])
+        lead = rises[0][1] - np.mean([rise for _, rise in rises[1:]], axis=0)
         # The first of many is first by luck too: Bonferroni over the classes.
-        z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(found)))
+        z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(rises)))
         apart = float(lead.mean()) > z * math.sqrt(units.variance((lead - lead.mean()) / n))
         needs[0] = replace(needs[0], stands_out=bool(apart and needs[0].low > 0))
     return tuple(needs)

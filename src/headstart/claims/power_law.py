@@ -1,6 +1,6 @@
-"""The laws that agree with a measured learning curve, each as likely as the next, and what they promise beyond it.
+"""Equally likely power laws that agree with a measured learning curve, and what they forecast beyond it.
 
-The error with m pictures is described by an inverse power law with a floor, ``e(m) = E · (f + (1 − f) · (m / M)^−c)``,
+The error with m pictures is described by an inverse power law with a limit, ``e(m) = E · (f + (1 − f) · (m / M)^−c)``,
 the form that learning curves have been found to follow (Viering and Loog, "The shape of learning curves: a review",
 2022). E is the error at M, the largest part; f the share of it that no number of pictures removes; c how fast the rest
 goes.
@@ -20,15 +20,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Floats
 from headstart.evaluation.intervals import Units
 
-FASTEST = 1.5  # power beyond which no curve of a frozen network's head has been seen to fall
-TRUST = 2.0  # times the promised way that a curve may go at most
-MISFIT = 0.2  # of the logarithm of an error, per doubling, that the power law may miss, whatever the pictures say
-
-Floats = NDArray[np.float64]
+FASTEST = 1.5
+"""Largest power c. Chosen, not measured alone; how often forecasts with it hold: ``benchmarks/learning_curve.py``."""
+TRUST = 2.0
+"""Largest u: times the way its law promises that a curve goes. Set on the sets in ``benchmarks/learning_curve.py``."""
+MISFIT = 0.2
+"""Of the logarithm of an error, per doubling, that the power law may miss whatever the pictures say. Chosen, not
+measured alone; how often forecasts with it hold: ``benchmarks/learning_curve.py``."""
 
 
 def equally_likely(

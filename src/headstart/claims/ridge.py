@@ -1,8 +1,9 @@
 """One plain head for any features, so that features alone are compared: ridge regression on class membership.
 
-Ridge has its leave-one-out answers in closed form, which chooses its strength inside each training part for the price
-of one eigenvalue decomposition. Pictures of one group are left out together: for the residuals r of a group and its
-block H of the hat matrix, the residuals without it are ``(I − H)⁻¹ r``.
+The answers of ridge regression with one row left out have a closed form, so its strength is chosen inside each training
+part for the price of one eigenvalue decomposition. Pictures of one group are left out together: for the residuals r of
+a group and its block H of the hat matrix, the residuals without it are ``(I − H)⁻¹ r``. scikit-learn's ``RidgeCV`` has
+the closed form for single rows alone, and takes strengths in absolute units.
 """
 
 from __future__ import annotations
@@ -12,19 +13,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-STRENGTHS = tuple(float(value) for value in 10.0 ** np.arange(-3.0, 3.5, 0.75))
-"""Of the penalty, in units of the mean eigenvalue of the features' Gram matrix."""
+from headstart.arrays import Floats, Index, Labels
 
-Floats = NDArray[np.float64]
-Index = NDArray[np.int64]
+STRENGTHS = tuple(float(value) for value in 10.0 ** np.arange(-3.0, 3.5, 0.75))
+"""Penalties to choose from, in units of the mean eigenvalue of the features' Gram matrix: from hardly any to one that
+leaves little but the mean."""
 
 
 def out_of_fold(
-    X: NDArray[np.floating], y: Index, groups: Index, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
-) -> Index:
+    X: NDArray[np.floating], y: Labels, groups: Index, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> Labels:
     """The class (n,) that ridge gives each picture of X (n, d), fitted on the other folds; strength chosen there.
 
-    ``y`` (n,) classes, ``groups`` (n,), ``splits`` (train, test) positions that test each picture once.
+    ``y`` (n,) classes, ``groups`` (n,), ``splits`` (train, test) positions; pictures that no split tests have no answer
+    that means anything. X is standardised with the mean and deviation of all its rows, which hold no label.
     """
     Z = np.asarray(X, dtype=np.float32)
     Z = Z - Z.mean(axis=0)
@@ -33,7 +35,7 @@ def out_of_fold(
     Z /= scale
     K = (Z @ Z.T).astype(np.float64)
     targets = np.eye(int(y.max()) + 1)[y]
-    answer = np.empty(len(y), dtype=np.int64)
+    answer = np.zeros(len(y), dtype=np.int64)
     for train, test in splits:
         answer[test] = _fit(K, targets, groups, train, test).argmax(axis=1)
     return answer

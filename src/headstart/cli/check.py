@@ -25,12 +25,13 @@ def check(
 ) -> None:
     """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
     from headstart.classifier import ImageClassifier
+    from headstart.report.pictures import applied_line, finding_lines
     from headstart.workflows import check as workflow
 
     folder = out or Path("checks") / (photos.resolve().stem if photos.is_file() else photos.resolve().name)
     if apply:
         applied = workflow.apply_review(photos, apply, folder)
-        say(applied.line())
+        say(applied_line(applied))
         if as_json:
             print_json(applied.to_dict())
         else:
@@ -39,7 +40,7 @@ def check(
     classifier = ImageClassifier(backbone, sizes=size, budget=seconds(budget), random_state=seed)
     with showing_progress() as progress:
         done = workflow.check_pictures(photos, folder, classifier, progress=progress)
-    lines = done.findings.lines()
+    lines = finding_lines(done.findings)
     if as_json:
         print_json(done.to_dict())
     else:

@@ -102,7 +102,7 @@ def predict(
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
     coverage: Annotated[
-        float | None, typer.Option(help="How often the true class is to be in the label set; 0.9 by default.")
+        float | None, typer.Option(help="How often the true class is to be in the prediction set; 0.9 by default.")
     ] = None,
     cost: Annotated[Path | None, typer.Option(help="Decide by the costs in this file, not the model's own.")] = None,
     as_json: Json = False,
@@ -145,6 +145,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
+    from headstart.report.abstention import abstention_lines
     from headstart.report.words import evaluation_document, measured_on
     from headstart.workflows.train import evaluate_model
 
@@ -158,7 +159,7 @@ def evaluate(
         typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
         typer.echo(f"macro-F1 {evaluation.macro_f1}")
         typer.echo(f"log-loss {evaluation.log_loss}")
-        for line in abstention.lines():
+        for line in abstention_lines(abstention):
             typer.echo(line)
         typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
     for line in left_out:
@@ -179,6 +180,7 @@ def _train(photos: Path, out: Path, classifier: ImageClassifier, *, title: str =
 
 
 def _print_run(run: Run) -> None:
+    from headstart.report.abstention import abstention_lines
     from headstart.report.words import measured_on
 
     evaluation = run.evaluation
@@ -189,7 +191,7 @@ def _print_run(run: Run) -> None:
         say(run.trial_reason)
     typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
     typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
-    for line in run.abstention.lines():
+    for line in abstention_lines(run.abstention):
         typer.echo(line)
     typer.echo(f"model   {run.folder / 'model'}")
     typer.echo(f"report  {run.folder / 'report.html'}")

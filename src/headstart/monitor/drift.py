@@ -1,4 +1,4 @@
-"""Do new, unlabelled pictures look like the training pictures? A test, how large the difference is, and simple facts.
+"""Compare new, unlabelled pictures with the training pictures: a test, the size of the difference, the mix of answers.
 
 The test is the kernel two-sample test (maximum mean discrepancy, Gretton et al. 2012, JMLR 13) on rows of the
 pretrained network, with a p-value from shuffling which pictures are called new. A large sample makes any difference
@@ -12,22 +12,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Rows = NDArray[np.float32]
+from headstart.arrays import Floats, Index, Labels, Mask, Rows
+
 Level = Literal["none", "slight", "drift", "too few"]
 
 ALARM_P = 0.01
-"""A difference that chance would give less often than this is believed."""
+"""Level of the test: a difference that chance would give less often is believed. Fixed in advance."""
 ALARM_AUC = 0.65
-"""How well the new pictures must be told from the training pictures for an alarm: 0.5 is not at all, 1 is each one."""
+"""Area under the ROC curve, 0.5 to 1, from which a difference is an alarm. Fixed in advance; spoilt and other pictures
+have 0.99 and more, more of the same 0.48 (``benchmarks/watch.py``)."""
 LEAST = 10
-"""New pictures below which nothing is said."""
+"""New pictures below which no level is given. Chosen, not measured; harmless, as "too few" claims nothing."""
 MOST = 1500
-"""Pictures of either side that take part, drawn at random from more."""
+"""Pictures of either side that take part, drawn at random from more. Chosen for time: the kernel has 3,000² entries."""
 SHUFFLES = 999
-FAMILIAR = 0.99
-"""Share of the training pictures that must count as familiar."""
+"""Of which pictures are called new: the smallest p is 1 in 1,000."""
+RIDGE = 0.1
+"""Added to the diagonal of the kernel, whose entries are 1, in the classifier of new against training pictures. Chosen;
+the areas that it gives are measured in ``benchmarks/watch.py``."""
+FOLDS = 5
+"""Of the same classifier."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +48,14 @@ class Drift:
     p_within: float | None
     """The test with every new picture compared only with training pictures that get the same answer; None where those
     answers are not known. High where ``p`` is low: only the mix of classes has changed."""
-    mix: NDArray[np.float64] = field(repr=False)
+    mix: Floats = field(repr=False)
     """(k,) share of each class among the answers for the new pictures."""
-    mix_before: NDArray[np.float64] = field(repr=False)
+    mix_before: Floats = field(repr=False)
     """(k,) among the training pictures."""
-    unfamiliar: NDArray[np.bool_] = field(repr=False)
-    """(n,) whether a picture is farther from all training pictures than 99 % of these are from each other."""
+    unfamiliar: Mask | None = field(default=None, repr=False)
+    """(n,) whether the model takes a new picture for unfamiliar, as `predict` does; None for one that cannot tell."""
+    unfamiliar_before: float | None = None
+    """Share of pictures like those of training that the model takes for unfamiliar, 0 to 1."""
 
     @property
     def level(self) -> Level:
@@ -77,7 +84,7 @@ class Drift:
             "only_the_mix_of_classes": self.only_mix,
             "mix": self.mix.tolist(),
             "mix_before": self.mix_before.tolist(),
-            "unfamiliar": float(self.unfamiliar.mean()) if self.n else 0.0,
+            "unfamiliar": None if self.unfamiliar is None else float(self.unfamiliar.mean()) if self.n else 0.0,
         }
 
 
@@ -85,9 +92,11 @@ def compare(
     new: Rows,
     training: Rows,
     *,
-    answers: NDArray[np.int64],
-    answers_before: NDArray[np.int64],
+    answers: Labels,
+    answers_before: Labels,
     num_classes: int,
+    unfamiliar: Mask | None = None,
+    unfamiliar_before: float | None = None,
     same_head: bool = True,
     seed: int = 0,
 ) -> Drift:
@@ -99,14 +108,14 @@ def compare(
         answers: (n,) the answer for each new picture.
         answers_before: (m,) the answer for each training picture from a head that had not seen it.
         num_classes: k.
+        unfamiliar: (n,) whether the model takes each new picture for unfamiliar (its novelty is above 1).
+        unfamiliar_before: share of pictures like those of training for which that is so.
         same_head: ``answers_before`` come from a head like the one that gave ``answers``; where not (they may be
             labels), only the mix is compared with them.
         seed: of samples and shuffles.
     """
     rng = np.random.default_rng(seed)
-    unfamiliar = _unfamiliar(new, training, rng)
-    a = _some(len(new), rng)
-    b = _some(len(training), rng)
+    a, b = _some(len(new), rng), _some(len(training), rng)
     p, p_within, auc = 1.0, None, 0.5
     if len(new) >= LEAST:
         X = np.concatenate([new[a], training[b]])
@@ -125,35 +134,34 @@ def compare(
         mix=_shares(answers, num_classes),
         mix_before=_shares(answers_before, num_classes),
         unfamiliar=unfamiliar,
+        unfamiliar_before=unfamiliar_before,
     )
 
 
-def _shares(answers: NDArray[np.int64], num_classes: int) -> NDArray[np.float64]:
+def _shares(answers: Index, num_classes: int) -> Floats:
     return np.asarray(np.bincount(answers, minlength=num_classes) / max(len(answers), 1))
 
 
-def _some(count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def _some(count: int, rng: np.random.Generator) -> Index:
     return np.arange(count) if count <= MOST else np.sort(rng.choice(count, MOST, replace=False))
 
 
-def _kernel(X: Rows) -> NDArray[np.float64]:
+def _kernel(X: Rows) -> Floats:
     """Gaussian kernel (N, N), its width the median distance between two rows."""
     squares = np.maximum(2.0 - 2.0 * (X @ X.T).astype(np.float64), 0.0)
     median = float(np.median(squares[np.triu_indices(len(X), 1)]))
     return np.asarray(np.exp(-squares / (median or 1.0)))
 
 
-def _p_value(
-    kernel: NDArray[np.float64], is_new: NDArray[np.bool_], stratum: NDArray[np.int64], rng: np.random.Generator
-) -> float:
+def _p_value(kernel: Floats, is_new: Mask, stratum: Index, rng: np.random.Generator) -> float:
     """Permutation p of the discrepancy summed over the strata, new and old shuffled only within each.
 
     With ``z`` = 1/n for new and −1/m for old rows of a stratum, the discrepancy is ``zᵀ K z`` (the biased estimate; its
     diagonal is the same under every shuffle). A stratum counts by how many new rows it holds.
     """
     total = np.zeros(1 + SHUFFLES)
-    for one in np.unique(stratum):
-        rows = np.flatnonzero(stratum == one)
+    for answer in np.unique(stratum):
+        rows = np.flatnonzero(stratum == answer)
         new = is_new[rows]
         n, m = int(new.sum()), int((~new).sum())
         if not n or not m:
@@ -164,29 +172,21 @@ def _p_value(
     return float((1 + (total[1:] >= total[0] - 1e-12).sum()) / (1 + SHUFFLES))
 
 
-def _auc(kernel: NDArray[np.float64], is_new: NDArray[np.bool_], rng: np.random.Generator) -> float:
-    """Area under the ROC curve of kernel ridge regression, each row judged by a fit on the other folds."""
+def _auc(kernel: Floats, is_new: Mask, rng: np.random.Generator) -> float:
+    """Area under the ROC curve of kernel ridge regression, each row scored by a fit on the other folds."""
     from scipy.linalg import solve
     from scipy.stats import rankdata
 
     N, n = len(is_new), int(is_new.sum())
     fold = np.empty(N, int)
     for group in (np.flatnonzero(is_new), np.flatnonzero(~is_new)):
-        fold[rng.permutation(group)] = np.arange(len(group)) % 5
+        fold[rng.permutation(group)] = np.arange(len(group)) % FOLDS
     ranks = np.empty(N)
     target = np.where(is_new, 1.0 / n, -1.0 / (N - n))
-    for one in range(5):  # ranked within a fold: the levels of two fits are not comparable
-        train, test = fold != one, fold == one
-        ridge = kernel[np.ix_(train, train)] + 0.1 * np.eye(int(train.sum()))
+    for held_out in range(FOLDS):  # ranked within a fold: the levels of two fits are not comparable
+        train, test = fold != held_out, fold == held_out
+        ridge = kernel[np.ix_(train, train)] + RIDGE * np.eye(int(train.sum()))
         score = kernel[np.ix_(test, train)] @ solve(ridge, target[train], assume_a="pos")
         ranks[test] = rankdata(score) / (test.sum() + 1)
     both = rankdata(ranks)
     return float((both[is_new].sum() - n * (n + 1) / 2) / (n * (N - n)))
-
-
-def _unfamiliar(new: Rows, training: Rows, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Whether a row is farther from its nearest training row than 99 % of training rows are from theirs."""
-    drawn = training[_some(len(training), rng)]
-    own = np.sort(drawn @ training.T, axis=1)[:, -2]  # the nearest is the row itself
-    limit = float(np.quantile(own, 1 - FAMILIAR))
-    return np.asarray((new @ training.T).max(axis=1, initial=-1.0) < limit)

@@ -1,12 +1,14 @@
-"""Which pictures are worth a label next: those the classifier is unsure of, and not ten times the same one."""
+"""The pictures to label next: those whose answers are least sure, and unlike each other."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index, Rows
 
-def labelling_queue(proba: NDArray[np.floating], rows: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+
+def labelling_queue(proba: NDArray[np.floating], rows: Rows, count: int) -> Index:
     """Positions of ``count`` pictures to label, the most useful first; fewer where there are fewer.
 
     Each time the picture is taken that is most unsure and least like those already taken: the largest ``(1 − margin) ·
@@ -33,7 +35,7 @@ def labelling_queue(proba: NDArray[np.floating], rows: NDArray[np.float32], coun
     return np.array(taken, np.int64)
 
 
-def margins(proba: NDArray[np.floating]) -> NDArray[np.float64]:
+def margins(proba: NDArray[np.floating]) -> Floats:
     """The highest probability less the second highest: (n,), 0 for undecided."""
     top = np.sort(np.asarray(proba, np.float64), axis=1)
     return np.asarray(top[:, -1] - top[:, -2])

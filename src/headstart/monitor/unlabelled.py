@@ -1,4 +1,4 @@
-"""Accuracy on pictures without labels, estimated from how sure the classifier is of them, with an interval.
+"""Accuracy on pictures without labels, estimated from the probabilities of their answers, with an interval.
 
 Three published estimates, each of which starts from pictures with known labels that the classifier had not seen:
 
@@ -20,12 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Labels, Mask
 from headstart.evaluation.intervals import LEVEL, Estimate
+from headstart.evaluation.losses import correct
 
-Floats = NDArray[np.floating]
+Probabilities = NDArray[np.floating]
 
 METHODS = ("average confidence", "difference of confidences", "thresholded confidence")
 DRAWS = 2000
+"""Of the known pictures with replacement: the ends of an interval are then known to some 2 % of its width."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +45,13 @@ class Unlabelled:
         """Plain JSON types."""
         return {
             "accuracy": self.accuracy.to_dict(),
-            "by_method": {name: one.to_dict() for name, one in self.by_method.items()},
+            "by_method": {name: estimated.to_dict() for name, estimated in self.by_method.items()},
             "known_accuracy": self.known,
             "known_n": self.m,
         }
 
 
-def estimate(proba: Floats, known_proba: Floats, known_y: NDArray[np.int64], *, seed: int = 0) -> Unlabelled:
+def estimate(proba: Probabilities, known_proba: Probabilities, known_y: Labels, *, seed: int = 0) -> Unlabelled:
     """Estimate how many of the answers ``proba`` (n, k) are right, n at least 1.
 
     The interval is for the share of these very n pictures. Known pictures are drawn anew with replacement, and whether
@@ -63,7 +66,7 @@ def estimate(proba: Floats, known_proba: Floats, known_y: NDArray[np.int64], *, 
     rng = np.random.default_rng(seed)
     sure = np.asarray(proba.max(axis=1), np.float64)
     known_sure = np.asarray(known_proba.max(axis=1), np.float64)
-    right = known_proba.argmax(axis=1) == known_y
+    right = correct(known_proba, known_y)
     n, m = len(sure), len(right)
     values = _three(sure, known_sure, right)
     draws = np.empty((DRAWS, len(METHODS)))
@@ -82,15 +85,15 @@ def estimate(proba: Floats, known_proba: Floats, known_y: NDArray[np.int64], *, 
     middle = float(np.median(values))
     accuracy = Estimate(
         middle,
-        min(one.low for one in by_method.values()),
-        max(one.high for one in by_method.values()),
+        min(estimated.low for estimated in by_method.values()),
+        max(estimated.high for estimated in by_method.values()),
         n,
         "median of three estimates without labels; interval over all three",
     )
     return Unlabelled(accuracy=accuracy, by_method=by_method, known=float(right.mean()), m=m)
 
 
-def _three(sure: Floats, known_sure: Floats, right: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _three(sure: Floats, known_sure: Floats, right: Mask) -> Floats:
     """The estimates in the order of `METHODS`, each in [0, 1]."""
     known = float(right.mean())
     fall = float(known_sure.mean() - sure.mean())

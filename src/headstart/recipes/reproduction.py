@@ -17,6 +17,7 @@ from headstart.evaluation.metrics import Evaluation
 from headstart.files import display
 from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
+from headstart.report.certificate import transfer_sentence
 from headstart.report.curve_words import curve_verdict
 from headstart.report.finetuning_notes import in_words
 from headstart.report.words import evaluation_document, measured_on
@@ -90,13 +91,14 @@ class Reproduction:
             yield f"after phase {number}: {said}"
         yield whole
         if self.transfer is not None:
-            yield self.transfer.text
+            yield transfer_sentence(self.transfer)
         for path, label, probability in self.answers:
             yield f"{display(path)}: {label} {probability:.1%}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         *phases, whole = map(curve_verdict, self.training.verdicts)
+        said = transfer_sentence(self.transfer) if self.transfer else ""
         return {
             "run": str(self.folder),
             **evaluation_document(self.evaluation),
@@ -108,7 +110,7 @@ class Reproduction:
             "kept_epoch": self.training.kept_epoch,
             "phase_verdicts": phases,
             "verdict": whole,
-            "transfer": self.transfer.to_dict() if self.transfer else None,
+            "transfer": {**self.transfer.to_dict(), "text": said} if self.transfer else None,
             "elsewhere": [
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.answers

@@ -1,4 +1,4 @@
-"""When the model says it does not know, as a section: what it would answer and how often right, label sets, novelty."""
+"""When the model should not answer, as a section: how often it is right where it is sure, prediction sets, novelty."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from headstart.report.drawing import (
     plot_axes,
 )
 from headstart.report.section import THIN, Section, Table, between, percent
-from headstart.report.words import measured_on
+from headstart.report.words import counted, measured_on
 
 if TYPE_CHECKING:
     from headstart.abstain.abstention import Abstention, AbstentionReport
+    from headstart.abstain.conformal import TooFewPictures
 
 PLOT = 190  # height of the curve, in pixels
 
 METHOD = (
-    "An answer counts as sure from the probability at which answers to training pictures, judged out of fold, were "
+    "An answer counts as sure from the probability at which out-of-fold answers to training pictures were "
     "wrong half as often as all of them were. The area under the curve of errors against the share answered is {area}; "
     "it would be {best:.4f} if all mistakes were the least sure answers, and the error rate if confidence said "
-    "nothing. A label set holds every class whose probability is not below the ⌊(n + 1)(1 − coverage)⌋-th lowest that "
-    "training pictures of this class got out of fold, class by class (cross-conformal, least ambiguous sets), and the "
-    "most probable class in any case. {realised}{novelty}"
+    "nothing. A prediction set holds every class whose probability is not below the ⌊(n + 1)(1 − coverage)⌋-th lowest "
+    "that training pictures of this class got out of fold, class by class (cross-conformal, least ambiguous sets), "
+    "and the most probable class in any case. {realised}{novelty}"
 )
 REALISED = (
     "With another training sample of the same size, the thresholds at a coverage of {asked} would let through {low} to "
@@ -50,8 +51,13 @@ def abstention_section(abstention: Abstention, report: AbstentionReport) -> Sect
     area = report.curve.area
     novelty = abstention.novelty
     rows = tuple(
-        (percent(one.share.value, 0), percent(one.threshold), percent(one.accuracy.value), between(one.accuracy))
-        for one in report.curve.at
+        (
+            percent(stated.share.value, 0),
+            percent(stated.threshold),
+            percent(stated.accuracy.value),
+            between(stated.accuracy),
+        )
+        for stated in report.curve.at
     )
     return Section(
         id="abstention",
@@ -75,6 +81,16 @@ def abstention_section(abstention: Abstention, report: AbstentionReport) -> Sect
     )
 
 
+def abstention_lines(report: AbstentionReport) -> list[str]:
+    """The figures people ask for first: how often right where it is sure, and what decisions cost."""
+    lines, sure, costs = [], report.sure, report.costs
+    if sure is not None and sure.accuracy.defined and sure.share.value < 1:
+        lines.append(f"accuracy {sure.accuracy} where it is sure, {sure.share.value:.1%} of pictures")
+    if costs is not None:
+        lines.append(f"cost {costs.cheapest} a picture; always '{costs.blind_answer}' {costs.blind}")
+    return lines
+
+
 @page_style()
 def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
@@ -85,15 +101,15 @@ def curve_figure(report: AbstentionReport) -> str:
     figure = blank_figure(WIDTH, PLOT + 86)
     canvas = pixel_canvas(figure)
     axes = plot_axes(figure, left=52, top=32, right=22, bottom=54)
-    lowest = min(float(shown.min()), *(one.accuracy.low for one in report.curve.at))
+    lowest = min(float(shown.min()), *(part.accuracy.low for part in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
     axes.set_axisbelow(True)
-    stated = sorted(report.curve.at, key=lambda one: one.share.value)
+    stated = sorted(report.curve.at, key=lambda part: part.share.value)
     axes.fill_between(
-        [one.share.value for one in stated],
-        [one.accuracy.low for one in stated],
-        [one.accuracy.high for one in stated],
+        [part.share.value for part in stated],
+        [part.accuracy.low for part in stated],
+        [part.accuracy.high for part in stated],
         color=ACCENT, alpha=0.13, linewidth=0,
     )  # fmt: skip
     n = len(right)
@@ -111,7 +127,7 @@ def curve_figure(report: AbstentionReport) -> str:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}{THIN}%"))
     axes.set_xlabel("share of pictures answered, surest first", labelpad=8)
     canvas.text(0, 9, "right", color=MUTED, va="center")
-    said = ", ".join(f"{one.share.value:.0%} answered, {one.accuracy.value:.1%} right" for one in report.curve.at)
+    said = ", ".join(f"{part.share.value:.0%} answered, {part.accuracy.value:.1%} right" for part in report.curve.at)
     return as_svg(figure, "abstention", f"Accuracy by share of pictures answered, surest first: {said}")
 
 
@@ -140,9 +156,9 @@ def _sure(report: AbstentionReport) -> str:
 
 def _sets(abstention: Abstention, report: AbstentionReport) -> str:
     if abstention.sets is None:
-        return abstention.no_sets
+        return _too_few(abstention.no_sets) if abstention.no_sets else ""
     single, asked = report.set_sizes[0], percent(report.coverage, 0)
-    text = f"Asked for label sets that hold the true class {asked} of the time, it names "
+    text = f"Asked for prediction sets that hold the true class {asked} of the time, it names "
     if single == 1:
         text += (
             "one class for every picture: a single label is right that often already. “predict --coverage” with a "
@@ -153,6 +169,13 @@ def _sets(abstention: Abstention, report: AbstentionReport) -> str:
     if report.covered is not None:
         text += f" The true class was in the set for {percent(report.covered.value)} ({between(report.covered)})."
     return text
+
+
+def _too_few(few: TooFewPictures) -> str:
+    shown = ", ".join(f"{name} has {count}" for name, count in few.counts[:3])
+    if more := len(few.counts) - 3 if len(few.counts) > 3 else 0:
+        shown += f", and {counted(more, 'more class', 'more classes')} {'has' if more == 1 else 'have'} too few"
+    return f"Prediction sets need {few.needed} independent training pictures of every class: {shown}."
 
 
 def _realised(abstention: Abstention, report: AbstentionReport) -> str:
@@ -190,5 +213,5 @@ def _costs(report: AbstentionReport) -> str:
     return f"{text}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
 
 
-def _cost(one: Estimate) -> str:
-    return f"{one.value:.3g} ({one.low:.3g} – {one.high:.3g})"
+def _cost(cost: Estimate) -> str:
+    return f"{cost.value:.3g} ({cost.low:.3g} – {cost.high:.3g})"

@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 from headstart.claims.by_group import ByGroup
+from headstart.evaluation.intervals import Estimate
 from headstart.report.section import Section, Table, p_value, with_interval
+from headstart.report.words import counted
 
 
 def by_group_section(found: ByGroup) -> Section:
     """Accuracy of each group, weakest first."""
-    groups = "1 group has" if found.small == 1 else f"{found.small} groups have"
-    small = f" {groups} fewer than five pictures and no row." if found.small else ""
+    few = f"{counted(found.small, 'group')} {'has' if found.small == 1 else 'have'} fewer than five pictures"
+    small = f" {few} and no row." if found.small else ""
     return Section(
         id="groups",
         title="Is it as good for every group?",
         aside="Groups as they were given: patients, sites, cameras.",
-        sentences=found.sentences,
+        sentences=group_sentences(found),
         table=Table(
             about="Accuracy by group",
             columns=("group", "pictures", "accuracy", "weaker than the rest"),
             rows=tuple(
                 (
-                    one.name,
-                    f"{one.accuracy.n:,}",
-                    with_interval(one.accuracy),
-                    f"yes, {p_value(one.p_weaker)}" if one.weaker else "",
+                    group.name,
+                    f"{group.accuracy.n:,}",
+                    with_interval(group.accuracy),
+                    f"yes, {p_value(group.p_weaker)}" if group.weaker else "",
                 )
-                for one in found.groups
+                for group in found.groups
             ),
             numbers=(1, 2),
-            marked=tuple(i for i, one in enumerate(found.groups) if one.weaker),
+            marked=tuple(i for i, group in enumerate(found.groups) if group.weaker),
         ),
         method=(
             "Fisher's exact test of each group against all other pictures, one-sided, corrected for the number of "
             f"groups (Holm). Intervals are Wilson's, for further pictures of the same group.{small}"
         ),
     )
+
+
+def group_sentences(found: ByGroup) -> tuple[str, ...]:
+    """The weakest group by name, and whether it is weaker than chance makes one of so many."""
+    weakest, weak = found.weakest, [group for group in found.groups if group.weaker]
+    numbers = (
+        f"{_accuracy(weakest.accuracy)} on its {counted(weakest.accuracy.n, 'picture')}, "
+        f"{_accuracy(found.rest)} on all others"
+    )
+    if not weak:
+        lowest = f"No group can be told from the rest. The lowest accuracy is that of {weakest.name}: {numbers}"
+        return (f"{lowest}; among {counted(len(found.groups), 'group')}, that much is chance.",)
+    said = f"Weakest group: {weakest.name}, {numbers}. That is no chance (p = {weakest.p_weaker:.2g})."
+    others = ", ".join(group.name for group in weak if group is not weakest)
+    return (said, f"Also weaker than the rest: {others}.") if others else (said,)
+
+
+def _accuracy(accuracy: Estimate) -> str:
+    return f"{accuracy.value:.1%} (95 % interval {accuracy.low:.1%} to {accuracy.high:.1%})"

@@ -8,6 +8,7 @@ from headstart.audit.deduplication import Deduplicated
 from headstart.audit.duplicates import COPY, CopyPair, Duplicates
 from headstart.audit.leak import Leak
 from headstart.images.names import below
+from headstart.report.pictures import copy_lines, leak_sentence
 from headstart.report.section import Section, Table, Thumbnail
 
 MOST_SHOWN = 6  # pairs
@@ -35,74 +36,75 @@ def duplicates(
 
     ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``deduplicated.found.images``.
     """
-    found = deduplicated.found
-    if not found.clusters and not found.series:
+    copies = deduplicated.found
+    if not copies.clusters and not copies.series:
         return None
-    telling = _most_telling(found)[:MOST_SHOWN]
+    telling = _most_telling(copies)[:MOST_SHOWN]
     return Section(
         id="copies",
         title="Are there copies among the pictures?",
         aside="Two neighbours at a time are one picture." if telling else "",
-        sentences=(_summary(found), *([leak.sentence] if leak else [])),
-        items=tuple(deduplicated.lines()),
+        sentences=(_summary(copies), *([leak_sentence(leak)] if leak else [])),
+        items=tuple(copy_lines(deduplicated)),
         thumbnails=tuple(
-            thumbnail(i, f"{name}\n{_what(found, pair)}")
+            thumbnail(i, f"{name}\n{_what(copies, pair)}")
             for pair in telling
-            for i, name in zip((pair.first, pair.second), _names(found, pair), strict=True)
+            for i, name in zip((pair.first, pair.second), _names(copies, pair), strict=True)
         ),
-        table=_table(found, _most_telling(found)) if found.pairs else None,
+        table=_table(copies, _most_telling(copies)) if copies.pairs else None,
         method=_METHOD + (_LEAK_METHOD if leak else ""),
     )
 
 
-def _summary(found: Duplicates) -> str:
-    pictures, clusters = sum(map(len, found.clusters)), len(found.clusters)
+def _summary(copies: Duplicates) -> str:
+    pictures, clusters = sum(map(len, copies.clusters)), len(copies.clusters)
     if not clusters:
         return "No copies were found that can be told from pictures that are merely alike."
-    across = sum(len(set(found.images.split[list(members)])) > 1 for members in found.clusters)
-    crossing = f" {across} of them reach across splits." if across else ""
-    share = pictures / len(found.images)
+    across = sum(len(set(copies.images.split[list(members)])) > 1 for members in copies.clusters)
+    reach = "reaches" if across == 1 else "reach"
+    crossing = f" {across} of them {reach} across splits." if across else ""
+    share = pictures / len(copies.images)
     what = "One picture is there" if clusters == 1 else f"{clusters} pictures are there"
     return f"{what} more than once, {pictures} files in all ({share:.1%} of the pictures).{crossing}"
 
 
-def _most_telling(found: Duplicates) -> Sequence[CopyPair]:
+def _most_telling(copies: Duplicates) -> Sequence[CopyPair]:
     """Near pairs before exact ones, across labels first, then across splits; one of each cluster before the others."""
-    cluster_of = found.membership()
+    cluster_of = copies.membership()
     seen: dict[int | None, int] = {}
 
     def order(pair: CopyPair) -> tuple[bool, bool, bool, float]:
-        return (not found.across_labels(pair), not found.across_splits(pair), pair.kind == "exact", -pair.score)
+        return (not copies.across_labels(pair), not copies.across_splits(pair), pair.kind == "exact", -pair.score)
 
     ranked = []
-    for pair in sorted(found.pairs, key=order):
+    for pair in sorted(copies.pairs, key=order):
         turn = seen[cluster_of[pair.first]] = seen.get(cluster_of[pair.first], -1) + 1
         ranked.append((turn, pair))
-    return [pair for _, pair in sorted(ranked, key=lambda one: one[0])]
+    return [pair for _, pair in sorted(ranked, key=lambda turn_and_pair: turn_and_pair[0])]
 
 
-def _what(found: Duplicates, pair: CopyPair) -> str:
-    images = found.images
+def _what(copies: Duplicates, pair: CopyPair) -> str:
+    images = copies.images
     words = ["the same bytes" if pair.kind == "exact" else f"agrees by {pair.score:.2f}"]
     words += ["mirrored"] if pair.mirrored else []
-    if found.across_labels(pair):
+    if copies.across_labels(pair):
         words.append(" and ".join(images.classes[images.y[i]] for i in (pair.first, pair.second)))
-    if found.across_splits(pair):
+    if copies.across_splits(pair):
         words.append(" and ".join(str(images.split[i]) for i in (pair.first, pair.second)))
     return ", ".join(words)
 
 
-def _names(found: Duplicates, pair: CopyPair) -> tuple[str, str]:
-    images = found.images
+def _names(copies: Duplicates, pair: CopyPair) -> tuple[str, str]:
+    images = copies.images
     return below(images.root, images.paths[pair.first]), below(images.root, images.paths[pair.second])
 
 
-def _table(found: Duplicates, pairs: Sequence[CopyPair]) -> Table:
+def _table(copies: Duplicates, pairs: Sequence[CopyPair]) -> Table:
     shown = pairs[:MOST_LISTED]
     about = "All pairs of copies" if len(shown) == len(pairs) else f"The first {len(shown)} of {len(pairs)} pairs"
     return Table(
         about=about,
         columns=("picture", "copy", "what"),
-        rows=tuple((*_names(found, pair), _what(found, pair)) for pair in shown),
-        marked=tuple(row for row, pair in enumerate(shown) if found.across_splits(pair) or found.across_labels(pair)),
+        rows=tuple((*_names(copies, pair), _what(copies, pair)) for pair in shown),
+        marked=tuple(row for row, pair in enumerate(shown) if copies.across_splits(pair) or copies.across_labels(pair)),
     )

@@ -16,12 +16,14 @@ from headstart.images.decode import encode, resample
 from headstart.report.drawing import ACCENT, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.words import counted
 
 SHOWN = 320
 """Side of the picture and of its map on the page, in pixels."""
 APART = 16
+"""Space between the two, in pixels."""
 LITTLE = 0.05
-"""A fall of the probability below which the answer hardly changes."""
+"""A fall of the probability below which the answer hardly changes. Chosen, not measured; it only adds a sentence."""
 FOR = np.array([226.0, 84.0, 18.0])
 AGAINST = np.array([38.0, 98.0, 214.0])
 
@@ -46,7 +48,7 @@ METHODS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """A training picture like the one that is explained."""
+    """A training picture that is like the picture explained."""
 
     label: str
     name: str
@@ -57,48 +59,47 @@ class Neighbour:
 
 
 def explain_page(
-    found: Explanation, neighbours: Sequence[Neighbour], *, training: int | None, command: str
+    explanation: Explanation, neighbours: Sequence[Neighbour], *, training: int | None, command: str
 ) -> PlainPage:
     """The page.
 
     Args:
-        found: the explanation.
+        explanation: of one answer.
         neighbours: the training pictures most like it, most like it first.
         training: how many training pictures the run knows; None for a model without its run.
         command: what to type to make the page again.
     """
-    answer = found.classes[int(found.proba.argmax())]
-    target, rival = found.classes[found.target], found.classes[found.rival]
-    lede = [f"{display(Path(found.path.name))} is “{answer}”, says the model: {percent(float(found.proba.max()))}."]
-    lede.append(verdict(found))
+    answer = explanation.classes[int(explanation.proba.argmax())]
+    target, rival = explanation.classes[explanation.target], explanation.classes[explanation.rival]
+    name, probability = display(Path(explanation.path.name)), percent(float(explanation.proba.max()))
     return PlainPage(
         title="What the answer rests on",
-        lede=tuple(lede),
+        lede=(f"{name} is “{answer}”, says the model: {probability}.", verdict(explanation)),
         sections=(
             Section(
                 id="map",
                 title=f"What speaks for “{target}”",
                 aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
-                figures=(_side_by_side(found),),
-                method=METHODS[found.method].format(
-                    score=found.score,
-                    miss=abs(found.miss),
-                    side=len(found.evidence),
-                    why=found.why_not_exact,
+                figures=(_side_by_side(explanation),),
+                method=METHODS[explanation.method].format(
+                    score=explanation.score,
+                    miss=abs(explanation.miss),
+                    side=len(explanation.evidence),
+                    why=explanation.why_not_exact,
                     pictures=2 * HALVES,
                 ),
             ),
-            _check(found),
-            _neighbours(found, neighbours, training),
-            _answers(found),
+            _check(explanation),
+            _neighbours(explanation, neighbours, training),
+            _answers(explanation),
         ),
         command=command,
     )
 
 
-def verdict(found: Explanation) -> str:
+def verdict(explanation: Explanation) -> str:
     """In plain words whether the map can be believed."""
-    check, target = found.check, found.classes[found.target]
+    check, target = explanation.check, explanation.classes[explanation.target]
     what = (
         f"hiding the {percent(check.share, 0)} of the picture it points at takes “{target}” from "
         f"{percent(check.before)} to {percent(check.after)}"
@@ -109,13 +110,15 @@ def verdict(found: Explanation) -> str:
             f"Read the map with care: {what}, and {check.rank} of {regions} matter as much or more. "
             "The answer does not rest on that place alone."
         )
-    as_much = f"{f'only {check.rank}' if check.rank else 'none'} of {regions} does as much"
+    as_much = (
+        f"{f'only {check.rank}' if check.rank else 'none'} of {regions} {'do' if check.rank > 1 else 'does'} as much"
+    )
     more = " Still, the answer hardly changes: it rests on more than that place."
     return f"The map holds up: {what}, and {as_much}." + (more if check.before - check.after < LITTLE else "")
 
 
-def _check(found: Explanation) -> Section:
-    check, target = found.check, found.classes[found.target]
+def _check(explanation: Explanation) -> Section:
+    check, target = explanation.check, explanation.classes[explanation.target]
     elsewhere = float(check.elsewhere.mean())
     return Section(
         id="check",
@@ -126,7 +129,7 @@ def _check(found: Explanation) -> Section:
             f"it has {percent(check.after)}; with as much hidden elsewhere {percent(elsewhere)} on average, "
             f"{percent(float(check.elsewhere.min()))} at the least.",
         ),
-        figures=(_curve(found),),
+        figures=(_curve(explanation),),
         thumbnails=(
             Thumbnail(
                 jpeg=_jpeg(check.hidden), caption=f"hidden where the map points\n{percent(check.after)} “{target}”"
@@ -149,30 +152,33 @@ def _check(found: Explanation) -> Section:
     )
 
 
-def _neighbours(found: Explanation, neighbours: Sequence[Neighbour], training: int | None) -> Section:
-    answer = found.classes[int(found.proba.argmax())]
+def _neighbours(explanation: Explanation, neighbours: Sequence[Neighbour], training: int | None) -> Section:
+    answer = explanation.classes[int(explanation.proba.argmax())]
     if training is None:
         said = "This is a model without its run directory: it does not know its training pictures, by design."
         return Section(id="neighbours", title="Training pictures like it", sentences=(said,))
-    same = sum(one.label == answer for one in neighbours)
-    gone = sum(one.jpeg is None for one in neighbours)
-    sentences = [f"Of the {len(neighbours)} training pictures most like it, {same} are “{answer}”."]
+    same = sum(neighbour.label == answer for neighbour in neighbours)
+    gone = sum(neighbour.jpeg is None for neighbour in neighbours)
+    pictures = counted(len(neighbours), "training picture")
+    sentences = [f"Of the {pictures} most like it, {same} {'is' if same == 1 else 'are'} “{answer}”."]
     if gone:
-        sentences.append(f"{gone} of them are not where they were, or have changed: only their names are shown.")
+        away = "is not where it was, or has" if gone == 1 else "are not where they were, or have"
+        names = "its name is" if gone == 1 else "their names are"
+        sentences.append(f"{gone} of them {away} changed: only {names} shown.")
     return Section(
         id="neighbours",
         title="Training pictures like it",
         aside="Most alike first, as the pretrained network sees them.",
         sentences=tuple(sentences),
         thumbnails=tuple(
-            Thumbnail(jpeg=one.jpeg, caption=f"{one.label}\n{one.name}\nlikeness {one.likeness:.2f}")
-            for one in neighbours
-            if one.jpeg is not None
+            Thumbnail(jpeg=near.jpeg, caption=f"{near.label}\n{near.name}\nlikeness {near.likeness:.2f}")
+            for near in neighbours
+            if near.jpeg is not None
         ),
         table=Table(
             about="Names",
             columns=("label", "picture", "likeness"),
-            rows=tuple((one.label, one.name, f"{one.likeness:.3f}") for one in neighbours),
+            rows=tuple((near.label, near.name, f"{near.likeness:.3f}") for near in neighbours),
             numbers=(2,),
         )
         if gone
@@ -184,15 +190,15 @@ def _neighbours(found: Explanation, neighbours: Sequence[Neighbour], training: i
     )
 
 
-def _answers(found: Explanation) -> Section:
-    order = np.argsort(-found.proba, kind="stable")[:10]
+def _answers(explanation: Explanation) -> Section:
+    order = np.argsort(-explanation.proba, kind="stable")[:10]
     return Section(
         id="answers",
         title="All answers",
         table=Table(
             about="Probabilities of the classes",
             columns=("class", "probability"),
-            rows=tuple((found.classes[i], percent(float(found.proba[i]))) for i in order),
+            rows=tuple((explanation.classes[i], percent(float(explanation.proba[i]))) for i in order),
             numbers=(1,),
         ),
     )
@@ -216,7 +222,7 @@ def _jpeg(picture: NDArray[np.uint8], side: int = 240) -> bytes:
     return encode(resample(picture, size=(side, side), interpolation="bicubic"), format="JPEG", quality=85)
 
 
-def _side_by_side(found: Explanation) -> str:
+def _side_by_side(explanation: Explanation) -> str:
     width = 2 * SHOWN + APART
 
     def image(picture: NDArray[np.uint8], left: int) -> str:
@@ -226,16 +232,16 @@ def _side_by_side(found: Explanation) -> str:
     return (
         f'<svg role="img" viewBox="0 0 {width} {SHOWN}" width="{width}" height="{SHOWN}">'
         "<title>The picture as the network sees it, and the same with what speaks for and against</title>"
-        f"{image(found.picture, 0)}{image(heat(found.picture, found.evidence), SHOWN + APART)}</svg>"
+        f"{image(explanation.picture, 0)}{image(heat(explanation.picture, explanation.evidence), SHOWN + APART)}</svg>"
     )
 
 
 @page_style()
-def _curve(found: Explanation) -> str:
+def _curve(explanation: Explanation) -> str:
     """Probability over the share hidden, where the map points and elsewhere."""
     from matplotlib.ticker import FuncFormatter
 
-    check, height = found.check, 190
+    check, height = explanation.check, 190
     figure = blank_figure(WIDTH, height)
     axes = plot_axes(figure, left=46, top=14, right=118, bottom=46)
     shares = [0.0, *(share for share, _, _ in check.curve)]

@@ -43,7 +43,7 @@ def learning_curve_section(curve: LearningCurve) -> Section:
         method=(
             f"The chosen head was fitted again on nested parts of each class's pictures ({curve.sizes[0]} to "
             f"{curve.sizes[-1]} in all, {max(curve.draws)} heads at most sizes) and tested on pictures of none of "
-            "them. The error is taken to follow an inverse power law with a floor; all such laws that agree with "
+            "them. The error is taken to follow an inverse power law with a limit; all such laws that agree with "
             "the measured curve are kept, with their weights, and beyond it each is followed for none to twice "
             "the way it promises. The band holds 90 % of them. What a class is worth: the rise of the calibrated "
             "log-loss when half of its pictures are left out, the change of the class frequencies put right. "
@@ -107,15 +107,17 @@ def forecast_figure(curve: LearningCurve) -> str:
     figure = blank_figure(WIDTH, 290)
     axes = plot_axes(figure, left=52, top=26, right=18, bottom=54)
     axes.set_xscale("log")
-    floor = min(float(low.min()), *(one.low for one in curve.measured))
-    axes.set(xlim=(curve.sizes[0] * 0.85, AHEAD * curve.n * 1.1), ylim=(max(0.0, int(floor * 20) / 20), 1.0))
+    lowest = min(float(low.min()), *(accuracy.low for accuracy in curve.measured))
+    axes.set(xlim=(curve.sizes[0] * 0.85, AHEAD * curve.n * 1.1), ylim=(max(0.0, int(lowest * 20) / 20), 1.0))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
     axes.set_axisbelow(True)
     axes.fill_between(ahead, low, high, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(ahead, middle, color=ACCENT, linewidth=2, dashes=(4, 2.5))
-    for size, one in zip(curve.sizes, curve.measured, strict=True):
-        axes.plot([size, size], [one.low, one.high], color=INK, linewidth=1.8, alpha=0.5)
-    axes.plot(curve.sizes, [one.value for one in curve.measured], "o-", color=INK, linewidth=1.6, markersize=6)
+    for size, accuracy in zip(curve.sizes, curve.measured, strict=True):
+        axes.plot([size, size], [accuracy.low, accuracy.high], color=INK, linewidth=1.8, alpha=0.5)
+    axes.plot(
+        curve.sizes, [accuracy.value for accuracy in curve.measured], "o-", color=INK, linewidth=1.6, markersize=6
+    )
     axes.axvline(curve.n, color=MUTED, linewidth=1, dashes=(1, 2.5))
     axes.text(curve.n, 1.02, f"there are {curve.n:,}", transform=axes.get_xaxis_transform(), ha="center", color=MUTED)
     marks = [*_spaced(curve.sizes), 2 * curve.n, AHEAD * curve.n]

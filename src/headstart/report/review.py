@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
-from headstart.audit.findings import Findings, describe
+from headstart.audit.findings import Findings
 from headstart.audit.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
-from headstart.files import display
+from headstart.images.names import below
+from headstart.report.pictures import (
+    folder_lines,
+    mixed_sentence,
+    shortcut_sentence,
+    showing_little,
+    suspect_reasons,
+)
 from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.words import counted
 
 MOST_SHOWN = 150
 MOST_POOR = 30
@@ -33,20 +40,19 @@ def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN, folder: 
 def lede(findings: Findings) -> tuple[str, ...]:
     """The answer in a few plain sentences."""
     images, suspects, alarms = findings.images, findings.suspects, findings.alarms
-    mislabelled = sum(bool(one.suggested) for one in suspects)
+    mislabelled = sum(bool(suspect.suggested) for suspect in suspects)
     kinds = [f"{mislabelled} may have a wrong label"] if mislabelled else []
     if odd := len(suspects) - mislabelled:
         kinds.append(f"{odd} {'does' if odd == 1 else 'do'} not look like the others")
     pictures = (
         f"Of {len(images):,} pictures, {len(suspects)} deserve{'s' if len(suspects) == 1 else ''} a look: "
-        + ", ".join(kinds)
-        + "."
+        f"{', '.join(kinds)}."
         if suspects
         else f"None of the {len(images):,} pictures looks mislabelled or out of place."
     )
     if not alarms:
         return pictures, "No fact about the files gives the class away."
-    names = [f"the {one.fact}" for one in alarms]
+    names = [f"the {alarm.fact}" for alarm in alarms]
     named = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return f"Shortcut alarm: {named} alone can give the class away.", pictures
 
@@ -70,17 +76,19 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
     if not suspects:
         return None
     shown = []
-    for rank, one in enumerate(suspects[:most], 1):
-        given = images.classes[images.y[one.index]]
-        heading = f"{rank}. {given} → {one.suggested}?" if one.suggested else f"{rank}. {given}?"
-        shown.append(show(one.index, "\n".join([heading, *one.why, _name(findings, one.index)])))
+    for rank, suspect in enumerate(suspects[:most], 1):
+        given = images.classes[images.y[suspect.index]]
+        heading = f"{rank}. {given} → {suspect.suggested}?" if suspect.suggested else f"{rank}. {given}?"
+        words = [heading, *suspect_reasons(findings, suspect), below(images.root, images.paths[suspect.index])]
+        shown.append(show(suspect.index, "\n".join(words)))
     sentences = ["The most suspicious come first. Many will turn out to be right: look before you decide."]
     if findings.expected_errors >= 1:
+        are = "is" if round(findings.expected_errors) == 1 else "are"
         sentences.append(
-            f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} labels are wrong."
+            f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} labels {are} wrong."
         )
-    if len(suspects) > most:
-        sentences.append(f"{len(suspects) - most} more are in review.csv.")
+    if more := len(suspects) - min(most, len(suspects)):
+        sentences.append(f"{more} more {'is' if more == 1 else 'are'} in review.csv.")
     return Section(
         id="suspicious",
         title="Pictures to look at",
@@ -88,7 +96,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         sentences=tuple(sentences),
         thumbnails=tuple(shown),
         method=(
-            "Every picture was judged by a classifier that had not learned from it. Its probability for the given "
+            "Every picture was answered by a classifier that had not learned from it. Its probability for the given "
             "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
             "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
             "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
@@ -100,22 +108,22 @@ def _shortcuts(findings: Findings) -> Section | None:
     tried, classes = findings.shortcuts, findings.images.classes
     if not tried:
         return None
-    sentences = tuple(describe(one, classes) for one in findings.alarms) or (
+    sentences = tuple(shortcut_sentence(alarm, classes) for alarm in findings.alarms) or (
         "None of these facts, alone, tells the classes apart well enough to worry.",
     )
     rows = tuple(
         (
-            one.fact,
+            shortcut.fact,
             *(
-                (classes[one.label], percent(one.recognised, 0), percent(one.mistaken, 0))
-                if one.effect > 0
+                (classes[shortcut.label], percent(shortcut.recognised, 0), percent(shortcut.mistaken, 0))
+                if shortcut.effect > 0
                 else ("none", "", "")
             ),
-            f"{max(one.effect, 0):.2f}",
-            f"{one.needed:.2f}",
-            "alarm" if one.alarm else "",
+            f"{max(shortcut.effect, 0):.2f}",
+            f"{shortcut.needed:.2f}",
+            "alarm" if shortcut.alarm else "",
         )
-        for one in tried
+        for shortcut in tried
     )
     return Section(
         id="shortcuts",
@@ -127,7 +135,7 @@ def _shortcuts(findings: Findings) -> Section | None:
             columns=("fact", "tells most of", "recognised", "others mistaken", "effect", "alarm from", ""),
             rows=rows,
             numbers=(2, 3, 4, 5),
-            marked=tuple(i for i, one in enumerate(tried) if one.alarm),
+            marked=tuple(i for i, shortcut in enumerate(tried) if shortcut.alarm),
         ),
         method=(
             "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
@@ -142,27 +150,21 @@ def _shortcuts(findings: Findings) -> Section | None:
 
 
 def _poor(findings: Findings, show: Show) -> Section | None:
-    words = findings.showing_little
+    words, images = showing_little(findings), findings.images
     if not words:
         return None
-    shown = [show(i, f"{why}\n{_name(findings, i)}") for i, why in list(words.items())[:MOST_POOR]]
+    shown = [show(i, f"{why}\n{below(images.root, images.paths[i])}") for i, why in list(words.items())[:MOST_POOR]]
     hidden = len(words) - len(shown)
+    rest = f"; {hidden} {'is' if hidden == 1 else 'are'} not shown." if hidden else "."
     return Section(
         id="poor",
         title="Pictures that show little",
         aside="Blank, tiny, blurred, or grey among coloured ones.",
-        sentences=(
-            f"{len(words)} of {len(findings.images):,} pictures" + (f"; {hidden} are not shown." if hidden else "."),
-        ),
+        sentences=(f"{len(words)} of {counted(len(images), 'picture')}{rest}",),
         thumbnails=tuple(shown),
     )
 
 
 def _folder(findings: Findings) -> Section | None:
-    items = (*findings.audit.lines(), *([findings.mixed] if findings.mixed else []))
+    items = (*folder_lines(findings.audit), *([mixed_sentence(findings.mixed)] if findings.mixed else []))
     return Section(id="folder", title="The folder", items=items) if items else None
-
-
-def _name(findings: Findings, i: int) -> str:
-    root, path = findings.images.root, findings.images.paths[i]
-    return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else Path(path.name))

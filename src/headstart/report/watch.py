@@ -11,12 +11,12 @@ from headstart.monitor.unlabelled import Unlabelled
 from headstart.report import figures
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.words import counted
 
 LEVELS = {
     "none": "They look like the training pictures: no drift was found.",
     "slight": "They differ from the training pictures, but not by much.",
     "drift": "They do not look like the training pictures: this is drift.",
-    "too few": f"They are too few to say whether they look like the training pictures; {LEAST} are needed.",
 }
 
 
@@ -25,7 +25,7 @@ def watch_page(
     accuracy: Unlabelled,
     *,
     classes: Sequence[str],
-    queue: Sequence[Mapping[str, Any]],
+    labelling_queue: Sequence[Mapping[str, Any]],
     thumbnails: Sequence[Thumbnail],
     known: Sequence[str],
     left_out: Sequence[tuple[str, str]],
@@ -33,16 +33,16 @@ def watch_page(
     trusted: bool,
     command: str,
 ) -> PlainPage:
-    """The page; ``queue`` holds rows of `watch.Watch.rows`, ``known`` names of pictures trained on."""
+    """The page; ``labelling_queue``: rows of `watch.Watch.rows`, ``known``: names of pictures trained on."""
     sections = [
         _estimate(accuracy, measured_on=measured_on, trusted=trusted, drift=drift),
         _drift(drift, classes),
-        _queue(queue, thumbnails),
+        _to_label(labelling_queue, thumbnails),
     ]
     if known or left_out:
         sections.append(_remarks(known, left_out))
     return PlainPage(
-        title=f"{drift.n:,} new pictures",
+        title=counted(drift.n, "new picture"),
         lede=(verdict(drift), claim(accuracy.accuracy, trusted=trusted)),
         sections=tuple(sections),
         command=command,
@@ -53,7 +53,10 @@ def verdict(drift: Drift) -> str:
     """In plain words whether the pictures have drifted."""
     if drift.only_mix:
         return "The classes come in other shares than in training; pictures of each class look as they did."
-    return LEVELS[drift.level]
+    if drift.level != "too few":
+        return LEVELS[drift.level]
+    few = "One is too few to say whether it looks" if drift.n == 1 else "They are too few to say whether they look"
+    return f"{few} like the training pictures; {LEAST} are needed."
 
 
 def claim(accuracy: Estimate, *, trusted: bool) -> str:
@@ -68,10 +71,11 @@ def claim(accuracy: Estimate, *, trusted: bool) -> str:
 
 
 def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: Drift) -> Section:
-    one = accuracy.accuracy
+    estimated = accuracy.accuracy
     known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
     sentences = [
-        f"On labelled pictures it was right for {percent(accuracy.known)} ({accuracy.m:,} pictures, {measured_on}).",
+        f"On labelled pictures it was right for {percent(accuracy.known)} ({counted(accuracy.m, 'picture')}, "
+        f"{measured_on}).",
     ]
     if drift.level == "too few":
         sentences.append("Whether the pictures have drifted could not be told, so this is worth less than it looks.")
@@ -82,8 +86,8 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
         sentences=tuple(sentences),
         figures=(
             figures.interval_bar(
-                one,
-                f"{percent(one.low)} to {percent(one.high)}" + ("" if trusted else ", not to be trusted"),
+                estimated,
+                f"{percent(estimated.low)} to {percent(estimated.high)}" + ("" if trusted else ", not to be trusted"),
                 known,
                 f"known pictures {percent(accuracy.known)}",
             ),
@@ -109,17 +113,19 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
 
 
 def _drift(drift: Drift, classes: Sequence[str]) -> Section:
-    unfamiliar = int(drift.unfamiliar.sum())
     sentences = []
     if drift.level != "too few":
         sentences.append(
             f"Asked which of two pictures is the new one, a classifier picks the right one in {percent(drift.auc, 0)} "
             "of the cases; 50\u202f% is guessing."
         )
-    sentences.append(
-        f"{unfamiliar:,} of {drift.n:,} are farther from every training picture than 99\u202f% of the training "
-        "pictures are from each other; 1 in 100 is to be expected."
-    )
+    if drift.unfamiliar is not None and drift.unfamiliar_before is not None:
+        unfamiliar, expected = int(drift.unfamiliar.sum()), drift.unfamiliar_before
+        sentences.append(
+            f"{unfamiliar:,} of {drift.n:,} {'is' if unfamiliar == 1 else 'are'} unfamiliar: farther from the training "
+            f"pictures than {percent(1 - expected, 0)} of these are when left out; {percent(expected, 0)} is to be "
+            "expected."
+        )
     order = sorted(range(len(classes)), key=lambda i: -abs(drift.mix[i] - drift.mix_before[i]))
     return Section(
         id="drift",
@@ -144,15 +150,19 @@ def _drift(drift: Drift, classes: Sequence[str]) -> Section:
     )
 
 
-def _queue(queue: Sequence[Mapping[str, Any]], thumbnails: Sequence[Thumbnail]) -> Section:
+def _to_label(labelling_queue: Sequence[Mapping[str, Any]], thumbnails: Sequence[Thumbnail]) -> Section:
+    count = len(labelling_queue)
+    said = f"From these {count} there is most to learn: unsure answers, no two of them alike."
+    if count < 2:
+        said = "From this one there is most to learn." if count else "None was asked for."
     return Section(
         id="queue",
         title="Worth a label next",
         aside="Fill in the labels in the CSV file, and “headstart train” reads it.",
-        sentences=(f"From these {len(queue)} there is most to learn: unsure answers, no two of them alike.",),
+        sentences=(said,),
         thumbnails=tuple(thumbnails),
         table=Table(
-            about="The queue",
+            about="The labelling queue",
             columns=("", "picture", "answer", "probability", "lead", "unfamiliar"),
             rows=tuple(
                 (
@@ -163,7 +173,7 @@ def _queue(queue: Sequence[Mapping[str, Any]], thumbnails: Sequence[Thumbnail]) 
                     percent(row["margin"]),
                     "yes" if row["unfamiliar"] else "",
                 )
-                for place, row in enumerate(queue, start=1)
+                for place, row in enumerate(labelling_queue, start=1)
             ),
             numbers=(0, 3, 4),
         ),
@@ -178,11 +188,11 @@ def _queue(queue: Sequence[Mapping[str, Any]], thumbnails: Sequence[Thumbnail]) 
 def _remarks(known: Sequence[str], left_out: Sequence[tuple[str, str]]) -> Section:
     sentences = []
     if known:
-        sentences.append(
-            f"{len(known):,} are byte for byte pictures it was trained on, which flatters everything above."
-        )
+        pictures = "is byte for byte a picture" if len(known) == 1 else "are byte for byte pictures"
+        sentences.append(f"{len(known):,} {pictures} it was trained on, so all of the above looks better than it is.")
     if left_out:
-        sentences.append(f"{len(left_out):,} could not be read and are left out.")
+        are = "is" if len(left_out) == 1 else "are"
+        sentences.append(f"{len(left_out):,} could not be read and {are} left out.")
     return Section(
         id="remarks",
         title="To be known",

@@ -10,6 +10,11 @@ from headstart.evaluation.metrics import Evaluation
 SPLITS = {"test": "the test split", "val": "the validation split"}
 
 
+def counted(number: int, thing: str, things: str = "") -> str:
+    """“1 picture”, “2,000 pictures”; ``things`` where the plural is not made with s."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
 def measured_on(fact: MeasuredOn) -> str:
     """What a figure was measured on, to follow “measured on”."""
     if fact.kind == "cross-validation":

@@ -26,6 +26,7 @@ from headstart.progress import Progress
 from headstart.report import gallery, review
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
+from headstart.report.pictures import finding_lines, poor_reason, review_reasons, suspect_reasons
 from headstart.workflows.doubts import findings_of, leak_of
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
@@ -49,19 +50,21 @@ class Checkup:
         return {
             "folder": str(self.folder),
             "pictures": len(images),
-            "findings": findings.lines(),
+            "findings": finding_lines(findings),
             "suspects": [
                 {
                     "path": gallery.name_of(images, images.paths[one.index]),
                     "label": images.classes[images.y[one.index]],
                     "suggested": one.suggested or None,
                     "suspicion": round(one.suspicion, 6),
-                    "why": list(one.why),
+                    "why": list(suspect_reasons(findings, one)),
                 }
                 for one in findings.suspects
             ],
             "expected_label_errors": round(findings.expected_errors, 2),
-            "poor": {gallery.name_of(images, images.paths[one.index]): one.why for one in findings.poor},
+            "poor": {
+                gallery.name_of(images, images.paths[one.index]): poor_reason(findings, one) for one in findings.poor
+            },
             "grey": [gallery.name_of(images, images.paths[i]) for i in findings.grey],
             "shortcuts": [
                 {
@@ -89,7 +92,7 @@ def check_pictures(
     classifier.fit(source, progress=progress)
     findings = findings_of(classifier, progress)
     folder.mkdir(parents=True, exist_ok=True)
-    decisions.write_review(folder / LIST, findings)
+    decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     options = classifier_options(classifier.get_params(), ImageClassifier().get_params(), only=PARAMETERS)
     page = PlainPage(

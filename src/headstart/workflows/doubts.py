@@ -18,6 +18,7 @@ from headstart.deploy.model import FAMILIAR
 from headstart.deploy.reference import Reference, relative_names, sample, unit
 from headstart.images import facts
 from headstart.progress import Progress
+from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.workflows.worth import Worth, worth
 
 
@@ -41,15 +42,16 @@ class Doubts:
         findings, leak = findings_of(classifier, progress), leak_of(classifier, progress)
         classifier.timings_["checking the pictures"] = time.monotonic() - start
         questioned = worth(classifier, first, progress=progress)
-        return cls(findings=findings, leak=leak, worth=questioned, copies=tuple(classifier.deduplicated_.lines()))
+        return cls(findings=findings, leak=leak, worth=questioned, copies=tuple(copy_lines(classifier.deduplicated_)))
 
     def lines(self) -> list[str]:
         """Plain sentences about the pictures, the most serious first."""
-        return [*self.findings.lines(), *self.copies]
+        return [*finding_lines(self.findings), *self.copies]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {"findings": self.lines(), "leak": self.leak.sentence if self.leak else None, **self.worth.to_dict()}
+        leak = leak_sentence(self.leak) if self.leak else None
+        return {"findings": self.lines(), "leak": leak, **self.worth.to_dict()}
 
 
 def leak_of(classifier: ImageClassifier, progress: Progress | None = None) -> Leak | None:

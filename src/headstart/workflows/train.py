@@ -40,6 +40,7 @@ from headstart.images.folder import scan
 from headstart.progress import Progress
 from headstart.report import run_page, tuning
 from headstart.report.page import write_report
+from headstart.report.pictures import review_reasons
 from headstart.report.words import evaluation_document
 from headstart.workflows.doubts import Doubts, reference_of
 
@@ -103,7 +104,7 @@ def train(
     write_json(folder / "metrics.json", _metrics(measured))
     write_held_out(folder / "predictions.csv", HeldOut.of(images, measured[0].index, measured[0].proba))
     record.write(folder / "data.json", images)
-    decisions.write_review(folder / "review.csv", doubts.findings)
+    decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
     write_json(
         folder / "run.json",
         {"source": display(source.resolve()), **_record(classifier, again), "doubts": doubts.to_dict()},

@@ -80,7 +80,7 @@ class Watch:
 
     def rows(self) -> list[dict[str, Any]]:
         """The queue as a table: a row per picture."""
-        margin = margins(self.proba)
+        margin, unfamiliar = margins(self.proba), self.drift.unfamiliar
         return [
             {
                 "path": display(self.paths[i]),
@@ -88,7 +88,7 @@ class Watch:
                 "answer": self.classes[int(self.proba[i].argmax())],
                 "probability": round(float(self.proba[i].max()), 6),
                 "margin": round(float(margin[i]), 6),
-                "unfamiliar": bool(self.drift.unfamiliar[i]),
+                "unfamiliar": None if unfamiliar is None else bool(unfamiliar[i]),
             }
             for i in self.labelling_queue
         ]
@@ -113,7 +113,8 @@ def watch(
     reference = Reference.load(run)
     model = Model.load(run)
     found = find_images(inputs)
-    paths, rows, proba, left_out = answers(model, found, progress or Silent())
+    paths, rows, proba, unfamiliar, left_out = answers(model, found, progress or Silent())
+    novelty = model.abstention.novelty
     if not paths:
         said = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
         problem = Problem(expected="new pictures", found=said, todo="give files, folders or patterns of pictures")
@@ -130,6 +131,8 @@ def watch(
             answers=proba.argmax(axis=1),
             answers_before=before.astype(np.int64),
             num_classes=len(model.classes),
+            unfamiliar=unfamiliar,
+            unfamiliar_before=novelty.share if novelty else None,
             same_head=reference.proba is not None,
             seed=seed,
         ),
@@ -154,21 +157,23 @@ def write_queue(path: Path, found: Watch) -> None:
 
 def answers(
     model: Model, found: Sequence[Path], progress: Progress
-) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], list[tuple[Path, str]]]:
-    """Paths, rows of length 1 and probabilities of what can be read, and what cannot with the reason."""
+) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_] | None, list[tuple[Path, str]]]:
+    """Paths, rows of length 1, probabilities and unfamiliarity of what can be read; what cannot, with the reason."""
     paths, last, read, left_out = [], [], [], []
     with progress.stage("looking at the new pictures", len(found)) as advance:
-        for done, (i, rows) in enumerate(extract(found, model.space), start=1):
-            if isinstance(rows, str):
-                left_out.append((found[i], rows))
+        for done, (i, outputs) in enumerate(extract(found, model.space), start=1):
+            if isinstance(outputs, str):
+                left_out.append((found[i], outputs))
             else:
                 paths.append(found[i])
-                last.append(rows[View.CENTRE]["last"])
-                read.append(rows[View.CENTRE][model.output])
+                last.append(outputs[View.CENTRE]["last"])
+                read.append(outputs[View.CENTRE][model.output])
             advance(done)
     if not paths:
-        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), left_out
-    return paths, unit(np.stack(last)), model.head.predict_proba(np.stack(read)), left_out
+        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), None, left_out
+    rows, novelty = np.stack(last), model.abstention.novelty
+    unfamiliar = novelty.measure(rows) > 1 if novelty else None
+    return paths, unit(rows), model.head.predict_proba(np.stack(read)), unfamiliar, left_out
 
 
 def write_page(path: Path, found: Watch, command: str) -> None:
@@ -178,7 +183,7 @@ def write_page(path: Path, found: Watch, command: str) -> None:
         found.drift,
         found.accuracy,
         classes=found.classes,
-        queue=rows,
+        labelling_queue=rows,
         thumbnails=[
             Thumbnail(
                 jpeg=gallery.small_jpeg(found.paths[i]),

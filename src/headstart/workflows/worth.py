@@ -14,12 +14,13 @@ from headstart.backbones import catalog
 from headstart.backbones.depths import depth_channels
 from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
-from headstart.claims.learning_curve import FixedHead, LearningCurve, Pictures, learning_curve
+from headstart.claims.learning_curve import LearningCurve, learning_curve
+from headstart.claims.parts import FixedHead, Pictures
 from headstart.classifier import ImageClassifier, Measurement
 from headstart.features.cache import cache_folder
 from headstart.progress import Progress
 from headstart.report.by_group import by_group_section
-from headstart.report.certificate import certificate_section
+from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.more_pictures import learning_curve_section
 from headstart.report.section import Section
 
@@ -47,7 +48,7 @@ class Worth:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
-            "certificate": self.certificate.to_dict() if self.certificate else None,
+            "certificate": certificate_document(self.certificate) if self.certificate else None,
             "learning_curve": self.curve.to_dict(),
             "by_group": self.groups.to_dict() if self.groups else None,
         }
