@@ -211,7 +211,7 @@ def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
                 raise UnreadableImageError(reason)
         stream = source.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        known = {FileNotFoundError: "not found", PermissionError: "permission denied"}
+        known: dict[type[Exception], str] = {FileNotFoundError: "not found", PermissionError: "permission denied"}
         unknown = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise UnreadableImageError(known.get(type(error), unknown)) from error
     with stream:
