@@ -30,8 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions

@@ -150,7 +150,7 @@ def read(folder: Path) -> Document:
     if problems := _problems_of_files(folder, document["files"]):
         raise ModelError(f"{folder} is damaged or incomplete", problems)
     try:
-        geometry = Geometry.from_dict(document["geometry"])
+        geometry = Geometry(**document["geometry"])
     except (OptionError, TypeError) as error:
         problem = Problem(expected="a geometry of pictures", found=str(error), todo=_COPY)
         raise ModelError(f"{folder / DOCUMENT} is damaged", [problem]) from error

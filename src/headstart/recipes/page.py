@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from headstart.backbones.catalog import Backbone
 from headstart.deploy.model import versions
-from headstart.images.augment import vary
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import Geometry
+from headstart.images.transforms import Geometry, vary
 from headstart.recipes.records import Recipe
 from headstart.recipes.reproduction import Reproduction
 from headstart.report import gallery
