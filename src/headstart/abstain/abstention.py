@@ -27,10 +27,10 @@ from headstart.abstain.costs import CostReport, Costs, measure_costs
 from headstart.abstain.novelty import Novelty, learn_novelty
 from headstart.arrays import Floats, Singles
 from headstart.errors import OptionError, Problem
-from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
-from headstart.files import some
+from headstart.files import plain, some
 
 Tensors = dict[str, Singles]
 
@@ -119,13 +119,8 @@ class Abstention:
 
     def to_dict(self) -> dict[str, Any]:
         """The rest of what is to be kept, in plain JSON types."""
-        return {
-            "sure_from": self.sure_from,
-            "prediction_sets": self.sets is not None,
-            "no_prediction_sets": self.no_sets.to_dict() if self.no_sets else None,
-            "novelty": self.novelty.to_dict() if self.novelty else None,
-            "costs": self.costs.to_dict() if self.costs else None,
-        }
+        sets = {"prediction_sets": self.sets is not None, "no_prediction_sets": plain(self, "no_sets")["no_sets"]}
+        return {"sure_from": self.sure_from, **sets, **plain(self, "novelty", "costs")}
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Abstention:
@@ -165,14 +160,9 @@ class AbstentionReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        optional = {"sure": self.sure, "covered": self.covered, "unfamiliar": self.unfamiliar, "costs": self.costs}
-        return {
-            "risk_coverage": self.curve.to_dict(),
-            **{name: part.to_dict() if part else None for name, part in optional.items()},
-            "prediction_sets": {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
-            if self.set_sizes
-            else None,
-        }
+        sets = {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
+        rest = plain(self, "sure", "covered", "unfamiliar", "costs", prediction_sets=sets if self.set_sizes else None)
+        return {"risk_coverage": self.curve.to_dict(), **rest}
 
 
 def learn_abstention(
@@ -223,11 +213,6 @@ def measure_abstention(
     """
     n, k = proba.shape[1:]
     units = Units.of(n, groups)
-
-    def share(hits: Floats) -> Estimate:
-        value = float(hits.mean())
-        return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
-
     sets = abstention.sets
     inside = None if sets is None else np.stack([sets.sets(repeat, abstention.coverage) for repeat in proba])
     return AbstentionReport(
@@ -236,7 +221,7 @@ def measure_abstention(
         sure=None if abstention.sure_from is None else answered_above(abstention.sure_from, proba, y, groups),
         coverage=abstention.coverage,
         set_sizes=() if inside is None else tuple(float((inside.sum(axis=2) == s + 1).mean()) for s in range(k)),
-        covered=share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
-        unfamiliar=share((novelty > 1).astype(np.float64)) if novelty is not None and new else None,
+        covered=units.mean_share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
+        unfamiliar=units.mean_share(novelty > 1) if novelty is not None and new else None,
         costs=measure_costs(abstention.costs, proba, y, prior=prior, groups=groups) if abstention.costs else None,
     )

@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.arrays import Floats
 from headstart.errors import OptionError, Problem
-from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.intervals import Estimate, Units
+from headstart.files import plain
 
 REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
@@ -72,12 +73,7 @@ class CostReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "cheapest": self.cheapest.to_dict(),
-            "most_probable": self.most_probable.to_dict() if self.most_probable else None,
-            "blind": self.blind.to_dict(),
-            "blind_answer": self.blind_answer,
-        }
+        return plain(self)
 
 
 def measure_costs(
@@ -216,8 +212,6 @@ def _mean(values: Floats, lowest: float, highest: float, units: Units) -> Estima
     n, span = len(values), highest - lowest
     if span == 0:
         return Estimate(lowest, lowest, lowest, n, "the same for every truth")
-    share = (values - lowest) / span
-    value = float(share.mean())
-    mean = units.share(value, (share - value) / n, [Size(n, units.count)], n=n, binomial=False)
+    mean = units.mean_share((values - lowest) / span, binomial=False)
     value, low, high = (lowest + span * number for number in (mean.value, mean.low, mean.high))
     return Estimate(value, low, high, n, mean.method)

@@ -26,6 +26,7 @@ from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, c
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
+from headstart.files import below
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View
 
@@ -253,3 +254,49 @@ def _linked(pairs: Sequence[CopyPair]) -> list[tuple[set[int], list[CopyPair]]]:
     for pair in pairs:
         components[component_of[pair.first]][1].append(pair)
     return components
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deduplicated:
+    """A set of pictures whose splits and folds no copy crosses into training."""
+
+    copies: Duplicates
+    """In the pictures as they were."""
+    grouped: ImageSet
+    """The same pictures, in which clusters of copies are groups."""
+    images: ImageSet
+    """The pictures to go on with: of these, without the training pictures that have a copy in a held-out split, each
+    left out with that reason. The held-out splits stay whole, and so does the number they give."""
+    dropped: Index
+    """Positions in ``copies.images`` of the training pictures left out."""
+    copied: Index
+    """Positions in ``copies.images`` of the held-out pictures that they are copies of."""
+
+
+def deduplicate(copies: Duplicates) -> Deduplicated:
+    """Make each cluster of copies a group, and leave out training pictures with a copy in a held-out split.
+
+    Raises:
+        DataError: too few pictures of a class are left to train on.
+    """
+    images = copies.images
+    held_out = images.split != "train"
+    reasons = {}
+    dropped: list[int] = []
+    copied: set[int] = set()
+    for members in copies.clusters:
+        tested = [i for i in members if held_out[i]]
+        trained = [i for i in members if not held_out[i]]
+        if tested and trained:
+            original = below(images.root, images.paths[tested[0]])
+            reasons.update({images.paths[i]: f"a copy of {original}, which is tested on" for i in trained})
+            dropped += trained
+            copied.update(tested)
+    grouped = images.grouped(copies.membership())
+    return Deduplicated(
+        copies=copies,
+        grouped=grouped,
+        images=grouped.without(reasons),
+        dropped=np.array(sorted(dropped), dtype=np.int64),
+        copied=np.array(sorted(copied), dtype=np.int64),
+    )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.arrays import Floats, Index, Labels, Mask, Rows
+from headstart.files import plain
 
 Level = Literal["none", "slight", "drift", "too few"]
 
@@ -74,18 +75,12 @@ class Drift:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "level": self.level,
-            "new": self.n,
-            "training": self.m,
-            "p": self.p,
-            "auc": self.auc,
-            "p_within_answers": self.p_within,
-            "only_the_mix_of_classes": self.only_mix,
-            "mix": self.mix.tolist(),
-            "mix_before": self.mix_before.tolist(),
-            "unfamiliar": None if self.unfamiliar is None else float(self.unfamiliar.mean()) if self.n else 0.0,
-        }
+        unfamiliar = None if self.unfamiliar is None else float(self.unfamiliar.mean()) if self.n else 0.0
+        return (
+            {"level": self.level, "new": self.n, "training": self.m, "p": self.p, "auc": self.auc}
+            | {"p_within_answers": self.p_within, "only_the_mix_of_classes": self.only_mix}
+            | plain(self, "mix", "mix_before", unfamiliar=unfamiliar)
+        )
 
 
 def compare(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from headstart.arrays import Floats, Labels, Mask
 from headstart.evaluation.intervals import LEVEL, Estimate
 from headstart.evaluation.losses import correct
+from headstart.files import plain
 
 Probabilities = NDArray[np.floating]
 
@@ -43,12 +44,7 @@ class Unlabelled:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "accuracy": self.accuracy.to_dict(),
-            "by_method": {name: estimated.to_dict() for name, estimated in self.by_method.items()},
-            "known_accuracy": self.known,
-            "known_n": self.m,
-        }
+        return plain(self, "accuracy", "by_method", known_accuracy=self.known, known_n=self.m)
 
 
 def estimate(proba: Probabilities, known_proba: Probabilities, known_y: Labels, *, seed: int = 0) -> Unlabelled:

@@ -48,7 +48,7 @@ def certificate_section(certificate: Certificate) -> Section:
             rows=tuple(
                 (
                     depth.name,
-                    with_interval(depth.accuracy),
+                    with_interval(depth.pretrained),
                     with_interval(depth.untrained),
                     f"{100 * depth.difference.value:+.1f}",
                     p_value(depth.difference.p).removeprefix("p ").removeprefix("= "),
@@ -159,10 +159,10 @@ def _depth_sentences(certificate: Certificate) -> tuple[str, ...]:
         return ()
     last = certificate.depths[-1]
     if best is last:
-        return (f"The deeper the better: the last depth, {last.name}, knows most ({best.accuracy.value:.1%}).",)
+        return (f"The deeper the better: the last depth, {last.name}, knows most ({best.pretrained.value:.1%}).",)
     return (
-        f"Of single depths, {best.name} knows most ({best.accuracy.value:.1%}); the last, {last.name}, "
-        f"{last.accuracy.value:.1%}.",
+        f"Of single depths, {best.name} knows most ({best.pretrained.value:.1%}); the last, {last.name}, "
+        f"{last.pretrained.value:.1%}.",
     )
 
 

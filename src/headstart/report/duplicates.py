@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from headstart.audit.deduplication import Deduplicated
-from headstart.audit.duplicates import COPY, CopyPair, Duplicates
+from headstart.audit.duplicates import COPY, CopyPair, Deduplicated, Duplicates
 from headstart.audit.leak import Leak
 from headstart.files import below
 from headstart.report.pictures import copy_lines, leak_sentence
@@ -34,9 +33,9 @@ def duplicates(
 ) -> Section | None:
     """The section on copies; None if there are none.
 
-    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``deduplicated.found.images``.
+    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``deduplicated.copies.images``.
     """
-    copies = deduplicated.found
+    copies = deduplicated.copies
     if not copies.clusters and not copies.series:
         return None
     telling = _most_telling(copies)[:MOST_SHOWN]

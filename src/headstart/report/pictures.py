@@ -8,8 +8,7 @@ from pathlib import Path
 
 from headstart.audit import shortcuts
 from headstart.audit.decisions import Applied
-from headstart.audit.deduplication import Deduplicated
-from headstart.audit.duplicates import CopyPair
+from headstart.audit.duplicates import CopyPair, Deduplicated
 from headstart.audit.findings import Findings, MixedSizes, Poor, Suspect
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import Shortcut
@@ -83,7 +82,7 @@ def _together(root: Path | None, paths: Sequence[Path]) -> str:
 
 def copy_lines(deduplicated: Deduplicated) -> list[str]:
     """What was done about copies, a sentence each; none when there is nothing to say."""
-    found, images = deduplicated.found, deduplicated.found.images
+    found, images = deduplicated.copies, deduplicated.copies.images
     near = [pair for pair in found.pairs if pair.kind == "near"]
     lines = []
     if dropped := len(deduplicated.dropped):

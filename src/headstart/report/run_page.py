@@ -113,6 +113,6 @@ def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
         by_group_section(worth.groups) if worth.groups else None,
         certificate_section(worth.certificate) if worth.certificate else None,
         *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
-        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.found.images)),
+        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.copies.images)),
     )
     return tuple(part for part in parts if part)
