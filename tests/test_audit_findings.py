@@ -35,6 +35,7 @@ def checked(
     clusters: np.ndarray | None = None,
 ) -> Findings:
     facts = facts or facts_of(images)
+    clusters = np.unique(images.digests, return_inverse=True)[1] if clusters is None else clusters
     return check(images, proba, X, audit=audit(images), facts=facts, input_size=input_size, seed=0, clusters=clusters)
 
 

@@ -151,11 +151,10 @@ def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | Non
         findings = inspect(
             FeatureTable(fitted.images, bench),
             fitted.choice,
+            probe,
             audit=fitted.audit,
             deduplicated=fitted.deduplicated,
-            base_size=probe.sizes[0],
             input_size=backbone.input_size,
-            seed=probe.seed,
         )
         given = FeatureTable(fitted.deduplicated.copies.images, bench)
         return findings, measure_leak(given, fitted.deduplicated, fitted.choice, probe)

@@ -23,6 +23,7 @@ from headstart.images import facts as picture_facts
 from headstart.images.facts import GREY, Facts
 from headstart.images.folder import ImageSet
 from headstart.probe.choice import Choice
+from headstart.probe.options import ProbeOptions
 
 SUSPICIOUS = 0.5
 """Suspicion, a probability, from which a picture is listed: something is more likely wrong with it than not. A
@@ -135,7 +136,7 @@ def check(
     facts: Facts,
     input_size: int,
     seed: int,
-    clusters: Index | None = None,
+    clusters: Index,
 ) -> Findings:
     """Look for everything that can be doubted.
 
@@ -147,11 +148,9 @@ def check(
         facts: of these pictures.
         input_size: of the network, in pixels: what has less than half of it on its shorter side is tiny.
         seed: of folds, samples and shuffles.
-        clusters: (n,) the same number for pictures that show the same; byte-identical files by default. Where their
-            labels differ, at least one of them is wrong.
+        clusters: (n,) the same number for pictures that show the same. Where their labels differ, at least one of
+            them is wrong.
     """
-    if clusters is None:
-        clusters = np.unique(images.digests, return_inverse=True)[1]
     doubts = doubt_labels(proba, images.y)
     odd = find_outliers(X, images.groups, seed=seed)
     poor = _poor(facts, input_size)
@@ -167,9 +166,7 @@ def check(
         poor=poor,
         grey=_grey(facts),
         mixed=_mixed(facts),
-        shortcuts=shortcuts.find(
-            in_train, [images.paths[i] for i in train], images.y[train], images.groups[train], seed=seed
-        ),
+        shortcuts=shortcuts.find(in_train, images.y[train], images.groups[train], seed=seed),
     )
 
 
@@ -254,34 +251,32 @@ def _mixed(facts: Facts) -> MixedSizes | None:
 def inspect(
     table: FeatureTable,
     choice: Choice,
+    options: ProbeOptions,
     *,
     audit: Audit,
     deduplicated: Deduplicated,
-    base_size: int,
     input_size: int,
-    seed: int,
 ) -> Findings:
     """Look for everything that can be doubted about the images of the table, on which ``choice`` was made.
 
     Args:
         table: of ``deduplicated.images``.
         choice: the head; training images are doubted by its out-of-fold answers.
+        options: that it was chosen with; outliers are looked for among the rows of the first size.
         audit: what counting and hashing found.
         deduplicated: the copies.
-        base_size: input size in pixels of the rows among which outliers are looked for.
         input_size: the size the network was made for; images with half of it on their shorter side are tiny.
-        seed: of folds, samples and shuffles.
     """
     kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
     return check(
         table.images,
         unseen_proba(table, choice),
-        table.rows(base_size, "last", np.arange(len(table.images))),
+        table.rows(options.sizes[0], "last", np.arange(len(table.images))),
         audit=audit,
         facts=picture_facts.unpacked(table.images.paths, kept),
         input_size=input_size,
         clusters=_clusters(deduplicated),
-        seed=seed,
+        seed=options.seed,
     )
 
 
