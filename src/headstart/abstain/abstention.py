@@ -107,15 +107,14 @@ class Abstention:
             expected, found = "a model with prediction sets", "this model keeps none"
             if self.no_sets:
                 expected += f", learned from {self.no_sets.needed} independent pictures of every class or more"
-                found = some([f"{name} has {count}" for name, count in self.no_sets.counts], 3)
+                found = some([f"{name} has {count}" for name, count in self.no_sets.counts.items()], 3)
             problem = Problem(expected=expected, found=found, todo="ask for no coverage")
             raise OptionError("prediction sets", [problem])
         self.sets.thresholds(coverage)
 
     def tensors(self) -> Tensors:
         """The arrays to keep."""
-        kept = [part.tensors() for part in (self.sets, self.novelty) if part is not None]
-        return {name: array for tensors in kept for name, array in tensors.items()}
+        return {name: kept for part in (self.sets, self.novelty) if part for name, kept in part.tensors().items()}
 
     def to_dict(self) -> dict[str, Any]:
         """The rest of what is to be kept, in plain JSON types."""
@@ -129,7 +128,7 @@ class Abstention:
             classes=tuple(classes),
             sure_from=document["sure_from"],
             sets=PredictionSets.from_tensors(tensors) if document["prediction_sets"] else None,
-            no_sets=TooFewPictures.from_dict(few) if (few := document["no_prediction_sets"]) else None,
+            no_sets=TooFewPictures(**few) if (few := document["no_prediction_sets"]) else None,
             novelty=Novelty.from_parts(document["novelty"], tensors) if document["novelty"] else None,
             costs=Costs.from_dict(document["costs"]) if document["costs"] else None,
         )

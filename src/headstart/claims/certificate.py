@@ -141,13 +141,13 @@ def subsample(
     if len(index) <= most:
         return index
     lowest: dict[int, str] = {}
+    of_group = groups.tolist()
     for i in index.tolist():
-        lowest[int(groups[i])] = min(digests[i], lowest.get(int(groups[i]), "g"))
+        lowest[of_group[i]] = min(digests[i], lowest.get(of_group[i], "g"))
     place = {g: hashlib.sha256(f"certificate {seed} {digest}".encode()).digest() for g, digest in lowest.items()}
     chosen: list[int] = []
     for c in np.unique(y[index]):
-        members = [int(i) for i in index if y[i] == c]
-        members.sort(key=lambda i: (place[int(groups[i])], i))
+        members = sorted(index[y[index] == c].tolist(), key=lambda i: (place[of_group[i]], i))
         chosen += members[: max(4, round(most * len(members) / len(index)))]
     return np.array(sorted(chosen), dtype=np.int64)
 
@@ -169,10 +169,9 @@ def transfer_certificate(
     """
     images = pretrained.images
     sample = subsample(index, images.y, images.groups, images.digests, seed=seed)
-    depths: dict[str, tuple[Features, Features]] = {}
-    if channels:
-        trained, random = (by_depth(table.rows(size, "depths", sample), channels) for table in (pretrained, untrained))
-        depths = {name: (trained[name], random[name]) for name in trained}
+    trained, random = (
+        by_depth(table.rows(size, "depths", sample), channels) if channels else {} for table in (pretrained, untrained)
+    )
     return certify(
         pretrained.rows(size, output, sample),
         untrained.rows(size, output, sample),
@@ -182,7 +181,7 @@ def transfer_certificate(
         size=size,
         output=output,
         seed=seed,
-        depths=depths,
+        depths={name: (trained[name], random[name]) for name in trained},
     )
 
 

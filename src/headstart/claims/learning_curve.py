@@ -53,6 +53,9 @@ MISFIT = 0.2
 """Of the logarithm of an error, per doubling, that the power law may miss whatever the pictures say. Chosen, not
 measured alone; how often forecasts with it hold: ``benchmarks/learning_curve.py``."""
 
+MOST_TIMES = 1000
+"""Times as many pictures as there are that are considered at all. Chosen; nobody collects more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
@@ -114,28 +117,27 @@ class LearningCurve:
 
     def at(self, pictures: int) -> Forecast:
         """The accuracy to expect with ``pictures`` in all."""
-        low, value, high = np.quantile(1 - self.errors(pictures), _QUANTILES)
-        return Forecast(pictures=pictures, value=float(value), low=float(low), high=float(high))
+        low, value, high = np.quantile(1 - self.errors(pictures), _QUANTILES).tolist()
+        return Forecast(pictures=pictures, value=value, low=low, high=high)
 
     def gain(self, pictures: int) -> tuple[float, float, float]:
         """How much accuracy is gained on what there is with ``pictures`` in all: median, low, high, from 0 to 1."""
-        gained = self.errors(self.n) - self.errors(pictures)
-        low, value, high = np.quantile(gained, _QUANTILES)
-        return float(value), float(low), float(high)
+        low, value, high = np.quantile(self.errors(self.n) - self.errors(pictures), _QUANTILES).tolist()
+        return value, low, high
 
-    def more_for(self, share: float, *, most: int = 1000) -> tuple[float, float, float]:
+    def more_for(self, share: float) -> tuple[float, float, float]:
         """How many more pictures make the error ``share`` (0 to 1) smaller: median, low, high; inf where none do.
 
-        ``most``: how many times as many pictures are considered at all.
+        None are thought to do where it would take more than MOST_TIMES as many pictures.
         """
         _, f, c, u = self.posterior.T
         now = f + (1 - f) * (self.n / self.sizes[-1]) ** -c
         left = (1 - share) ** (1 / u) * now - f
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             needed = np.where(left > 0, (left / (1 - f)) ** (-1 / c) * self.sizes[-1], math.inf)
-        needed = np.where(needed > most * self.n, math.inf, needed) - self.n
-        low, value, high = np.quantile(needed, _QUANTILES, method="nearest")
-        return float(value), float(low), float(high)
+        needed = np.where(needed > MOST_TIMES * self.n, math.inf, needed) - self.n
+        low, value, high = np.quantile(needed, _QUANTILES, method="nearest").tolist()
+        return value, low, high
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -65,8 +65,7 @@ class Drift:
             return "too few"
         if self.p >= ALARM_P:
             return "none"
-        only_mix = self.p_within is not None and self.p_within >= ALARM_P
-        return "slight" if only_mix or self.auc < ALARM_AUC else "drift"
+        return "slight" if self.only_mix or self.auc < ALARM_AUC else "drift"
 
     @property
     def only_mix(self) -> bool:
