@@ -10,13 +10,8 @@ from typing import Any
 from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult
 from headstart.report.curves import comparison_figure
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, between, p_value, percent
+from headstart.report.section import Section, Table, between, p_value, percent, text
 
-METHOD = (
-    "Every pair is tested on the same pictures, picture by picture, and against the variation from seed to seed; the "
-    "p-values are corrected for the number of pairs (Holm 1979). Settings get letters: two that share one cannot be "
-    "told apart. Intervals are Wilson's, widened by what seeds add."
-)
 VISIBLE_OPTIMISM = 0.0005
 """Accuracy from which the best epoch is said to be above the last: less is 0.0 points."""
 
@@ -142,7 +137,7 @@ def comparison_page(content: ComparisonContent) -> PlainPage:
             aside="Settings that share a letter cannot be told apart.",
             figures=(comparison_figure(comparison),),
             table=content.table,
-            method=METHOD,
+            method=text("comparison"),
         )
     ]
     if content.claims:
