@@ -17,7 +17,7 @@ from headstart.report.drawing import (
     pixel_canvas,
     plot_axes,
 )
-from headstart.report.section import THIN, Section, Table, between, percent
+from headstart.report.section import THIN, Section, Table, between, percent, text
 from headstart.report.words import counted, measured_on
 
 if TYPE_CHECKING:
@@ -25,24 +25,6 @@ if TYPE_CHECKING:
     from headstart.abstain.conformal import TooFewPictures
 
 PLOT = 190  # height of the curve, in pixels
-
-METHOD = (
-    "An answer counts as sure from the probability at which out-of-fold answers to training pictures were "
-    "wrong half as often as all of them were. The area under the curve of errors against the share answered is {area}; "
-    "it would be {best:.4f} if all mistakes were the least sure answers, and the error rate if confidence said "
-    "nothing. A prediction set holds every class whose probability is not below the ⌊(n + 1)(1 − coverage)⌋-th lowest "
-    "that training pictures of this class got out of fold, class by class (cross-conformal, least ambiguous sets), "
-    "and the most probable class in any case. {realised}{novelty}"
-)
-REALISED = (
-    "With another training sample of the same size, the thresholds at a coverage of {asked} would let through {low} to "
-    "{high} of the smallest class, 9 times out of 10. "
-)
-NOVELTY = (
-    "A picture is unfamiliar if the distance of its frozen, L2-normalised features from the nearest class mean "
-    "(Mahalanobis, shrunk) is above the limit that {share} of the {n:,} training pictures are above, each measured by "
-    "a model without it."
-)
 
 
 def abstention_section(abstention: Abstention, report: AbstentionReport) -> Section:
@@ -72,11 +54,12 @@ def abstention_section(abstention: Abstention, report: AbstentionReport) -> Sect
             rows=rows,
             numbers=(0, 1, 2, 3),
         ),
-        method=METHOD.format(
+        method=text(
+            "abstention",
             area=f"{area.value:.4f} ({area.low:.4f} – {area.high:.4f})",
             best=report.curve.best_area,
             realised=_realised(abstention, report),
-            novelty=NOVELTY.format(share=percent(novelty.share), n=novelty.n) if novelty else "",
+            novelty=text("novelty", share=percent(novelty.share), n=novelty.n) if novelty else "",
         ).strip(),
     )
 
@@ -182,7 +165,7 @@ def _realised(abstention: Abstention, report: AbstentionReport) -> str:
     if abstention.sets is None:
         return ""
     low, high = abstention.sets.realised(report.coverage)
-    return REALISED.format(asked=percent(report.coverage, 0), low=percent(low), high=percent(high))
+    return text("prediction-sets", asked=percent(report.coverage, 0), low=percent(low), high=percent(high)) + " "
 
 
 def _unfamiliar(abstention: Abstention, report: AbstentionReport) -> str:

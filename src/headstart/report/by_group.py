@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headstart.claims.by_group import ByGroup
 from headstart.evaluation.intervals import Estimate
-from headstart.report.section import Section, Table, p_value, with_interval
+from headstart.report.section import Section, Table, p_value, text, with_interval
 from headstart.report.words import counted
 
 
@@ -32,10 +32,7 @@ def by_group_section(found: ByGroup) -> Section:
             numbers=(1, 2),
             marked=tuple(i for i, group in enumerate(found.groups) if group.weaker),
         ),
-        method=(
-            "Fisher's exact test of each group against all other pictures, one-sided, corrected for the number of "
-            f"groups (Holm). Intervals are Wilson's, for further pictures of the same group.{small}"
-        ),
+        method=text("groups", small=small),
     )
 
 

@@ -18,7 +18,7 @@ from headstart.report.drawing import (
     page_style,
     plot_axes,
 )
-from headstart.report.section import THIN, Section, Table, p_value, percent, with_interval
+from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
 from headstart.report.words import counted
 
 ROW = 30
@@ -60,16 +60,7 @@ def certificate_section(certificate: Certificate) -> Section:
         )
         if certificate.depths
         else None,
-        method=(
-            f"{certificate.folds}-fold cross-validation{times} on {certificate.n} pictures, the same folds for all. "
-            "Every row of features gets the same head, ridge regression whose strength is chosen inside each training "
-            f"part, so that features alone are compared; the chosen features are the {_features(certificate)}. "
-            "Colours: histograms of 16 bins a channel and 4 × 4 × 4 of all three, mean and spread. Random weights: the "
-            "same network, never trained. Differences are tested picture by picture (exact sign-flip test; McNemar's "
-            "for single pictures); “helps” needs all three rivals beaten at the 5 % level, “hurts” takes 1 %. "
-            "Intervals: Wilson's for accuracies, Bonett and Price's for differences. The model's own head is another "
-            "one, so the accuracy at the top of the page differs a little."
-        ),
+        method=text("certificate", certificate=certificate, times=times, features=_features(certificate)),
     )
 
 

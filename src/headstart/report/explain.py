@@ -15,7 +15,7 @@ from headstart.files import display
 from headstart.images.decode import encode, resample
 from headstart.report.drawing import ACCENT, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
 SHOWN = 320
@@ -26,24 +26,6 @@ LITTLE = 0.05
 """A fall of the probability below which the answer hardly changes. Chosen, not measured; it only adds a sentence."""
 FOR = np.array([226.0, 84.0, 18.0])
 AGAINST = np.array([38.0, 98.0, 214.0])
-
-METHODS = {
-    "exact": (
-        "The score is the head's, for the class less its strongest rival, before probabilities are made of it. The "
-        "head is linear and reads numbers that were pooled from maps of the picture, so the score splits into a part "
-        "for every place, exactly: means are shared out, a maximum belongs to where it is reached, a standard "
-        "deviation to the squares it is made of. The colour says what the whole picture would score if it were all "
-        "like this place; the mean of that over all places is the score (here {score:.3f}; the parts miss it by "
-        "{miss:.1e}). Of a network that only pools its last map this is the class-activation map of Zhou et al. 2016. "
-        "A place sees its surroundings too: a map of {side} × {side} places is no outline of an object."
-    ),
-    "hiding": (
-        "The score could not be split exactly: {why}. So {pictures} times a random half of the picture was hidden "
-        "under its mean colour, and a ridge regression tells by how much the score of the class less that of its "
-        "strongest rival falls when a place is hidden (Ribeiro et al. 2016; Petsiuk et al. 2018). An estimate, on "
-        "a grid of {side} × {side} places."
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +63,8 @@ def explain_page(
                 title=f"What speaks for “{target}”",
                 aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
                 figures=(_side_by_side(explanation),),
-                method=METHODS[explanation.method].format(
+                method=text(
+                    f"map-{explanation.method}",
                     score=explanation.score,
                     miss=abs(explanation.miss),
                     side=len(explanation.evidence),
@@ -142,13 +125,7 @@ def _check(explanation: Explanation) -> Section:
             rows=tuple((percent(s, 0), percent(a), percent(b)) for s, a, b in check.curve),
             numbers=(0, 1, 2),
         ),
-        method=(
-            "What is hidden takes the mean colour of the picture, with a soft edge. The same shape is then moved, "
-            f"mirrored and turned at random, {len(check.elsewhere)} times for the share of {percent(check.share, 0)} "
-            f"and 4 times for the others. By score, {check.rank} of the {len(check.elsewhere)} matter at least as "
-            f"much, p = {check.p:.3f}; the map is said to hold at p ≤ 0.05 (deletion, Samek et al. 2017). Where the "
-            "object fills the picture, places elsewhere are part of it as well, and a right map can fail."
-        ),
+        method=text("check", check=check, places=len(check.elsewhere), share=percent(check.share, 0)),
     )
 
 
@@ -183,10 +160,7 @@ def _neighbours(explanation: Explanation, neighbours: Sequence[Neighbour], train
         )
         if gone
         else None,
-        method=(
-            "Likeness is the cosine between the rows of the pretrained network's last layer, 1 for the same direction, "
-            f"among {training:,} training pictures. The head need not see likeness in the same way."
-        ),
+        method=text("neighbours", training=training),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.claims.learning_curve import LearningCurve
 from headstart.report.drawing import ACCENT, INK, LINE, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
-from headstart.report.section import THIN, Section, Table, with_interval
+from headstart.report.section import THIN, Section, Table, text, with_interval
 
 AHEAD = 4  # times the pictures there are, to which the forecast is drawn
 REACH = 100  # times the pictures there are, beyond which nobody will collect more
@@ -40,16 +40,7 @@ def learning_curve_section(curve: LearningCurve) -> Section:
         )
         if curve.needs
         else None,
-        method=(
-            f"The chosen head was fitted again on nested parts of each class's pictures ({curve.sizes[0]} to "
-            f"{curve.sizes[-1]} in all, {max(curve.draws)} heads at most sizes) and tested on pictures of none of "
-            "them. The error is taken to follow an inverse power law with a limit; all such laws that agree with "
-            "the measured curve are kept, with their weights, and beyond it each is followed for none to twice "
-            "the way it promises. The band holds 90 % of them. What a class is worth: the rise of the calibrated "
-            "log-loss when half of its pictures are left out, the change of the class frequencies put right. "
-            "Settings are not chosen anew, so a larger network or a dearer head that pays only with more pictures"
-            " is not foreseen."
-        ),
+        method=text("more-pictures", curve=curve, heads=max(curve.draws)),
     )
 
 

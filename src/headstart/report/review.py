@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from headstart.audit import shortcuts
 from headstart.audit.findings import Findings
-from headstart.audit.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
 from headstart.files import below
 from headstart.report.pictures import (
     folder_lines,
@@ -14,7 +14,7 @@ from headstart.report.pictures import (
     showing_little,
     suspect_reasons,
 )
-from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
 MOST_SHOWN = 150
@@ -95,12 +95,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         aside="Under each: the label it has, the one it may deserve, and why.",
         sentences=tuple(sentences),
         thumbnails=tuple(shown),
-        method=(
-            "Every picture was answered by a classifier that had not learned from it. Its probability for the given "
-            "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
-            "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
-            "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
-        ),
+        method=text("suspicious"),
     )
 
 
@@ -137,15 +132,7 @@ def _shortcuts(findings: Findings) -> Section | None:
             numbers=(2, 3, 4, 5),
             marked=tuple(i for i, shortcut in enumerate(tried) if shortcut.alarm),
         ),
-        method=(
-            "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
-            "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
-            f"an effect of {EFFECT:g} ({EFFECT_SIZE:g} of the file size, {EFFECT_OUTSIDE:g} of numbers and dates), and "
-            "less than "
-            f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
-            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which "
-            "no picture differs are not listed."
-        ),
+        method=text("shortcuts", shortcuts=shortcuts),
     )
 
 

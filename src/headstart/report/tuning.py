@@ -7,22 +7,13 @@ from typing import TYPE_CHECKING, Any
 from headstart.evaluation.intervals import wilson
 from headstart.evaluation.losses import accuracy, correct, log_losses
 from headstart.report.curves import learning_curves
-from headstart.report.section import Section, Table
+from headstart.report.section import Section, Table, text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from headstart.finetune.trial import Declined, Selection, Trial
-
-METHOD = (
-    "The held-out pictures were taken from the training pictures before anything was chosen; test and validation "
-    "pictures had no part in it. Fine-tuning began with the weights of the best linear head (LP-FT). How far to go "
-    "from the pretrained weights to the fine-tuned ones (WiSE-FT) and the temperature were settled for each half of "
-    "the held-out pictures on the other half. The fine-tuned network is used if its log-loss is surely lower "
-    "(paired t-test, one-sided, 5 %) and no more pictures are wrong; it is then trained once more on all "
-    "training pictures."
-)
 
 
 def outcome(selection: Selection) -> str:
@@ -91,7 +82,7 @@ def tuning(selection: Selection) -> Section | None:
             numbers=(1, 2, 3),
             marked=(int(trial.kept),),
         ),
-        method=METHOD,
+        method=text("tuning"),
     )
 
 
