@@ -128,15 +128,7 @@ class Findings:
 
 
 def check(
-    images: ImageSet,
-    proba: Floats,
-    X: Rows,
-    *,
-    audit: Audit,
-    facts: Facts,
-    input_size: int,
-    seed: int,
-    clusters: Index,
+    images: ImageSet, proba: Floats, X: Rows, *, audit: Audit, facts: Facts, input_size: int, seed: int, clusters: Index
 ) -> Findings:
     """Look for everything that can be doubted.
 
@@ -171,12 +163,7 @@ def check(
 
 
 def _suspects(
-    images: ImageSet,
-    proba: Floats,
-    doubts: LabelDoubts,
-    odd: Outliers,
-    copies: Mapping[int, Conflict],
-    blank: set[int],
+    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, copies: Mapping[int, Conflict], blank: set[int]
 ) -> tuple[Suspect, ...]:
     """The pictures from SUSPICIOUS up, most suspicious first, each with its reasons."""
     right = doubts.confidence.copy()

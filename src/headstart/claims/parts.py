@@ -70,12 +70,7 @@ def shares_of(y: Labels, trains: Sequence[Index]) -> list[float]:
 
 
 def logits_of_parts(
-    axes: Axes,
-    pictures: Pictures,
-    recipe: FixedHead,
-    rows: Mask,
-    tests: Sequence[Index],
-    shift: Floats | None = None,
+    axes: Axes, pictures: Pictures, recipe: FixedHead, rows: Mask, tests: Sequence[Index], shift: Floats | None = None
 ) -> Floats:
     """Logits (draws, n, k) of each picture by heads that were not fitted on it.
 

@@ -12,10 +12,10 @@ from headstart.report.drawing import (
     MUTED,
     WIDTH,
     as_svg,
-    blank_figure,
     page_style,
+    percent_axis,
     pixel_canvas,
-    plot_axes,
+    plot,
 )
 from headstart.report.section import THIN, Section, Table, between, percent, text
 from headstart.report.words import counted, measured_on
@@ -77,13 +77,10 @@ def abstention_lines(report: AbstentionReport) -> list[str]:
 @page_style()
 def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     right = 1 - report.curve.risk
     shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
-    figure = blank_figure(WIDTH, PLOT + 86)
+    figure, axes = plot(PLOT + 86, left=52, top=32, right=22, bottom=54)
     canvas = pixel_canvas(figure)
-    axes = plot_axes(figure, left=52, top=32, right=22, bottom=54)
     lowest = min(float(shown.min()), *(part.accuracy.low for part in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
     axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
@@ -106,8 +103,7 @@ def curve_figure(report: AbstentionReport) -> str:
         words = f"sure: {percent(sure.share.value, 0)} answered, {percent(sure.accuracy.value)} right"
         canvas.text(x, 9, words, ha=side, va="center")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}{THIN}%"))
+        percent_axis(axis)
     axes.set_xlabel("share of pictures answered, surest first", labelpad=8)
     canvas.text(0, 9, "right", color=MUTED, va="center")
     said = ", ".join(f"{part.share.value:.0%} answered, {part.accuracy.value:.1%} right" for part in report.curve.at)

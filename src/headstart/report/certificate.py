@@ -6,18 +6,7 @@ from typing import Any
 
 from headstart.claims.certificate import Certificate
 from headstart.claims.colour_baseline import Transfer
-from headstart.report.drawing import (
-    ACCENT,
-    CHARACTER,
-    INK,
-    LINE,
-    MUTED,
-    WIDTH,
-    as_svg,
-    blank_figure,
-    page_style,
-    plot_axes,
-)
+from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
 from headstart.report.words import counted
 
@@ -57,9 +46,7 @@ def certificate_section(certificate: Certificate) -> Section:
             ),
             numbers=(1, 2, 3, 4),
             marked=tuple(i for i, depth in enumerate(certificate.depths) if depth is certificate.best_depth),
-        )
-        if certificate.depths
-        else None,
+        ),
         method=text("certificate", certificate=certificate, times=times, features=_features(certificate)),
     )
 
@@ -67,18 +54,14 @@ def certificate_section(certificate: Certificate) -> Section:
 @page_style()
 def certificate_figure(certificate: Certificate) -> str:
     """Accuracy of the pretrained features and of their rivals as bars, with 95 % intervals."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     rows = [("pretrained", certificate.chosen, True)]
     rivals = sorted(certificate.rivals, key=lambda rival: -rival.accuracy.value)
     rows += [(NAMES[rival.kind], rival.accuracy, False) for rival in rivals]
     left = 14 + max(len(name) for name, *_ in rows) * CHARACTER
-    figure = blank_figure(WIDTH, ROW * len(rows) + 54)
-    axes = plot_axes(figure, left=left, top=4, right=54, bottom=50)
+    figure, axes = plot(ROW * len(rows) + 54, left=left, top=4, right=54, bottom=50)
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     axes.set_yticks(range(len(rows)), [name for name, *_ in rows], color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}{THIN}%"))
+    percent_axis(axes.xaxis)
     for y, (_, accuracy, own) in enumerate(rows):
         axes.barh(y, accuracy.value, height=0.52, color=ACCENT if own else LINE)
         axes.plot([accuracy.low, accuracy.high], [y, y], color=INK, linewidth=1.8, solid_capstyle="butt")

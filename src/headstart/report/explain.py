@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headstart.deploy.explain import HALVES, Explanation
 from headstart.files import display
 from headstart.images.decode import encode, resample
-from headstart.report.drawing import ACCENT, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
+from headstart.report.drawing import ACCENT, MUTED, as_svg, page_style, plot
 from headstart.report.page import PlainPage
 from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
@@ -215,9 +215,8 @@ def _curve(explanation: Explanation) -> str:
     """Probability over the share hidden, where the map points and elsewhere."""
     from matplotlib.ticker import FuncFormatter
 
-    check, height = explanation.check, 190
-    figure = blank_figure(WIDTH, height)
-    axes = plot_axes(figure, left=46, top=14, right=118, bottom=46)
+    check = explanation.check
+    figure, axes = plot(190, left=46, top=14, right=118, bottom=46)
     shares = [0.0, *(share for share, _, _ in check.curve)]
     own = [check.before, *(after for _, after, _ in check.curve)]
     others = [check.before, *(after for _, _, after in check.curve)]

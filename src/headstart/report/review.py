@@ -7,13 +7,7 @@ from collections.abc import Callable
 from headstart.audit import shortcuts
 from headstart.audit.findings import Findings
 from headstart.files import below
-from headstart.report.pictures import (
-    folder_lines,
-    mixed_sentence,
-    shortcut_sentence,
-    showing_little,
-    suspect_reasons,
-)
+from headstart.report.pictures import folder_lines, mixed_sentence, shortcut_sentence, showing_little, suspect_reasons
 from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 

@@ -13,13 +13,12 @@ from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
-from headstart.report.choice import choice_reason
 from headstart.report.duplicates import duplicates
 from headstart.report.more_pictures import learning_curve_section
 from headstart.report.page import CandidateRow, ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
-from headstart.report.tuning import tuning
+from headstart.report.tuning import choice_reason, tuning
 
 MOST_SUSPECTS = 12
 """Suspicious pictures shown; `headstart check` shows them all."""

@@ -1,4 +1,4 @@
-"""What came of fine-tuning, in words: both networks on the same held-out pictures, and why one of them is used."""
+"""How the head was chosen, and what came of fine-tuning: both networks on the same held-out pictures, in words."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.finetune.trial import Declined, Selection, Trial
+    from headstart.probe.choice import Choice
 
 
 def outcome(selection: Selection) -> str:
@@ -91,3 +92,21 @@ def _figures(proba: NDArray[np.float64], trial: Trial) -> tuple[str, str, str]:
     low, high = wilson(right, len(trial.y))
     loss = log_losses(proba, trial.y).mean()
     return f"{right / len(trial.y):.3f}", f"{low:.3f} – {high:.3f}", f"{loss:.3f}"
+
+
+def choice_reason(choice: Choice) -> str:
+    """Why this candidate, and what was not tried."""
+    best, tried = choice.score, len({score.candidate for score in choice.board})
+    lower = [score for score in choice.board if not score.screened and score.log_loss < best.log_loss]
+    text = f"Of {tried} candidates, {best.candidate} has the lowest out-of-fold log-loss ({best.log_loss:.3f})."
+    if lower:
+        closest = min(lower, key=lambda score: score.log_loss)
+        text = (
+            f"Of {tried} candidates, {best.candidate} is the simplest within one standard error of the lowest "
+            f"out-of-fold log-loss ({best.log_loss:.3f}; {closest.candidate}: {closest.log_loss:.3f})."
+        )
+    if choice.enough_at is not None:
+        text += f" Nothing dearer was tried: an error of {choice.enough_at:.1%} leaves too little to win."
+    if choice.beyond_budget:
+        text += f" The budget did not reach to {', '.join(map(str, choice.beyond_budget))} pixels."
+    return text

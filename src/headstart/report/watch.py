@@ -75,7 +75,7 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
     known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
     sentences = [
         f"On labelled pictures it was right for {percent(accuracy.known)} ({counted(accuracy.m, 'picture')}, "
-        f"{measured_on}).",
+        f"{measured_on})."
     ]
     if drift.level == "too few":
         sentences.append("Whether the pictures have drifted could not be told, so this is worth less than it looks.")
