@@ -5,18 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.evaluation.intervals import Estimate
-from headstart.report.drawing import (
-    ACCENT,
-    INK,
-    LINE,
-    MUTED,
-    WIDTH,
-    as_svg,
-    page_style,
-    percent_axis,
-    pixel_canvas,
-    plot,
-)
+from headstart.report.drawing import ACCENT, INK, MUTED, WIDTH, as_svg, page_style, percent_axis, pixel_canvas, plot
 from headstart.report.section import THIN, Section, Table, between, percent, text
 from headstart.report.words import counted, measured_on
 
@@ -79,12 +68,10 @@ def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
     right = 1 - report.curve.risk
     shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
-    figure, axes = plot(PLOT + 86, left=52, top=32, right=22, bottom=54)
+    figure, axes = plot(PLOT + 86, left=52, top=32, right=22, bottom=54, levels=True)
     canvas = pixel_canvas(figure)
     lowest = min(float(shown.min()), *(part.accuracy.low for part in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
-    axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
-    axes.set_axisbelow(True)
     stated = sorted(report.curve.at, key=lambda part: part.share.value)
     axes.fill_between(
         [part.share.value for part in stated],
@@ -115,21 +102,17 @@ def _sure(report: AbstentionReport) -> str:
     if sure is None:
         return ""
     if not sure.accuracy.defined:
-        return (
-            "How sure it is says nothing about how often it is right, so every answer is marked “unsure”. Answering "
-            f"everything is right for {percent(everything.value)}."
-        )
+        return text("sure-of-nothing", everything=percent(everything.value))
     if sure.share.value == 1:
-        return (
-            f"It would answer all pictures of {measured_on(report.measured_on)}, since none is less sure than it has "
-            "to be, and be "
-            f"right for {percent(everything.value)} ({between(everything)})."
-        )
-    return (
-        f"It marks {percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
-        f"{percent(sure.share.value)}. Of those it gets {percent(sure.accuracy.value)} right "
-        f"({between(sure.accuracy)}), where answering everything gives {percent(everything.value)}. "
-        f"Measured on {measured_on(report.measured_on)}."
+        right = f"{percent(everything.value)} ({between(everything)})"
+        return text("sure-of-all", right=right, measured_on=measured_on(report.measured_on))
+    return text(
+        "sure",
+        unsure=percent(1 - sure.share.value),
+        share=percent(sure.share.value),
+        right=f"{percent(sure.accuracy.value)} right ({between(sure.accuracy)})",
+        everything=percent(everything.value),
+        measured_on=measured_on(report.measured_on),
     )
 
 
@@ -137,17 +120,17 @@ def _sets(abstention: Abstention, report: AbstentionReport) -> str:
     if abstention.sets is None:
         return _too_few(abstention.no_sets) if abstention.no_sets else ""
     single, asked = report.set_sizes[0], percent(report.coverage, 0)
-    text = f"Asked for prediction sets that hold the true class {asked} of the time, it names "
+    said = f"Asked for prediction sets that hold the true class {asked} of the time, it names "
     if single == 1:
-        text += (
+        said += (
             "one class for every picture: a single label is right that often already. “predict --coverage” with a "
             "higher share shows which classes cannot be ruled out."
         )
     else:
-        text += f"{report.mean_set_size:.2f} classes on average, and one alone for {percent(single, 0)} of pictures."
+        said += f"{report.mean_set_size:.2f} classes on average, and one alone for {percent(single, 0)} of pictures."
     if report.covered is not None:
-        text += f" The true class was in the set for {percent(report.covered.value)} ({between(report.covered)})."
-    return text
+        said += f" The true class was in the set for {percent(report.covered.value)} ({between(report.covered)})."
+    return said
 
 
 def _too_few(few: TooFewPictures) -> str:
@@ -168,28 +151,21 @@ def _unfamiliar(abstention: Abstention, report: AbstentionReport) -> str:
     novelty = abstention.novelty
     if novelty is None:
         return ""
-    text = (
-        "A picture of something else still gets a label; it is marked “unfamiliar” when it is farther from the "
-        f"training pictures than all but {percent(novelty.share)} of them are when left out. What is close to the "
-        "classes may pass unnoticed."
-    )
-    if report.unfamiliar is None:
-        return text
-    seen = report.unfamiliar
-    return (
-        f"{text} Of {measured_on(report.measured_on)}, which should be familiar, {percent(seen.value)} were marked "
-        f"({between(seen)})."
-    )
+    said, seen = text("unfamiliar", share=percent(novelty.share)), report.unfamiliar
+    if seen is None:
+        return said
+    share = f"{percent(seen.value)} were marked ({between(seen)})."
+    return f"{said} Of {measured_on(report.measured_on)}, which should be familiar, {share}"
 
 
 def _costs(report: AbstentionReport) -> str:
     costs = report.costs
     if costs is None:
         return ""
-    text = f"By the costs given, the cheapest answers cost {_cost(costs.cheapest)} a picture"
+    said = f"By the costs given, the cheapest answers cost {_cost(costs.cheapest)} a picture"
     if costs.most_probable is not None:
-        text += f"; the most probable labels would cost {_cost(costs.most_probable)}"
-    return f"{text}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
+        said += f"; the most probable labels would cost {_cost(costs.most_probable)}"
+    return f"{said}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
 
 
 def _cost(cost: Estimate) -> str:

@@ -100,10 +100,19 @@ def plot_axes(figure: Figure, *, left: float, top: float, right: float, bottom: 
     return axes
 
 
-def plot(height: float, *, left: float, top: float, right: float, bottom: float) -> tuple[Figure, Axes]:
-    """A figure as wide as the page's and so many pixels high, and axes in it that leave these margins."""
+def plot(
+    height: float, *, left: float, top: float, right: float, bottom: float, levels: bool = False
+) -> tuple[Figure, Axes]:
+    """A figure as wide as the page's and so many pixels high, and axes in it that leave these margins.
+
+    ``levels``: with thin lines across, behind what is drawn.
+    """
     figure = blank_figure(WIDTH, height)
-    return figure, plot_axes(figure, left=left, top=top, right=right, bottom=bottom)
+    axes = plot_axes(figure, left=left, top=top, right=right, bottom=bottom)
+    if levels:
+        axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
+        axes.set_axisbelow(True)
+    return figure, axes
 
 
 def percent_axis(axis: Axis) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +52,8 @@ def explain_page(
     """
     answer = explanation.classes[int(explanation.proba.argmax())]
     target, rival = explanation.classes[explanation.target], explanation.classes[explanation.rival]
-    name, probability = display(Path(explanation.path.name)), percent(float(explanation.proba.max()))
+    name, probability = display(explanation.path.name), percent(float(explanation.proba.max()))
+    miss, side = abs(explanation.miss), len(explanation.evidence)
     return PlainPage(
         title="What the answer rests on",
         lede=(f"{name} is “{answer}”, says the model: {probability}.", verdict(explanation)),
@@ -63,14 +63,7 @@ def explain_page(
                 title=f"What speaks for “{target}”",
                 aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
                 figures=(_side_by_side(explanation),),
-                method=text(
-                    f"map-{explanation.method}",
-                    score=explanation.score,
-                    miss=abs(explanation.miss),
-                    side=len(explanation.evidence),
-                    why=explanation.why_not_exact,
-                    pictures=2 * HALVES,
-                ),
+                method=text(f"map-{explanation.method}", of=explanation, miss=miss, side=side, pictures=2 * HALVES),
             ),
             _check(explanation),
             _neighbours(explanation, neighbours, training),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from headstart.claims.learning_curve import LearningCurve
-from headstart.report.drawing import ACCENT, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
+from headstart.report.drawing import ACCENT, INK, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import Section, Table, text, with_interval
 
 AHEAD = 4  # times the pictures there are, to which the forecast is drawn
@@ -93,12 +93,10 @@ def forecast_figure(curve: LearningCurve) -> str:
 
     ahead = np.unique(np.geomspace(curve.sizes[-1], AHEAD * curve.n, 40).round())
     low, middle, high = np.quantile(1 - curve.errors(ahead), (0.05, 0.5, 0.95), axis=0)
-    figure, axes = plot(290, left=52, top=26, right=18, bottom=54)
+    figure, axes = plot(290, left=52, top=26, right=18, bottom=54, levels=True)
     axes.set_xscale("log")
     lowest = min(float(low.min()), *(accuracy.low for accuracy in curve.measured))
     axes.set(xlim=(curve.sizes[0] * 0.85, AHEAD * curve.n * 1.1), ylim=(max(0.0, int(lowest * 20) / 20), 1.0))
-    axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
-    axes.set_axisbelow(True)
     axes.fill_between(ahead, low, high, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(ahead, middle, color=ACCENT, linewidth=2, dashes=(4, 2.5))
     for size, accuracy in zip(curve.sizes, curve.measured, strict=True):
