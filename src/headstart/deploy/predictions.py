@@ -36,7 +36,7 @@ def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row as people read it: path, or - for no file; the most probable classes, and what makes the answer doubtful."""
+    """A row as people read it: path, or - for none; the most probable classes, and what makes the answer doubtful."""
     path = "-" if row["path"] is None else row["path"]
     if row["label"] is None:
         return f"{path}\tnot read: {row['reason']}"
