@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
+from headstart.features.rows import unit
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
 from headstart.monitor.drift import compare
@@ -117,7 +118,10 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     assert reference.proba is not None
     model = Model.load(folder)
     novelty = model.abstention.novelty
-    paths, rows, proba, unfamiliar, _ = answers(model, found.paths, None)
+    read, _ = answers(model, found.paths, None)
+    paths, predictions, last = zip(*read, strict=True)
+    rows, proba = unit(np.stack(last)), np.stack([prediction.proba for prediction in predictions])
+    unfamiliar = np.array([prediction.unfamiliar is True for prediction in predictions])
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
     levels, covered, hits, random_hits = [], 0, 0, 0.0
     for seed in range(10):

@@ -23,7 +23,7 @@ from headstart.cli.app import (
     fit_options,
     say,
     showing_progress,
-)  # fmt: skip
+)
 from headstart.options import DEFAULTS
 from headstart.output_folder import default_name
 
