@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, MUTED, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -97,6 +98,29 @@ def plot_axes(figure: Figure, *, left: float, top: float, right: float, bottom: 
     )
     axes.spines[["left", "top", "right"]].set_visible(False)
     return axes
+
+
+def plot(
+    height: float, *, left: float, top: float, right: float, bottom: float, levels: bool = False
+) -> tuple[Figure, Axes]:
+    """A figure as wide as the page's and so many pixels high, and axes in it that leave these margins.
+
+    ``levels``: with thin lines across, behind what is drawn.
+    """
+    figure = blank_figure(WIDTH, height)
+    axes = plot_axes(figure, left=left, top=top, right=right, bottom=bottom)
+    if levels:
+        axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
+        axes.set_axisbelow(True)
+    return figure, axes
+
+
+def percent_axis(axis: Axis) -> None:
+    """Write the shares along an axis as percent, at some five round ones."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}\u202f%"))
 
 
 def pixel_canvas(figure: Figure) -> Axes:
