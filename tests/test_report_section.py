@@ -103,8 +103,8 @@ def test_every_text_is_used_with_exactly_the_values_it_has_places_for() -> None:
             else:
                 continue  # a function of that name in another module
             assert keys, ast.unparse(call)
-            names = {name for known in keys for _, name, *_ in Formatter().parse(_texts()[known]) if name}
-            places = {name.partition(".")[0] for name in names}
+            fields = {name for known in keys for _, name, *_ in Formatter().parse(_texts()[known]) if name}
+            places = {name.partition(".")[0] for name in fields}
             assert places == {keyword.arg for keyword in call.keywords}, ast.unparse(call)
             used |= keys
     assert used == set(_texts())

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,7 @@ WIDTH = 440  # of the drawing; shown at 528 with text of 14 px, and on a phone a
 SCALE = 1.2
 TEXT = 12.0
 CHARACTER = 7.0  # pixels, of a letter at 12 px: for margins and for shortening names
+ROUND = (1, 2, 2.5, 5, 10)  # steps from tick to tick, times a power of ten
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -110,16 +111,21 @@ def plot(
     figure = blank_figure(WIDTH, height)
     axes = plot_axes(figure, left=left, top=top, right=right, bottom=bottom)
     if levels:
-        axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
-        axes.set_axisbelow(True)
+        grid(axes, "y")
     return figure, axes
 
 
-def percent_axis(axis: Axis) -> None:
-    """Write the shares along an axis as percent, at some five round ones."""
+def grid(axes: Axes, along: Literal["x", "y"]) -> None:
+    """Thin lines at the ticks of an axis, behind what is drawn."""
+    axes.grid(axis=along, color=LINE, linewidth=0.8, alpha=0.6)
+    axes.set_axisbelow(True)
+
+
+def percent_axis(axis: Axis, *, ticks: int = 5) -> None:
+    """Write the shares along an axis as percent, at about so many round ones."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(ticks, steps=ROUND))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}\u202f%"))
 
 
@@ -129,6 +135,12 @@ def pixel_canvas(figure: Figure) -> Axes:
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     return axes
+
+
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure of this size, and the whole of it in pixels."""
+    figure = blank_figure(width, height)
+    return figure, pixel_canvas(figure)
 
 
 def as_svg(figure: Figure, name: str, label: str) -> str:

@@ -14,8 +14,9 @@ from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.duplicates import duplicates
+from headstart.report.figures import CandidateRow
 from headstart.report.more_pictures import learning_curve_section
-from headstart.report.page import CandidateRow, ReportContent
+from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
 from headstart.report.tuning import choice_reason, tuning
