@@ -65,7 +65,7 @@ def show(name: str, images: ImageSet) -> None:
         print("   ", " ".join(certificate_sentences(found)))
     print(
         "   ",
-        ", ".join(f"{depth.name} {depth.accuracy.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
+        ", ".join(f"{depth.name} {depth.pretrained.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
     )
 
 

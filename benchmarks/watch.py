@@ -41,8 +41,7 @@ from headstart.features.rows import unit
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
 from headstart.monitor.drift import compare
-from headstart.monitor.labelling_queue import labelling_queue
-from headstart.monitor.unlabelled import estimate
+from headstart.monitor.unlabelled import estimate, labelling_queue
 from headstart.options import FitOptions
 from headstart.workflows.train import train
 from headstart.workflows.watch import Watch, answers, watch

@@ -70,15 +70,6 @@ def compare(
     answer(experiment.to_dict, _lines(experiment.content(), experiment.folder), as_json=as_json)
 
 
-def _only(strangers: list[Path], *, of: int) -> Path:
-    """The one folder of pictures, where it is all that was named. Raises OptionError for what is no run beside runs."""
-    if of > 1:
-        found = f"{', '.join(map(str, strangers))} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
-        problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
-        raise OptionError("what to compare", [problem])
-    return strangers[0]
-
-
 def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool) -> None:
     from headstart.workflows.compare_runs import compare_runs
 

@@ -14,7 +14,7 @@ from headstart.recipes.reproduction import Reproduction
 from headstart.report import gallery
 from headstart.report import recipe as words
 from headstart.report.certificate import transfer_sentence
-from headstart.report.curve_words import curve_verdict
+from headstart.report.curves import curve_verdict
 from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Thumbnail

@@ -18,7 +18,7 @@ from headstart.files import display
 from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
 from headstart.report.certificate import transfer_sentence
-from headstart.report.curve_words import curve_verdict
+from headstart.report.curves import curve_verdict
 from headstart.report.finetuning_notes import in_words
 from headstart.report.words import evaluation_document, measured_on
 
