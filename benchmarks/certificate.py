@@ -30,7 +30,7 @@ from headstart.backbones import catalog
 from headstart.backbones.depths import depth_channels
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_baseline import colours
-from headstart.features.cache import cache_folder
+from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan

@@ -8,7 +8,7 @@ import pytest
 from headstart.errors import DataError, OptionError
 from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import grouped_by
-from headstart.images.table import read_column
+from headstart.images.labelled import read_column
 from pictures import write_folder
 
 

@@ -25,7 +25,7 @@ from headstart.claims.worth import Worth, measure_worth
 from headstart.deploy.assembly import assemble
 from headstart.deploy.measurement import Measurement, measure_fit
 from headstart.deploy.model import Model
-from headstart.features.cache import cache_folder
+from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable
 from headstart.features.workbench import Workbench
 from headstart.finetune.trial import Selection, select

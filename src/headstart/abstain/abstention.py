@@ -30,7 +30,7 @@ from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Size, Units
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
-from headstart.images.names import some
+from headstart.files import some
 
 Tensors = dict[str, Singles]
 

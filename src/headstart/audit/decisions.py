@@ -23,8 +23,7 @@ from headstart.audit.findings import Findings
 from headstart.errors import DataError, Problem
 from headstart.files import display, write_csv
 from headstart.images.folder import ImageSet
-from headstart.images.names import class_name
-from headstart.images.table import Faults, parse
+from headstart.images.labelled import Faults, class_name, parse
 
 COLUMNS = ("path", "label", "why", "suggested", "decision")
 

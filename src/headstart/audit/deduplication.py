@@ -8,8 +8,8 @@ import numpy as np
 
 from headstart.arrays import Index
 from headstart.audit.duplicates import Duplicates
+from headstart.files import below
 from headstart.images.folder import ImageSet
-from headstart.images.names import below
 
 
 @dataclass(frozen=True, kw_only=True)

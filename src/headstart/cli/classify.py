@@ -115,7 +115,7 @@ def predict(
     """
     from headstart.deploy import predictions as table
     from headstart.deploy.model import Model
-    from headstart.images.inputs import find_images
+    from headstart.images.walk import find_images
 
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]

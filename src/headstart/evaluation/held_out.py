@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.files import write_csv
+from headstart.files import below, write_csv
 from headstart.images.folder import ImageSet
-from headstart.images.names import below
 
 _COLUMNS = ("path", "label", "predicted", "sha256")
 

@@ -11,9 +11,8 @@ from threading import Lock
 import numpy as np
 
 from headstart.backbones.space import NetworkSpec, Space
-from headstart.clock import Clock
 from headstart.features.store import FeatureStore, open_store
-from headstart.progress import Progress, Silent
+from headstart.progress import Clock, Progress, Silent
 
 
 @dataclass(kw_only=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.cache import size_limit
+from headstart.features.store import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import ActivationCache
 from headstart.finetune.batches import predict

@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, Problem, UnreadableImageError
-from headstart.files import display, sha256
-from headstart.images.class_folders import read_folders
+from headstart.files import display, sha256, some
 from headstart.images.decode import read_header
-from headstart.images.entries import Entries, Entry
-from headstart.images.names import some
-from headstart.images.table import read_table
+from headstart.images.labelled import Entries, Entry, read_folders, read_table
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headstart.errors import DataError, OptionError, Problem
+from headstart.files import below, some
 from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
-from headstart.images.names import below, some
-from headstart.images.table import read_column
+from headstart.images.labelled import read_column
 
 _EXAMPLES = 3
 

@@ -38,7 +38,7 @@ from headstart.evaluation.comparison import check_claim, compare_results
 from headstart.evaluation.history import History
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.features.cache import cache_folder
+from headstart.features.store import cache_folder
 from headstart.files import digest, display, write_json
 from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan

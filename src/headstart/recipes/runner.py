@@ -34,7 +34,7 @@ from headstart.evaluation.held_out import HeldOut, evaluate_pictures, write_held
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
-from headstart.features.cache import cache_folder
+from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headstart.images.names import some
+from headstart.files import some
 from headstart.images.record import Changes
 
 

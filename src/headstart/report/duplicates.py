@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from headstart.audit.deduplication import Deduplicated
 from headstart.audit.duplicates import COPY, CopyPair, Duplicates
 from headstart.audit.leak import Leak
-from headstart.images.names import below
+from headstart.files import below
 from headstart.report.pictures import copy_lines, leak_sentence
 from headstart.report.section import Section, Table, Thumbnail
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.files import below
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
-from headstart.images.names import below
 from headstart.report.page import Mistake
 from headstart.report.section import Thumbnail
 

@@ -14,9 +14,8 @@ from headstart.audit.findings import Findings, MixedSizes, Poor, Suspect
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
-from headstart.files import display
+from headstart.files import below, display, some
 from headstart.images.folder import ImageSet
-from headstart.images.names import below, some
 from headstart.report.words import counted
 
 EXAMPLES = 3

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from headstart.audit.findings import Findings
 from headstart.audit.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
-from headstart.images.names import below
+from headstart.files import below
 from headstart.report.pictures import (
     folder_lines,
     mixed_sentence,

@@ -17,7 +17,7 @@ from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
 from headstart.files import display, replacing, sha256
-from headstart.images.inputs import find_images
+from headstart.images.walk import find_images
 from headstart.monitor.drift import Drift, compare
 from headstart.monitor.labelling_queue import labelling_queue, margins
 from headstart.monitor.unlabelled import Unlabelled, estimate

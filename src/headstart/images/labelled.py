@@ -1,18 +1,111 @@
-"""A CSV of pictures, ``path,label[,group][,split]``, becomes entries; every bad row is reported with its line."""
+"""Files that somebody labelled, by class folders or by a table, before any of them is opened."""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from headstart.errors import DataError, Problem
-from headstart.files import display
-from headstart.images.entries import SPLITS, Entry
-from headstart.images.names import class_name, some
+from headstart.files import display, some
+from headstart.images.walk import LeftOut, children, files_below, identity
+
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names of splits as people write them, in lower case, and ours for each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One file that somebody labelled."""
+
+    path: Path
+    label: str
+    split: str = "train"
+    group: Hashable | None = None
+    """Files that share a group belong together; None stands alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entries:
+    """All files that were labelled, and where the labels come from."""
+
+    root: Path | None
+    """The folder or the table's folder; None for files given one by one."""
+    layout: str
+    """"class folders", "split folders", "table" or "arrays"."""
+    entries: tuple[Entry, ...]
+    declared: Mapping[str, set[str]]
+    """The classes of each split that folders or rows name, also those without a file."""
+    left_out: tuple[LeftOut, ...] = ()
+
+    @classmethod
+    def listed(cls, entries: Sequence[Entry], *, root: Path | None, layout: str) -> Entries:
+        """The entries of a table or of arrays, which declare no class but those of their rows."""
+        declared: dict[str, set[str]] = {"train": set()}
+        for entry in entries:
+            declared.setdefault(entry.split, set()).add(entry.label)
+        return cls(root=root, layout=layout, entries=tuple(entries), declared=declared)
+
+
+def read_folders(root: Path) -> Entries:
+    """Label every file by the class folder that it lies in, at any depth.
+
+    Raises:
+        DataError: the folders of splits contradict each other.
+        OSError: a folder cannot be listed.
+    """
+    folders, files = children(root)
+    split_folders = _split_folders(root, folders)
+    outside = [child for child in folders + files if child not in split_folders.values()] if split_folders else []
+    left_out = [LeftOut(child, f"beside the folders {', '.join(split_folders)}, so in no split") for child in outside]
+    entries: list[Entry] = []
+    declared: dict[str, set[str]] = {}
+    for split, folder in (split_folders or {"train": root}).items():
+        class_folders, beside = children(folder)
+        declared[split] = {class_name(class_folder.name) for class_folder in class_folders}
+        left_out += [LeftOut(file, "beside the class folders, so without a label") for file in beside]
+        for class_folder in class_folders:
+            below, unreadable = files_below(class_folder, frozenset({identity(root), identity(folder)}))
+            left_out += unreadable
+            entries += [Entry(path=path, label=class_name(class_folder.name), split=split) for path in below]
+    return Entries(
+        root=root,
+        layout="split folders" if split_folders else "class folders",
+        entries=tuple(entries),
+        declared=declared,
+        left_out=tuple(left_out),
+    )
+
+
+def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
+    """The folder of each split, or nothing if the folders are classes.
+
+    A folder ``train`` beside ``car`` and ``bus`` may be a class: splits are meant only if it holds folders itself.
+    """
+    named = [(SPLITS[folder.name.lower()], folder) for folder in folders if folder.name.lower() in SPLITS]
+    names = some([display(folder.name) for _, folder in named])
+    if any(split == "train" and children(folder)[0] for split, folder in named):
+        if len(dict(named)) == len(named):
+            return {split: dict(named)[split] for split in ("train", "val", "test") if split in dict(named)}
+        problem = Problem(
+            expected="one folder for each split",
+            found=names,
+            todo="merge or rename the folders that mean the same split",
+        )
+    elif named and len(named) == len(folders):
+        problem = Problem(
+            expected="a folder train with one folder of pictures for each class",
+            found=f"only {names}, and no class folder in train",
+            todo="sort the pictures into train/<class>/",
+        )
+    else:
+        return {}
+    raise DataError(f"pictures {display(root)}", [problem])
+
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -129,3 +222,8 @@ def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
         todo="add the header line, or give a folder with one folder of pictures for each class",
     )
     raise DataError(f"table {display(source)}", [problem])
+
+
+def class_name(text: str) -> str:
+    """The same spelling for names that look the same: Unicode's NFC, printable."""
+    return display(unicodedata.normalize("NFC", text))
