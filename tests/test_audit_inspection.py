@@ -8,7 +8,7 @@ from headstart.audit.inspection import unseen_proba
 from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from pictures import write_folder
 from tiny import tiny_table
 
