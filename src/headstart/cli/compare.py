@@ -50,7 +50,12 @@ def compare(
     if all(map(is_run, what)):
         _runs(what, out, command=repeats(context), as_json=as_json)
         return
-    photos = _only([folder for folder in what if not is_run(folder)], of=len(what))
+    if len(what) > 1:
+        strangers = [str(folder) for folder in what if not is_run(folder)]
+        found = f"{', '.join(strangers)} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
+        problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
+        raise OptionError("what to compare", [problem])
+    photos = what[0]
     from headstart.recipes import experiments
 
     settings, claims = _settings(context.params)
