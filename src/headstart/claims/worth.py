@@ -13,8 +13,7 @@ from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.learning_curve import LearningCurve, learning_curve
 from headstart.claims.parts import FixedHead, Pictures
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.probe.choice import Choice
 
 MOST_ON_THE_CURVE = 5000

@@ -16,8 +16,7 @@ from headstart.evaluation.comparison import Comparison, Result, compare_results
 from headstart.evaluation.held_out import HeldOut, read_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import write_json
-from headstart.report import words
-from headstart.report.comparison import ComparisonContent, comparison_document, comparison_page, runs_caveat, runs_table
+from headstart.report.comparison import ComparisonContent, comparison_page, runs_content
 from headstart.report.page import write_report
 
 METRICS, ANSWERS = "metrics.json", "predictions.csv"
@@ -32,36 +31,13 @@ class Contest:
     """What the first of them was measured on, and so all."""
     command: str = ""
 
-    @property
-    def out_of_fold(self) -> bool:
-        """Whether the answers are those of cross-validation."""
-        return bool(self.measured_on.folds)
-
-    @property
-    def pictures(self) -> str:
-        """What all of them were measured on, for people."""
-        return f"{self.comparison.n} pictures, {words.measured_on(self.measured_on)}"
-
     def content(self) -> ComparisonContent:
         """For the page and the terminal."""
-        return ComparisonContent(
-            title="Runs compared",
-            comparison=self.comparison,
-            table=runs_table(self.comparison),
-            measured_on=self.pictures,
-            caveats=(runs_caveat(out_of_fold=self.out_of_fold),),
-            command=self.command,
-        )
+        return runs_content(self.comparison, self.measured_on, command=self.command)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            **comparison_document(self.comparison),
-            "measured_on": self.pictures,
-            "out_of_fold": self.out_of_fold,
-            "caveats": [runs_caveat(out_of_fold=self.out_of_fold)],
-            "command": self.command,
-        }
+        return {**self.content().to_dict(), "out_of_fold": bool(self.measured_on.folds)}
 
     def write(self, folder: Path) -> None:
         """``results.json`` and ``compare.html``. Raises OptionError where there are such files of something else."""
