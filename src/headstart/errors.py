@@ -12,11 +12,8 @@ HeadstartError
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 
 class HeadstartError(Exception):
@@ -78,14 +75,3 @@ class UnreadableImageError(HeadstartError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
-
-
-@contextmanager
-def writing(file: Path) -> Iterator[Path]:
-    """Around a library that writes ``file`` and has errors of its own for a disk that is full: OSError instead."""
-    try:
-        yield file
-    except (OSError, TypeError, ValueError):
-        raise
-    except Exception as error:
-        raise OSError(errno.EIO, f"cannot be written ({error})", str(file)) from error

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from headstart.backbones import parity, saved
 from headstart.backbones.parity import Rows
-from headstart.errors import ModelError, Problem, writing
-from headstart.files import digest, replacing, sha256, write_json
+from headstart.errors import ModelError, Problem
+from headstart.files import digest, replacing, sha256, write_json, writing
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
