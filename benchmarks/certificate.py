@@ -36,7 +36,7 @@ from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions
 from headstart.pipeline import workbench
-from headstart.report.certificate import certificate_sentences
+from headstart.report.certificate import NAMES, certificate_sentences
 from headstart.workflows.demo import pictures as demo_pictures
 
 
@@ -54,17 +54,18 @@ def show(name: str, images: ImageSet) -> None:
         began = time.monotonic()
         found = certificate(images, output)
         rivals = ", ".join(
-            f"{rival.kind} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
+            f"{NAMES[rival.kind]} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
         )
         print(
-            f"{name}, {output}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
+            f"{name}, {found.output} at {found.size}: {found.verdict.upper()}; "
+            f"pretrained {found.chosen.value:.3f}, {rivals}",
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
         print("   ", " ".join(certificate_sentences(found)))
     print(
         "   ",
-        ", ".join(f"{depth.name} {depth.accuracy.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
+        ", ".join(f"{depth.name} {depth.pretrained.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
     )
 
 

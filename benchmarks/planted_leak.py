@@ -59,7 +59,7 @@ def is_copy(images: ImageSet) -> np.ndarray:
 
 def true_optimism(fitted: Fitted, bench: Workbench) -> float:
     """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
-    given, accuracy = fitted.deduplicated.found.images, {}
+    given, accuracy = fitted.deduplicated.copies.images, {}
     options, table = ProbeOptions.of(fitted.options, fitted.network.backbone), FeatureTable(given, bench)
     test = np.flatnonzero(given.split == "test")
     in_train = given.split == "train"
@@ -87,7 +87,7 @@ def main() -> None:
             fit_options = FitOptions(sizes=(224,), finetune="never", random_state=draw)
             with workbench(fit_options) as bench:
                 fitted = fit(scan(Path(scratch)), fit_options, bench, evaluate=False)
-                copies, dropped = is_copy(fitted.deduplicated.found.images), fitted.deduplicated.dropped
+                copies, dropped = is_copy(fitted.deduplicated.copies.images), fitted.deduplicated.dropped
                 planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
                 wrong += int((~copies[dropped]).sum())
                 _, leak = doubt_images(fitted, bench)

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.deduplication import deduplicate
-from headstart.audit.duplicates import find_duplicates
+from headstart.audit.duplicates import deduplicate, find_duplicates
 from headstart.audit.leak import measure_leak
 from headstart.features.store import FeatureStore
 from headstart.images.decode import encode

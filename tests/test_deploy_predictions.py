@@ -44,6 +44,15 @@ def test_an_unreadable_picture_has_a_row_with_the_reason() -> None:
     }
 
 
+def test_a_picture_that_was_no_file_has_no_path(tmp_path: Path) -> None:
+    answer = Prediction(position=2, proba=np.array([0.2, 0.7, 0.1]))
+    assert row(answer, CLASSES)["path"] is None
+    assert line(row(answer, CLASSES)) == "-\tbees 70.0%"
+    write_csv(tmp_path / "answers.csv", [answer], CLASSES)
+    with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
+        assert [line["path"] for line in csv.DictReader(file)] == [""]
+
+
 def test_a_row_holds_what_is_doubtful_in_plain_json_types() -> None:
     answer = row(DOUBTFUL, CLASSES)
     assert json.loads(json.dumps(answer)) == {

@@ -93,7 +93,7 @@ def test_only_what_a_phase_trains_moves(tuned: FineTuned) -> None:
     assert any(name.startswith("backbone.blocks.4") for name in changed)
     assert not [name for name in changed if "running" in name]
     whole = tuned.trainable.network.state_dict()
-    assert torch.equal(whole["blocks.3.0.conv_pw.weight"], before["backbone.blocks.3.0.conv_pw.weight"])
+    assert torch.equal(whole["blocks.3.0.conv_pw.weight"], before["blocks.3.0.conv_pw.weight"])
 
 
 def test_the_same_arguments_give_the_same_bytes(photos: Path, tmp_path: Path, tuned: FineTuned) -> None:

@@ -8,7 +8,7 @@ import pytest
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.metrics import ReliabilityBin
 from headstart.report import figures
-from headstart.report.page import CandidateRow
+from headstart.report.figures import CandidateRow
 
 HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
 

@@ -8,7 +8,8 @@ import pytest
 
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import evaluate
-from headstart.report.page import CandidateRow, Mistake, ReportContent, write_report
+from headstart.report.figures import CandidateRow
+from headstart.report.page import Mistake, ReportContent, write_report
 from headstart.report.section import Thumbnail
 
 TEST = MeasuredOn(kind="split", split="test")

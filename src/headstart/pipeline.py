@@ -14,10 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from headstart.abstain.costs import read_costs
-from headstart.audit.deduplication import Deduplicated, deduplicate
-from headstart.audit.duplicates import find_duplicates
-from headstart.audit.findings import Findings
-from headstart.audit.inspection import inspect
+from headstart.audit.duplicates import Deduplicated, deduplicate, find_duplicates
+from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
@@ -152,11 +150,10 @@ def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | Non
         findings = inspect(
             FeatureTable(fitted.images, bench),
             fitted.choice,
+            probe,
             audit=fitted.audit,
             deduplicated=fitted.deduplicated,
-            base_size=probe.sizes[0],
             input_size=backbone.input_size,
-            seed=probe.seed,
         )
-        given = FeatureTable(fitted.deduplicated.found.images, bench)
+        given = FeatureTable(fitted.deduplicated.copies.images, bench)
         return findings, measure_leak(given, fitted.deduplicated, fitted.choice, probe)

@@ -139,7 +139,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
 
 def _print_run(run: TrainedRun) -> None:
     from headstart.report import run_page, tuning
-    from headstart.report.choice import choice_reason
+    from headstart.report.tuning import choice_reason
 
     fitted = run.fitted
     notes = (*run_page.lines(fitted, run.doubts), *fitted.model.notes, choice_reason(fitted.choice))

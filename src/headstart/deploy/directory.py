@@ -173,6 +173,8 @@ def _problems(document: Mapping[str, Any]) -> list[Problem]:
     if not document["temperature"] > 0:
         found = str(document["temperature"])
         problems.append(Problem(expected="a temperature above 0", found=found, todo=_COPY))
+    if not document["golden"] or document["golden"].keys() != document["golden_f32"].keys():
+        problems.append(Problem(expected="golden, golden_f32: the same pictures", found="others", todo=_COPY))
     for field in ("golden", "golden_f32"):
         for name, proba in document[field].items():
             numbers = isinstance(proba, list) and all(isinstance(p, float | int) for p in proba)

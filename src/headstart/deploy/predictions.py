@@ -36,15 +36,16 @@ def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row as people read it: path, the most probable classes, and what makes the answer doubtful."""
+    """A row as people read it: path, or - for none; the most probable classes, and what makes the answer doubtful."""
+    path = "-" if row["path"] is None else row["path"]
     if row["label"] is None:
-        return f"{row['path']}\tnot read: {row['reason']}"
+        return f"{path}\tnot read: {row['reason']}"
     doubts = [name for name in ("unsure", "unfamiliar") if row[name]]
     if row["prediction_set"] and len(row["prediction_set"]) > 1:
         doubts.append(f"{{{', '.join(row['prediction_set'])}}}")
     best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
     decided = "" if row["answer"] is None else f"\tanswer: {row['answer']}"
-    return f"{row['path']}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
+    return f"{path}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
 
 
 def summary(predictions: Sequence[Prediction]) -> str:

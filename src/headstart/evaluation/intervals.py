@@ -160,6 +160,11 @@ class Units:
         low, high = wilson(value * effective, effective)
         return Estimate(value, low, high, n, self._named("Wilson", effective, n))
 
+    def mean_share(self, hits: NDArray[Any], *, binomial: bool = True) -> Estimate:
+        """Mean of ``hits`` (n,), each in [0, 1], with the interval of `share`."""
+        n, value = len(hits), float(hits.mean())
+        return self.share(value, (hits - value) / n, [Size(n, self.count)], n=n, binomial=binomial)
+
     def mean(
         self, values: NDArray[np.float64], *, expected: NDArray[np.float64], mistaken: NDArray[np.bool_]
     ) -> Estimate:

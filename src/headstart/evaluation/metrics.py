@@ -127,14 +127,14 @@ def evaluate(
         n=n,
         classes=tuple(classes),
         majority=majority,
-        accuracy=_share_of(hits.mean(axis=0), units),
+        accuracy=units.mean_share(hits.mean(axis=0)),
         balanced_accuracy=balanced_accuracy,
         macro_f1=macro_f1,
         log_loss=_log_loss(P, y, hits, units),
         ece=_calibration_error(confidence, hits, units, bins=bins, seed=seed, resamples=resamples),
         ece_bins=bins,
         roc_auc=_roc_auc(P, y, units),
-        majority_baseline=_share_of((y == majority).astype(np.float64), units),
+        majority_baseline=units.mean_share(y == majority),
         per_class=per_class,
         confusion=_confusion(predicted, y, len(classes)),
         reliability=_reliability(confidence, hits, bins),
@@ -184,12 +184,6 @@ def _checked(
     if problems:
         raise DataError("These predictions cannot be evaluated", problems)
     return P, labels.astype(np.intp), Units.of(n, groups)
-
-
-def _share_of(hits: Floats, units: Units) -> Estimate:
-    """Mean of ``hits`` (n,), each in [0, 1]."""
-    n, value = len(hits), float(hits.mean())
-    return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
 
 
 def _log_loss(P: Floats, y: NDArray[np.intp], hits: Masks, units: Units) -> Estimate:

@@ -57,7 +57,7 @@ class RiskCoverage:
             "n": self.n,
             "area": self.area.to_dict(),
             "best_area": self.best_area,
-            "at": [one.to_dict() for one in self.at],
+            "at": [answered.to_dict() for answered in self.at],
             "curve": [[point / self.n, float(self.risk[point - 1])] for point in points.tolist()],
         }
 
@@ -72,7 +72,8 @@ def risk_coverage(
     errors = np.stack([_in_order(c, h) for c, h in zip(confidence, hits, strict=True)])  # (repeats, n), surest first
     risks = errors.cumsum(axis=1) / np.arange(1, n + 1)
     area = float(risks.mean())
-    influence = np.stack([_area_influence(*one) for one in zip(confidence, errors, risks, strict=True)]).mean(axis=0)
+    repeats = zip(confidence, errors, risks, strict=True)
+    influence = np.stack([_area_influence(*repeat) for repeat in repeats]).mean(axis=0)
     mistakes = np.rint((~hits).sum(axis=1)).astype(int)
     best = [np.concatenate([np.zeros(n - m), np.arange(1, m + 1)]) / np.arange(1, n + 1) for m in mistakes]
     return RiskCoverage(

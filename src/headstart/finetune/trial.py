@@ -56,8 +56,8 @@ class Trial:
     """(n, k) of the fine-tuned network, each half settled on the other."""
     procedure: Floats = field(repr=False)
     """(n, k) of whichever of the two the other half would have chosen: no picture has a say in its own answer. It is
-    quoted for a network that is kept, which all held-out pictures decide, so that they do choose whether it is quoted.
-    """
+    quoted where the network is kept, which all held-out pictures decide. That makes it at most a point too good, unless
+    a worse network is kept by luck, in half a percent of trials or less: ``benchmarks/quoted_figure.py``."""
     share: float
     """How far to go to the fine-tuned weights, settled on all held-out pictures."""
     temperature: float

@@ -90,8 +90,7 @@ class DecodedImage:
     def read(cls, source: Content, *, at_least: int | None = None) -> DecodedImage:
         """Decode the first frame, on white where it is transparent. Safe to call from many threads.
 
-        An image of the caller's stays as it is; while it is a JPEG that nobody has decoded yet, it is decoded as its
-        file is.
+        An image of the caller's keeps its size: it is decoded in full.
 
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
         side keeps at least that many pixels (or all it has).
@@ -103,10 +102,7 @@ class DecodedImage:
             return cls(_rgb(Image.fromarray(source)))
         if isinstance(source, PillowImage):
             with _CALLERS:
-                undecoded = _undecoded_jpeg(source)
-                if undecoded is None:
-                    return cls(_loaded(source, None))
-            source = undecoded
+                return cls(_loaded(source, None))
         with _opened(source) as image:
             return cls(_loaded(image, at_least))
 
@@ -167,21 +163,6 @@ def encode(image: NDArray[np.uint8], *, format: str = "JPEG", quality: int = 90)
 
 _CALLERS = Lock()
 """Held while an image of the caller's is decoded: Pillow's images may be decoded by one thread at a time."""
-
-
-def _undecoded_jpeg(image: Image.Image) -> bytes | None:
-    """The file behind an image of which only the header was read; None for another format, or if it was decoded."""
-    stream = getattr(image, "fp", None)
-    if image.format not in ("JPEG", "MPO") or stream is None or not getattr(image, "tile", None) or image.tell():
-        return None
-    try:
-        place = stream.tell()
-        stream.seek(0)
-        data: bytes = stream.read()
-        stream.seek(place)
-    except (OSError, ValueError):  # closed: decoding will say so
-        return None
-    return data
 
 
 @contextmanager

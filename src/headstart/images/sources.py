@@ -20,7 +20,7 @@ arrays are uint8: RGB (h, w, 3), RGB and alpha (h, w, 4), or grey (h, w)."""
 
 _TODO = "give a path, bytes, a file opened with 'rb', a Pillow image, or a uint8 array (h, w, 3), (h, w, 4) or (h, w)"
 _reading = Lock()
-"""Held while an open file is read: threads may share it."""
+"""Held while a file is read that somebody else opened: threads may share it."""
 
 
 def listed(pictures: Iterable[Source]) -> list[Source]:
@@ -48,6 +48,9 @@ def listed(pictures: Iterable[Source]) -> list[Source]:
 def content(source: Source) -> Content:
     """What `decode` takes; files are read whole.
 
+    Of a JPEG that was opened with Pillow and not decoded yet, that is the file, which may then be decoded at a fraction
+    of its size; the image stays as it is.
+
     Raises:
         OSError: a path that cannot be read.
         UnreadableImageError: an open file that cannot.
@@ -59,8 +62,10 @@ def content(source: Source) -> Content:
             raise UnreadableImageError(f"cannot be opened: {error}") from error
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
-    if isinstance(source, (PillowImage, np.ndarray)):
+    if isinstance(source, np.ndarray):
         return source
+    if isinstance(source, PillowImage):
+        return _undecoded_jpeg(source) or source
     with _reading:
         try:
             if source.seekable():
@@ -70,6 +75,22 @@ def content(source: Source) -> Content:
             raise UnreadableImageError(f"cannot be read: {error}") from error
     if not isinstance(data, bytes):
         raise UnreadableImageError(f"a file of {type(data).__name__}, not opened in binary mode")
+    return data
+
+
+def _undecoded_jpeg(image: PillowImage) -> bytes | None:
+    """The file behind an image of which only the header was read; None for another format, or if it was decoded."""
+    stream = getattr(image, "fp", None)
+    if image.format not in ("JPEG", "MPO") or stream is None or not getattr(image, "tile", None) or image.tell():
+        return None
+    with _reading:
+        try:
+            place = stream.tell()
+            stream.seek(0)
+            data: bytes = stream.read()
+            stream.seek(place)
+        except (OSError, ValueError):  # closed: decoding will say so
+            return None
     return data
 
 

@@ -47,7 +47,7 @@ from headstart.recipes.grid import Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
 from headstart.recipes.runner import Parts, Stopwatch, Tell, with_splits
 from headstart.recipes.tables import Claim
-from headstart.report.experiment import kept_line, no_result_line
+from headstart.report.comparison import kept_line, no_result_line
 from headstart.report.finetuning_notes import in_words
 
 if TYPE_CHECKING:

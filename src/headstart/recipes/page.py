@@ -14,7 +14,7 @@ from headstart.recipes.reproduction import Reproduction
 from headstart.report import gallery
 from headstart.report import recipe as words
 from headstart.report.certificate import transfer_sentence
-from headstart.report.curve_words import curve_verdict
+from headstart.report.curves import curve_verdict
 from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Thumbnail
@@ -83,14 +83,12 @@ def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, seed: int) ->
 
 
 def _notes(ran: Reproduction) -> tuple[str, ...]:
-    transfer = (
-        (transfer_sentence(ran.transfer),) if ran.transfer is not None and ran.transfer.verdict != "helps" else ()
-    )
+    transfer = ran.transfer
     return (
         words.before_training(ran.training.history, len(ran.classes)),
         words.sentence(words.best_epoch(ran.training.history, ran.training.n_val)),
         *ran.kept(),
-        *transfer,
+        *([transfer_sentence(transfer)] if transfer is not None and transfer.verdict != "helps" else []),
         *(words.sentence(f"not as published: {departure}") for departure in ran.recipe.departures),
         *map(words.sentence, in_words(ran.training.notes)),
     )

@@ -18,7 +18,7 @@ from headstart.files import display
 from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
 from headstart.report.certificate import transfer_sentence
-from headstart.report.curve_words import curve_verdict
+from headstart.report.curves import curve_verdict
 from headstart.report.finetuning_notes import in_words
 from headstart.report.words import evaluation_document, measured_on
 
@@ -98,6 +98,7 @@ class Reproduction:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         *phases, whole = map(curve_verdict, self.training.verdicts)
+        said = transfer_sentence(self.transfer) if self.transfer else ""
         return {
             "run": str(self.folder),
             **evaluation_document(self.evaluation),
@@ -109,9 +110,7 @@ class Reproduction:
             "kept_epoch": self.training.kept_epoch,
             "phase_verdicts": phases,
             "verdict": whole,
-            "transfer": {**self.transfer.to_dict(), "text": transfer_sentence(self.transfer)}
-            if self.transfer
-            else None,
+            "transfer": {**self.transfer.to_dict(), "text": said} if self.transfer else None,
             "elsewhere": [
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.answers

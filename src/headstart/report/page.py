@@ -38,19 +38,6 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CandidateRow:
-    """One head that was tried, out of fold. ``screened``: dropped after a quick look, not fully measured."""
-
-    name: str
-    log_loss: float
-    standard_error: float
-    accuracy: float
-    n: int
-    chosen: bool = False
-    screened: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """What the page shows. All text is shown as it is: markup in a class or file name stays text."""
 
@@ -69,7 +56,7 @@ class ReportContent:
     augmented: tuple[Thumbnail, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     """Most confident first."""
-    candidates: tuple[CandidateRow, ...] = ()
+    candidates: tuple[figures.CandidateRow, ...] = ()
     choice_reason: str = ""
     history: History | None = None
     """Of gradient training, where there was any."""

@@ -13,13 +13,13 @@ from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
-from headstart.report.choice import choice_reason
 from headstart.report.duplicates import duplicates
+from headstart.report.figures import CandidateRow
 from headstart.report.more_pictures import learning_curve_section
-from headstart.report.page import CandidateRow, ReportContent
+from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
-from headstart.report.tuning import tuning
+from headstart.report.tuning import choice_reason, tuning
 
 MOST_SUSPECTS = 12
 """Suspicious pictures shown; `headstart check` shows them all."""
@@ -113,6 +113,6 @@ def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
         by_group_section(worth.groups) if worth.groups else None,
         certificate_section(worth.certificate) if worth.certificate else None,
         *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
-        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.found.images)),
+        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.copies.images)),
     )
     return tuple(part for part in parts if part)

@@ -38,9 +38,9 @@ from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
 from headstart.report import run_page, tuning
-from headstart.report.choice import choice_reason
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
+from headstart.report.tuning import choice_reason
 from headstart.report.words import evaluation_document
 
 FILES = (

@@ -18,8 +18,7 @@ from headstart.features.rows import unit
 from headstart.files import display, sha256, write_csv
 from headstart.images.walk import find_images
 from headstart.monitor.drift import Drift, compare
-from headstart.monitor.labelling_queue import labelling_queue, margins
-from headstart.monitor.unlabelled import Unlabelled, estimate
+from headstart.monitor.unlabelled import Unlabelled, estimate, labelling_queue, margins
 from headstart.progress import Progress
 from headstart.report import gallery, words
 from headstart.report.page import write_report

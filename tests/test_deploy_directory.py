@@ -1,0 +1,148 @@
+"""What is wrong with a model directory is said in a ModelError, whatever it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.deploy import directory
+from headstart.deploy.model import Model
+from headstart.errors import ModelError
+
+
+@pytest.fixture
+def copy(run_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_folder / "model", tmp_path / "model"))
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    edit(document)
+    (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
+
+
+FIELDS = {
+    "classes": list, "backbone": dict, "geometry": dict, "output": str, "temperature": float, "abstention": dict,
+    "runtime": str, "training": dict, "golden": dict, "golden_f32": dict, "files": dict,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_field_that_is_missing_or_of_another_type_is_named(copy: Path, field: str) -> None:
+    for value in (None, True, "", 7.0, [], {}):
+        change(copy, lambda document, value=value: document.update({field: value}))
+        if type(value) is not FIELDS[field]:
+            with pytest.raises(ModelError, match=f"expected: {field}: "):
+                directory.read(copy)
+    change(copy, lambda document: document.pop(field))
+    with pytest.raises(ModelError, match=f"expected: {field}: "):
+        Model.load(copy)
+
+
+def test_all_fields_that_are_wrong_are_named_at_once(copy: Path) -> None:
+    change(copy, lambda document: document.update(classes=7, temperature="warm"))
+    with pytest.raises(ModelError) as caught:
+        directory.read(copy)
+    assert [problem.found for problem in caught.value.problems] == ["7", "'warm'"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (lambda d: d.update(classes=["a", "a"]), "expected: classes: different names"),
+        (lambda d: d.update(classes=["a", 1]), "expected: classes: different names"),
+        (lambda d: d.update(temperature=-1.0), "expected: a temperature above 0"),
+        (lambda d: d["geometry"].update(size=0), "expected: a geometry of pictures"),
+        (lambda d: d["geometry"].update(colour="red"), "expected: a geometry of pictures"),
+        (lambda d: d["geometry"].update(size=96), "expected: a network for pictures of 96 pixels"),
+        (lambda d: d.update(output="sideways"), r"expected: a weight \(None, 2\)"),
+        (lambda d: d["golden"].update({"../../photo.jpg": [0.5, 0.5]}), r"a picture of the model"),
+        (lambda d: d.update(golden={}, golden_f32={}), "the same pictures"),
+        (lambda d: d["golden"].update({"rings.png": [0.5]}), "golden: a picture of the model and 2 probabilities"),
+        (lambda d: d["golden_f32"].update({"rings.png": "x"}), "golden_f32: a picture of the model"),
+        (lambda d: d["files"].update({"../secret.txt": "0"}), "expected: files inside the directory\n   found: ../sec"),
+        (lambda d: d["files"].update({"/etc/passwd": "0"}), "expected: files inside the directory\n   found: /etc/pas"),
+        (lambda d: d["files"].pop("head.safetensors"), "expected: head.safetensors with SHA-256 None"),
+        (lambda d: d["abstention"].pop("sure_from"), "KeyError: 'sure_from'"),
+        (lambda d: d["abstention"].update(novelty=7), "expected: when not to answer"),
+        (lambda d: d.update(schema="3"), "train again with this version"),
+        (lambda d: d.update(schema=2), "found: schema 2\n   to do: train again with this version"),
+    ],
+)
+def test_a_document_that_does_not_fit_is_an_error_and_no_traceback(
+    copy: Path, edit: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    change(copy, edit)
+    with pytest.raises(ModelError, match=said):
+        Model.load(copy)
+
+
+@pytest.mark.parametrize("text", ["[1]", "7", "{}", '{"schema": 3}', "\udc80".encode("utf-8", "surrogateescape")])
+def test_a_document_that_is_none_is_an_error(copy: Path, text: str | bytes) -> None:
+    (copy / "model.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ModelError, match="damaged"):
+        Model.load(copy)
+
+
+@pytest.mark.parametrize("tensors", [{}, {"weight": np.zeros((3, 2), np.float32), "bias": np.zeros(2, np.float32)}])
+def test_a_head_that_does_not_fit_is_an_error(copy: Path, tensors: dict[str, Any]) -> None:
+    directory.write_tensors(copy / "head.safetensors", tensors)
+    changed = {"head.safetensors": directory.sha256(copy / "head.safetensors")}
+    change(copy, lambda document: document["files"].update(changed))
+    with pytest.raises(ModelError, match="expected: a weight"):
+        Model.load(copy)
+
+
+def test_tensors_that_are_none_are_an_error(copy: Path) -> None:
+    (copy / "head.safetensors").write_bytes(b"no tensors")
+    changed = {"head.safetensors": directory.sha256(copy / "head.safetensors")}
+    change(copy, lambda document: document["files"].update(changed))
+    with pytest.raises(ModelError, match=r"expected: tensors in head\.safetensors"):
+        Model.load(copy)
+
+
+def test_a_graph_may_be_missing_whole_but_not_in_part(copy: Path) -> None:
+    for name in directory.DERIVED[1:]:
+        (copy / name).unlink()
+    with pytest.raises(ModelError) as caught:
+        directory.read(copy)
+    assert [problem.found for problem in caught.value.problems] == ["no such file", "no such file"]
+    (copy / directory.DERIVED[0]).unlink()
+    directory.read(copy)
+
+
+def test_the_network_may_not_be_missing(copy: Path) -> None:
+    (copy / "network.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"expected: network\.safetensors with SHA-256"):
+        Model.load(copy)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_everybody_may_read_a_model_whom_the_umask_lets(run_folder: Path, tmp_path: Path) -> None:
+    model = Model.load(run_folder)
+    before = os.umask(0o022)
+    try:
+        model.save(tmp_path / "model")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "model", *(tmp_path / "model").rglob("*")]}
+    assert {mode for name, mode in modes.items() if name in ("model", "golden")} == {0o755}
+    assert {mode for name, mode in modes.items() if name not in ("model", "golden")} == {0o644}
+
+
+def test_a_model_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with directory.replacing_model(tmp_path / "model") as new:
+            (new / "model.json").write_text("{}")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headstart.deploy import golden
+from headstart.errors import ModelError
+from headstart.images.decode import decode
+
+NAMES = sorted(golden.pictures())
+
+
+@dataclass
+class Answering:
+    """A model that answers the same for every picture; None where it can read none."""
+
+    proba: list[float] | None
+    runtime: str = "openvino f32"
+
+    @property
+    def space(self) -> Any:
+        name, precision = self.runtime, self.runtime.split()[1]
+        return SimpleNamespace(runtime=SimpleNamespace(name=name, precision=precision))
+
+    def predict(self, paths: list[Path]) -> list[Any]:
+        proba = None if self.proba is None else np.array(self.proba)
+        return [SimpleNamespace(proba=proba) for _ in paths]
+
+
+def check(model: Answering, *, saved: list[float], saved_f32: list[float], by: str) -> None:
+    expected, expected_f32 = (dict.fromkeys(NAMES, proba) for proba in (saved, saved_f32))
+    golden.check(model, Path("model"), expected=expected, expected_f32=expected_f32, runtime=by)  # type: ignore[arg-type]
+
+
+def test_the_pictures_differ_and_can_be_decoded(tmp_path: Path) -> None:
+    golden.write(tmp_path)
+    decoded = [decode(tmp_path / "golden" / name) for name in NAMES]
+    assert len({image.shape for image in decoded}) == 3
+    assert all(image.std() > 20 for image in decoded)
+
+
+@pytest.mark.parametrize(
+    ("here", "by", "proba", "holds"),
+    [
+        ("openvino f32", "openvino f32", [0.4005, 0.5995], True),
+        ("openvino f32", "openvino f32", [0.402, 0.598], False),
+        ("openvino bf16", "openvino bf16", [0.4005, 0.5995], True),
+        ("openvino bf16", "openvino bf16", [0.402, 0.598], False),  # held against what this very runtime gave
+        ("torch f32 cpu", "openvino bf16", [0.5005, 0.4995], True),  # against what was given in float32
+        ("torch f32 cpu", "openvino bf16", [0.502, 0.498], False),
+        ("openvino bf16", "torch f32 cpu", [0.515, 0.485], True),
+        ("torch bf16 cuda", "openvino bf16", [0.53, 0.47], False),
+    ],
+)
+def test_an_answer_is_held_against_that_of_the_same_precision(
+    here: str, by: str, proba: list[float], holds: bool
+) -> None:
+    model = Answering(proba, here)
+    if holds:
+        check(model, saved=[0.4, 0.6], saved_f32=[0.5, 0.5], by=by)
+    else:
+        with pytest.raises(ModelError) as caught:
+            check(model, saved=[0.4, 0.6], saved_f32=[0.5, 0.5], by=by)
+        assert len(caught.value.problems) == len(NAMES)
+
+
+def test_a_picture_that_cannot_be_read_holds_nothing() -> None:
+    with pytest.raises(ModelError, match="a difference of nan"):
+        check(Answering(None), saved=[0.4, 0.6], saved_f32=[0.4, 0.6], by="openvino f32")
