@@ -50,9 +50,14 @@ def compare(
     if all(map(is_run, what)):
         _runs(what, out, command=repeats(context), as_json=as_json)
         return
-    photos = _only([folder for folder in what if not is_run(folder)], of=len(what))
+    if len(what) > 1:
+        strangers = ", ".join(str(folder) for folder in what if not is_run(folder))
+        todo = "name runs only, or one folder of pictures"
+        problem = Problem(expected="finished runs", found=f"{strangers} has no metrics.json", todo=todo)
+        raise OptionError("what to compare", [problem])
     from headstart.recipes import experiments
 
+    photos = what[0]
     settings, claims = _settings(context.params)
     with showing_progress() as progress:
         experiment = experiments.run(
