@@ -36,7 +36,7 @@ from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions
 from headstart.pipeline import Fitted, doubt_images, fit, workbench
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 
 def plant(images: ImageSet, folder: Path, rng: np.random.Generator, *, train: int, test: int) -> None:

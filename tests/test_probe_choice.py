@@ -14,7 +14,7 @@ from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
 from headstart.probe.choice import choose, nested_proba, repeats_for
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from headstart.report.tuning import choice_reason
 from pictures import write_folder
 from tiny import tiny_table

@@ -29,7 +29,7 @@ from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from headstart.progress import Progress
 
 

@@ -15,7 +15,7 @@ from headstart.features.table import FeatureTable
 from headstart.finetune.trial import Selection, Trial
 from headstart.images.folder import ImageSet
 from headstart.probe.choice import Choice, nested_proba, repeats_for
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 SPLITS: tuple[Split, ...] = ("test", "val")
 """Held-out splits, the one to be quoted first."""

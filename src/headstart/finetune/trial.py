@@ -26,8 +26,7 @@ from headstart.finetune.trial_plan import plan_for, seconds_for
 from headstart.images.splits import folds, holdout
 from headstart.probe.choice import Choice, choose, probe_with
 from headstart.probe.heads import LinearHead
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Candidate
+from headstart.probe.trials import Candidate, ProbeOptions
 
 if TYPE_CHECKING:
     from headstart.finetune.result import FineTuned

@@ -21,8 +21,7 @@ from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.images.threads import in_order
 from headstart.probe.heads import LinearHead
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Candidate, Index, Sample, Score, Trials
+from headstart.probe.trials import Candidate, Index, ProbeOptions, Sample, Score, Trials
 
 
 @dataclass(frozen=True, kw_only=True)
