@@ -26,8 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.backbones import catalog
-from headstart.backbones.depths import depth_channels
+from headstart.backbones.space import NetworkSpec
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_baseline import colours
 from headstart.features.store import cache_folder
@@ -41,7 +40,7 @@ from headstart.workflows.demo import pictures as demo_pictures
 
 
 def certificate(images: ImageSet, output: str) -> Certificate:
-    depths = depth_channels(catalog.get("efficientnet_lite0"), cache=cache_folder())
+    depths = NetworkSpec.named("efficientnet_lite0", cache=cache_folder()).depth_channels()
     with workbench(FitOptions()) as bench:
         pretrained = FeatureTable(images, bench)
         untrained = FeatureTable(images, bench.with_network(bench.network.untrained()))

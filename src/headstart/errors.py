@@ -14,6 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class HeadstartError(Exception):
@@ -43,6 +47,11 @@ class UserInputError(HeadstartError):
         count = len(self.problems)
         head = f"{what}: {count} problem{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(str(problem) for problem in self.problems)]))
+
+    @classmethod
+    def of(cls, what: str, *, expected: str, found: str, todo: str) -> Self:
+        """The error for a single problem."""
+        return cls(what, [Problem(expected=expected, found=found, todo=todo)])
 
 
 class DataError(UserInputError):

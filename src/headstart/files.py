@@ -74,17 +74,6 @@ def _plain(value: Any) -> Any:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Around a library that writes ``path`` and has errors of its own for a disk that is full: OSError instead."""
-    try:
-        yield path
-    except (OSError, TypeError, ValueError, LookupError):
-        raise
-    except Exception as error:
-        raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
-
-
-@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new file to write in place of ``path``, which a reader sees as it was or whole, whatever happens.
 
@@ -97,8 +86,12 @@ def replacing(path: Path) -> Iterator[Path]:
     mode = os.fstat(handle).st_mode & 0o777
     os.close(handle)
     try:
-        with writing(path):
+        try:
             yield unfinished
+        except (OSError, TypeError, ValueError, LookupError):
+            raise
+        except Exception as error:
+            raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error
         unfinished.chmod(mode)
         unfinished.replace(path)
     finally:

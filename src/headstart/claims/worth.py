@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.depths import depth_channels
 from headstart.backbones.space import NetworkSpec
 from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
@@ -86,6 +85,6 @@ def _certificate(
         train,
         size=choice.candidate.size,
         output=choice.candidate.output,
-        channels=depth_channels(network.backbone, cache=network.cache),
+        channels=network.depth_channels(),
         seed=seed,
     )
