@@ -26,7 +26,7 @@ def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
     }  # fmt: skip
     answers = read_held_out(run.folder / "predictions.csv")
     assert answers.correct.mean() == pytest.approx(run.fitted.evaluations[0].evaluation.accuracy.value)
-    assert compare_runs([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).out_of_fold
+    assert compare_runs([run.folder, shutil.copytree(run.folder, run.folder.parent / "twin")]).measured_on.folds
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert set(metrics["accuracy"]) >= {"value", "low", "high", "n", "measured_on"}
     assert metrics["accuracy"]["value"] == run.fitted.evaluations[0].evaluation.accuracy.value
