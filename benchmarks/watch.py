@@ -101,8 +101,8 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    unfamiliar = 0 if d.unfamiliar is None else np.mean(d.unfamiliar)
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {unfamiliar:.2f} estimate {a}"
+    unfamiliar = "–" if d.unfamiliar is None else f"{np.mean(d.unfamiliar):.2f}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {unfamiliar} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])

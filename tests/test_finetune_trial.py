@@ -16,8 +16,7 @@ from headstart.finetune import trial
 from headstart.finetune.trial import Declined
 from headstart.probe.choice import Choice
 from headstart.probe.heads import LinearHead
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Candidate
+from headstart.probe.trials import Candidate, ProbeOptions
 from test_finetune_settling import proba
 
 TINY = "test_efficientnet.r160_in1k"

@@ -24,13 +24,12 @@ from headstart.deploy.assembly import assemble
 from headstart.deploy.measurement import Measurement, measure_fit
 from headstart.deploy.model import Model
 from headstart.features.store import cache_folder
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from headstart.progress import Progress
 
 

@@ -19,7 +19,7 @@ from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 Split = Literal["test", "val", "folds"]
 

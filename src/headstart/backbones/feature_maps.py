@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import graph
-from headstart.backbones.parity import Rows
+from headstart.backbones.runtime import Rows
 
 Statistic = Literal["mean", "max", "std"]
 

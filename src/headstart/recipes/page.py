@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from headstart.backbones.catalog import Backbone
 from headstart.deploy.model import versions
-from headstart.images.augment import vary
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import Geometry
+from headstart.images.transforms import Geometry, vary
 from headstart.recipes.records import Recipe
 from headstart.recipes.reproduction import Reproduction
 from headstart.report import gallery
@@ -84,14 +83,12 @@ def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, seed: int) ->
 
 
 def _notes(ran: Reproduction) -> tuple[str, ...]:
-    transfer = (
-        (transfer_sentence(ran.transfer),) if ran.transfer is not None and ran.transfer.verdict != "helps" else ()
-    )
+    transfer = ran.transfer
     return (
         words.before_training(ran.training.history, len(ran.classes)),
         words.sentence(words.best_epoch(ran.training.history, ran.training.n_val)),
         *ran.kept(),
-        *transfer,
+        *([transfer_sentence(transfer)] if transfer is not None and transfer.verdict != "helps" else []),
         *(words.sentence(f"not as published: {departure}") for departure in ran.recipe.departures),
         *map(words.sentence, in_words(ran.training.notes)),
     )

@@ -98,6 +98,7 @@ class Reproduction:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         *phases, whole = map(curve_verdict, self.training.verdicts)
+        said = transfer_sentence(self.transfer) if self.transfer else ""
         return {
             "run": str(self.folder),
             **evaluation_document(self.evaluation),
@@ -109,9 +110,7 @@ class Reproduction:
             "kept_epoch": self.training.kept_epoch,
             "phase_verdicts": phases,
             "verdict": whole,
-            "transfer": {**self.transfer.to_dict(), "text": transfer_sentence(self.transfer)}
-            if self.transfer
-            else None,
+            "transfer": {**self.transfer.to_dict(), "text": said} if self.transfer else None,
             "elsewhere": [
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.answers
