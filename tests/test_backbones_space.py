@@ -22,7 +22,6 @@ from headstart.backbones import catalog, graph, network, weights
 from headstart.backbones.runtime import LEAST_PARITY, Runtime, pictures
 from headstart.backbones.space import NetworkSpec, SavedSpec, SpaceSpec, opened
 from headstart.backbones.split import TunedNetwork, split
-from headstart.backbones.weights import locate
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
 from headstart.features.extract import extract
@@ -260,7 +259,7 @@ def test_another_process_opens_the_same_space(cache: Path, photos: Path) -> None
 def tuned(tmp_path: Path) -> Path:
     """A fine-tuned network and its graph, as a model directory holds them."""
     backbone = catalog.get("test_efficientnet.r160_in1k")
-    before, after = (network.build(backbone, locate(backbone, random=True), size=64) for _ in range(2))
+    before, after = (network.build(backbone, weights.locate(backbone, random=True), size=64) for _ in range(2))
     cut = split(after, "blocks.4")
     with torch.no_grad():
         for name in cut.trained:

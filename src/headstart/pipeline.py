@@ -20,8 +20,7 @@ from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
 from headstart.claims.worth import Worth, measure_worth
-from headstart.deploy.assembly import assemble
-from headstart.deploy.measurement import Measurement, measure_fit
+from headstart.deploy.fitted import Measurement, assemble, measure_fit
 from headstart.deploy.model import Model
 from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable, Workbench

@@ -6,8 +6,9 @@ import inspect
 import math
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import timm
@@ -91,26 +92,19 @@ def untrained(backbone: Backbone, *, size: int | None = None, num_classes: int =
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterCount:
-    """How big a network is, and how much of it learns."""
+    """How big a network is."""
 
     total: int
     """Numbers in parameters."""
-    trainable: int
-    """Those that gradients reach."""
-    tensors: int
-    """Named tensors: parameters, and running means and variances of batch norms."""
     batch_norm_statistics: int
     """Numbers in running means and variances: no gradient changes them, but training mode would."""
 
 
 def count_parameters(module: nn.Module) -> ParameterCount:
     """Count what ``module`` holds."""
-    parameters = list(module.parameters())
-    running = [value for name, value in module.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    running = (value for name, value in module.named_buffers() if name.endswith(("running_mean", "running_var")))
     return ParameterCount(
-        total=sum(value.numel() for value in parameters),
-        trainable=sum(value.numel() for value in parameters if value.requires_grad),
-        tensors=len(parameters) + len(running),
+        total=sum(value.numel() for value in module.parameters()),
         batch_norm_statistics=sum(value.numel() for value in running),
     )
 
@@ -273,19 +267,16 @@ def stages(model: nn.Module) -> tuple[Stage, ...]:
     size = _image_size(model)
     noted: list[Stage] = []
 
-    def note(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            if output.ndim == 4 and output.shape[2] > 1:
-                _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), images being square
-                reduction = 2 ** round(math.log2(size / rows))
-                noted.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
-            elif output.ndim == 3:  # tokens
-                noted.append(Stage(name=name, channels=output.shape[2], reduction=info[-1]["reduction"]))
-
-        return hook
+    def note(name: str, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        if output.ndim == 4 and output.shape[2] > 1:
+            _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), images being square
+            reduction = 2 ** round(math.log2(size / rows))
+            noted.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
+        elif output.ndim == 3:  # tokens
+            noted.append(Stage(name=name, channels=output.shape[2], reduction=info[-1]["reduction"]))
 
     handles = [
-        part.register_forward_hook(note(name))
+        part.register_forward_hook(partial(note, name))
         for name, part in parts.items()
         if any(True for _ in part.parameters()) and "norm" not in type(part).__name__.lower()
     ]

@@ -72,7 +72,13 @@ def replacing_model(folder: Path) -> Iterator[Path]:
     Raises:
         ModelError: ``folder`` is a file, or holds other things than a model.
     """
-    _check_replaceable(folder)
+    new_folder = not folder.exists() or (
+        folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
+    )
+    if not new_folder and not all((folder / name).is_file() for name in (DOCUMENT, HEAD)):
+        found, todo = f"{folder}, which is neither", "choose another name: it would be replaced"
+        expected = "a new folder, or that of a model"
+        raise ModelError.of("where to save the model", expected=expected, found=found, todo=todo)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         new = Path(scratch) / "new"
@@ -81,16 +87,6 @@ def replacing_model(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(scratch) / "old")
         new.rename(folder)
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Raises ModelError unless ``folder`` is new, empty but for hidden files, or a model, whole or damaged."""
-    if not folder.exists() or (folder.is_dir() and all(entry.name.startswith(".") for entry in folder.iterdir())):
-        return
-    if not all((folder / name).is_file() for name in (DOCUMENT, HEAD)):
-        found, todo = f"{folder}, which is neither", "choose another name: it would be replaced"
-        expected = "a new folder, or that of a model"
-        raise ModelError.of("where to save the model", expected=expected, found=found, todo=todo)
 
 
 def write_tensors(path: Path, tensors: Tensors) -> None:

@@ -129,7 +129,8 @@ class Model:
             familiar = np.stack([rows[FAMILIAR] for rows in readable])
             judged = zip(proba, self.abstention.judge(proba, familiar, coverage=coverage), strict=True)
         for i, rows in block:
-            path = source if isinstance(source := sources[i], Path) else None
+            source = sources[i]
+            path = source if isinstance(source, Path) else None
             if isinstance(rows, str):
                 yield Prediction(position=i, path=path, proba=None, reason=rows), {}
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.deploy.measurement import SPLITS, Measurement, measure
+from headstart.deploy.fitted import SPLITS, Measurement, measure
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn

@@ -1,24 +1,74 @@
-"""The honest figures of a model: on a split it never saw, or of the procedure that made it, out of fold."""
+"""What a fit leads to: the model to deploy, and what can honestly be claimed of it.
+
+That is measured on a split the model never saw, or is of the procedure that made it, out of fold.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
-from headstart.abstain.abstention import AbstentionReport, measure_abstention
+from headstart.abstain.abstention import AbstentionReport, learn_abstention, measure_abstention
+from headstart.abstain.costs import read_costs
 from headstart.arrays import Floats, Index
+from headstart.backbones.space import NetworkSpec
+from headstart.backbones.weights import origin_of
 from headstart.deploy.model import FAMILIAR, Model
 from headstart.evaluation.measured_on import MeasuredOn, Split
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.features.table import FeatureTable
 from headstart.finetune.trial import Selection
 from headstart.images.folder import ImageSet
+from headstart.options import FitOptions
 from headstart.probe.choice import Choice, nested_proba, repeats_for
 from headstart.probe.trials import ProbeOptions
 
 SPLITS: tuple[Split, ...] = ("test", "val")
 """Held-out splits, the one to be quoted first."""
+
+
+def assemble(
+    table: FeatureTable, network: NetworkSpec, choice: Choice, selection: Selection, options: FitOptions
+) -> Model:
+    """The model of ``selection``, which knows when not to answer and what it was trained on.
+
+    Raises:
+        OptionError: the file of costs does not fit the classes.
+    """
+    images, train = table.images, np.flatnonzero(table.images.split == "train")
+    kept = selection.trial if selection.fine_tuned else None
+    abstention = learn_abstention(  # from answers of a network or head that did not know the picture
+        table.through(selection.space).rows(selection.space.geometry.size, FAMILIAR, train),
+        images.y[train],
+        images.classes,
+        proba=kept.tuned if kept else choice.proba,
+        held_out=np.searchsorted(train, kept.index) if kept else None,
+        groups=images.groups[train],
+        costs=None if options.cost is None else read_costs(Path(options.cost), images.classes),
+        seed=options.random_state,
+    )
+    counts = np.bincount(images.y[train], minlength=len(images.classes))
+    training = {
+        "pictures": len(train),
+        "class_counts": dict(zip(images.classes, counts.tolist(), strict=True)),
+        "fingerprint": images.fingerprint(),
+        "random_state": options.random_state,
+        "head": str(choice.candidate),
+        "strength": choice.strength,
+        "fine_tuned": selection.fine_tuned,
+    }
+    return Model(
+        classes=images.classes,
+        space=selection.space,
+        output=selection.output,
+        head=selection.head,
+        backbone=origin_of(network.backbone, network.weights),
+        training=training,
+        notes=selection.space.runtime.notes,
+        abstention=abstention,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
