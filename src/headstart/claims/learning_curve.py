@@ -23,7 +23,7 @@ from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.intervals import Estimate, Size, Units
 from headstart.evaluation.losses import log_losses
 from headstart.images.splits import folds
-from headstart.probe.logistic import Axes, principal_axes
+from headstart.probe.heads import Axes, principal_axes
 
 FORECAST_LEVEL = 0.90
 """Of the interval of a forecast; how often it holds the truth is measured in ``benchmarks/learning_curve.py``."""
