@@ -24,6 +24,7 @@ import numpy as np
 
 from headstart import output_folder
 from headstart.backbones import catalog
+from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import Weights, locate
 from headstart.errors import (
     DataError,
@@ -199,9 +200,7 @@ class _Rows:
         if file.is_file():
             return self.read(setting, file)
         stopwatch = Stopwatch()
-        tuned = finetune(
-            job, cache=cache_folder(), checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch
-        )
+        tuned = finetune(job, checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch)
         paths = [self.images.paths[i] for i in self.parts.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
         outcome = Outcome(
@@ -225,9 +224,10 @@ class _Rows:
         """What is trained for a row."""
         from headstart.finetune.job import Job
 
+        name = setting.recipe.backbone
+        network = NetworkSpec(backbone=catalog.get(name), weights=self.weights[name], cache=cache_folder())
         return Job(
-            backbone=catalog.get(setting.recipe.backbone),
-            weights=self.weights[setting.recipe.backbone],
+            network=network,
             images=self.images,
             train=self.parts.train,
             val=self.parts.val,

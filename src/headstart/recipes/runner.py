@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from headstart import output_folder
 from headstart.backbones import catalog
 from headstart.backbones.catalog import Backbone
+from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import Weights, locate, origin_of
 from headstart.claims.colour_baseline import Transfer, transfer
 from headstart.deploy.model import Model
@@ -208,11 +209,9 @@ def _train(
     from headstart.finetune.loop import finetune
 
     parts = Parts.of(images)
-    job = Job(
-        backbone=backbone, weights=weights, images=images, train=parts.train, val=parts.val, plan=recipe.plan, seed=seed
-    )
-    checkpoint = folder / "checkpoint"
-    tuned = finetune(job, cache=cache_folder(), checkpoint=checkpoint, progress=progress, watch=watch.watch)
+    network = NetworkSpec(backbone=backbone, weights=weights, cache=cache_folder())
+    job = Job(network=network, images=images, train=parts.train, val=parts.val, plan=recipe.plan, seed=seed)
+    tuned = finetune(job, checkpoint=folder / "checkpoint", progress=progress, watch=watch.watch)
     if not tuned.history.epochs:
         todo = "lower the learning rate of the recipe's plan, or use other weights"
         problem = Problem(expected="a loss that falls", found="; ".join(in_words(tuned.notes)), todo=todo)
@@ -224,7 +223,7 @@ def _save(
     tuned: FineTuned, images: ImageSet, train: NDArray[np.int64], origin: Mapping[str, str], recipe: Recipe, to: Path
 ) -> None:
     """Write the model directory, with the weights that the plan keeps."""
-    space, head = tuned.deploy(cache=cache_folder())
+    space, head = tuned.deploy()
     counts = np.bincount(images.y[train], minlength=len(images.classes)).tolist()
     training = {"pictures": len(train), "class_counts": dict(zip(images.classes, counts, strict=True))}
     training |= {"fingerprint": images.fingerprint(), "recipe": recipe.name}
@@ -266,7 +265,7 @@ def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[An
         return AnsweredPart(index=val, proba=tuned.val_proba(), measured_on=best), (last,)
     proba = tuned.predict_proba([images.paths[i] for i in test])
     honest = AnsweredPart(index=test, proba=proba, measured_on=MeasuredOn(kind="split", split="test"))
-    if any(phase.keep == "best" or phase.patience for phase in tuned.plan.phases):
+    if any(phase.keep == "best" or phase.patience for phase in tuned.activations.job.plan.phases):
         return honest, ()
     # Nothing was chosen on validation, so it counts as well: several times as many pictures.
     every = np.concatenate([val, test])
