@@ -10,7 +10,7 @@ from threading import Lock
 from headstart.backbones import catalog, saved
 from headstart.backbones.pretrained import Backbone
 from headstart.backbones.runtime import Runtime, open_saved, prepare
-from headstart.backbones.weights import Weights, locate
+from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.errors import ModelError, Problem
 from headstart.files import sha256
 from headstart.images.transforms import Geometry, View
@@ -59,8 +59,8 @@ class NetworkSpec:
             OptionError: nobody knows the name.
             WeightsError, MissingPackageError: as `weights.locate`.
         """
-        record, random = catalog.get(backbone), weights == "random"
-        located = locate(record, random=random, file=Path(weights) if weights and not random else None)
+        record = catalog.get(backbone)
+        located = locate_named(record, weights)
         return cls(backbone=record, weights=located, cache=cache, device=device, precision=precision)
 
     def untrained(self) -> NetworkSpec:

@@ -105,7 +105,7 @@ class Trend:
 
 @dataclass(frozen=True, kw_only=True)
 class CurveVerdict:
-    """What the curves of a run show; `headstart.report.curve_words` says it in English."""
+    """What the curves of a run show; `headstart.report.curves` says it in English."""
 
     fit: Fit
     reason: Reason

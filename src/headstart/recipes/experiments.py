@@ -24,7 +24,7 @@ import numpy as np
 
 from headstart import output_folder
 from headstart.backbones import catalog
-from headstart.backbones.weights import Weights, locate
+from headstart.backbones.weights import Weights, locate_named
 from headstart.errors import (
     DataError,
     HeadstartError,
@@ -45,7 +45,7 @@ from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.runner import Parts, Stopwatch, Tell, with_splits
+from headstart.recipes.runner import Parts, Stopwatch, Tell, job_of, with_splits
 from headstart.recipes.tables import Claim
 from headstart.report.comparison import kept_line, no_result_line
 from headstart.report.finetuning_notes import in_words
@@ -193,7 +193,7 @@ class _Rows:
         """The outcome of a row, from its file if it is finished."""
         from headstart.finetune.loop import finetune
 
-        job = self.job(setting, seed)
+        job = job_of(setting.recipe, self.images, self.weights[setting.recipe.backbone], seed=seed)
         key = self.key(job)
         file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
         if file.is_file():
@@ -220,20 +220,6 @@ class _Rows:
         write_json(file, {**document, **outcome.to_dict(), "proba": proba.tolist()})
         checkpoint.unlink(missing_ok=True)
         return outcome
-
-    def job(self, setting: Setting, seed: int) -> Job:
-        """What is trained for a row."""
-        from headstart.finetune.job import Job
-
-        return Job(
-            backbone=catalog.get(setting.recipe.backbone),
-            weights=self.weights[setting.recipe.backbone],
-            images=self.images,
-            train=self.parts.train,
-            val=self.parts.val,
-            plan=setting.recipe.plan,
-            seed=seed,
-        )
 
     def key(self, job: Job) -> str:
         """The name of a row: everything that its result depends on."""
@@ -271,11 +257,9 @@ def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str
     backbones = {setting.recipe.backbone: catalog.get(setting.recipe.backbone) for setting in settings}
     located: dict[str, Weights] = {}
     missing: dict[str, str] = {}
-    random = weights == "random"
-    file = Path(weights) if weights and not random else None
     for number, (name, backbone) in enumerate(backbones.items(), start=1):
         try:
-            located[name] = locate(backbone, random=random, file=file)
+            located[name] = locate_named(backbone, weights)
         except (WeightsError, MissingPackageError) as error:
             if number == len(backbones) and not located:
                 raise

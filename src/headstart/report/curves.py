@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.curves import FEWEST_EPOCHS, CurveVerdict, GapChange, Reason
