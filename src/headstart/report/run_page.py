@@ -42,15 +42,7 @@ def content(title: str, fitted: Fitted, doubts: Doubts, *, seconds: Mapping[str,
         augmented=_augmented(fitted, nine[0]),
         mistakes=gallery.mistakes(images, first.index, first.proba),
         candidates=tuple(
-            CandidateRow(
-                name=str(score.candidate),
-                log_loss=score.log_loss,
-                standard_error=score.standard_error,
-                accuracy=score.accuracy,
-                n=len(score.losses),
-                chosen=score.candidate == choice.candidate and not score.screened,
-                screened=score.screened,
-            )
+            CandidateRow(**score.to_dict(), chosen=score.candidate == choice.candidate and not score.screened)
             for score in choice.board
         ),
         choice_reason=choice_reason(choice),
