@@ -43,10 +43,9 @@ from headstart.files import digest, display, write_json
 from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
-from headstart.recipes.grid import Setting
+from headstart.recipes.grid import Claim, Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
 from headstart.recipes.runner import Parts, Stopwatch, Tell, job_of, with_splits
-from headstart.recipes.tables import Claim
 from headstart.report.comparison import kept_line, no_result_line
 from headstart.report.finetuning_notes import in_words
 
