@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,12 +136,8 @@ class _Rows:
         self.parts = Parts.of(self.images)
         tested = bool(len(self.parts.test))
         self.measured = self.parts.test if tested else self.parts.val
-        n = len(self.measured)
-        self.measured_on = (
-            MeasuredOn(kind="split", split="test", n=n)
-            if tested
-            else MeasuredOn(kind="split", split="val", epoch="last", n=n)
-        )
+        of = MeasuredOn(kind="split", split="test") if tested else MeasuredOn(kind="split", split="val", epoch="last")
+        self.measured_on = replace(of, n=len(self.measured))
 
     @property
     def gone_through(self) -> int:

@@ -105,6 +105,6 @@ def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
         by_group_section(worth.groups) if worth.groups else None,
         certificate_section(worth.certificate) if worth.certificate else None,
         *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
-        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.copies.images)),
+        duplicates(deduplicated, doubts.leak, partial(gallery.thumbnail, deduplicated.copies.images)),
     )
     return tuple(part for part in parts if part)

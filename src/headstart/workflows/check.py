@@ -101,7 +101,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
     deduplicated = fitted.deduplicated
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
-        duplicates(deduplicated, leak, partial(gallery.captioned, deduplicated.copies.images)),
+        duplicates(deduplicated, leak, partial(gallery.thumbnail, deduplicated.copies.images)),
         review.todo(LIST, apply),
     )
     page = PlainPage(
