@@ -30,14 +30,13 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions
 from headstart.pipeline import Fitted, doubt_images, fit, workbench
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 
 def plant(images: ImageSet, folder: Path, rng: np.random.Generator, *, train: int, test: int) -> None:

@@ -13,7 +13,7 @@ from headstart.images.decode import encode
 from headstart.images.facts import Facts, packed, unpacked
 from headstart.images.folder import ImageSet, scan
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from pictures import draw, write_folder
 from tiny import tiny_table
 

@@ -11,7 +11,7 @@ from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
 from headstart.images.folder import scan
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from pictures import scene
 from tiny import tiny_table
 

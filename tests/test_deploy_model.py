@@ -15,6 +15,8 @@ from PIL import Image
 
 from headstart import pipeline
 from headstart.abstain.abstention import Abstention
+from headstart.backbones import catalog
+from headstart.backbones.weights import locate
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.directory import find_model
@@ -23,7 +25,11 @@ from headstart.deploy.model import FAMILIAR, Model
 from headstart.device import accelerator
 from headstart.errors import ModelError, OptionError
 from headstart.features.table import FeatureTable
+from headstart.finetune.job import Job
+from headstart.finetune.loop import finetune
+from headstart.finetune.plan import Augment, Head, Lora, Optimiser, Phase, Plan
 from headstart.images.decode import decode, encode, read_header
+from headstart.images.folder import scan
 from headstart.options import FitOptions
 from pictures import draw
 
@@ -330,3 +336,62 @@ def test_threads_may_share_a_model(saved: Path, photos: Path, device: str) -> No
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(same, range(8)))
+
+
+# ---------------------------------------------------------------- fine-tuned
+
+
+PLANS = {
+    "a cut in the middle": ("test_efficientnet.r160_in1k", Head(), (Phase(train_from="blocks.4"),), None),
+    "two phases, a head on the pooled map": (
+        "test_efficientnet.r160_in1k",
+        Head(reads="pooled map", dropout=0.2, hidden=(7,), hidden_dropout=0.5, logit="one"),
+        (Phase(train_from="head"), Phase(train_from="blocks.4.0.conv_dw", batch_norm="train")),
+        None,
+    ),
+    "all of it, a head on the map": (
+        "test_resnet.r160_in1k", Head(reads="map"), (Phase(train_from="all"),), None,
+    ),
+    "a transformer with adapters": ("test_vit.r160_in1k", Head(), (Phase(train_from="blocks.4"),), Lora(rank=2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_fine_tuned_model_leaves_the_house(plan: str, photos: Path, cache: Path, tmp_path: Path) -> None:
+    """Without its graph, its cache and the weights it began with, torch gives the golden answers."""
+    name, head, phases, adapters = PLANS[plan]
+    images, backbone = scan(photos), catalog.get(name)
+    optimiser = Optimiser(name="adam", lr=3e-3)
+    tuned = finetune(
+        Job(
+            backbone=backbone,
+            weights=locate(backbone, random=True),
+            images=images,
+            train=np.arange(0, 40, 2),
+            val=np.arange(1, 40, 2),
+            plan=Plan(
+                size=64,
+                mode="squash",
+                head=head,
+                lora=adapters,
+                augment=Augment(kind="none"),
+                phases=tuple(replace(phase, epochs=1, optimiser=optimiser) for phase in phases),
+            ),
+            device="torch",
+        ),
+        cache=cache,
+    )
+    space, linear = tuned.deploy(cache=cache, temperature=1.5, device="openvino")
+    model = Model(classes=images.classes, space=space, output="tuned", head=linear, backbone={"name": name})
+    model.save(tmp_path / "model")
+    for path in (tmp_path / "model").glob("graph.*"):
+        path.unlink()
+    loaded = Model.load(tmp_path / "model", device="torch")
+    assert loaded.space.runtime.name == "torch f32 cpu"
+    np.testing.assert_allclose(golden_of(loaded, tmp_path / "model"), golden_f32(tmp_path / "model"), atol=1e-4)
+    in_training = tuned.predict_proba(images.paths[:4])
+    served = replace(loaded, head=replace(linear, temperature=1.0)).predict(images.paths[:4])
+    np.testing.assert_allclose([answer.proba for answer in served], in_training, atol=5e-3)  # type: ignore[misc]
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again" / "graph.json").is_file()
+    np.testing.assert_allclose(golden_f32(tmp_path / "again"), golden_f32(tmp_path / "model"), atol=1e-4)

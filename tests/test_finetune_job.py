@@ -69,7 +69,7 @@ def test_everything_that_matters_is_in_it(images: ImageSet, monkeypatch: pytest.
     bf16 = module.computes_in_bf16()
     for target, name, changed in (
         (module, "LOOP", module.LOOP + 1),
-        (module.augment, "ALGORITHM", 0),
+        (module.transforms, "VARIED_ALGORITHM", 0),
         (module.transforms, "ALGORITHM", 0),
         (module.decode, "DECODER", "another"),
         (module, "computes_in_bf16", lambda: not bf16),

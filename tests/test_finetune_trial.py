@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,7 @@ from headstart.finetune import trial
 from headstart.finetune.trial import Declined
 from headstart.probe.choice import Choice
 from headstart.probe.heads import LinearHead
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Candidate
+from headstart.probe.trials import Candidate, ProbeOptions
 from test_finetune_settling import proba
 
 TINY = "test_efficientnet.r160_in1k"
@@ -37,6 +37,29 @@ def test_it_is_not_tried_where_there_is_nothing_to_win_or_to_see() -> None:
     few = np.arange(30) % 2
     declined = trial.nothing_to_win(choice(proba(few, 0.8, 0.9)), few, OPTIONS)
     assert declined == Declined(kind="few pictures", value=15)
+
+
+def test_held_out_pictures_have_no_say_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size is that of the probe which was chosen on the other pictures."""
+    y, seen = np.arange(60) % 2, {}
+    table = SimpleNamespace(images=SimpleNamespace(y=y, groups=np.arange(60)), rows=lambda *rest: rest[-1])
+
+    def chosen(_table: object, train: np.ndarray, _options: object) -> SimpleNamespace:
+        seen["train"] = train
+        head = SimpleNamespace(predict_proba=lambda val: seen.setdefault("val", val))
+        return SimpleNamespace(candidate=Candidate(size=96, output="last", family="logistic regression"), head=head)
+
+    def planned(_network: object, size: int, *, balanced: bool) -> None:
+        seen["size"] = size
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trial, "choose", chosen)
+    monkeypatch.setattr(trial, "plan_for", planned)
+    with pytest.raises(KeyboardInterrupt):
+        trial.attempt(table, np.arange(60), OPTIONS, None, seed=0)  # type: ignore[arg-type]
+    assert seen["size"] == 96
+    assert not set(seen["train"]) & set(seen["val"])
+    assert len(seen["train"]) + len(seen["val"]) == 60
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def test_a_constant_column_does_no_harm() -> None:
 def test_the_optimum_is_that_of_scikit_learn(n: int, d: int, k: int, C: float) -> None:
     X, y = data(n, d, k)
     axes = principal_axes(X.copy())
-    W, b = next(fit_path(axes, y, rows=np.ones((1, n), bool), Cs=np.array([C]), num_classes=k, tolerance=1e-5))
+    _, W, b = next(fit_path(axes, y, np.ones((1, n), bool), [C], k, tolerance=1e-5))
     weight, bias = axes.unproject(W[0], b[0])
     # Two softmax columns share between them what scikit-learn's one logit carries alone: half the penalty.
     reference = LogisticRegression(C=C * (2 if k == 2 else 1), tol=1e-8, max_iter=10_000)
@@ -51,11 +51,11 @@ def test_folds_fitted_together_equal_folds_fitted_alone() -> None:
     X, y = data(90, 40, 3)
     axes = principal_axes(X.copy())
     rows = np.stack([np.arange(90) // 30 != fold for fold in range(3)])
-    Cs = np.array([1e-3, 1e-2, 1e-1])
+    Cs = [1e-3, 1e-2, 1e-1]
     together = list(fit_path(axes, y, rows=rows, Cs=Cs, num_classes=3, tolerance=1e-5))
     for fold in range(3):
         alone = list(fit_path(axes, y, rows=rows[fold : fold + 1], Cs=Cs, num_classes=3, tolerance=1e-5))
-        for (W, b), (W1, b1) in zip(together, alone, strict=True):
+        for (_, W, b), (_, W1, b1) in zip(together, alone, strict=True):
             np.testing.assert_allclose(axes.Z @ W[fold] + b[fold], axes.Z @ W1[0] + b1[0], atol=2e-2)
 
 
@@ -63,11 +63,11 @@ def test_rows_left_out_have_no_influence() -> None:
     X, y = data(60, 10, 2)
     axes = principal_axes(X.copy())
     rows = (np.arange(60) < 40)[None]
-    arguments = {"rows": rows, "Cs": np.array([0.1]), "num_classes": 2}
-    W, b = next(fit_path(axes, y, **arguments))
+    arguments = {"rows": rows, "Cs": [0.1], "num_classes": 2}
+    _, W, b = next(fit_path(axes, y, **arguments))
     other = y.copy()
     other[40:] = 1 - other[40:]
-    W1, b1 = next(fit_path(axes, other, **arguments))
+    _, W1, b1 = next(fit_path(axes, other, **arguments))
     np.testing.assert_array_equal(W, W1)
     np.testing.assert_array_equal(b, b1)
 
@@ -76,9 +76,9 @@ def test_class_weight_moves_the_decision_to_the_rare_class() -> None:
     X, _ = data(100, 5, 2)
     y = (np.arange(100) < 10).astype(np.int64)
     axes = principal_axes(X.copy())
-    arguments = {"rows": np.ones((1, 100), bool), "Cs": np.array([1e-3]), "num_classes": 2}
-    plain = next(fit_path(axes, y, **arguments))[1][0]
-    weighted = next(fit_path(axes, y, class_weight=np.array([0.55, 5.0]), **arguments))[1][0]
+    arguments = {"rows": np.ones((1, 100), bool), "Cs": [1e-3], "num_classes": 2}
+    plain = next(fit_path(axes, y, **arguments))[2][0]
+    weighted = next(fit_path(axes, y, class_weight=np.array([0.55, 5.0]), **arguments))[2][0]
     assert plain[1] - plain[0] < -1.5
     assert abs(weighted[1] - weighted[0]) < 0.2
 

@@ -20,17 +20,15 @@ from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
 from headstart.claims.worth import Worth, measure_worth
-from headstart.deploy.assembly import assemble
-from headstart.deploy.measurement import Measurement, measure_fit
+from headstart.deploy.fitted import Measurement, assemble, measure_fit
 from headstart.deploy.model import Model
 from headstart.features.store import cache_folder
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from headstart.progress import Progress
 
 

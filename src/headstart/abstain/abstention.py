@@ -80,8 +80,7 @@ class Abstention:
         ``coverage``, 0 to 1: of the prediction sets. Raises OptionError if it was asked for and cannot be had.
         """
         n = len(proba)
-        best = proba.max(axis=1)
-        unsure = [None] * n if self.sure_from is None else (best < self.sure_from).tolist()
+        unsure = [None] * n if self.sure_from is None else (proba.max(axis=1) < self.sure_from).tolist()
         measured = None if self.novelty is None or rows is None else self.novelty.measure(rows)
         self.require(coverage)
         covers = self.covers(coverage)

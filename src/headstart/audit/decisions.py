@@ -113,10 +113,10 @@ def apply(images: ImageSet, review: Path, table: Path) -> Applied:
 def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
     """Position → new label, None to drop; what is kept is not in it."""
     header, lines = parse(review)
-    if missing := [name for name in ("decision",) if name not in header]:
+    if "decision" not in header:
         problem = Problem(
             expected=f"the columns {', '.join(COLUMNS)}",
-            found=f"no column {', '.join(missing)}",
+            found="no column decision",
             todo="give the review.csv that `headstart check` wrote, with the decisions filled in",
         )
         raise DataError(f"review {display(review)}", [problem])

@@ -121,12 +121,12 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[CopyPair
     contents = [table.images.digests[i] for i in unique]
     features = table.space(size).key(View.CENTRE, "last")
     these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
-    if (kept := table.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
+    if (kept := table.bench.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
         pairs = [CopyPair(**pair) for pair in json.loads(kept)]
     else:
         small = _miniatures(table, unique)
         pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
-        table.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
+        table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
     return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
 
 

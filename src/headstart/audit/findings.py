@@ -23,7 +23,7 @@ from headstart.images import facts as picture_facts
 from headstart.images.facts import GREY, Facts
 from headstart.images.folder import ImageSet
 from headstart.probe.choice import Choice
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 SUSPICIOUS = 0.5
 """Suspicion, a probability, from which a picture is listed: something is more likely wrong with it than not. A

@@ -19,7 +19,7 @@ from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 Split = Literal["test", "val", "folds"]
 
@@ -53,14 +53,15 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
     images = deduplicated.copies.images
     splits: tuple[Split, ...] = ("test", "val")
     split: Split = next((name for name in splits if (images.split == name).any()), "folds")
-    measure = _in_folds if split == "folds" else _on_split
     index = np.flatnonzero(images.split == ("train" if split == "folds" else split))
     copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():
         return None
-    leaky, honest = measure(table, deduplicated, choice, options, index)
     if split == "folds":  # folds that fell otherwise change the answers to other pictures by luck alone
-        leaky = np.where(copied, leaky, honest)
+        torn, honest = _in_folds(table, deduplicated, choice, options, index)
+        leaky = np.where(copied, torn, honest)
+    else:
+        leaky, honest = _on_split(table, deduplicated, choice, options, index)
     return Leak(
         split=split,
         optimism=paired_difference(leaky, honest, Units.of(len(index), deduplicated.grouped.groups[index])),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from headstart.arrays import Index, Labels
-from headstart.backbones.depths import by_depth
+from headstart.backbones.runtime import by_depth
 from headstart.claims.colour_baseline import colours, out_of_fold
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.paired import paired_difference, sign_flip
@@ -165,7 +165,7 @@ def transfer_certificate(
     """Compare the features of input ``size`` and ``output`` on (a sample of) the pictures ``index`` of both tables.
 
     ``untrained`` is a table of the same pictures and the same network with random weights; ``channels`` are those of
-    its ``depths`` (`headstart.backbones.depths`), without which single depths are not looked at.
+    its ``depths`` (see `headstart.backbones.space.NetworkSpec`), without which single depths are not looked at.
     """
     images = pretrained.images
     sample = subsample(index, images.y, images.groups, images.digests, seed=seed)

@@ -99,8 +99,11 @@ def transfer(
         train_paths: files of the pictures that it did learn from.
         train_y: their labels; of at least two classes.
     """
-    right = correct(proba, y)
-    colour = colour_answers(train_paths, train_y, paths) == y
+    m, n = len(train_paths), len(paths)
+    train, test = np.arange(m), np.arange(m, m + n)
+    labels = np.concatenate([train_y, np.zeros(n, np.int64)])  # those of the tested rows are not looked at
+    answers = out_of_fold(colours([*train_paths, *paths]), labels, np.arange(m + n), [(train, test)])
+    right, colour = correct(proba, y), answers[test] == y
     majority = np.bincount(train_y).argmax() == y
     rival = colour if colour.sum() >= majority.sum() else majority
     p = mcnemar_exact(int((right & ~rival).sum()), int((rival & ~right).sum()))
@@ -113,16 +116,8 @@ def transfer(
         colours=float(colour.mean()),
         majority=float(majority.mean()),
         p=p,
-        n=len(y),
+        n=n,
     )
-
-
-def colour_answers(train_paths: Sequence[Path], train_y: Labels, paths: Sequence[Path]) -> Labels:
-    """(n,) labels that the ridge classifier gives ``paths`` by their colours, learned from ``train_paths``."""
-    m, n = len(train_paths), len(paths)
-    train, test = np.arange(m), np.arange(m, m + n)
-    y = np.concatenate([train_y, np.zeros(n, np.int64)])  # the labels of the tested rows are not looked at
-    return out_of_fold(colours([*train_paths, *paths]), y, np.arange(m + n), [(train, test)])[test]
 
 
 def out_of_fold(

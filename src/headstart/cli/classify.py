@@ -23,12 +23,12 @@ from headstart.cli.app import (
     fit_options,
     say,
     showing_progress,
-)  # fmt: skip
+)
 from headstart.options import DEFAULTS
 from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
-    from headstart.deploy.measurement import Measurement
+    from headstart.deploy.fitted import Measurement
     from headstart.options import FitOptions
     from headstart.workflows.check import Checkup
     from headstart.workflows.train import Run as TrainedRun

@@ -52,12 +52,11 @@ def compare(
     if len(what) > 1:
         strangers = [str(folder) for folder in what if not is_run(folder)]
         found = f"{', '.join(strangers)} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
-        todo = "name runs only, or one folder of pictures"
-        problem = Problem(expected="finished runs", found=found, todo=todo)
+        problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
         raise OptionError("what to compare", [problem])
+    photos = what[0]
     from headstart.recipes import experiments
 
-    photos = what[0]
     settings, claims = _settings(context.params)
     with showing_progress() as progress:
         experiment = experiments.run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from headstart.errors import ModelError, Problem
 from headstart.images.decode import encode
 
 if TYPE_CHECKING:
+    from headstart.deploy.directory import Document
     from headstart.deploy.model import Model
 
 FOLDER = "golden"
@@ -19,9 +20,6 @@ SAME_PRECISION_TOLERANCE = 1e-3
 """Between two runtimes of one precision, of a probability. Measured with lite0: OpenVINO and torch in float32, 3e-6."""
 OTHER_PRECISION_TOLERANCE = 2e-2
 """Where one of two runtimes computes in bfloat16; measured cosine of features 0.9992."""
-
-Answers = Mapping[str, Sequence[float]]
-"""Probabilities (k,) by name of the picture."""
 
 
 def pictures() -> dict[str, bytes]:
@@ -59,33 +57,26 @@ def answers(model: Model, folder: Path, names: Sequence[str]) -> dict[str, list[
     }
 
 
-def check(model: Model, folder: Path, *, expected: Answers, expected_f32: Answers, runtime: str) -> None:
-    """Let ``model`` answer again, and compare.
-
-    Args:
-        model: loaded from ``folder``.
-        folder: a model directory.
-        expected: what was answered when the model was saved.
-        expected_f32: the same in float32.
-        runtime: the name of what gave ``expected``.
+def check(model: Model, folder: Path, document: Document) -> None:
+    """Let ``model``, loaded from ``folder``, answer again, and compare with what ``document`` says it answered.
 
     Raises:
         ModelError: another answer; all of them are listed.
     """
     here = model.space.runtime
-    wanted = expected if here.name == runtime else expected_f32
-    alike = here.name == runtime or here.precision == "f32"
+    wanted = document.golden if here.name == document.runtime else document.golden_f32
+    alike = here.name == document.runtime or here.precision == "f32"
     tolerance = SAME_PRECISION_TOLERANCE if alike else OTHER_PRECISION_TOLERANCE
-    problems = []
-    for name, proba in answers(model, folder, list(wanted)).items():
-        difference = np.abs(np.array(proba) - np.array(wanted[name])).max()
-        if not difference <= tolerance:
-            problems.append(
-                Problem(
-                    expected=f"golden/{name} gives {np.round(wanted[name], 4).tolist()} within {tolerance}",
-                    found=f"a difference of {difference:.4f}",
-                    todo="train again here, or use the versions named in model.json",
-                )
-            )
+    given = answers(model, folder, list(wanted))
+    differences = {name: np.abs(np.array(given[name]) - np.array(wanted[name])).max() for name in wanted}
+    problems = [
+        Problem(
+            expected=f"golden/{name} gives {np.round(wanted[name], 4).tolist()} within {tolerance}",
+            found=f"a difference of {difference:.4f}",
+            todo="train again here, or use the versions named in model.json",
+        )
+        for name, difference in differences.items()
+        if not difference <= tolerance
+    ]
     if problems:
         raise ModelError(f"{folder} does not give the answers it gave when it was trained", problems)

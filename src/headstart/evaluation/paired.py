@@ -29,7 +29,6 @@ MOST_FREEDOM = 1e6
 SMALLEST_P = 1e-300
 """Below it a normal quantile is infinite in double precision."""
 
-
 Floats = NDArray[np.float64]
 
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headstart.backbones.parity import Rows
+from headstart.backbones.runtime import Rows
 from headstart.files import digest
 from headstart.finetune import quota
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge

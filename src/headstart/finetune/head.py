@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from headstart.backbones.tuned import GlobalAverage
+from headstart.backbones.split import GlobalAverage
 from headstart.errors import OptionError, Problem
 from headstart.finetune.plan import Head
 from headstart.probe.heads import LinearHead

@@ -16,7 +16,7 @@ from headstart.backbones.weights import Weights
 from headstart.device import trains_on
 from headstart.files import digest
 from headstart.finetune.plan import Plan
-from headstart.images import augment, decode, transforms
+from headstart.images import decode, transforms
 from headstart.images.folder import ImageSet
 from headstart.probe.heads import LinearHead
 
@@ -82,7 +82,7 @@ class Job:
                 "weights": self.weights.sha256,
                 "plan": self.plan.to_dict(),
                 "pictures": [self.images.digests[i] for i in pictures],
-                "pixels": [decode.DECODER, transforms.ALGORITHM, augment.ALGORITHM],
+                "pixels": [decode.DECODER, transforms.ALGORITHM, transforms.VARIED_ALGORITHM],
                 "y": [int(self.images.y[i]) for i in pictures],
                 "train": len(self.train),
                 "seed": self.seed,

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from headstart.errors import OptionError, Problem
-from headstart.images.augment import KINDS
+from headstart.images.transforms import KINDS
 
 Triple = tuple[float, float, float]
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart import files
-from headstart.backbones.runtime import prepare_module
-from headstart.backbones.space import Space
+from headstart.backbones.space import Space, prepare
 from headstart.evaluation.history import History
 from headstart.finetune.job import Job
 from headstart.finetune.notes import Diverged, Note
@@ -144,7 +143,7 @@ class FineTuned:
             "timm": importlib.metadata.version("timm"),
             "torch": importlib.metadata.version("torch"),
         }
-        runtime = prepare_module(module, identity, cache=cache, device=device, precision=precision)
+        runtime = prepare(lambda: module, identity, cache=cache, device=device, precision=precision)
         return Space(runtime=runtime, geometry=self.geometry), head
 
 

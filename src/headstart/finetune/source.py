@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.runtime import Runtime, prepare_module
+from headstart.backbones.runtime import Runtime
+from headstart.backbones.space import prepare
 from headstart.backbones.split import FrozenPrefix
 
 
@@ -41,7 +42,7 @@ def sources(
         cuts: where it is cut, as in `headstart.backbones.split.Split.at`.
         reads: what the plan's head reads, on which the end of the network depends.
         size: side in pixels of the pictures.
-        where: ``cache``, ``device`` and ``precision`` as for `headstart.backbones.runtime.prepare`.
+        where: ``cache``, ``device`` and ``precision`` as for `headstart.backbones.space.prepare`.
     """
     content = hashlib.sha256()
     for name, value in sorted(frozen.state_dict().items()):  # an earlier phase may have trained a part of it
@@ -55,5 +56,5 @@ def sources(
         "timm": importlib.metadata.version("timm"),
         "torch": importlib.metadata.version("torch"),
     }
-    runtime = prepare_module(frozen, identity, **where)
+    runtime = prepare(lambda: frozen, identity, **where)
     return tuple(Source(runtime=runtime, shape=shape, name=name) for name, shape in frozen.shapes.items())

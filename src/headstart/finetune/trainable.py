@@ -12,8 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.split import Split, split
-from headstart.backbones.tuned import TunedNetwork
+from headstart.backbones.split import Split, TunedNetwork, split
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
 from headstart.finetune import lora

@@ -26,8 +26,7 @@ from headstart.finetune.trial_plan import plan_for, seconds_for
 from headstart.images.splits import folds, holdout
 from headstart.probe.choice import Choice, choose, probe_with
 from headstart.probe.heads import LinearHead
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Candidate
+from headstart.probe.trials import Candidate, ProbeOptions
 
 if TYPE_CHECKING:
     from headstart.finetune.result import FineTuned
@@ -178,7 +177,7 @@ def declines(
     if declined := nothing_to_win(choice, y, options):
         return declined
     if deadline is not None:
-        needed = seconds_for(len(y), table.rate(choice.candidate.size))
+        needed = seconds_for(len(y), table.bench.rate(choice.candidate.size))
         if time.monotonic() + needed > deadline:
             return Declined(kind="budget", value=needed)
     return None
@@ -271,4 +270,4 @@ def _trained(
     folder = network.cache / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.keep_newest(folder)
-    return finetune(job, cache=network.cache, checkpoint=folder, progress=table.progress)
+    return finetune(job, cache=network.cache, checkpoint=folder, progress=table.bench.progress)

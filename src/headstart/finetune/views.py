@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.finetune.plan import Augment
-from headstart.images import augment
+from headstart.images import transforms
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry
 
@@ -41,7 +41,7 @@ class Look:
         kind = "none" if PLAIN in views else self.augment.kind
         seeds = [hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest()[:16] for view in views]
         options = self.augment
-        return augment.vary(
+        return transforms.vary(
             data, self.geometry, kind, [int(seed, 16) for seed in seeds], area=options.area, turn=options.turn
         )
 
@@ -51,7 +51,7 @@ class Look:
         if view == PLAIN or options.kind == "none":
             return self.geometry.key()
         varied = f"{options.kind}-{options.area}-{options.turn}-{self.seed}-{view}"
-        return f"{self.geometry.key()}-augment{augment.ALGORITHM}-{varied}"
+        return f"{self.geometry.key()}-augment{transforms.VARIED_ALGORITHM}-{varied}"
 
 
 def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: Wanted) -> Iterator[NDArray[np.uint8]]:

@@ -145,23 +145,17 @@ class Faults:
             raise DataError(what, problems)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One column of a table, and the names of all its columns, in lower case."""
+def read_column(source: Path, name: str) -> tuple[list[str], dict[Path, str]]:
+    """What a CSV that `read_table` has read says of its pictures, by path, under the column ``name``, in any case.
 
-    names: tuple[str, ...]
-    values: Mapping[Path, str]
-    """By the path of the picture; empty where there is no such column."""
-
-
-def read_column(source: Path, name: str) -> Column:
-    """What a CSV that `read_table` has read says of its pictures under the column ``name``, in any case."""
+    The names of all columns come first, in lower case; where there is no such column, nothing is said of any picture.
+    """
     header, rows = parse(source)
     values = {}
     for _, cells in rows:
         cell = dict(zip(header, (text.strip() for text in cells), strict=False))
         values[source.parent / cell.get("path", "")] = cell.get(name.lower(), "")
-    return Column(names=tuple(header), values=values if name.lower() in header else {})
+    return header, values if name.lower() in header else {}
 
 
 def read_table(source: Path) -> list[Entry]:

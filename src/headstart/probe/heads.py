@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.evaluation.calibration import softmax
-from headstart.probe.logistic import Axes, fit_path
+from headstart.probe.logistic import Axes, Fit, Floats, fit_path
 
 Family = Literal["nearest mean", "shrunk LDA", "logistic regression"]
-Floats = NDArray[np.floating]
-Fit = tuple[float, Floats, Floats]
-
 #: Strengths of logistic regression, as scikit-learn's C on standardised features: half decades.
-C_PATH = tuple(float(C) for C in 10.0 ** np.arange(-5.0, 1.5, 0.5))
+C_PATH = tuple((10.0 ** np.arange(-5.0, 1.5, 0.5)).tolist())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,54 +54,37 @@ def fit_family(
 ) -> Iterator[Fit]:
     """Fit one family on each row set of ``rows`` (folds, n); only logistic regression has more than one strength."""
     if family == "logistic regression":
-        path = fit_path(
-            axes,
-            y,
-            rows=rows,
-            Cs=np.asarray(strengths),
-            num_classes=num_classes,
-            class_weight=class_weight,
-            tolerance=tolerance,
-        )
-        for C, (W, b) in zip(strengths, path, strict=True):
-            yield C, W, b
+        yield from fit_path(axes, y, rows, strengths, num_classes, class_weight, tolerance)
         return
-    fit = nearest_mean if family == "nearest mean" else shrunk_lda
-    fitted = [fit(axes, y, row, num_classes) for row in rows]
+    d, fitted = len(axes.mean), []
+    for row in rows:
+        Z, labels = axes.Z[row], y[row]
+        onehot = np.zeros((num_classes, len(Z)))
+        onehot[labels, np.arange(len(Z))] = 1.0
+        means = (onehot @ Z) / np.maximum(onehot.sum(axis=1, keepdims=True), 1.0)
+        fitted.append(nearest_mean(means) if family == "nearest mean" else shrunk_lda(Z, labels, means, d))
     yield 0.0, np.stack([W for W, _ in fitted]), np.stack([b for _, b in fitted])
 
 
-def nearest_mean(
-    axes: Axes, y: NDArray[np.int64], row: NDArray[np.bool_], num_classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def nearest_mean(means: Floats) -> tuple[Floats, Floats]:
     """Nearest class mean: ``−½‖x − μ‖²`` less the part that is the same for every class. (r, k), (k,)."""
-    means = _class_means(axes, y, row, num_classes)
     return means.T, -0.5 * (means**2).sum(axis=1)
 
 
-def shrunk_lda(
-    axes: Axes, y: NDArray[np.int64], row: NDArray[np.bool_], num_classes: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def shrunk_lda(Z: Floats, y: NDArray[np.int64], means: Floats, d: int) -> tuple[Floats, Floats]:
     """Linear discriminant with an empirical-Bayes ridge on the pooled covariance S, in closed form.
 
     ``Σ⁻¹ = d · ((n − 1)·S + tr(S)·I)⁻¹`` (Kubokawa and Srivastava 2008; Wang et al., "A hard-to-beat baseline for
-    training-free CLIP-based adaptation", 2024, eq. 6). Returns (r, k), (k,).
+    training-free CLIP-based adaptation", 2024, eq. 6). For rows Z (n, r) of classes ``y``, whose means are (k, r), and
+    d features: (r, k), (k,).
     """
     from scipy.linalg import solve
 
-    Z, labels = axes.Z[row].astype(np.float64), y[row]
-    means = _class_means(axes, y, row, num_classes)
-    centred = Z - means[labels]
-    n, r = Z.shape
-    S = centred.T @ centred / max(n - num_classes, 1)
+    (n, r), k = Z.shape, len(means)
+    centred = Z.astype(np.float64) - means[y]
+    S = centred.T @ centred / max(n - k, 1)
     ridge = (n - 1) * S
     ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one picture of each class: no spread is known, all axes count alike
-    W = len(axes.mean) * solve(ridge, means.T, assume_a="pos", check_finite=False)
-    prior = np.bincount(labels, minlength=num_classes) / n
+    W = d * solve(ridge, means.T, assume_a="pos", check_finite=False)
+    prior = np.bincount(y, minlength=k) / n
     return W, -0.5 * np.einsum("ck,kc->c", means, W) + np.log(np.maximum(prior, 1e-12))
-
-
-def _class_means(axes: Axes, y: NDArray[np.int64], row: NDArray[np.bool_], num_classes: int) -> NDArray[np.float64]:
-    onehot = np.zeros((num_classes, int(row.sum())))
-    onehot[y[row], np.arange(onehot.shape[1])] = 1.0
-    return np.asarray((onehot @ axes.Z[row]) / np.maximum(onehot.sum(axis=1, keepdims=True), 1.0))

@@ -18,13 +18,19 @@ log-losses within 0.003.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
+Fit = tuple[float, Floats, Floats]
+"""A strength of regularisation, the weights W (folds, r, k) and the intercepts b (folds, k) of all folds."""
+MEMORY = 10
+"""Steps of L-BFGS that its picture of the curvature is made of."""
+MOST_STEPS = 200
+"""Of L-BFGS for one C."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,37 +84,29 @@ def principal_axes(X: NDArray[np.float32]) -> Axes:
 def fit_path(
     axes: Axes,
     y: NDArray[np.int64],
-    *,
     rows: NDArray[np.bool_],
-    Cs: Floats,
+    Cs: Sequence[float],
     num_classes: int,
     class_weight: Floats | None = None,
     tolerance: float = 1e-3,
-    max_iter: int = 200,
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield, for each C (ascending), the weights (folds, r, k) and intercepts (folds, k) of all folds.
+) -> Iterator[Fit]:
+    """Fit all folds for each C, ascending.
 
     ``rows`` (folds, n) says which rows each fold is fitted on; ``class_weight`` (k,) multiplies the loss of a class.
     ``tolerance`` bounds the largest entry of the preconditioned gradient, relative to that at zero weights.
     """
     n, r = axes.Z.shape
     folds, k = len(rows), num_classes
-    cost = np.ones(k) if class_weight is None else np.asarray(class_weight, dtype=np.float64)
+    cost = np.ones(k) if class_weight is None else class_weight
     sample = rows.astype(np.float64) * cost[y]  # (folds, n)
     onehot = np.zeros((n, k))
     onehot[np.arange(n), y] = 1.0
     V = np.zeros((folds, r + 1, k))  # the last row is the intercept
-
-    def curvature(C: float) -> NDArray[np.float64]:
-        bound: NDArray[np.float64] = 0.5 * C * cost.max() * np.append(axes.squares, float(n))
-        bound[:-1] += 1.0
-        return np.asarray(np.sqrt(bound)[:, None])
-
-    previous = np.ones((r + 1, 1))
+    previous, penalised = np.ones((r + 1, 1)), np.append(np.ones(r), 0.0)
     for C in Cs:
-        root = curvature(float(C))
+        root = np.sqrt(0.5 * C * cost.max() * np.append(axes.squares, n) + penalised)[:, None]
 
-        def objective(v: Floats, C: float = float(C), root: Floats = root) -> tuple[float, Floats]:
+        def objective(v: Floats, C: float = C, root: Floats = root) -> tuple[float, Floats]:
             W = v.reshape(folds, r + 1, k) / root
             stacked = W[:, :-1].transpose(1, 0, 2).reshape(r, folds * k).astype(np.float32)
             logits = (axes.Z @ stacked).reshape(n, folds, k).transpose(1, 0, 2) + W[:, -1:, :]
@@ -125,10 +123,9 @@ def fit_path(
 
         start = (V / previous * root).ravel()
         at_zero = np.abs(objective(np.zeros_like(start))[1]).max()
-        V = minimise(objective, start, gradient_tolerance=tolerance * at_zero, max_iter=max_iter).reshape(V.shape)
-        previous = root
-        W = V / root
-        yield W[:, :-1], W[:, -1]
+        V = minimise(objective, start, gradient_tolerance=tolerance * at_zero, max_iter=MOST_STEPS).reshape(V.shape)
+        W, previous = V / root, root
+        yield C, W[:, :-1], W[:, -1]
 
 
 def minimise(
@@ -137,7 +134,6 @@ def minimise(
     *,
     gradient_tolerance: float,
     max_iter: int,
-    memory: int = 10,
 ) -> Floats:
     """Minimise a smooth convex function by L-BFGS (Nocedal and Wright, "Numerical Optimization", algorithm 7.5).
 
@@ -146,7 +142,7 @@ def minimise(
     bookkeeping for bounds as these objectives take to evaluate.
     """
     value, gradient = objective(x)
-    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=memory)  # (Δx, Δgradient, 1 / Δx·Δgradient)
+    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)  # (Δx, Δgradient, 1 / Δx·Δgradient)
     for _ in range(max_iter):
         if np.abs(gradient).max() <= gradient_tolerance:
             break

@@ -18,9 +18,8 @@ from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.history import History
 from headstart.evaluation.metrics import Evaluation
 from headstart.files import display
-from headstart.images.augment import vary
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import Geometry
+from headstart.images.transforms import Geometry, vary
 from headstart.recipes.records import Recipe
 from headstart.report import gallery
 from headstart.report import recipe as words
@@ -108,6 +107,7 @@ class Reproduction:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         *phases, whole = self.training.verdicts
+        said = transfer_sentence(self.transfer) if self.transfer else ""
         return {
             "run": str(self.folder),
             **evaluation_document(self.evaluation),
@@ -119,9 +119,7 @@ class Reproduction:
             "kept_epoch": self.training.kept_epoch,
             "phase_verdicts": list(phases),
             "verdict": whole,
-            "transfer": {**self.transfer.to_dict(), "text": transfer_sentence(self.transfer)}
-            if self.transfer
-            else None,
+            "transfer": {**self.transfer.to_dict(), "text": said} if self.transfer else None,
             "elsewhere": [
                 {"path": display(path), "label": label, "probability": probability}
                 for path, label, probability in self.answers
@@ -194,11 +192,12 @@ def made_of(ran: Reproduction, backbone: Backbone, *, origin: str, seed: int) ->
 
 
 def _notes(ran: Reproduction) -> tuple[str, ...]:
+    transfer = ran.transfer
     return (
         words.before_training(ran.training.history, len(ran.classes)),
         words.sentence(words.best_epoch(ran.training.history, ran.training.n_val)),
         *ran.kept(),
-        *([transfer_sentence(ran.transfer)] if ran.transfer is not None and ran.transfer.verdict != "helps" else []),
+        *([transfer_sentence(transfer)] if transfer is not None and transfer.verdict != "helps" else []),
         *(words.sentence(f"not as published: {departure}") for departure in ran.recipe.departures),
         *map(words.sentence, in_words(ran.training.notes)),
     )

@@ -24,7 +24,7 @@ def duplicates(
     copies = deduplicated.copies
     if not copies.clusters and not copies.series:
         return None
-    telling = _most_telling(copies)[:MOST_SHOWN]
+    telling = _most_telling(copies)
     return Section(
         id="copies",
         title="Are there copies among the pictures?",
@@ -33,10 +33,10 @@ def duplicates(
         items=tuple(copy_lines(deduplicated)),
         thumbnails=tuple(
             thumbnail(i, f"{name}\n{_what(copies, pair)}")
-            for pair in telling
+            for pair in telling[:MOST_SHOWN]
             for i, name in zip((pair.first, pair.second), _names(copies, pair), strict=True)
         ),
-        table=_table(copies, _most_telling(copies)) if copies.pairs else None,
+        table=_table(copies, telling) if telling else None,
         method=" ".join([text("copies", least=COPY), *([text("leak")] if leak else [])]),
     )
 

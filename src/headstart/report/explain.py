@@ -14,7 +14,7 @@ from headstart.files import display
 from headstart.images.decode import encode, resample
 from headstart.report.drawing import ACCENT, MUTED, as_svg, page_style, plot
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, Thumbnail, percent, text
+from headstart.report.section import THIN, Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
 SHOWN = 320
@@ -215,17 +215,14 @@ def _curve(explanation: Explanation) -> str:
     others = [check.before, *(after for _, _, after in check.curve)]
     axes.plot(shares, others, color=MUTED, linewidth=1.5, marker="o", markersize=4)
     axes.plot(shares, own, color=ACCENT, linewidth=2, marker="o", markersize=5)
-    axes.set_ylim(0, 1.03)
-    axes.set_yticks([0, 0.5, 1])
-    axes.set_xticks([0, 0.1, 0.2, 0.3, 0.4, 0.5])
-    percents = FuncFormatter(lambda value, _: f"{100 * value:.0f}\u202f%")
-    axes.yaxis.set_major_formatter(percents)
-    axes.xaxis.set_major_formatter(percents)
+    axes.set(ylim=(0, 1.03), yticks=[0, 0.5, 1], xticks=[0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    for axis in (axes.yaxis, axes.xaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}{THIN}%"))
     axes.set_xlabel("of the picture hidden", labelpad=6)
-    gap = 0.0 if abs(own[-1] - others[-1]) > 0.12 else 0.06
-    up = 1 if others[-1] >= own[-1] else -1
-    middle = (own[-1] + others[-1]) / 2
-    low, high = (own[-1], others[-1]) if not gap else (middle - up * gap, middle + up * gap)
+    low, high = own[-1], others[-1]
+    if abs(low - high) <= 0.12:  # the two labels would touch
+        middle, apart = (low + high) / 2, 0.06 if high >= low else -0.06
+        low, high = middle - apart, middle + apart
     axes.annotate("where it points", (shares[-1], low), (8, 0), textcoords="offset points", va="center", color=ACCENT)
     axes.annotate("elsewhere", (shares[-1], high), (8, 0), textcoords="offset points", va="center", color=MUTED)
     return as_svg(figure, "hiding", "Probability when parts of the picture are hidden")

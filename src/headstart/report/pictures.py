@@ -37,16 +37,13 @@ _RISK = dict.fromkeys(
 
 def folder_lines(audit: Audit) -> list[str]:
     """What counting and comparing bytes found, a sentence each; none when there is nothing to say."""
+    across, within = audit.duplicates_across, audit.duplicates_within
     kinds = {
         "Same picture under different labels ({}): {}. At least one of the labels is wrong.": audit.conflicting,
-        "Same picture in more than one split ({}): {}. What is measured on it looks better than it is.": (
-            audit.duplicates_across
-        ),
+        "Same picture in more than one split ({}): {}. What is measured on it looks better than it is.": across,
         "Group in more than one split ({}): {}. The splits are not independent, so what is measured looks better than "
         "it is.": audit.groups_across,
-        "Same picture more than once in a split ({}): {}. Cross-validation keeps such copies in one fold.": (
-            audit.duplicates_within
-        ),
+        "Same picture more than once in a split ({}): {}. Cross-validation keeps such copies in one fold.": within,
     }
     lines = [
         said.format(len(together), some([_together(audit.root, paths) for paths in together], EXAMPLES))

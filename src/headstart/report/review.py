@@ -55,9 +55,7 @@ def lede(findings: Findings) -> tuple[str, ...]:
 def todo(review: str, command: str) -> Section:
     """What to do next: fill in the file ``review`` and run ``command``."""
     return Section(
-        id="todo",
-        title="What to do with it",
-        sentences=(text("todo", review=review), command, text("todo-done")),
+        id="todo", title="What to do with it", sentences=(text("todo", review=review), command, text("todo-done"))
     )
 
 

@@ -108,16 +108,12 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
 def _drift(drift: Drift, classes: Sequence[str]) -> Section:
     sentences = []
     if drift.level != "too few":
-        sentences.append(
-            f"Asked which of two pictures is the new one, a classifier picks the right one in {percent(drift.auc, 0)} "
-            "of the cases; 50\u202f% is guessing."
-        )
+        sentences.append(text("told-apart", share=percent(drift.auc, 0), guessing=percent(0.5, 0)))
     if drift.unfamiliar is not None and drift.unfamiliar_before is not None:
         unfamiliar, expected = int(drift.unfamiliar.sum()), drift.unfamiliar_before
         sentences.append(
-            f"{unfamiliar:,} of {drift.n:,} {'is' if unfamiliar == 1 else 'are'} unfamiliar: farther from the training "
-            f"pictures than {percent(1 - expected, 0)} of these are when left out; {percent(expected, 0)} is to be "
-            "expected."
+            f"{unfamiliar:,} of {drift.n:,} {'is' if unfamiliar == 1 else 'are'} "
+            + text("unfamiliar-new", nearer=percent(1 - expected, 0), expected=percent(expected, 0))
         )
     within = "" if drift.p_within is None else f"; within the same answers p = {drift.p_within:.3f}"
     order = sorted(range(len(classes)), key=lambda i: -abs(drift.mix[i] - drift.mix_before[i]))
@@ -153,8 +149,8 @@ def _to_label(labelling_queue: Sequence[Mapping[str, Any]], thumbnails: Sequence
             rows=tuple(
                 (
                     str(place),
-                    str(row["path"]),
-                    str(row["answer"]),
+                    row["path"],
+                    row["answer"],
                     percent(row["probability"]),
                     percent(row["margin"]),
                     "yes" if row["unfamiliar"] else "",
