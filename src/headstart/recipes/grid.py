@@ -14,6 +14,8 @@ from headstart.recipes.records import Recipe
 
 MODES = {"frozen": "head", "full": "all"}
 """What is trained, by the name of a mode; any other name is where training begins, as in a plan."""
+WORDS = {"size": "{} px", "lr": "lr {:g}", "batch": "batch {}"}
+"""What a value is called in the name of a setting; others are called by the value alone."""
 MOMENTUM = 0.9
 """Of SGD where the recipe has another optimiser, and so no momentum of its own."""
 
@@ -91,7 +93,7 @@ def grid(
     for values in product(*(dict.fromkeys(values) or (None,) for _, values in axes)):
         chosen = dict(zip((name for name, _ in axes), values, strict=True))
         named = several or [name for name, values in axes if values]
-        varied = [_word(name, chosen[name]) for name in named]
+        varied = [WORDS.get(name, "{}").format(chosen[name]) for name in named]
         settings.append(Setting(name=" ".join(varied) or base.name, recipe=_varied(base, chosen, epochs)))
     return tuple(settings)
 
@@ -149,11 +151,6 @@ def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[st
             problems.append(Problem(expected=expected, found=name, todo="change --optimiser"))
     if problems:
         raise OptionError("settings to compare", problems)
-
-
-def _word(axis: str, value: Any) -> str:
-    """What a value is called in the name of a setting."""
-    return {"size": "{} px", "lr": "lr {:g}", "batch": "batch {}"}.get(axis, "{}").format(value)
 
 
 def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:

@@ -143,13 +143,14 @@ def run(
     tuned = _train(job, recipe, folder, progress=progress, watch=watch)
     _save(tuned, images.subset(job.train), origin_of(backbone, located), recipe, folder / "model")
     honest, others = _answers(tuned, images)
+    largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
         recipe=recipe,
         folder=folder,
         classes=images.classes,
         evaluation=honest.evaluation(images, seed=seed),
         others=tuple(part.evaluation(images, seed=seed) for part in others),
-        transfer=None if located.origin == "random" else _transfer(job, _largest(honest, others)),
+        transfer=None if located.origin == "random" else _transfer(job, largest),
         elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
         training=TrainingRecord(
             history=tuned.history,
@@ -253,11 +254,6 @@ def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[An
     every = np.concatenate([val, test])
     both = MeasuredOn(kind="all held out", n=len(every))
     return honest, (AnsweredPart(index=every, proba=np.concatenate([tuned.last_proba, proba]), measured_on=both),)
-
-
-def _largest(honest: AnsweredPart, others: Sequence[AnsweredPart]) -> AnsweredPart:
-    """All held-out pictures where nothing was chosen on them, else those of the figure itself."""
-    return next((answered for answered in others if answered.measured_on.kind == "all held out"), honest)
 
 
 class _Teller(Stopwatch):
