@@ -28,16 +28,15 @@ class Weights:
     origin: Literal["bundled", "hub", "file", "random"]
 
 
-def locate(
-    backbone: Backbone, *, file: Path | None = None, random: bool = False, offline: bool | None = None
-) -> Weights:
+def locate(backbone: Backbone, *, file: Path | None = None, random: bool = False) -> Weights:
     """Find the weights of ``backbone``: the user's file, or else its published ones.
+
+    The network is not touched where the hub's own switch, ``HF_HUB_OFFLINE``, is set.
 
     Args:
         backbone: whose weights.
         file: a ``.safetensors`` file or a torch checkpoint to use instead of the published ones.
         random: untrained weights, the same every time; never chosen unless asked for.
-        offline: never touch the network; the hub's own switch, ``HF_HUB_OFFLINE``, if not given.
 
     Raises:
         MissingPackageError: bundled weights whose package is not installed.
@@ -57,7 +56,7 @@ def locate(
     if isinstance(backbone.source, Bundled):
         return _from_package(backbone, backbone.source)
     if isinstance(backbone.source, Hub):
-        path = _from_hub(backbone, backbone.source, offline=offline)
+        path = _from_hub(backbone, backbone.source)
         return Weights(path=path, sha256=sha256(path), origin="hub")
     what, todo = f"weights of {backbone.name}", "give a weights file, or ask for random"
     raise WeightsError.of(what, expected="published weights", found="none for this network", todo=todo)
@@ -112,7 +111,7 @@ def _from_package(backbone: Backbone, source: Bundled) -> Weights:
     return Weights(path=path, sha256=found, origin="bundled")
 
 
-def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
+def _from_hub(backbone: Backbone, source: Hub) -> Path:
     """The file in the hub's local cache, which is filled from the network where it may be.
 
     What is cached is used as it is, without asking the network whether there is something newer.
@@ -121,7 +120,7 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
         return cached
     from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url
 
-    if offline or (offline is None and constants.HF_HUB_OFFLINE):
+    if constants.HF_HUB_OFFLINE:
         found = "it is not in the cache, and the network is switched off"
     else:
         try:
