@@ -164,7 +164,9 @@ def run(
         ),
     )
     made = reproduction.made_of(ran, backbone, origin=located.origin, seed=seed)
-    page = reproduction.content(ran, images, honest, geometry=tuned.activations.geometry, made=made, command=command)
+    page = reproduction.content(
+        ran, images, honest, geometry=tuned.activations.look.geometry, made=made, command=command
+    )
     _write(ran, images, honest, page)
     return ran
 
