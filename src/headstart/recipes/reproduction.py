@@ -59,7 +59,7 @@ class TrainingRecord:
         """How the training of ``tuned`` went; ``prepared`` as above."""
         return cls(
             history=tuned.history,
-            n_val=len(tuned.job.val),
+            n_val=len(tuned.activations.job.val),
             kept_epoch=tuned.best_epoch if tuned.chosen == "best" else tuned.history.last.epoch,
             summaries=tuned.summaries,
             notes=tuned.notes,
