@@ -15,8 +15,6 @@ from PIL import Image
 
 from headstart import pipeline
 from headstart.abstain.abstention import Abstention
-from headstart.backbones import catalog
-from headstart.backbones.weights import locate
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.directory import find_model
@@ -374,12 +372,10 @@ PLANS = {
 def test_a_fine_tuned_model_leaves_the_house(plan: str, photos: Path, cache: Path, tmp_path: Path) -> None:
     """Without its graph, its cache and the weights it began with, torch gives the golden answers."""
     name, head, phases, adapters = PLANS[plan]
-    images, backbone = scan(photos), catalog.get(name)
-    optimiser = Optimiser(name="adam", lr=3e-3)
+    images, optimiser = scan(photos), Optimiser(name="adam", lr=3e-3)
     tuned = finetune(
         Job(
-            backbone=backbone,
-            weights=locate(backbone, random=True),
+            network=NetworkSpec.named(name, "random", cache=cache, device="openvino"),
             images=images,
             train=np.arange(0, 40, 2),
             val=np.arange(1, 40, 2),
@@ -391,11 +387,9 @@ def test_a_fine_tuned_model_leaves_the_house(plan: str, photos: Path, cache: Pat
                 augment=Augment(kind="none"),
                 phases=tuple(replace(phase, epochs=1, optimiser=optimiser) for phase in phases),
             ),
-            device="torch",
-        ),
-        cache=cache,
+        )
     )
-    space, linear = tuned.deploy(cache=cache, temperature=1.5, device="openvino")
+    space, linear = tuned.deploy(temperature=1.5)
     model = Model(classes=images.classes, space=space, output="tuned", head=linear, backbone={"name": name})
     model.save(tmp_path / "model")
     for path in (tmp_path / "model").glob("graph.*"):

@@ -39,7 +39,7 @@ class MicroBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class ArithmeticMeasured:
-    """What a phase computes in, and the measurement that decided it; see `headstart.finetune.arithmetic`."""
+    """What a phase computes in, and the measurement that decided it; see `headstart.finetune.batches.measured`."""
 
     phase: int
     """From 1."""
