@@ -34,7 +34,8 @@ class Answering:
 
 def check(model: Answering, *, saved: list[float], saved_f32: list[float], by: str) -> None:
     expected, expected_f32 = (dict.fromkeys(NAMES, proba) for proba in (saved, saved_f32))
-    golden.check(model, Path("model"), expected=expected, expected_f32=expected_f32, runtime=by)  # type: ignore[arg-type]
+    document = SimpleNamespace(golden=expected, golden_f32=expected_f32, runtime=by)
+    golden.check(model, Path("model"), document)  # type: ignore[arg-type]
 
 
 def test_the_pictures_differ_and_can_be_decoded(tmp_path: Path) -> None:
