@@ -26,22 +26,21 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.backbones import catalog
-from headstart.backbones.depths import depth_channels
+from headstart.backbones.space import NetworkSpec
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_baseline import colours
-from headstart.features.cache import cache_folder
+from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions
 from headstart.pipeline import workbench
-from headstart.report.certificate import certificate_sentences
+from headstart.report.certificate import NAMES, certificate_sentences
 from headstart.workflows.demo import pictures as demo_pictures
 
 
 def certificate(images: ImageSet, output: str) -> Certificate:
-    depths = depth_channels(catalog.get("efficientnet_lite0"), cache=cache_folder())
+    depths = NetworkSpec.named("efficientnet_lite0", cache=cache_folder()).depth_channels()
     with workbench(FitOptions()) as bench:
         pretrained = FeatureTable(images, bench)
         untrained = FeatureTable(images, bench.with_network(bench.network.untrained()))
@@ -54,17 +53,18 @@ def show(name: str, images: ImageSet) -> None:
         began = time.monotonic()
         found = certificate(images, output)
         rivals = ", ".join(
-            f"{rival.kind} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
+            f"{NAMES[rival.kind]} {rival.accuracy.value:.3f} (p {rival.difference.p:.1g})" for rival in found.rivals
         )
         print(
-            f"{name}, {output}: {found.verdict.upper()}; pretrained {found.chosen.value:.3f}, {rivals}",
+            f"{name}, {found.output} at {found.size}: {found.verdict.upper()}; "
+            f"pretrained {found.chosen.value:.3f}, {rivals}",
             end="; ",
         )
         print(f"{time.monotonic() - began:.1f} s")
         print("   ", " ".join(certificate_sentences(found)))
     print(
         "   ",
-        ", ".join(f"{depth.name} {depth.accuracy.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
+        ", ".join(f"{depth.name} {depth.pretrained.value:.3f}/{depth.untrained.value:.3f}" for depth in found.depths),
     )
 
 

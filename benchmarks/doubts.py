@@ -123,7 +123,7 @@ def report(case: str, images: ImageSet, pictures: list[Path] | list[tuple[Path, 
                 path.write_bytes(data)
             paths.append(path)
         facts = unpacked(paths, list(in_order(packed, paths)))
-        tried = shortcuts.find(facts, paths, images.y, images.groups, seed=0)
+        tried = shortcuts.find(facts, images.y, images.groups, seed=0)
     alarms = [f"{fact.fact} {fact.effect:.2f}" for fact in tried if fact.alarm]
     rest = [f"{fact.fact} {fact.effect:.2f}" for fact in tried if not fact.alarm]
     print(f"{case}: {'ALARM ' + ', '.join(alarms) if alarms else 'no alarm'}; below: {', '.join(rest[:2])}", flush=True)

@@ -24,12 +24,10 @@ from torchvision import transforms
 
 from headstart.backbones import catalog
 from headstart.backbones.network import build
-from headstart.backbones.runtime import prepare
-from headstart.backbones.space import Space
+from headstart.backbones.space import NetworkSpec, Space
 from headstart.backbones.weights import locate
 from headstart.features.extract import extract
 from headstart.images.folder import scan
-from headstart.images.transforms import Geometry
 from headstart.workflows.demo import pictures as demo_pictures
 
 
@@ -81,8 +79,7 @@ def main() -> None:
     weights = locate(backbone)
     model = build(backbone, weights).to(memory_format=torch.channels_last)
     with tempfile.TemporaryDirectory() as cache:
-        runtime = prepare(backbone, weights, size=224, cache=Path(cache))
-        space = Space(runtime=runtime, geometry=Geometry(size=224))
+        space = NetworkSpec(backbone=backbone, weights=weights, cache=Path(cache)).at(224).open()
         eager(model, paths[:64]), ours(space, paths[:64])  # warm up
         rates: dict[str, list[float]] = {"eager": [], "headstart": []}
         for _ in range(options.rounds):
@@ -92,7 +89,7 @@ def main() -> None:
     for name, values in rates.items():
         print(f"{name:<10} {medians[name]:6.1f} pictures/s   {' '.join(f'{value:.1f}' for value in values)}")
     ratio = medians["headstart"] / medians["eager"]
-    print(f"{len(paths)} pictures, {runtime.name} against torch float32 channels-last: {ratio:.2f} times as fast")
+    print(f"{len(paths)} pictures, {space.runtime.name} against torch float32 channels-last: {ratio:.2f} times as fast")
 
 
 if __name__ == "__main__":

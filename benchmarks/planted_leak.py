@@ -30,14 +30,13 @@ from pathlib import Path
 
 import numpy as np
 
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.images.decode import decode, encode
 from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions
 from headstart.pipeline import Fitted, doubt_images, fit, workbench
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 
 def plant(images: ImageSet, folder: Path, rng: np.random.Generator, *, train: int, test: int) -> None:
@@ -60,7 +59,7 @@ def is_copy(images: ImageSet) -> np.ndarray:
 
 def true_optimism(fitted: Fitted, bench: Workbench) -> float:
     """Accuracy trained on the split as given, less that trained without the copies, with all choices made anew."""
-    given, accuracy = fitted.deduplicated.found.images, {}
+    given, accuracy = fitted.deduplicated.copies.images, {}
     options, table = ProbeOptions.of(fitted.options, fitted.network.backbone), FeatureTable(given, bench)
     test = np.flatnonzero(given.split == "test")
     in_train = given.split == "train"
@@ -88,7 +87,7 @@ def main() -> None:
             fit_options = FitOptions(sizes=(224,), finetune="never", random_state=draw)
             with workbench(fit_options) as bench:
                 fitted = fit(scan(Path(scratch)), fit_options, bench, evaluate=False)
-                copies, dropped = is_copy(fitted.deduplicated.found.images), fitted.deduplicated.dropped
+                copies, dropped = is_copy(fitted.deduplicated.copies.images), fitted.deduplicated.dropped
                 planted, found = planted + int(copies.sum()), found + int(copies[dropped].sum())
                 wrong += int((~copies[dropped]).sum())
                 _, leak = doubt_images(fitted, bench)

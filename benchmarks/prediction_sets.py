@@ -36,7 +36,7 @@ from headstart.images.splits import holdout
 from headstart.options import FitOptions
 from headstart.pipeline import workbench
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 
 def main() -> None:

@@ -37,11 +37,11 @@ from numpy.typing import NDArray
 
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
+from headstart.features.rows import unit
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
 from headstart.monitor.drift import compare
-from headstart.monitor.labelling_queue import labelling_queue
-from headstart.monitor.unlabelled import estimate
+from headstart.monitor.unlabelled import estimate, labelling_queue
 from headstart.options import FitOptions
 from headstart.workflows.train import train
 from headstart.workflows.watch import Watch, answers, watch
@@ -101,8 +101,8 @@ def main() -> None:
 
 def show(name: str, found: Watch, truth: dict[str, str]) -> None:
     d, a = found.drift, found.accuracy.accuracy
-    unfamiliar = 0 if d.unfamiliar is None else np.mean(d.unfamiliar)
-    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {unfamiliar:.2f} estimate {a}"
+    unfamiliar = "–" if d.unfamiliar is None else f"{np.mean(d.unfamiliar):.2f}"
+    line = f"{name:16} {d.level:6} auc {d.auc:.2f} p {d.p:.3f} unfamiliar {unfamiliar} estimate {a}"
     if truth:
         answers = found.proba.argmax(axis=1)
         right = np.array([found.classes[i] == truth[str(p)] for i, p in zip(answers, found.paths, strict=True)])
@@ -118,7 +118,10 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     assert reference.proba is not None
     model = Model.load(folder)
     novelty = model.abstention.novelty
-    paths, rows, proba, unfamiliar, _ = answers(model, found.paths, None)
+    read, _ = answers(model, found.paths, None)
+    paths, predictions, last = zip(*read, strict=True)
+    rows, proba = unit(np.stack(last)), np.stack([prediction.proba for prediction in predictions])
+    unfamiliar = np.array([prediction.unfamiliar is True for prediction in predictions])
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])
     levels, covered, hits, random_hits = [], 0, 0, 0.0
     for seed in range(10):

@@ -64,7 +64,7 @@ def test_what_is_kept_judges_the_same(abstention: Abstention) -> None:
     again = Abstention.from_parts(document, abstention.tensors(), CLASSES)
     rows, proba, _ = pictures(60, 1)
     assert again.judge(proba, rows, coverage=0.95) == abstention.judge(proba, rows, coverage=0.95)
-    few = replace(Abstention(classes=CLASSES), no_sets=TooFewPictures(counts=(("ants", 3),)))
+    few = replace(Abstention(classes=CLASSES), no_sets=TooFewPictures(counts={"ants": 3}))
     assert Abstention.from_parts(json.loads(json.dumps(few.to_dict())), {}, CLASSES) == few
     nothing = Abstention.from_parts(json.loads(json.dumps(Abstention().to_dict())), {}, ())
     assert nothing == Abstention()

@@ -6,12 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.findings import Findings, LooksLike, MixedSizes, check
+from headstart.audit.findings import Findings, LooksLike, MixedSizes, check, unseen_proba
 from headstart.audit.summary import audit
+from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
 from headstart.images.facts import Facts, packed, unpacked
 from headstart.images.folder import ImageSet, scan
+from headstart.probe.choice import choose
+from headstart.probe.trials import ProbeOptions
 from pictures import draw, write_folder
+from tiny import tiny_table
 
 
 def sure(images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +35,7 @@ def checked(
     clusters: np.ndarray | None = None,
 ) -> Findings:
     facts = facts or facts_of(images)
+    clusters = np.unique(images.digests, return_inverse=True)[1] if clusters is None else clusters
     return check(images, proba, X, audit=audit(images), facts=facts, input_size=input_size, seed=0, clusters=clusters)
 
 
@@ -128,3 +133,18 @@ def test_a_class_saved_at_another_quality_raises_the_alarm(tmp_path: Path) -> No
     images = scan(root)
     findings = checked(images, *sure(images))
     assert "JPEG quality" in [one.fact for one in findings.alarms]
+
+
+def test_every_picture_is_answered_by_a_head_that_did_not_know_it(tmp_path: Path) -> None:
+    for split, first in (("train", 0), ("val", 100)):
+        write_folder(tmp_path / "photos" / split, {"rings": 10, "stripes": 10}, first_seed=first, side=40)
+    images = scan(tmp_path / "photos")
+    train, val = (np.flatnonzero(images.split == split) for split in ("train", "val"))
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        choice = choose(table, train, ProbeOptions(sizes=(32,)))
+        proba = unseen_proba(table, choice)
+        X = table.rows(32, choice.candidate.output, val)
+    assert proba.shape == (40, 2)
+    np.testing.assert_array_equal(proba[train], choice.proba)
+    np.testing.assert_allclose(proba[val], choice.head.predict_proba(X))

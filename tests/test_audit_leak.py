@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.deduplication import deduplicate
-from headstart.audit.duplicates import find_duplicates
+from headstart.audit.duplicates import deduplicate, find_duplicates
 from headstart.audit.leak import measure_leak
 from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
 from headstart.images.folder import scan
 from headstart.probe.choice import choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from pictures import scene
 from tiny import tiny_table
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from headstart.backbones import catalog, parity, runtime, weights
-from headstart.backbones.runtime import Runtime
+from headstart.backbones import catalog, weights
+from headstart.backbones.runtime import LEAST_PARITY, Runtime, pictures
+from headstart.backbones.space import NetworkSpec, SavedSpec
 from headstart.errors import MissingPackageError, OptionError
 
 BACKBONE = catalog.get("test_resnet.r160_in1k")
@@ -19,8 +20,9 @@ WEIGHTS = weights.locate(BACKBONE, random=True)
 SIZE = 64
 
 
-def prepared(folder: Path, *, device: str = "torch", precision: str = "auto", batch: int = 4) -> Runtime:
-    return runtime.prepare(BACKBONE, WEIGHTS, size=SIZE, cache=folder, batch=batch, device=device, precision=precision)
+def prepared(folder: Path, *, device: str = "torch", precision: str = "auto") -> Runtime:
+    spec = NetworkSpec(backbone=BACKBONE, weights=WEIGHTS, cache=folder, device=device, precision=precision)
+    return spec.prepare(SIZE)
 
 
 def rows(of: Runtime, *batches: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -36,27 +38,27 @@ def test_torch_is_its_own_reference_and_leaves_no_graph(tmp_path: Path) -> None:
 
 
 def test_a_row_depends_on_its_picture_alone(tmp_path: Path) -> None:
-    made, pictures = prepared(tmp_path), parity.pictures(SIZE)
-    whole = rows(made, pictures[:4], pictures[4:])
-    assert np.array_equal(rows(made, pictures[:3], pictures[3:4], pictures[4:]), whole)
-    assert np.array_equal(rows(made, pictures[::-1][:4].copy(), pictures[::-1][4:].copy())[::-1], whole)
+    made, images = prepared(tmp_path), pictures(SIZE)
+    whole = rows(made, images[:4], images[4:])
+    assert np.array_equal(rows(made, images[:3], images[3:4], images[4:]), whole)
+    assert np.array_equal(rows(made, images[::-1][:4].copy(), images[::-1][4:].copy())[::-1], whole)
 
 
 def test_bf16_keeps_parity_under_another_key(tmp_path: Path) -> None:
     half = prepared(tmp_path, precision="bf16")
     assert half.name == "torch bf16 cpu"
-    assert parity.THRESHOLD <= half.parity < 1
+    assert LEAST_PARITY <= half.parity < 1
     assert half.key != prepared(tmp_path).key
 
 
 def test_a_saved_torch_runtime_runs_in_openvino(tmp_path: Path) -> None:
     made = prepared(tmp_path)
     made.save(tmp_path / "model")
-    reopened = runtime.open_saved(tmp_path / "model", size=SIZE, batch=4, device="openvino", precision="f32")
+    reopened = SavedSpec.of(tmp_path / "model", device="openvino", precision="f32").prepare(SIZE)
     assert reopened.name == "openvino f32"
-    pictures = parity.pictures(SIZE)[:4]
-    np.testing.assert_allclose(rows(reopened, pictures), rows(made, pictures), rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(rows(made, pictures), rows(prepared(tmp_path), pictures))  # saving changed nothing
+    images = pictures(SIZE)[:4]
+    np.testing.assert_allclose(rows(reopened, images), rows(made, images), rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(rows(made, images), rows(prepared(tmp_path), images))  # saving changed nothing
 
 
 def test_without_openvino_torch_does_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,11 +69,11 @@ def test_without_openvino_torch_does_everything(tmp_path: Path, monkeypatch: pyt
         assert made.notes == ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
     made.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["network.json", "network.safetensors"]
-    reopened = runtime.open_saved(tmp_path / "model", size=SIZE, batch=4, device="torch")
-    pictures = parity.pictures(SIZE)[:4]
-    assert np.array_equal(rows(reopened, pictures), rows(made, pictures))
+    reopened = SavedSpec.of(tmp_path / "model", device="torch").prepare(SIZE)
+    images = pictures(SIZE)[:4]
+    assert np.array_equal(rows(reopened, images), rows(made, images))
     with pytest.raises(MissingPackageError, match="pip install openvino"):
-        runtime.open_saved(tmp_path / "model", size=SIZE, batch=4, device="openvino")
+        SavedSpec.of(tmp_path / "model", device="openvino").prepare(SIZE)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -87,4 +89,4 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_on_a_gpu_bf16_keeps_parity(tmp_path: Path) -> None:
     made = prepared(tmp_path, device="cuda")
     assert made.name == "torch bf16 cuda"
-    assert made.parity >= parity.THRESHOLD
+    assert made.parity >= LEAST_PARITY

@@ -17,8 +17,7 @@ from torch import nn
 
 from headstart.backbones import catalog, network, saved
 from headstart.backbones.network import FrozenModule, FrozenNetwork
-from headstart.backbones.split import FrozenPrefix, split
-from headstart.backbones.tuned import GlobalAverage, TunedNetwork
+from headstart.backbones.split import FrozenPrefix, GlobalAverage, TunedNetwork, split
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError
 from headstart.files import sha256

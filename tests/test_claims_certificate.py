@@ -53,7 +53,7 @@ def test_as_good_as_a_rival_does_not_help() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 150)
     X = rng.normal(size=(150, 20)) + y[:, None]
-    found = certify(X, rng.normal(size=(150, 20)), X, y, np.arange(150), size=224, output="last", seed=0)
+    found = certify(X, rng.normal(size=(150, 20)), X, y, np.arange(150), size=224, output="last", seed=0, depths={})
     assert found.verdict == "does not help"
     assert [rival.kind for rival in found.rivals if not rival.difference.better] == ["colour"]
     assert found.best_rival.difference.low < 0 < found.best_rival.difference.high

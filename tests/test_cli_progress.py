@@ -14,14 +14,14 @@ def test_lines_stand_alone_while_bars_step_aside() -> None:
         bars.stage("training", 10) as advance,
     ):
         advance(3)
-        bars._live.refresh()
+        bars.refresh()
         with bars.paused():
             before = drawn.getvalue()
             drawn.write("epoch   1\n")
             advance(4)
             assert drawn.getvalue().endswith("epoch   1\n")
         advance(5)
-        bars._live.refresh()
+        bars.refresh()
         after = drawn.getvalue()[len(before) :]
     assert before.endswith("\x1b[2K")  # the line of the bar is empty again
     assert "training" in after
@@ -35,9 +35,9 @@ def test_a_bar_shows_name_count_and_rate_and_goes_away() -> None:
         with bars.stage("features at 224", 50) as advance, bars.stage("inner", 2) as advance_inner:
             advance(10)
             advance_inner(1)
-            bars._live.refresh()
+            bars.refresh()
         shown = drawn.getvalue()
-        assert not bars._live.tasks
+        assert not bars.tasks
     assert "features at 224" in shown
     assert "10/50" in shown
     assert "inner" in shown

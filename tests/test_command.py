@@ -60,8 +60,7 @@ def read_back(verb: str, name: str, value: Any) -> Any:
     options = fit_options(FitOptions.of(**{name: value, "cache": Path("elsewhere")}))
     given = parsed(command(verb, "photos", options={"-o": "out", **options})).params
     assert (given["photos"], given["out"]) == (Path("photos"), Path("out"))
-    inside = {"sizes": "size", "random_state": "seed"}.get(name, name)
-    return seconds(given[inside]) if name == "budget" else given[inside]
+    return seconds(given[name]) if name == "budget" else given[name]
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.features.store import FeatureStore, open_store
+from headstart.errors import OptionError
+from headstart.features.store import DEFAULT_LIMIT_GB, FeatureStore, cache_folder, open_store, size_limit
 
 
 def digest(i: int) -> str:
@@ -120,3 +121,33 @@ def test_values_that_are_no_rows_are_kept_beside_rows(tmp_path: Path) -> None:
         assert store.values("b", [digest(1), digest(2), digest(3)]) == {digest(1): b"one", digest(2): b"\x00\xff"}
         assert store.values("a", [digest(1)]) == {digest(1): np.ones(3, np.float32).tobytes()}
         assert store.values("c", [digest(1)]) == {}
+
+
+def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "here"))
+    assert cache_folder() == tmp_path / "here"
+    monkeypatch.setenv("HEADSTART_CACHE", "~/there")
+    assert cache_folder() == Path.home() / "there"
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the folder of Linux")
+def test_else_it_is_the_platforms_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADSTART_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "headstart"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache_folder() == Path.home() / ".cache" / "headstart"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "headstart"
+    assert not (tmp_path / "xdg").exists()
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("lots", "0", "-1", "nan"):
+        monkeypatch.setenv("HEADSTART_CACHE_GB", text)
+        with pytest.raises(OptionError, match=f"expected: a number of gigabytes above 0\n   found: '{text}'"):
+            size_limit()
+    monkeypatch.setenv("HEADSTART_CACHE_GB", "2")
+    assert size_limit() == 2_000_000_000
+    monkeypatch.delenv("HEADSTART_CACHE_GB")
+    assert size_limit() == DEFAULT_LIMIT_GB * 1e9

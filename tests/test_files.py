@@ -4,11 +4,15 @@ import json
 import os
 import stat
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from headstart import files
+from headstart.files import display, some
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -60,6 +64,58 @@ def test_tables_and_documents_keep_what_is_written(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "d.json").read_text()) == {"name": "\udcff"}
 
 
+@dataclass(frozen=True)
+class Plot:
+    side: float
+
+    @property
+    def area(self) -> float:
+        return self.side**2
+
+
+@dataclass(frozen=True)
+class Garden:
+    name: str
+    plots: tuple[Plot, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return files.plain(self, "name", plots=len(self.plots))
+
+
+class Step(NamedTuple):
+    at: int
+    gain: np.float64
+
+
+def test_records_in_plain_json_types() -> None:
+    plots = (Plot(2.0), Plot(np.float64(0.1)))
+    assert files.plain(plots[0]) == {"side": 2.0}
+    assert files.plain(plots[0], "area") == {"area": 4.0}
+    assert files.plain(Garden("roof", plots)) == {"name": "roof", "plots": [{"side": 2.0}, {"side": 0.1}]}
+    document = files.plain(
+        Garden("roof", plots),
+        "name",
+        garden=Garden("yard", ()),
+        folder=Path("a") / "b",
+        matrix=np.array([[1, 2]]),
+        steps=[Step(1, np.float64(0.5))],
+        by_name={"x": plots[0], "y": None},
+        pairs=zip((1, 2), "ab", strict=True),
+        sure=np.bool_(True),
+    )
+    assert list(document) == ["name", "garden", "folder", "matrix", "steps", "by_name", "pairs", "sure"]
+    assert json.loads(json.dumps(document)) == {
+        "name": "roof",
+        "garden": {"name": "yard", "plots": 0},
+        "folder": str(Path("a") / "b"),
+        "matrix": [[1, 2]],
+        "steps": [{"at": 1, "gain": 0.5}],
+        "by_name": {"x": {"side": 2.0}, "y": None},
+        "pairs": [[1, "a"], [2, "b"]],
+        "sure": True,
+    }
+
+
 def test_hashes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert files.sha256(tmp_path / "x").startswith("ba7816bf8f01cfea414140de5dae2223")
@@ -69,3 +125,16 @@ def test_hashes(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_text_is_shown_all_the_same() -> None:
     assert files.display("a\nb\udcff") == "a\\nb\\udcff"
+
+
+def test_what_cannot_be_printed_is_escaped() -> None:
+    assert display("plain name.jpg") == "plain name.jpg"
+    assert display("圆 环") == "圆 环"
+    assert display(os.fsdecode(b"\xff.jpg")) == r"\udcff.jpg"
+    assert display("two\nlines") == r"two\nlines"
+    display(os.fsdecode(bytes(range(1, 256)))).encode("utf-8")
+
+
+def test_a_long_list_is_cut_and_says_by_how_much() -> None:
+    assert some(["a", "b"]) == "a, b"
+    assert some([str(i) for i in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"

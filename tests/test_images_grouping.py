@@ -8,7 +8,7 @@ import pytest
 from headstart.errors import DataError, OptionError
 from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import grouped_by
-from headstart.images.table import read_column
+from headstart.images.labelled import read_column
 from pictures import write_folder
 
 
@@ -82,8 +82,8 @@ def test_a_column_of_the_table_names_the_group(bursts: Path) -> None:
         assert len(np.unique(grouped_by(images, "burst([0-9])", table).groups)) == 6
         with pytest.raises(DataError, match="or one of the columns path, label, patient"):
             grouped_by(images, "doctor", table)
-        assert read_column(table, "doctor").values == {}
-        assert read_column(table, "PATIENT").values[images.paths[0]] == "p0"
+        assert read_column(table, "doctor")[1] == {}
+        assert read_column(table, "PATIENT")[1][images.paths[0]] == "p0"
     finally:
         table.unlink()
 

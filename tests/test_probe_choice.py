@@ -14,8 +14,8 @@ from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
 from headstart.probe.choice import choose, nested_proba, repeats_for
-from headstart.probe.options import ProbeOptions
-from headstart.report.choice import choice_reason
+from headstart.probe.trials import ProbeOptions
+from headstart.report.tuning import choice_reason
 from pictures import write_folder
 from tiny import tiny_table
 
@@ -68,7 +68,7 @@ def test_a_difference_that_only_depths_hold_is_found(tmp_path: Path, store: Feat
 def test_a_dearer_candidate_must_be_better_by_one_standard_error(table: FeatureTable, images: ImageSet) -> None:
     """With labels that no feature can tell, no dearer feature takes over, whatever chance gives it."""
     shuffled = replace(images, y=np.random.default_rng(3).permutation(images.y))
-    choice = choose(tiny_table(shuffled, table.store), everything(table), OPTIONS)
+    choice = choose(tiny_table(shuffled, table.bench.store), everything(table), OPTIONS)
     assert choice.candidate.output == "last"
     assert any(score.candidate.output == "depths" for score in choice.board)
 
@@ -133,7 +133,7 @@ def test_nested_probabilities_never_saw_their_picture(table: FeatureTable, image
     train = np.setdiff1d(everything(table), test)
     other = images.y.copy()
     other[test] = (other[test] + 1) % 3
-    flipped = tiny_table(replace(images, y=other), table.store)
+    flipped = tiny_table(replace(images, y=other), table.bench.store)
     head = choose(flipped, train, options).head
     X = flipped.rows(32, "last", test)
     np.testing.assert_array_equal(head.predict_proba(X), proba[0, test])
@@ -156,7 +156,7 @@ def test_an_error_in_a_fold_is_not_swallowed(table: FeatureTable, monkeypatch: p
 
 def test_out_of_fold_accuracy_of_random_labels_is_chance(table: FeatureTable, images: ImageSet) -> None:
     shuffled = replace(images, y=np.random.default_rng(5).permutation(images.y))
-    proba = nested_proba(tiny_table(shuffled, table.store), everything(table), OPTIONS, repeats=2)
+    proba = nested_proba(tiny_table(shuffled, table.bench.store), everything(table), OPTIONS, repeats=2)
     accuracy = (proba.argmax(axis=2) == shuffled.y).mean()
     assert 0.15 < accuracy < 0.5
 

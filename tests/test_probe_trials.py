@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from headstart.backbones import catalog
 from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Sample, Trials
+from headstart.options import FitOptions
+from headstart.probe.trials import ProbeOptions, Sample, Trials
 from pictures import write_folder
 from tiny import tiny_table
 
@@ -29,3 +30,10 @@ def test_candidates_are_measured_out_of_fold_in_the_same_folds(tmp_path: Path) -
     half = sample.part(np.arange(24) < 12)
     assert len(half.index) == 12
     assert all(len(test) + len(train) == 12 for train, test in half.splits)
+
+
+def test_sizes_are_the_backbones_own_unless_named() -> None:
+    backbone = catalog.get("efficientnet_lite0")
+    assert ProbeOptions.of(FitOptions(), backbone).sizes == backbone.sizes
+    options = ProbeOptions.of(FitOptions(sizes=(64,), random_state=3, class_weight="balanced"), backbone)
+    assert (options.sizes, options.seed, options.balanced) == ((64,), 3, True)

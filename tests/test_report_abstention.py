@@ -78,7 +78,7 @@ def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     rng = np.random.default_rng(0)
     proba = np.array([0.6, 0.4])[(np.arange(200)[:, None] + [0, 1]) // 1 % 2]
     y = rng.permutation(np.arange(200) % 2)
-    abstention = Abstention(classes=CLASSES, sure_from=1.0, no_sets=TooFewPictures(counts=(("ants", 15),)))
+    abstention = Abstention(classes=CLASSES, sure_from=1.0, no_sets=TooFewPictures(counts={"ants": 15}))
     report = measure_abstention(abstention, proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     text = words(abstention, report)
     assert "every answer is marked “unsure”" in text
@@ -126,9 +126,7 @@ def test_few_pictures_draw_too(n: int) -> None:
      (5, "c has 1, and 2 more classes have too few.")],
 )  # fmt: skip
 def test_classes_with_too_few_pictures_are_named_and_counted(count: int, rest: str) -> None:
-    abstention = replace(
-        found()[0], sets=None, no_sets=TooFewPictures(counts=tuple((name, 1) for name in "abcde"[:count]))
-    )
+    abstention = replace(found()[0], sets=None, no_sets=TooFewPictures(counts=dict.fromkeys("abcde"[:count], 1)))
     text = words(abstention, found()[1])
     assert rest in text
 

@@ -122,7 +122,7 @@ def test_where_random_weights_do_better_that_is_said() -> None:
 def test_depths_are_compared_in_words() -> None:
     gap = Difference(value=0.1, low=0.0, high=0.2, p=0.01)
     early, late = (
-        Depth(name=name, accuracy=estimate(value), untrained=estimate(0.5), difference=gap)
+        Depth(name=name, pretrained=estimate(value), untrained=estimate(0.5), difference=gap)
         for name, value in (("early", 0.7), ("late", 0.9))
     )
     helps = compared("colour", "helps", (0.1, 0.04, 0.16, 0.001))

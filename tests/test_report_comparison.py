@@ -6,16 +6,21 @@ import numpy as np
 import pytest
 
 from headstart.evaluation.comparison import Comparison, Result, check_claim, compare_results
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.report.comparison import (
     ComparisonContent,
     aligned,
     claim_words,
-    comparison_document,
     comparison_page,
     conclusions,
+    diverged_line,
     duration,
+    measured_pictures,
+    no_result_line,
     pair_words,
-    runs_table,
+    row_line,
+    runs_content,
+    settings_caveats,
     settings_table,
 )
 from headstart.report.page import render
@@ -39,7 +44,7 @@ def comparison(*right: int) -> Comparison:
 
 
 def test_the_table_has_the_best_first_and_marks_who_cannot_be_told_from_it() -> None:
-    table = settings_table(comparison(50, 90, 91), about="all", published={"s1": (0.95, 682)}, marks={"s0": "odd"})
+    table = settings_table(comparison(50, 90, 91), published={"s1": (0.95, 682)}, marks={"s0": "odd"})
     assert [row[:2] for row in table.rows] == [("a", "s2"), ("a", "s1"), ("b", "s0")]
     assert table.marked == (0, 1)
     assert [row[-3:] for row in table.rows] == [("–", "–", ""), ("95.00\u202f%", "11m22s", ""), ("–", "–", "odd")]
@@ -47,7 +52,7 @@ def test_the_table_has_the_best_first_and_marks_who_cannot_be_told_from_it() -> 
 
 
 def test_lines_are_aligned() -> None:
-    lines = aligned(settings_table(comparison(50, 90), about="all"))
+    lines = aligned(settings_table(comparison(50, 90), published={}, marks={}))
     assert len(lines) == 3
     assert len({line.index("%") for line in lines[1:]}) == 1
     assert lines[0].startswith("rank  setting  ")
@@ -58,7 +63,7 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
     content = ComparisonContent(
         title="<b>",
         comparison=found,
-        table=settings_table(found, about="all"),
+        table=settings_table(found, published={}, marks={}),
         measured_on="the 100 pictures",
         claims=("The published conclusion does not hold here.",),
         troubles=("s0 diverged.",),
@@ -71,7 +76,9 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
     assert "All accuracies are on the 100 pictures." in html
     alone = comparison(50)
     bare = comparison_page(
-        ComparisonContent(title="t", comparison=alone, table=settings_table(alone, about="all"), measured_on="x")
+        ComparisonContent(
+            title="t", comparison=alone, table=settings_table(alone, published={}, marks={}), measured_on="x"
+        )
     )
     assert [one.id for one in bare.sections] == ["table", "pairs", "limits"]
 
@@ -166,13 +173,55 @@ def test_a_claim_about_all_others_names_those_that_are_not_beaten() -> None:
 
 
 def test_the_document_holds_the_numbers_and_the_words() -> None:
-    document = comparison_document(chain())
+    document = runs_content(chain(), MeasuredOn(kind="split", split="test"), command="headstart …").to_dict()
     assert json.loads(json.dumps(document)) == document
     assert document["conclusions"] == list(conclusions(chain()))
 
 
 def test_runs_have_a_table_of_their_own() -> None:
-    table = runs_table(chain())
+    table = runs_content(chain(), MeasuredOn(kind="split", split="test"), command="").table
     assert [row[:3] for row in table.rows] == [
         ("a", "high", "100.0\u202f%"), ("ab", "middle", "96.1\u202f%"), ("b", "low", "92.2\u202f%"),
     ]  # fmt: skip
+
+
+def test_the_measured_pictures_are_named_with_their_split() -> None:
+    val = MeasuredOn(kind="split", split="val", epoch="last", n=153)
+    assert measured_pictures(val) == (
+        "the 153 pictures of the validation split after the last epoch, which nothing was chosen on"
+    )
+    assert measured_pictures(MeasuredOn(kind="split", split="test", n=2)) == "the 2 pictures of the test split"
+
+
+def test_conditions_are_told_a_sentence_each() -> None:
+    said = settings_caveats(
+        in_common={"backbone": "resnet18", "size": "224 px"},
+        prepared=44.4,
+        stand_ins=(("vgg16", "efficientnet_lite0"),),
+        weights={"resnet18": "hub (0123)"},
+        departures={"shortened": ("a", "b")},
+    )
+    assert said[0] == "All settings have in common: backbone resnet18; size 224 px."
+    assert said[2].endswith("that and getting ready took 44 s.")
+    assert said[3:] == (
+        "efficientnet_lite0 stands in for the published vgg16: a conclusion that does not hold here may hold there.",
+        "Weights of resnet18: hub (0123).",
+        "Not as published in a, b: shortened.",
+    )
+    bare = settings_caveats(in_common={}, prepared=0, stand_ins=(), weights={}, departures={})
+    assert bare[0] == "All settings have in common: nothing."
+    assert len(bare) == 3
+
+
+@pytest.mark.parametrize(("seeds", "words"), [((0,), "a, seed 0: "), ((0, 1), "a, seeds 0, 1: ")])
+def test_rows_without_a_result_are_counted(seeds: tuple[int, ...], words: str) -> None:
+    assert no_result_line("a", seeds, "no weights") == f"{words}no result. no weights"
+
+
+def test_a_row_is_a_line_and_says_if_it_diverged() -> None:
+    line = row_line("lr 0.1", 2, accuracy=0.5, best_accuracy=0.75, seconds=3.04, diverged=False)
+    assert line == "lr 0.1, seed 2: 0.5000 after the last epoch, best 0.7500, 3.0 s"
+    assert row_line("a", 0, accuracy=1, best_accuracy=1, seconds=0, diverged=True).endswith("; diverged")
+    assert diverged_line("a", 0, "the loss became nan", done=0, planned=2) == (
+        "a, seed 0: the loss became nan; 0 of 2 epochs."
+    )

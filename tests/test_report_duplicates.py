@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.deduplication import deduplicate
-from headstart.audit.duplicates import CopyPair, Duplicates
+from headstart.audit.duplicates import CopyPair, Duplicates, deduplicate
 from headstart.audit.leak import Leak
 from headstart.evaluation.paired import paired_difference
 from headstart.images.folder import ImageSet, scan

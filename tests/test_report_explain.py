@@ -35,7 +35,6 @@ def explanation(*, after: float = 0.4, rank: int = 0) -> Explanation:
         evidence=np.arange(-4.0, 5.0).reshape(3, 3),
         score=0.0,
         miss=0.0,
-        method="exact",
         why_not_exact="",
         row=np.zeros(4, np.float32),
         check=check,
@@ -66,7 +65,7 @@ def test_the_page_holds_everything_and_escapes_names() -> None:
 
 
 def test_the_page_names_the_method_that_was_used() -> None:
-    hidden = replace(explanation(), method="hiding", why_not_exact="a dense layer follows", miss=float("nan"))
+    hidden = replace(explanation(), why_not_exact="a dense layer follows", miss=float("nan"))
     page = render(explain_page(hidden, (), training=None, command=""))
     assert "could not be split exactly: a dense layer follows" in page
     assert "does not know its training pictures" in page

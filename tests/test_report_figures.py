@@ -8,7 +8,7 @@ import pytest
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.metrics import ReliabilityBin
 from headstart.report import figures
-from headstart.report.page import CandidateRow
+from headstart.report.figures import CandidateRow
 
 HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
 
@@ -18,7 +18,7 @@ def texts(svg):
 
 
 def candidate(name, log_loss, **more):
-    return CandidateRow(name=name, log_loss=log_loss, standard_error=0.01, accuracy=0.9, n=100, **more)
+    return CandidateRow(candidate=name, log_loss=log_loss, standard_error=0.01, accuracy=0.9, n=100, **more)
 
 
 def drawn(names=("ants", "bees")):

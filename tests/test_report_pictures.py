@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headstart.audit.decisions import Applied
-from headstart.audit.deduplication import deduplicate
+from headstart.audit.duplicates import deduplicate
 from headstart.audit.findings import Findings, LooksLike, MixedSizes, Poor, Suspect
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import DATE, Shortcut
@@ -31,7 +31,7 @@ from headstart.report.pictures import (
     suspect_reasons,
 )
 from pictures import draw, write_folder
-from test_audit_deduplication import copies
+from test_audit_duplicates import copies
 from test_audit_findings import checked, facts_of, sure
 from test_audit_summary import ROOT
 from test_audit_summary import images as listed

@@ -1,10 +1,26 @@
 from __future__ import annotations
 
+import ast
 from decimal import Decimal
+from pathlib import Path
+from string import Formatter
 
+import pytest
+
+import headstart.report
 from headstart.evaluation.intervals import Estimate, undefined
 from headstart.report.page import PlainPage, render
-from headstart.report.section import Section, Table, Thumbnail, between, p_value, percent, with_interval
+from headstart.report.section import (
+    Section,
+    Table,
+    Thumbnail,
+    _texts,
+    between,
+    p_value,
+    percent,
+    text,
+    with_interval,
+)
 from test_report_page import EVIL, JPEG, Page
 
 SECTION = Section(
@@ -60,3 +76,36 @@ def test_percent_rounds_as_three_decimals_do() -> None:
     shares = [right / n for n in (96, 153, 400, 2000) for right in range(n + 1)]
     assert [percent(share) for share in shares] == [f"{100 * Decimal(f'{share:.3f}'):.1f}\u202f%" for share in shares]
     assert (percent(393 / 400), f"{393 / 400:.3f}") == ("98.3\u202f%", "0.983")
+
+
+def test_a_text_takes_its_values_and_fails_loudly_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_texts(), "drift", "It is {p:.2f}.")
+    assert text("drift", p=0.5) == "It is 0.50."
+    with pytest.raises(KeyError):
+        text("drift")
+    with pytest.raises(KeyError):
+        text("no such text")
+
+
+def test_every_text_is_used_with_exactly_the_values_it_has_places_for() -> None:
+    """A key made with an f-string stands for all keys that begin as it does."""
+    used = set()
+    for path in Path(headstart.report.__path__[0]).glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "text"):
+                continue
+            key = call.args[0]
+            if isinstance(key, ast.Constant):
+                keys = {str(key.value)}
+            elif isinstance(key, ast.JoinedStr) and isinstance(key.values[0], ast.Constant):
+                start = str(key.values[0].value)
+                keys = {known for known in _texts() if known.startswith(start)}
+            else:
+                continue  # a function of that name in another module
+            assert keys, ast.unparse(call)
+            fields = {name for known in keys for _, name, *_ in Formatter().parse(_texts()[known]) if name}
+            places = {name.partition(".")[0] for name in fields}
+            assert places == {keyword.arg for keyword in call.keywords}, ast.unparse(call)
+            used |= keys
+    assert used == set(_texts())
+    assert not any("\n" in value or "  " in value for value in _texts().values())

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from headstart.backbones.space import Space
 from headstart.features.store import FeatureStore
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
 

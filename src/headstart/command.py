@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from headstart.files import display
 from headstart.options import DEFAULTS, FitOptions
 
-PARAMETERS = {
-    "backbone": "--backbone",
-    "weights": "--weights",
-    "sizes": "--size",
-    "finetune": "--finetune",
-    "budget": "--budget",
-    "class_weight": "--class-weight",
-    "device": "--device",
-    "precision": "--precision",
-    "group_by": "--group-by",
-    "cost": "--cost",
-    "random_state": "--seed",
-}
-"""How the command line calls the options of training. ``cache`` is not among them: it changes no result."""
+PARAMETERS = tuple(field.name for field in fields(FitOptions) if field.name != "cache")
+"""The options of training that the command line has. ``cache`` is not among them: it changes no result."""
+_SPELLED = {"sizes": "--size", "random_state": "--seed"}
+"""Those whose name there is another; the others are ``--`` and the name with dashes."""
 
 
 def command(
@@ -50,10 +41,12 @@ def command(
     return shlex.join(["headstart", *verb.split(), *given, *words])
 
 
-def fit_options(options: FitOptions, *, only: Iterable[str] = tuple(PARAMETERS)) -> dict[str, Any]:
+def fit_options(options: FitOptions, *, only: Iterable[str] = PARAMETERS) -> dict[str, Any]:
     """The ``options`` of `command` for what is not at its default; ``only`` names those that the verb has."""
     return {
-        PARAMETERS[name]: getattr(options, name) for name in only if getattr(options, name) != getattr(DEFAULTS, name)
+        _SPELLED.get(name, f"--{name.replace('_', '-')}"): getattr(options, name)
+        for name in only
+        if getattr(options, name) != getattr(DEFAULTS, name)
     }
 
 

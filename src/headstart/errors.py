@@ -12,11 +12,12 @@ HeadstartError
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
 class HeadstartError(Exception):
@@ -46,6 +47,11 @@ class UserInputError(HeadstartError):
         count = len(self.problems)
         head = f"{what}: {count} problem{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(str(problem) for problem in self.problems)]))
+
+    @classmethod
+    def of(cls, what: str, *, expected: str, found: str, todo: str) -> Self:
+        """The error for a single problem."""
+        return cls(what, [Problem(expected=expected, found=found, todo=todo)])
 
 
 class DataError(UserInputError):
@@ -78,14 +84,3 @@ class UnreadableImageError(HeadstartError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
-
-
-@contextmanager
-def writing(file: Path) -> Iterator[Path]:
-    """Around a library that writes ``file`` and has errors of its own for a disk that is full: OSError instead."""
-    try:
-        yield file
-    except (OSError, TypeError, ValueError):
-        raise
-    except Exception as error:
-        raise OSError(errno.EIO, f"cannot be written ({error})", str(file)) from error

@@ -1,4 +1,4 @@
-"""Files, written whole or not at all; their hashes; their names as people read them."""
+"""Files, written whole or not at all; what is written in JSON; their hashes; their names as people read them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,17 @@ def display(path: str | Path) -> str:
     r"""Text for people: always printable and encodable; bytes that are no UTF-8 and control characters as ``\…``."""
     text = os.fspath(path)
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def below(root: Path | None, path: Path) -> str:
+    """A picture's path below ``root``, for people; the whole path if it lies elsewhere."""
+    return display(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
+
+
+def some(items: Sequence[str], limit: int = 10) -> str:
+    """The first few of ``items``, then how many more there are."""
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def sha256(path: Path) -> str:
@@ -32,6 +44,33 @@ def sha256(path: Path) -> str:
 def digest(description: Any) -> str:
     """A name for everything in ``description``, plain JSON types: 32 hexadecimal digits."""
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def plain(record: Any, *names: str, **computed: Any) -> dict[str, Any]:
+    """A record in plain JSON types, for the body of a ``to_dict``.
+
+    The attributes and properties ``names`` in their order, all fields of a dataclass if none is named, then
+    ``computed``. Of the values, a record becomes what its own ``to_dict`` gives, else its fields by name, as a named
+    tuple does; arrays, tuples and iterators become lists, numbers of NumPy those of Python, and paths text.
+    """
+    values = {name: getattr(record, name) for name in names or [field.name for field in fields(record)]}
+    return {name: _plain(value) for name, value in {**values, **computed}.items()}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_dict"):
+        return value.to_dict()
+    if is_dataclass(value):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(item) for name, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, (list, tuple, Iterator)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
 
 
 @contextmanager
@@ -49,7 +88,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         try:
             yield unfinished
-        except (OSError, TypeError, ValueError):
+        except (OSError, TypeError, ValueError, LookupError):
             raise
         except Exception as error:
             raise OSError(errno.EIO, f"cannot be written ({error})", str(path)) from error

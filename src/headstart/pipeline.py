@@ -14,25 +14,21 @@ from pathlib import Path
 import numpy as np
 
 from headstart.abstain.costs import read_costs
-from headstart.audit.deduplication import Deduplicated, deduplicate
-from headstart.audit.duplicates import find_duplicates
-from headstart.audit.findings import Findings
-from headstart.audit.inspection import inspect
+from headstart.audit.duplicates import Deduplicated, deduplicate, find_duplicates
+from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
 from headstart.claims.worth import Worth, measure_worth
-from headstart.deploy.assembly import assemble
-from headstart.deploy.measurement import Measurement, measure_fit
+from headstart.deploy.fitted import Measurement, assemble, measure_fit
 from headstart.deploy.model import Model
-from headstart.features.cache import cache_folder
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.store import cache_folder
+from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, choose
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 from headstart.progress import Progress
 
 
@@ -105,9 +101,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
 
     # ── a fine-tuned network instead, if it is better on images held out of the training images ─────────────────
     with clock.timed("fine-tuning"):
-        selection = select(
-            table, train, choice, probe, network, options.finetune, seed=probe.seed, deadline=clock.deadline
-        )
+        selection = select(table, train, choice, probe, network, options.finetune, deadline=clock.deadline)
 
     # ── the model, which knows when not to answer ───────────────────────────────────────────────────────────────
     with clock.timed("learning when not to answer"):
@@ -153,11 +147,10 @@ def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | Non
         findings = inspect(
             FeatureTable(fitted.images, bench),
             fitted.choice,
+            probe,
             audit=fitted.audit,
             deduplicated=fitted.deduplicated,
-            base_size=probe.sizes[0],
             input_size=backbone.input_size,
-            seed=probe.seed,
         )
-        given = FeatureTable(fitted.deduplicated.found.images, bench)
+        given = FeatureTable(fitted.deduplicated.copies.images, bench)
         return findings, measure_leak(given, fitted.deduplicated, fitted.choice, probe)

@@ -27,10 +27,10 @@ from headstart.abstain.costs import CostReport, Costs, measure_costs
 from headstart.abstain.novelty import Novelty, learn_novelty
 from headstart.arrays import Floats, Singles
 from headstart.errors import OptionError, Problem
-from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
-from headstart.images.names import some
+from headstart.files import plain, some
 
 Tensors = dict[str, Singles]
 
@@ -80,8 +80,7 @@ class Abstention:
         ``coverage``, 0 to 1: of the prediction sets. Raises OptionError if it was asked for and cannot be had.
         """
         n = len(proba)
-        best = proba.max(axis=1)
-        unsure = [None] * n if self.sure_from is None else (best < self.sure_from).tolist()
+        unsure = [None] * n if self.sure_from is None else (proba.max(axis=1) < self.sure_from).tolist()
         measured = None if self.novelty is None or rows is None else self.novelty.measure(rows)
         self.require(coverage)
         covers = self.covers(coverage)
@@ -107,25 +106,19 @@ class Abstention:
             expected, found = "a model with prediction sets", "this model keeps none"
             if self.no_sets:
                 expected += f", learned from {self.no_sets.needed} independent pictures of every class or more"
-                found = some([f"{name} has {count}" for name, count in self.no_sets.counts], 3)
+                found = some([f"{name} has {count}" for name, count in self.no_sets.counts.items()], 3)
             problem = Problem(expected=expected, found=found, todo="ask for no coverage")
             raise OptionError("prediction sets", [problem])
         self.sets.thresholds(coverage)
 
     def tensors(self) -> Tensors:
         """The arrays to keep."""
-        kept = [part.tensors() for part in (self.sets, self.novelty) if part is not None]
-        return {name: array for tensors in kept for name, array in tensors.items()}
+        return {name: kept for part in (self.sets, self.novelty) if part for name, kept in part.tensors().items()}
 
     def to_dict(self) -> dict[str, Any]:
         """The rest of what is to be kept, in plain JSON types."""
-        return {
-            "sure_from": self.sure_from,
-            "prediction_sets": self.sets is not None,
-            "no_prediction_sets": self.no_sets.to_dict() if self.no_sets else None,
-            "novelty": self.novelty.to_dict() if self.novelty else None,
-            "costs": self.costs.to_dict() if self.costs else None,
-        }
+        sets = {"prediction_sets": self.sets is not None, "no_prediction_sets": plain(self, "no_sets")["no_sets"]}
+        return {"sure_from": self.sure_from, **sets, **plain(self, "novelty", "costs")}
 
     @classmethod
     def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Abstention:
@@ -134,7 +127,7 @@ class Abstention:
             classes=tuple(classes),
             sure_from=document["sure_from"],
             sets=PredictionSets.from_tensors(tensors) if document["prediction_sets"] else None,
-            no_sets=TooFewPictures.from_dict(few) if (few := document["no_prediction_sets"]) else None,
+            no_sets=TooFewPictures(**few) if (few := document["no_prediction_sets"]) else None,
             novelty=Novelty.from_parts(document["novelty"], tensors) if document["novelty"] else None,
             costs=Costs.from_dict(document["costs"]) if document["costs"] else None,
         )
@@ -165,14 +158,9 @@ class AbstentionReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        optional = {"sure": self.sure, "covered": self.covered, "unfamiliar": self.unfamiliar, "costs": self.costs}
-        return {
-            "risk_coverage": self.curve.to_dict(),
-            **{name: part.to_dict() if part else None for name, part in optional.items()},
-            "prediction_sets": {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
-            if self.set_sizes
-            else None,
-        }
+        sets = {"coverage": self.coverage, "sizes": list(self.set_sizes), "mean": self.mean_set_size}
+        rest = plain(self, "sure", "covered", "unfamiliar", "costs", prediction_sets=sets if self.set_sizes else None)
+        return {"risk_coverage": self.curve.to_dict(), **rest}
 
 
 def learn_abstention(
@@ -223,11 +211,6 @@ def measure_abstention(
     """
     n, k = proba.shape[1:]
     units = Units.of(n, groups)
-
-    def share(hits: Floats) -> Estimate:
-        value = float(hits.mean())
-        return units.share(value, (hits - value) / n, [Size(n, units.count)], n=n)
-
     sets = abstention.sets
     inside = None if sets is None else np.stack([sets.sets(repeat, abstention.coverage) for repeat in proba])
     return AbstentionReport(
@@ -236,7 +219,7 @@ def measure_abstention(
         sure=None if abstention.sure_from is None else answered_above(abstention.sure_from, proba, y, groups),
         coverage=abstention.coverage,
         set_sizes=() if inside is None else tuple(float((inside.sum(axis=2) == s + 1).mean()) for s in range(k)),
-        covered=share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
-        unfamiliar=share((novelty > 1).astype(np.float64)) if novelty is not None and new else None,
+        covered=units.mean_share(inside[:, np.arange(n), y].mean(axis=0)) if inside is not None and new else None,
+        unfamiliar=units.mean_share(novelty > 1) if novelty is not None and new else None,
         costs=measure_costs(abstention.costs, proba, y, prior=prior, groups=groups) if abstention.costs else None,
     )

@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,19 +33,10 @@ times out of ten (:meth:`PredictionSets.realised`); with fewer it strays further
 class TooFewPictures:
     """Why there are no prediction sets: classes with fewer independent training pictures than are needed."""
 
-    counts: tuple[tuple[str, int], ...]
-    """Name and number of pictures, or groups of them, of every such class."""
     needed: int = LEAST_PER_CLASS
     """Of every class."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {"needed": self.needed, "counts": dict(self.counts)}
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> TooFewPictures:
-        """The inverse of `to_dict`."""
-        return cls(counts=tuple(document["counts"].items()), needed=document["needed"])
+    counts: dict[str, int]
+    """Pictures, or groups of them, of every such class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +71,8 @@ class PredictionSets:
         inside[np.arange(len(P)), P.argmax(axis=1)] = True
         return np.asarray(inside)
 
-    def realised(self, coverage: float = COVERAGE, level: float = 0.9) -> tuple[float, float]:
-        """Lowest and highest share of new pictures whose set holds the true class, with chance ``level`` over samples.
+    def realised(self, coverage: float = COVERAGE) -> tuple[float, float]:
+        """Lowest and highest share of new pictures whose set holds the true class, with a chance of 0.9 over samples.
 
         Another training sample of the same size would have given another threshold. For the smallest class, which
         varies most; the law of the share is Beta(n − l, l + 1) with l pictures passed over (Vovk 2012).
@@ -91,7 +81,7 @@ class PredictionSets:
 
         n = min(map(len, self.scores))
         passed = _passed_over(n, coverage)
-        low, high = (float(betaincinv(n - passed, passed + 1, p)) for p in ((1 - level) / 2, (1 + level) / 2))
+        low, high = (float(betaincinv(n - passed, passed + 1, p)) for p in (0.05, 0.95))
         return low, high
 
     def tensors(self) -> dict[str, Singles]:
@@ -115,8 +105,7 @@ def learn_prediction_sets(
     P, labels = np.asarray(proba, dtype=np.float64), np.asarray(y)
     own = np.arange(len(labels)) if groups is None else np.asarray(groups)
     counts = [len(np.unique(own[labels == c])) for c in range(len(classes))]
-    few = tuple((name, count) for name, count in zip(classes, counts, strict=True) if count < LEAST_PER_CLASS)
-    if few:
+    if few := {name: count for name, count in zip(classes, counts, strict=True) if count < LEAST_PER_CLASS}:
         return TooFewPictures(counts=few)
     return PredictionSets(scores=tuple(np.sort(P[labels == c, c]).astype(np.float32) for c in range(len(classes))))
 

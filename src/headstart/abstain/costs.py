@@ -12,7 +12,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.arrays import Floats
 from headstart.errors import OptionError, Problem
-from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.evaluation.intervals import Estimate, Units
+from headstart.files import plain
 
 REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
@@ -72,12 +73,7 @@ class CostReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "cheapest": self.cheapest.to_dict(),
-            "most_probable": self.most_probable.to_dict() if self.most_probable else None,
-            "blind": self.blind.to_dict(),
-            "blind_answer": self.blind_answer,
-        }
+        return plain(self)
 
 
 def measure_costs(
@@ -114,101 +110,98 @@ def read_costs(path: Path, classes: Sequence[str]) -> Costs:
 
     Raises OptionError with everything that is wrong with the file.
     """
+    checks = _Checks(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        found = f"{path}: {error.strerror if isinstance(error, OSError) else 'not UTF-8 text'}"
-        raise _wrong(path, [Problem(expected="a file of costs", found=found, todo=REMEDY)]) from error
-    rows = _from_json(path, text) if text.lstrip().startswith("{") else _from_csv(path, text)
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        checks.require(False, "a file of costs", f"{path}: {reason}", REMEDY)
+        raise checks.error() from error
+    rows = _from_json(checks, text) if text.lstrip().startswith("{") else _from_csv(checks, text)
     names = [name for name, _ in rows]
     answers = list(dict.fromkeys(answer for _, row in rows for answer, _ in row))
-    problems = [
-        Problem(expected="a row for every class of the model", found=f"none for {name}", todo="add it")
-        for name in classes
-        if name not in names
-    ]
+    for name in classes:
+        checks.require(name in names, "a row for every class of the model", f"none for {name}", "add it")
     for name in dict.fromkeys(names):
-        if name not in classes:
-            expected = f"rows for the classes of the model: {', '.join(classes)}"
-            problems.append(Problem(expected=expected, found=name, todo="rename or remove this row"))
-        if names.count(name) > 1:
-            found = f"{names.count(name)} for {name}"
-            problems.append(Problem(expected="one row for a class", found=found, todo="keep one of them"))
-    if len(answers) < 2:
-        found = ", ".join(answers) or "none"
-        problems.append(Problem(expected="two answers or more to choose from", found=found, todo="add a column"))
+        known, once = f"rows for the classes of the model: {', '.join(classes)}", names.count(name) == 1
+        checks.require(name in classes, known, name, "rename or remove this row")
+        checks.require(once, "one row for a class", f"{names.count(name)} for {name}", "keep one of them")
+    several = len(answers) >= 2
+    checks.require(several, "two answers or more to choose from", ", ".join(answers) or "none", "add a column")
     for name, row in rows:
-        problems += _problems_of(name, row, answers)
-    if problems:
-        raise _wrong(path, problems)
+        given = [answer for answer, _ in row]
+        for answer in answers:
+            found = f"{given.count(answer)} of {answer} for {name}"
+            checks.require(given.count(answer) == 1, "one cost for each truth and answer", found, "give it once")
+        for answer, cost in row:
+            found = f"{cost!r} for {name} answered {answer}"
+            checks.require(_is_cost(cost), "a cost of 0 or more", found, "write a number such as 2.5")
+    checks.tell()
     table = {name: dict(row) for name, row in rows}
     matrix = tuple(tuple(float(table[name][answer]) for answer in answers) for name in classes)
-    if not any(map(any, matrix)):
-        problem = Problem(expected="a cost above 0", found="0 everywhere", todo="say what a mistake costs")
-        raise _wrong(path, [problem])
+    checks.require(any(map(any, matrix)), "a cost above 0", "0 everywhere", "say what a mistake costs")
+    checks.tell()
     return Costs(classes=tuple(classes), answers=tuple(answers), matrix=matrix)
+
+
+@dataclass(frozen=True)
+class _Checks:
+    """What is wrong with a file of costs, gathered for a single error."""
+
+    path: Path
+    problems: list[Problem] = field(default_factory=list)
+
+    def require(self, holds: bool, expected: str, found: str, todo: str) -> None:
+        """Note a problem where something does not hold."""
+        if not holds:
+            self.problems.append(Problem(expected=expected, found=found, todo=todo))
+
+    def error(self) -> OptionError:
+        """All problems there are."""
+        return OptionError(f"the costs in {self.path}", self.problems)
+
+    def tell(self) -> None:
+        """Raise OptionError if there is any problem."""
+        if self.problems:
+            raise self.error()
 
 
 Row = tuple[str, list[tuple[str, Any]]]
 
 
-def _from_csv(path: Path, text: str) -> list[Row]:
+def _from_csv(checks: _Checks, text: str) -> list[Row]:
     lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(map(str.strip, line))]
-    if not lines:
-        raise _wrong(path, [Problem(expected="a file of costs", found="an empty file", todo=REMEDY)])
+    checks.require(bool(lines), "a file of costs", "an empty file", REMEDY)
+    checks.tell()
     _, *answers = lines[0]
-    problems = [
-        Problem(expected="a name above each column", found=f"{answers.count(name)} × {name!r}", todo="rename them")
-        for name in dict.fromkeys(answers)
-        if not name or answers.count(name) > 1
-    ]
-    problems += [
-        Problem(expected=f"{len(answers)} costs after {line[0]}", found=str(len(line) - 1), todo="a cost per column")
-        for line in lines[1:]
-        if len(line) != len(answers) + 1
-    ]
-    if problems:
-        raise _wrong(path, problems)
-    return [(line[0], list(zip(answers, line[1:], strict=True))) for line in lines[1:]]
+    for name in dict.fromkeys(answers):
+        found = f"{answers.count(name)} × {name!r}"
+        checks.require(name != "" and answers.count(name) == 1, "a name above each column", found, "rename them")
+    for truth, *costs in lines[1:]:
+        expected = f"{len(answers)} costs after {truth}"
+        checks.require(len(costs) == len(answers), expected, str(len(costs)), "a cost per column")
+    checks.tell()
+    return [(truth, list(zip(answers, costs, strict=True))) for truth, *costs in lines[1:]]
 
 
-def _from_json(path: Path, text: str) -> list[Row]:
+def _from_json(checks: _Checks, text: str) -> list[Row]:
     try:
-        document = json.loads(text, object_pairs_hook=lambda pairs: pairs)
+        document = json.loads(text, object_pairs_hook=tuple)  # objects as tuples of pairs, arrays as lists
     except ValueError as error:
-        raise _wrong(path, [Problem(expected="JSON", found=str(error), todo="mend the file")]) from error
-    shape = 'JSON such as {"TRUTH": {"ANSWER": 1, …}, …}'
-    if wrong := [name for name, row in document if not isinstance(row, list) or not all(map(_is_pair, row))]:
-        found = f"something else for {', '.join(map(str, wrong))}"
-        raise _wrong(path, [Problem(expected=shape, found=found, todo="give each truth its answers and costs")])
-    return [(str(name), [(str(answer), cost) for answer, cost in row]) for name, row in document]
+        checks.require(False, "JSON", str(error), "mend the file")
+        raise checks.error() from error
+    wrong = [str(name) for name, row in document if not isinstance(row, tuple)]
+    expected, found = 'JSON such as {"TRUTH": {"ANSWER": 1, …}, …}', f"something else for {', '.join(wrong)}"
+    checks.require(not wrong, expected, found, "give each truth its answers and costs")
+    checks.tell()
+    return [(name, list(row)) for name, row in document]
 
 
-def _is_pair(entry: object) -> bool:
-    return isinstance(entry, tuple) and len(entry) == 2
-
-
-def _problems_of(name: str, row: Sequence[tuple[str, Any]], answers: Sequence[str]) -> list[Problem]:
-    """What is wrong with the costs of one truth."""
-    problems = []
-    given = [answer for answer, _ in row]
-    for answer in answers:
-        if given.count(answer) != 1:
-            found = f"{given.count(answer)} of {answer} for {name}"
-            problems.append(Problem(expected="one cost for each truth and answer", found=found, todo="give it once"))
-    for answer, cost in row:
-        try:
-            fine = not isinstance(cost, bool) and 0 <= float(cost) < math.inf
-        except (TypeError, ValueError):
-            fine = False
-        if not fine:
-            found = f"{cost!r} for {name} answered {answer}"
-            problems.append(Problem(expected="a cost of 0 or more", found=found, todo="write a number such as 2.5"))
-    return problems
-
-
-def _wrong(path: Path, problems: Sequence[Problem]) -> OptionError:
-    return OptionError(f"the costs in {path}", problems)
+def _is_cost(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and 0 <= float(value) < math.inf  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
 
 
 def _mean(values: Floats, lowest: float, highest: float, units: Units) -> Estimate:
@@ -216,8 +209,6 @@ def _mean(values: Floats, lowest: float, highest: float, units: Units) -> Estima
     n, span = len(values), highest - lowest
     if span == 0:
         return Estimate(lowest, lowest, lowest, n, "the same for every truth")
-    share = (values - lowest) / span
-    value = float(share.mean())
-    mean = units.share(value, (share - value) / n, [Size(n, units.count)], n=n, binomial=False)
+    mean = units.mean_share((values - lowest) / span, binomial=False)
     value, low, high = (lowest + span * number for number in (mean.value, mean.low, mean.high))
     return Estimate(value, low, high, n, mean.method)

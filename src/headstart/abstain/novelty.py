@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.arrays import Floats, Mask, Singles
 from headstart.features.rows import unit
+from headstart.files import plain
 
 SHARE = 0.03
 """Share of pictures like those of training that count as unfamiliar. Chosen; ``benchmarks/novelty.py`` measures what it
@@ -98,21 +100,14 @@ class Novelty:
         """The arrays to keep."""
         return {"novelty.means": self.means, "novelty.axes": self.axes}
 
-    def to_dict(self) -> dict[str, float | int]:
+    def to_dict(self) -> dict[str, Any]:
         """The numbers to keep."""
-        return {"ridge": self.ridge, "limit": self.limit, "share": self.share, "n": self.n}
+        return plain(self, "ridge", "limit", "share", "n")
 
     @classmethod
-    def from_parts(cls, numbers: Mapping[str, float], tensors: Mapping[str, Singles]) -> Novelty:
+    def from_parts(cls, numbers: Mapping[str, Any], tensors: Mapping[str, Singles]) -> Novelty:
         """The inverse of `to_dict` and `tensors`."""
-        return cls(
-            means=tensors["novelty.means"],
-            axes=tensors["novelty.axes"],
-            ridge=float(numbers["ridge"]),
-            limit=float(numbers["limit"]),
-            share=float(numbers["share"]),
-            n=int(numbers["n"]),
-        )
+        return cls(means=tensors["novelty.means"], axes=tensors["novelty.axes"], **numbers)
 
     @cached_property
     def _wide(self) -> Floats:
@@ -154,15 +149,7 @@ def learn_novelty(
     n = len(distances)
     rank = min(n, math.ceil((n + 1) * (1 - share)))  # of the order statistic that n + 1 exchangeable pictures need
     limit = max(float(np.sort(distances)[rank - 1]), 1e-9)
-    learned = Novelty(
-        means=novelty.means,
-        axes=novelty.axes,
-        ridge=novelty.ridge,
-        limit=limit,
-        share=max(share, 1 / (n + 1)),
-        n=n,
-    )
-    return learned, distances / limit
+    return replace(novelty, limit=limit, share=max(share, 1 / (n + 1)), n=n), distances / limit
 
 
 def _unit(X: NDArray[np.floating]) -> Floats:

@@ -95,12 +95,13 @@ def compare(first: Miniature, second: Miniature) -> Agreement:
     if len(rows):
         placement = np.where(mirrored[rows, None], turned.placement[rows], upright.placement[rows])
         a, b = (side.luminance[rows].astype(np.float32) for side in (first, second))
-        b[mirrored[rows]] = b[mirrored[rows]][:, :, ::-1]
+        c, d = (side.colour[rows].astype(np.float32) for side in (first, second))
+        for turning in (b, d):
+            turning[mirrored[rows]] = turning[mirrored[rows]][:, :, ::-1]
         for pixels, steps in _LEVELS[1:]:
             placement = _aligned(_shrunk(a, pixels), _shrunk(b, pixels), placement, steps)
-        detail[rows] = _detail(a, b, placement)
-        c, d = (side.colour[rows].astype(np.float32) for side in (first, second))
-        d[mirrored[rows]] = d[mirrored[rows]][:, :, ::-1]
+        laid, overlap = _laid(b, placement)
+        detail[rows] = _correlation(_local(a), _local(laid), overlap)
         colour[rows] = _colour(c, d, placement)
     return Agreement(detail=detail, colour=colour, mirrored=mirrored)
 
@@ -165,20 +166,13 @@ def _laid(pictures: Singles, placement: Singles) -> tuple[Singles, Singles]:
     return laid, (inside[0][:, :, None] & inside[1][:, None, :]).astype(np.float32)
 
 
-def _detail(first: Singles, second: Singles, placement: Singles) -> Singles:
-    laid, overlap = _laid(second, placement)
-    return _correlation(_local(first), _local(laid), overlap)
-
-
 def _local(pictures: Singles) -> Singles:
     """Brightness less that of the neighbourhood, over the contrast there."""
     from scipy.ndimage import uniform_filter
 
     size = (1, _NEIGHBOURHOOD, _NEIGHBOURHOOD)
     above = pictures - uniform_filter(pictures, size, mode="nearest")
-    contrast: Singles = np.sqrt(uniform_filter(above * above, size, mode="nearest") + np.float32(_NOISE**2))
-    local: Singles = above / contrast
-    return local
+    return np.asarray(above / np.sqrt(uniform_filter(above * above, size, mode="nearest") + np.float32(_NOISE**2)))
 
 
 def _colour(first: Singles, second: Singles, placement: Singles) -> Singles:
@@ -188,16 +182,14 @@ def _colour(first: Singles, second: Singles, placement: Singles) -> Singles:
         laid, overlap = _laid(second[..., channel], placement)
         apart, seen = _shrunk((first[..., channel] - laid) * overlap, 2), _shrunk(overlap, 2)
         squares = squares + (apart * apart).sum(axis=(1, 2)) / 3
-    difference: Singles = np.sqrt(squares / seen.sum(axis=(1, 2)))
-    return difference
+    return np.asarray(np.sqrt(squares / seen.sum(axis=(1, 2))))
 
 
 def _shrunk(pictures: NDArray[Any], pixels: int) -> Singles:
     """Means of squares of ``pixels`` × ``pixels``."""
     count = pictures.shape[1] // pixels
     average = np.repeat(np.eye(count), pixels, axis=1).astype(np.float32) / np.float32(pixels)  # (count, side)
-    means: Singles = average @ pictures.astype(np.float32) @ average.T
-    return means
+    return np.asarray(average @ pictures.astype(np.float32) @ average.T)
 
 
 def _places(side: int) -> Singles:
@@ -205,23 +197,19 @@ def _places(side: int) -> Singles:
 
 
 def _correlation(first: Singles, second: Singles, overlap: Singles) -> Singles:
-    correlation: Singles = (_standard(first, overlap) * _standard(second, overlap)).sum(axis=(1, 2))
-    return correlation
+    return np.asarray((_standard(first, overlap) * _standard(second, overlap)).sum(axis=(1, 2)))
 
 
 def _standard(pictures: Singles, overlap: Singles) -> Singles:
     """Mean 0 and length 1 over the overlap, 0 outside."""
     centred = _centred(pictures, overlap)
-    standard: Singles = centred / _length(centred)
-    return standard
+    return np.asarray(centred / _length(centred))
 
 
 def _centred(pictures: Singles, overlap: Singles) -> Singles:
     mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / overlap.sum(axis=(1, 2), keepdims=True)
-    centred: Singles = (pictures - mean) * overlap
-    return centred
+    return np.asarray((pictures - mean) * overlap)
 
 
 def _length(pictures: Singles) -> Singles:
-    length: Singles = np.sqrt((pictures * pictures).sum(axis=(1, 2), keepdims=True))
-    return np.maximum(length, np.float32(1e-6))
+    return np.asarray(np.maximum(np.sqrt((pictures * pictures).sum(axis=(1, 2), keepdims=True)), np.float32(1e-6)))

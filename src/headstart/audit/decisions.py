@@ -15,16 +15,15 @@ import difflib
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.audit.findings import Findings
 from headstart.errors import DataError, Problem
-from headstart.files import display, write_csv
+from headstart.files import display, plain, write_csv
 from headstart.images.folder import ImageSet
-from headstart.images.names import class_name
-from headstart.images.table import Faults, parse
+from headstart.images.labelled import Faults, class_name, parse
 
 COLUMNS = ("path", "label", "why", "suggested", "decision")
 
@@ -49,7 +48,7 @@ class Applied:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**asdict(self), "table": str(self.table)}
+        return plain(self)
 
 
 def write_review(path: Path, findings: Findings, reasons: Mapping[int, Sequence[str]]) -> None:
@@ -114,10 +113,10 @@ def apply(images: ImageSet, review: Path, table: Path) -> Applied:
 def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
     """Position → new label, None to drop; what is kept is not in it."""
     header, lines = parse(review)
-    if missing := [name for name in ("decision",) if name not in header]:
+    if "decision" not in header:
         problem = Problem(
             expected=f"the columns {', '.join(COLUMNS)}",
-            found=f"no column {', '.join(missing)}",
+            found="no column decision",
             todo="give the review.csv that `headstart check` wrote, with the decisions filled in",
         )
         raise DataError(f"review {display(review)}", [problem])

@@ -26,6 +26,7 @@ from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, c
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
+from headstart.files import below
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import View
 
@@ -47,6 +48,8 @@ _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
 _BLOCK = 256  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
+
+Members = tuple[int, ...]
 
 _PAIRS_SPACE = f"near copies 1|{SPACE}"
 """Where the pairs found among a set of pictures are kept; whoever changes how they are found raises the number."""
@@ -73,9 +76,9 @@ class Duplicates:
     """What was looked at; positions below are in it."""
     pairs: tuple[CopyPair, ...]
     """Every two pictures found to be copies, surest first; of exact copies, each with the first of them."""
-    clusters: tuple[tuple[int, ...], ...]
+    clusters: tuple[Members, ...]
     """Pictures linked by pairs, each cluster in order."""
-    series: tuple[tuple[int, ...], ...]
+    series: tuple[Members, ...]
     """Pictures linked into clusters so large that they are no copies but alike, as pictures of one scene or of one
     machine are: they are not treated as copies of each other."""
 
@@ -108,8 +111,8 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     return Duplicates(
         images=images,
         pairs=tuple(sorted(pairs, key=lambda pair: (-pair.score, pair.first, pair.second))),
-        clusters=tuple(sorted(tuple(sorted(members)) for members in clusters)),
-        series=tuple(sorted(tuple(sorted(members)) for members in series)),
+        clusters=tuple(sorted(clusters)),
+        series=tuple(sorted(series)),
     )
 
 
@@ -118,12 +121,12 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[CopyPair
     contents = [table.images.digests[i] for i in unique]
     features = table.space(size).key(View.CENTRE, "last")
     these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
-    if (kept := table.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
+    if (kept := table.bench.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
         pairs = [CopyPair(**pair) for pair in json.loads(kept)]
     else:
         small = _miniatures(table, unique)
         pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
-        table.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
+        table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
     return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
 
 
@@ -143,11 +146,9 @@ def _candidates(X: Rows, small: Miniature) -> Index:
     Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do.
     """
     pixels = coarse(small)
-    mean = pixels.mean(axis=0)
-    upright, mirrored = (
-        _directions(rows.reshape(len(rows), -1), mean.ravel()) for rows in (pixels, pixels[:, :, ::-1])
-    )
-    rows = _directions(X, X.mean(axis=0))
+    centred = (turned - pixels.mean(axis=0) for turned in (pixels, pixels[:, :, ::-1]))
+    upright, mirrored = (unit(turned.reshape(len(turned), -1)) for turned in centred)
+    rows = unit(X - X.mean(axis=0))
     searches = (_near(rows, rows, _MAY_BE), _near(upright, upright, _LOOKS_LIKE), _near(mirrored, upright, _LOOKS_LIKE))
     return np.unique(np.concatenate(searches), axis=0)
 
@@ -166,11 +167,6 @@ def _near(queries: Rows, X: Rows, least: float) -> Index:
         together = np.stack([np.broadcast_to(rows[:, None], nearest.shape)[close], nearest[close]], axis=1)
         pairs.append(np.sort(together, axis=1))
     return np.concatenate(pairs)
-
-
-def _directions(rows: Rows, mean: Rows) -> Rows:
-    """Rows (n, d) less a mean (d,), of length 1."""
-    return unit(rows - mean)
 
 
 def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
@@ -206,7 +202,7 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     return small
 
 
-def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[set[int]], list[set[int]]]:
+def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[Members], list[Members]]:
     """The pairs that count, the clusters they link, and series: clusters that are too large to be copies.
 
     Where pictures of many things are all alike, chains of pairs would link them all. So in a cluster that is too
@@ -214,11 +210,11 @@ def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[se
     """
     share, least = SERIES
     kept: list[CopyPair] = []
-    clusters: list[set[int]] = []
-    series: list[set[int]] = []
+    clusters: list[Members] = []
+    series: list[Members] = []
 
     def settle(pairs: Sequence[CopyPair], limits: tuple[float, ...]) -> None:
-        for members, inside in _linked(pairs):
+        for members, inside in _linked(pairs, n):
             if len(members) <= max(share * n, least) or all(pair.kind == "exact" for pair in inside):
                 clusters.append(members)
                 kept.extend(inside)
@@ -232,24 +228,64 @@ def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[se
     return kept, clusters, series
 
 
-def _linked(pairs: Sequence[CopyPair]) -> list[tuple[set[int], list[CopyPair]]]:
-    """Connected components: the pictures of each, and its pairs."""
-    neighbours: dict[int, list[int]] = defaultdict(list)
+def _linked(pairs: Sequence[CopyPair], n: int) -> list[tuple[Members, list[CopyPair]]]:
+    """Connected components among n pictures, those alone aside: the pictures of each in order, and its pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ends = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    graph = coo_array((np.ones(len(pairs), np.int8), ends), shape=(n, n))
+    component_of = connected_components(graph, directed=False)[1].tolist()
+    members: dict[int, list[int]] = defaultdict(list)
+    inside: dict[int, list[CopyPair]] = defaultdict(list)
+    for i, component in enumerate(component_of):
+        members[component].append(i)
     for pair in pairs:
-        neighbours[pair.first].append(pair.second)
-        neighbours[pair.second].append(pair.first)
-    component_of: dict[int, int] = {}
-    components: list[tuple[set[int], list[CopyPair]]] = []
-    for start in neighbours:
-        if start in component_of:
-            continue
-        members, waiting = {start}, [start]
-        while waiting:
-            fresh = set(neighbours[waiting.pop()]) - members
-            members |= fresh
-            waiting += fresh
-        component_of.update(dict.fromkeys(members, len(components)))
-        components.append((members, []))
-    for pair in pairs:
-        components[component_of[pair.first]][1].append(pair)
-    return components
+        inside[component_of[pair.first]].append(pair)
+    return [(tuple(members[component]), own) for component, own in inside.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deduplicated:
+    """A set of pictures whose splits and folds no copy crosses into training."""
+
+    copies: Duplicates
+    """In the pictures as they were."""
+    grouped: ImageSet
+    """The same pictures, in which clusters of copies are groups."""
+    images: ImageSet
+    """The pictures to go on with: of these, without the training pictures that have a copy in a held-out split, each
+    left out with that reason. The held-out splits stay whole, and so does the number they give."""
+    dropped: Index
+    """Positions in ``copies.images`` of the training pictures left out."""
+    copied: Index
+    """Positions in ``copies.images`` of the held-out pictures that they are copies of."""
+
+
+def deduplicate(copies: Duplicates) -> Deduplicated:
+    """Make each cluster of copies a group, and leave out training pictures with a copy in a held-out split.
+
+    Raises:
+        DataError: too few pictures of a class are left to train on.
+    """
+    images = copies.images
+    held_out = images.split != "train"
+    reasons = {}
+    dropped: list[int] = []
+    copied: set[int] = set()
+    for members in copies.clusters:
+        tested = [i for i in members if held_out[i]]
+        trained = [i for i in members if not held_out[i]]
+        if tested and trained:
+            original = below(images.root, images.paths[tested[0]])
+            reasons.update({images.paths[i]: f"a copy of {original}, which is tested on" for i in trained})
+            dropped += trained
+            copied.update(tested)
+    grouped = images.grouped(copies.membership())
+    return Deduplicated(
+        copies=copies,
+        grouped=grouped,
+        images=grouped.without(reasons),
+        dropped=np.array(sorted(dropped), dtype=np.int64),
+        copied=np.array(sorted(copied), dtype=np.int64),
+    )

@@ -1,7 +1,7 @@
 """Everything that can be doubted about a set of labelled pictures, brought together and ranked.
 
-Two doubts are probabilities that all is well, so they make one list: that the label is right (``labels``), and that the
-picture is an ordinary one (``outliers``). A picture's suspicion is one less their product.
+Two doubts (`headstart.audit.doubts`) are probabilities that all is well, so they make one list: that the label is
+right, and that the picture is an ordinary one. A picture's suspicion is one less their product.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import Literal
 import numpy as np
 
 from headstart.arrays import Floats, Index, Mask, Rows
-from headstart.audit import labels, outliers, shortcuts
-from headstart.audit.labels import LabelDoubts
-from headstart.audit.outliers import Outliers
+from headstart.audit import shortcuts
+from headstart.audit.doubts import Conflict, LabelDoubts, Outliers, conflicts, doubt_labels, find_outliers
+from headstart.audit.duplicates import Deduplicated
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
+from headstart.features.table import FeatureTable
+from headstart.images import facts as picture_facts
 from headstart.images.facts import GREY, Facts
 from headstart.images.folder import ImageSet
+from headstart.probe.choice import Choice
+from headstart.probe.trials import ProbeOptions
 
 SUSPICIOUS = 0.5
 """Suspicion, a probability, from which a picture is listed: something is more likely wrong with it than not. A
@@ -116,8 +120,6 @@ class Findings:
     """None where sizes differ little."""
     shortcuts: tuple[Shortcut, ...]
     """Every fact that was tried, the most telling first."""
-    doubts: LabelDoubts = field(repr=False)
-    outliers: Outliers = field(repr=False)
 
     @property
     def alarms(self) -> tuple[Shortcut, ...]:
@@ -126,15 +128,7 @@ class Findings:
 
 
 def check(
-    images: ImageSet,
-    proba: Floats,
-    X: Rows,
-    *,
-    audit: Audit,
-    facts: Facts,
-    input_size: int,
-    seed: int,
-    clusters: Index | None = None,
+    images: ImageSet, proba: Floats, X: Rows, *, audit: Audit, facts: Facts, input_size: int, seed: int, clusters: Index
 ) -> Findings:
     """Look for everything that can be doubted.
 
@@ -146,13 +140,11 @@ def check(
         facts: of these pictures.
         input_size: of the network, in pixels: what has less than half of it on its shorter side is tiny.
         seed: of folds, samples and shuffles.
-        clusters: (n,) the same number for pictures that show the same; byte-identical files by default. Where their
-            labels differ, at least one of them is wrong.
+        clusters: (n,) the same number for pictures that show the same. Where their labels differ, at least one of
+            them is wrong.
     """
-    if clusters is None:
-        clusters = np.unique(images.digests, return_inverse=True)[1]
-    doubts = labels.doubt(proba, images.y)
-    odd = outliers.find(X, images.groups, seed=seed)
+    doubts = doubt_labels(proba, images.y)
+    odd = find_outliers(X, images.groups, seed=seed)
     poor = _poor(facts, input_size)
     blank = {picture.index for picture in poor if picture.kind == "blank"}
     train = np.flatnonzero(images.split == "train")
@@ -161,26 +153,17 @@ def check(
         images=images,
         audit=audit,
         facts=facts,
-        suspects=_suspects(images, proba, doubts, odd, labels.conflicts(clusters, images.y, proba), blank),
+        suspects=_suspects(images, proba, doubts, odd, conflicts(clusters, images.y, proba), blank),
         expected_errors=doubts.expected,
         poor=poor,
         grey=_grey(facts),
         mixed=_mixed(facts),
-        shortcuts=shortcuts.find(
-            in_train, [images.paths[i] for i in train], images.y[train], images.groups[train], seed=seed
-        ),
-        doubts=doubts,
-        outliers=odd,
+        shortcuts=shortcuts.find(in_train, images.y[train], images.groups[train], seed=seed),
     )
 
 
 def _suspects(
-    images: ImageSet,
-    proba: Floats,
-    doubts: LabelDoubts,
-    odd: Outliers,
-    copies: Mapping[int, labels.Conflict],
-    blank: set[int],
+    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, copies: Mapping[int, Conflict], blank: set[int]
 ) -> tuple[Suspect, ...]:
     """The pictures from SUSPICIOUS up, most suspicious first, each with its reasons."""
     right = doubts.confidence.copy()
@@ -250,3 +233,59 @@ def _mixed(facts: Facts) -> MixedSizes | None:
     if area[high] < MIXED * area[low]:
         return None
     return MixedSizes(small=(int(width[low]), int(height[low])), large=(int(width[high]), int(height[high])))
+
+
+def inspect(
+    table: FeatureTable,
+    choice: Choice,
+    options: ProbeOptions,
+    *,
+    audit: Audit,
+    deduplicated: Deduplicated,
+    input_size: int,
+) -> Findings:
+    """Look for everything that can be doubted about the images of the table, on which ``choice`` was made.
+
+    Args:
+        table: of ``deduplicated.images``.
+        choice: the head; training images are doubted by its out-of-fold answers.
+        options: that it was chosen with; outliers are looked for among the rows of the first size.
+        audit: what counting and hashing found.
+        deduplicated: the copies.
+        input_size: the size the network was made for; images with half of it on their shorter side are tiny.
+    """
+    kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
+    return check(
+        table.images,
+        unseen_proba(table, choice),
+        table.rows(options.sizes[0], "last", np.arange(len(table.images))),
+        audit=audit,
+        facts=picture_facts.unpacked(table.images.paths, kept),
+        input_size=input_size,
+        clusters=_clusters(deduplicated),
+        seed=options.seed,
+    )
+
+
+def unseen_proba(table: FeatureTable, choice: Choice) -> Floats:
+    """Probabilities (n, k) of every image from a head that was not fitted on it.
+
+    Training images are answered out of fold, the others by the head itself. Good for doubting images; an accuracy
+    taken from it would be too high, because the head was chosen by these answers.
+    """
+    images = table.images
+    proba = np.empty((len(images), len(images.classes)))
+    proba[images.split == "train"] = choice.proba
+    if len(others := np.flatnonzero(images.split != "train")):
+        X = table.rows(choice.candidate.size, choice.candidate.output, others)
+        proba[others] = choice.head.predict_proba(X)
+    return proba
+
+
+def _clusters(deduplicated: Deduplicated) -> Index:
+    """(n,) the same number for the images of ``deduplicated.images`` that show the same."""
+    given = deduplicated.copies.images
+    clusters = np.unique(given.digests, return_inverse=True)[1].astype(np.int64)
+    for members in deduplicated.copies.clusters:
+        clusters[list(members)] = clusters[members[0]]
+    return np.delete(clusters, deduplicated.dropped)

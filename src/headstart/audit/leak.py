@@ -13,13 +13,13 @@ from typing import Literal
 import numpy as np
 
 from headstart.arrays import Floats, Index, Mask
-from headstart.audit.deduplication import Deduplicated
+from headstart.audit.duplicates import Deduplicated
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
-from headstart.probe.options import ProbeOptions
+from headstart.probe.trials import ProbeOptions
 
 Split = Literal["test", "val", "folds"]
 
@@ -50,17 +50,18 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
     ``choice`` was made on the pictures that are left in ``deduplicated``. The table may be of any
     images: its workbench is used.
     """
-    images = deduplicated.found.images
+    images = deduplicated.copies.images
     splits: tuple[Split, ...] = ("test", "val")
     split: Split = next((name for name in splits if (images.split == name).any()), "folds")
-    measure = _in_folds if split == "folds" else _on_split
     index = np.flatnonzero(images.split == ("train" if split == "folds" else split))
     copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():
         return None
-    leaky, honest = measure(table, deduplicated, choice, options, index)
     if split == "folds":  # folds that fell otherwise change the answers to other pictures by luck alone
-        leaky = np.where(copied, leaky, honest)
+        torn, honest = _in_folds(table, deduplicated, choice, options, index)
+        leaky = np.where(copied, torn, honest)
+    else:
+        leaky, honest = _on_split(table, deduplicated, choice, options, index)
     return Leak(
         split=split,
         optimism=paired_difference(leaky, honest, Units.of(len(index), deduplicated.grouped.groups[index])),
@@ -74,9 +75,9 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
 
 def _torn_apart(deduplicated: Deduplicated) -> Mask:
     """(n,) whether a picture has copies that were not in its group before: exact ones always were."""
-    member = np.array([cluster is not None for cluster in deduplicated.found.membership()])
+    member = np.array([cluster is not None for cluster in deduplicated.copies.membership()])
     before, after = (
-        np.bincount(images.groups)[images.groups] for images in (deduplicated.found.images, deduplicated.grouped)
+        np.bincount(images.groups)[images.groups] for images in (deduplicated.copies.images, deduplicated.grouped)
     )
     return np.asarray(member & (after > before))
 
@@ -85,7 +86,7 @@ def _on_split(
     table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions, index: Index
 ) -> tuple[Floats, Floats]:
     """Whether each held-out picture is answered rightly, (n,): having learned from copies, and not."""
-    images, candidate = deduplicated.found.images, choice.candidate
+    images, candidate = deduplicated.copies.images, choice.candidate
     table = table.of(images)
     leaky = probe_with(table, np.flatnonzero(images.split == "train"), candidate, options)
     X = table.rows(candidate.size, candidate.output, index)
@@ -99,7 +100,7 @@ def _in_folds(
     """How often each picture is answered rightly out of fold, (n,), copies torn apart and not."""
     repeats = repeats_for(len(index))
     shares = []
-    for images in (deduplicated.found.images, deduplicated.grouped):
+    for images in (deduplicated.copies.images, deduplicated.grouped):
         hits = np.zeros(len(index))
         for repeat in range(repeats):
             proba = out_of_fold(table.of(images), index, choice.candidate, replace(options, seed=options.seed + repeat))

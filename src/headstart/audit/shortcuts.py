@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +52,7 @@ SHARED = 0.05
 harmless, as numbers need EFFECT_OUTSIDE."""
 
 SIZE, NUMBER, DATE = "file size", "number in the file name", "date and time"
+Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 _NEEDED = {SIZE: EFFECT_SIZE, NUMBER: EFFECT_OUTSIDE, DATE: EFFECT_OUTSIDE}
 
 
@@ -81,12 +81,11 @@ class Shortcut:
         return self.effect >= self.needed and self.p < ALPHA
 
 
-def find(facts: Facts, paths: Sequence[Path], y: Labels, groups: Index, *, seed: int) -> tuple[Shortcut, ...]:
+def find(facts: Facts, y: Labels, groups: Index, *, seed: int) -> tuple[Shortcut, ...]:
     """Measure what every fact that varies tells of the class, the most telling first.
 
     Args:
         facts: of n training pictures.
-        paths: theirs.
         y: (n,) classes; those of fewer than two groups are not looked at.
         groups: (n,); of pictures that belong together the first is taken, since they share their facts.
         seed: of folds and shuffles.
@@ -96,7 +95,7 @@ def find(facts: Facts, paths: Sequence[Path], y: Labels, groups: Index, *, seed:
     counts = Counter(y[readable].tolist())
     use = np.array([i for i in readable if counts[y[i]] > 1], dtype=np.int64)
     labels, y = np.unique(y[use], return_inverse=True)
-    columns = {name: X[use] for name, X in _columns(facts, paths).items()}
+    columns = {name: X[use] for name, X in _columns(facts).items()}
     columns[NUMBER] = _numbering(columns[NUMBER], y)
     columns = {name: X for name, X in columns.items() if (X[:1] != X).any()}
     if len(labels) < 2 or not columns:
@@ -105,31 +104,25 @@ def find(facts: Facts, paths: Sequence[Path], y: Labels, groups: Index, *, seed:
     answers = np.stack([_answers(X, y, splits, seed) for X in columns.values()])
     effects = _effects(answers, y, len(labels))
     shuffled = _shuffled(answers, y, splits, len(labels), seed)
-    p = holm(
-        [
-            float((1 + (row >= best).sum()) / (1 + SHUFFLES))
-            for row, best in zip(shuffled, effects.max(axis=1), strict=True)
-        ]
-    )
-    told = []
-    for i, fact in enumerate(columns):
-        best = int(effects[i].argmax())
-        hit = answers[i] == best
-        told.append(
-            Shortcut(
-                fact=fact,
-                effect=float(effects[i, best]),
-                label=int(labels[best]),
-                recognised=float(hit[y == best].mean()),
-                mistaken=float(hit[y != best].mean()),
-                p=p[i],
-                needed=_NEEDED.get(fact, EFFECT),
-            )
+    by_chance = (shuffled >= effects.max(axis=1, keepdims=True)).sum(axis=1)
+    p = holm(((1 + by_chance) / (1 + SHUFFLES)).tolist())
+    best = effects.argmax(axis=1).tolist()
+    told = [
+        Shortcut(
+            fact=fact,
+            effect=float(effects[i, best[i]]),
+            label=int(labels[best[i]]),
+            recognised=float((answers[i, y == best[i]] == best[i]).mean()),
+            mistaken=float((answers[i, y != best[i]] == best[i]).mean()),
+            p=p[i],
+            needed=_NEEDED.get(fact, EFFECT),
         )
+        for i, fact in enumerate(columns)
+    ]
     return tuple(sorted(told, key=lambda shortcut: -shortcut.effect))
 
 
-def _columns(facts: Facts, paths: Sequence[Path]) -> dict[str, Floats]:
+def _columns(facts: Facts) -> dict[str, Floats]:
     """Fact in words → (n, m) numbers, in which what is missing has a value of its own."""
     width, height = facts.column("width"), facts.column("height")
     even = facts.column("border_spread") / np.maximum(facts.column("contrast"), 1.0)
@@ -144,24 +137,20 @@ def _columns(facts: Facts, paths: Sequence[Path]) -> dict[str, Floats]:
         "border": np.column_stack([facts.column("border"), even]),
         "colour or grey": facts.column("colour") < GREY,
     }
-    return {name: _filled(np.asarray(X, dtype=np.float64).reshape(len(paths), -1)) for name, X in columns.items()}
+    return {name: _filled(np.asarray(X, dtype=np.float64).reshape(len(width), -1)) for name, X in columns.items()}
 
 
 def _unexpected_size(facts: Facts) -> Floats:
     """Logarithm of the file's size less what the picture lets expect, by least squares over the pictures."""
     size, pixels = np.log(facts.column("size")), np.log(facts.column("width") * facts.column("height"))
     sharpness = np.log(np.maximum(facts.column("sharpness"), 1e-4))
-    sharpness = np.where(np.isnan(sharpness), _median(sharpness), sharpness)
+    seen = sharpness[~np.isnan(sharpness)]
+    sharpness = np.where(np.isnan(sharpness), np.median(seen) if len(seen) else 0.0, sharpness)
     contrast = np.log(np.maximum(facts.column("contrast"), 1.0))
     known = np.isfinite(size)
     expected = np.column_stack([np.ones(len(size)), pixels, contrast, sharpness, sharpness**2, facts.column("colour")])
     weights = np.linalg.lstsq(expected[known], size[known], rcond=None)[0]
     return np.asarray(size - expected @ weights)
-
-
-def _median(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else 0.0
 
 
 def _filled(X: Floats) -> Floats:
@@ -180,14 +169,12 @@ def _numbering(X: Floats, y: Labels) -> Floats:
     Pictures of one camera or one collection share one sequence of numbers, and each number occurs once. Where every
     class begins at 1, a high number only tells which class is larger.
     """
-    holders = Counter(
-        number for number, _ in {(float(number), int(label)) for number, label in zip(X[:, 0], y, strict=True)}
-    )
+    holders = Counter(number for number, _ in set(zip(X[:, 0].tolist(), y.tolist(), strict=True)))
     several = sum(count > 1 for count in holders.values())
     return np.zeros_like(X) if several > SHARED * len(holders) else X
 
 
-def _answers(X: Floats, y: Labels, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], seed: int) -> Labels:
+def _answers(X: Floats, y: Labels, splits: Splits, seed: int) -> Labels:
     """(n,) classes out of fold from a tree of a few questions, every class counting the same."""
     from sklearn.tree import DecisionTreeClassifier
 
@@ -212,9 +199,7 @@ def _effects(answers: Labels, y: Labels, k: int) -> Floats:
     return J
 
 
-def _shuffled(
-    answers: Labels, y: Labels, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], k: int, seed: int
-) -> Floats:
+def _shuffled(answers: Labels, y: Labels, splits: Splits, k: int, seed: int) -> Floats:
     """Largest J of every fact, (facts, SHUFFLES), with the labels shuffled inside each test fold.
 
     The trees were grown without the labels of the test fold, so under the null hypothesis every order of these labels

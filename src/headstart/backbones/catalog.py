@@ -6,7 +6,7 @@ latter are built on demand from what timm publishes about them.
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict
 from typing import Any
 
 from headstart.backbones import weights
@@ -33,9 +33,10 @@ def get(name: str) -> Backbone:
 
 def describe(backbone: Backbone) -> dict[str, Any]:
     """The record for people and JSON: its fields, whether it works right now without a network, and if not, how."""
-    source = backbone.source
-    install = source.install if isinstance(source, Bundled) else f"headstart backbones fetch {backbone.name}"
-    described = {field.name: getattr(backbone, field.name) for field in fields(backbone)}
-    origin = {Bundled: "package", Hub: "hub"}.get(type(source), "none published")
-    place = source.package if isinstance(source, Bundled) else source.repo_id if source else ""
-    return {**described, "source": f"{origin} {place}".strip(), "ready": weights.is_ready(backbone), "install": install}
+    origin, place, install = "none published", "", f"headstart backbones fetch {backbone.name}"
+    if isinstance(backbone.source, Bundled):
+        origin, place, install = "package", backbone.source.package, backbone.source.install
+    elif backbone.source is not None:
+        origin, place = "hub", backbone.source.repo_id
+    source, ready = f"{origin} {place}".strip(), weights.is_ready(backbone)
+    return {**asdict(backbone), "source": source, "ready": ready, "install": install}

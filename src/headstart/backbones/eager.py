@@ -14,28 +14,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headstart.backbones import graph, network, parity, saved
+from headstart.backbones import graph, saved
 from headstart.backbones.network import FrozenModule
-from headstart.backbones.parity import Rows
-from headstart.backbones.pretrained import Backbone
-from headstart.backbones.weights import Weights
-from headstart.errors import OptionError, Problem
+from headstart.backbones.runtime import BATCH, LEAST_PARITY, Rows, measured_parity, padded, pictures, strays
+from headstart.errors import OptionError
 from headstart.files import digest
 
 
-def freeze(backbone: Backbone, weights: Weights, *, size: int) -> network.FrozenNetwork:
-    """The network, built, loaded and frozen, for pictures of ``size`` pixels."""
-    return network.FrozenNetwork(backbone, network.build(backbone, weights, size=size), size=size)
-
-
 def fastest(
-    frozen: FrozenModule,
-    identity: Mapping[str, Any],
-    *,
-    batch: int,
-    target: str,
-    precision: str,
-    notes: tuple[str, ...] = (),
+    frozen: FrozenModule, identity: Mapping[str, Any], *, target: str, precision: str, notes: tuple[str, ...]
 ) -> TorchRuntime:
     """A torch runtime on ``target`` (``cpu``, ``cuda``, ``mps``) in the best precision that keeps parity.
 
@@ -45,23 +32,19 @@ def fastest(
     seen = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not seen[target]:
         present = ", ".join(name for name, there in seen.items() if there)
-        problem = Problem(expected=f"a device torch sees: {present}", found=target, todo="choose another, or auto")
-        raise OptionError("device", [problem])
+        expected = f"a device torch sees: {present}"
+        raise OptionError.of("device", expected=expected, found=target, todo="choose another, or auto")
     half = precision == "bf16" or (precision == "auto" and target == "cuda" and torch.cuda.is_bf16_supported())
     attempts = [(target, "bf16")] * half + [(target, "f32")] + [("cpu", "f32")] * (target != "cpu")
     with torch.inference_mode():
-        outputs = frozen(torch.from_numpy(parity.pictures(identity["size"])))
+        outputs = frozen(torch.from_numpy(pictures(identity["size"])))
     reference = {name: output.numpy() for name, output in zip(frozen.widths, outputs, strict=True)}
     for device, candidate in attempts:
-        runtime = TorchRuntime(
-            copy.deepcopy(frozen), identity, batch=batch, device=device, precision=candidate, notes=notes
-        )
-        runtime.parity = parity.measure(runtime.run, size=runtime.size, batch=batch, reference=reference)
-        if runtime.parity >= parity.THRESHOLD:
+        runtime = TorchRuntime(copy.deepcopy(frozen), identity, device=device, precision=candidate, notes=notes)
+        runtime.parity = measured_parity(runtime, reference)
+        if runtime.parity >= LEAST_PARITY:
             break
-        notes += (
-            f"{runtime.name} strays from torch f32 (mean cosine {runtime.parity:.4f} < {parity.THRESHOLD}): not used",
-        )
+        notes += (strays(runtime),)
     return runtime
 
 
@@ -69,32 +52,28 @@ class TorchRuntime:
     """A frozen network in torch; see `headstart.backbones.runtime.Runtime`."""
 
     def __init__(
-        self,
-        frozen: FrozenModule,
-        identity: Mapping[str, Any],
-        *,
-        batch: int,
-        device: str,
-        precision: str,
-        notes: tuple[str, ...],
+        self, frozen: FrozenModule, identity: Mapping[str, Any], *, device: str, precision: str, notes: tuple[str, ...]
     ) -> None:
         self.name = f"torch {precision} {device}"
-        self.precision = precision
+        self.precision, self.notes, self.batch = precision, notes, BATCH
         self.size: int = identity["size"]
-        self.batch = batch
         self.widths = frozen.widths
-        self.notes = notes
         self.parity = 0.0  # until measured
-        self.key = digest({**identity, "runtime": self.name, "runtime version": torch.__version__, "batch": batch})
         self._identity, self._device = dict(identity), device
         self._frozen = frozen.to(device).to(memory_format=torch.channels_last)
         self._lock = Lock()
+
+    @property
+    def key(self) -> str:
+        """Kernels are chosen by batch size, which moves the last bits."""
+        ran = {"runtime": self.name, "runtime version": torch.__version__, "batch": self.batch}
+        return digest({**self._identity, **ran})
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
         """Rows for each of ``batches``, in order. On a GPU a batch is pulled while the one before is computed."""
         waiting: list[tuple[tuple[Tensor, ...], int]] = []
         for images in batches:
-            outputs = self._forward(graph.padded(images, batch=self.batch, size=self.size))
+            outputs = self._forward(padded(images, batch=self.batch, size=self.size))
             if waiting:
                 yield self._rows(*waiting.pop())
             waiting.append((outputs, len(images)))
@@ -107,7 +86,6 @@ class TorchRuntime:
             return self
         single = copy.copy(self)
         single.batch = 1
-        single.key = digest({**self._identity, "runtime": self.name, "runtime version": torch.__version__, "batch": 1})
         return single
 
     def save(self, folder: Path) -> None:

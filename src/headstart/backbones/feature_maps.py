@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import graph
-from headstart.backbones.parity import Rows
+from headstart.backbones.runtime import Rows
 
 Statistic = Literal["mean", "max", "std"]
 
 _SHAPE_ONLY = frozenset({"Convert", "Reshape", "Squeeze", "Unsqueeze"})
+_STATISTICS: dict[str, Statistic] = {"ReduceMean": "mean", "ReduceMax": "max", "Sqrt": "std"}
+_CHANNELS_LAST = {(4, (2, 3)): False, (3, (2,)): False, (4, (1, 2)): True, (3, (1,)): True}
+"""By the number of axes of a map, and those that are pooled over."""
 _VARIANCE = ("Add", "ReduceMean", "Power", "Subtract")
 """What lies between the square root of a standard deviation and the map, see `network.FrozenNetwork`."""
 
@@ -51,43 +54,30 @@ class PooledMap:
         return np.asarray((weight / np.sqrt(squares.mean(axis=1))) @ squares, np.float64).reshape(height, width)
 
 
+@dataclass(frozen=True, kw_only=True)
 class MapGraph:
     """A copy of a saved graph that gives, besides its rows, the maps that one of them was pooled from.
 
     It computes in float32, one picture at a time.
     """
 
-    def __init__(self, folder: Path, output: str, *, size: int) -> None:
-        core = graph.import_openvino().Core()
-        model = core.read_model(folder / "graph.xml")
-        model.reshape([1, size, size, 3])
-        self._names = [output.get_any_name() for output in model.outputs]
-        pools = _pools(model.output(output).get_node().input_value(0))
-        self.found = bool(pools)
-        """Whether the row is pooled from maps in a way that can be taken apart."""
-        sources: dict[tuple[str, int], Any] = {}  # mean, maximum and deviation are taken of one map
-        self._pools: list[tuple[Statistic, int, bool]] = []
-        for statistic, source, channels_last in pools:
-            key = source.get_node().get_name(), source.get_index()
-            sources.setdefault(key, source)
-            self._pools.append((statistic, list(sources).index(key), channels_last))
-        if sources:
-            model.add_outputs(list(sources.values()))
-        self._compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled: Any
+    names: list[str]
+    """Of the rows, which are the first outputs; the maps follow."""
+    pools: list[tuple[Statistic, int, bool]]
+    """For each stretch of the row how it was pooled, which of the maps, and whether its channels come last."""
 
     def run(self, image: NDArray[np.uint8]) -> tuple[Rows, list[PooledMap]]:
         """The rows (d,) of a decoded image (size, size, 3), and the maps in the order of the row they make up."""
-        request = self._compiled.create_infer_request()  # its own, so that several threads may run the graph
+        request = self.compiled.create_infer_request()  # its own, so that several threads may run the graph
         request.infer({0: image[None]})
-        values = [
-            np.array(request.get_output_tensor(i).data[0], np.float32) for i in range(len(self._compiled.outputs))
-        ]
-        rows, maps = values[: len(self._names)], values[len(self._names) :]
+        values = [np.array(request.get_output_tensor(i).data[0], np.float32) for i in range(len(self.compiled.outputs))]
+        rows, maps = values[: len(self.names)], values[len(self.names) :]
         pooled = [
             PooledMap(statistic=statistic, positions=_laid_out(maps[i], channels_last))
-            for statistic, i, channels_last in self._pools
+            for statistic, i, channels_last in self.pools
         ]
-        return dict(zip(self._names, rows, strict=True)), pooled
+        return dict(zip(self.names, rows, strict=True)), pooled
 
 
 def open_maps(folder: Path, output: str, *, size: int) -> MapGraph | None:
@@ -98,8 +88,25 @@ def open_maps(folder: Path, output: str, *, size: int) -> MapGraph | None:
     """
     if not (graph.available() and (folder / "graph.xml").is_file()):
         return None
-    maps = MapGraph(folder, output, size=size)
-    return maps if maps.found else None
+    core = graph.import_openvino().Core()
+    model = core.read_model(folder / "graph.xml")
+    model.reshape([1, size, size, 3])
+    names = [row.get_any_name() for row in model.outputs]
+    source = model.output(output).get_node().input_value(0)
+    node = _behind_shapes(source)
+    stretches = node.input_values() if node.get_type_name() == "Concat" else [source]
+    pools = [pool for pool in map(_pool, stretches) if pool is not None]
+    if len(pools) < len(stretches):
+        return None
+    keys = [(value.get_node().get_name(), value.get_index()) for _, value, _ in pools]
+    maps = {key: value for key, (_, value, _) in zip(keys, pools, strict=True)}  # mean, maximum, deviation share one
+    model.add_outputs(list(maps.values()))
+    of_map = [
+        (statistic, list(maps).index(key), channels_last)
+        for key, (statistic, _, channels_last) in zip(keys, pools, strict=True)
+    ]
+    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return MapGraph(compiled=compiled, names=names, pools=of_map)
 
 
 def _laid_out(value: NDArray[np.float32], channels_last: bool) -> NDArray[np.float32]:
@@ -112,19 +119,6 @@ def _laid_out(value: NDArray[np.float32], channels_last: bool) -> NDArray[np.flo
     return value.reshape(value.shape[0], side, side)
 
 
-def _pools(source: Any) -> list[tuple[Statistic, Any, bool]]:
-    """Statistic, map and whether its channels come last, for each stretch of the row that ``source`` gives.
-
-    Empty unless every stretch is understood.
-    """
-    node = _behind_shapes(source)
-    parts = (
-        [node.input_value(i) for i in range(node.get_input_size())] if node.get_type_name() == "Concat" else [source]
-    )
-    pools = [_pool(part) for part in parts]
-    return [pool for pool in pools if pool] if all(pools) else []
-
-
 def _behind_shapes(source: Any) -> Any:
     """The first operation behind ``source`` that does more than change a shape."""
     node = source.get_node()
@@ -134,38 +128,30 @@ def _behind_shapes(source: Any) -> Any:
 
 
 def _pool(source: Any) -> tuple[Statistic, Any, bool] | None:
-    node = _behind_shapes(source)
-    kind = node.get_type_name()
-    statistic: Statistic
-    if kind == "Sqrt":
+    """Statistic, map and whether its channels come last, for a stretch of a row.
+
+    None where something else than pooling over all positions of a square picture's map makes it.
+    """
+    pooling = _behind_shapes(source)
+    statistic = _STATISTICS.get(pooling.get_type_name())
+    if statistic is None:
+        return None
+    if statistic == "std":
+        difference = pooling
         for expected in _VARIANCE:
-            node = node.input_value(0).get_node()
-            if node.get_type_name() != expected:
+            difference = difference.input_value(0).get_node()
+            if difference.get_type_name() != expected:
                 return None
-        statistic, pooling, value = "std", _behind_shapes(node.input_value(1)), node.input_value(0)
+        value, pooling = difference.input_value(0), _behind_shapes(difference.input_value(1))
         if pooling.get_type_name() != "ReduceMean":
             return None
-    elif kind in ("ReduceMean", "ReduceMax"):
-        statistic, pooling, value = ("mean" if kind == "ReduceMean" else "max"), node, node.input_value(0)
     else:
+        value = pooling.input_value(0)
+    over, shape = pooling.input_value(1).get_node(), value.get_partial_shape()
+    if over.get_type_name() != "Constant" or shape.is_dynamic:
         return None
-    return _checked(statistic, pooling, value)
-
-
-def _checked(statistic: Statistic, pooling: Any, value: Any) -> tuple[Statistic, Any, bool] | None:
-    """Only pooling over all positions of a square picture's map will do."""
-    constant = pooling.input_value(1).get_node()
-    shape = value.get_partial_shape()
-    if constant.get_type_name() != "Constant" or shape.is_dynamic:
+    axes = tuple(sorted(int(axis) % len(shape) for axis in np.atleast_1d(over.get_data())))
+    channels_last = _CHANNELS_LAST.get((len(shape), axes))
+    if channels_last is None or (len(axes) == 1 and math.isqrt(count := shape[axes[0]].get_length()) ** 2 != count):
         return None
-    rank = len(shape)
-    axes = tuple(sorted(int(axis) % rank for axis in np.atleast_1d(constant.get_data())))
-    if (rank, axes) == (4, (2, 3)) or ((rank, axes) == (3, (2,)) and _square(shape[2].get_length())):
-        return statistic, value, False
-    if (rank, axes) == (4, (1, 2)) or ((rank, axes) == (3, (1,)) and _square(shape[1].get_length())):
-        return statistic, value, True
-    return None
-
-
-def _square(count: int) -> bool:
-    return math.isqrt(count) ** 2 == count
+    return statistic, value, channels_last

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import errno
 import importlib.util
-import json
 import shutil
 import signal
 import sys
@@ -21,17 +22,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import parity, saved
-from headstart.backbones.parity import Rows
-from headstart.errors import ModelError, Problem, writing
+from headstart.backbones import saved
+from headstart.backbones.runtime import BATCH, LEAST_PARITY, Rows, measured_parity, padded, pictures, strays
+from headstart.errors import ModelError
 from headstart.files import digest, replacing, sha256, write_json
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
 
 FORMAT = 2
+DOCUMENT = "graph.json"
+_FIELDS = {"identity": dict, "widths": dict, "sha256": dict, "parity": dict}
 DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
-"""The graph, its tensors in float32, and torch's rows for `parity.pictures`, the graph's own proof."""
+"""The graph, its tensors in float32, and torch's rows for `runtime.pictures`, the graph's own proof."""
 FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS)
 """These, and of a network that can be built again what it is built from."""
 
@@ -98,7 +101,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     from safetensors.numpy import save_file
 
     openvino = import_openvino()
-    size = int(identity["size"])
+    size = identity["size"]
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with _interruptions_wait(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated in torch, but is how OpenVINO reads a module
@@ -106,7 +109,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
         # safetensors writes the memory as it lies: a slice of tokens must be made contiguous first.
-        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(parity.pictures(size)))]
+        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(pictures(size)))]
     model.reshape([-1, size, size, 3])
     for name, output in zip(frozen.widths, model.outputs, strict=True):
         output.get_tensor().set_names({name})
@@ -114,8 +117,10 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     model.set_friendly_name("frozen")
     for number, operation in enumerate(model.get_ordered_ops()):
         operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-    with writing(folder / "graph.xml") as file:  # and graph.bin beside it, so that no name of its own can be given
-        openvino.save_model(model, file, compress_to_fp16=False)
+    try:  # graph.bin is written beside it, so that no name of its own can be given
+        openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
+    except RuntimeError as error:  # a disk that is full, as OpenVINO says it
+        raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / "graph.xml")) from error
     with replacing(folder / "reference.safetensors") as file:
         save_file(dict(zip(frozen.widths, rows, strict=True)), file)
     saved.write(frozen, identity, folder)
@@ -127,7 +132,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         "sha256": {name: sha256(folder / name) for name in names},
         "parity": {},
     }
-    write_json(folder / "graph.json", description, indent=1)
+    write_json(folder / DOCUMENT, description, indent=1)
 
 
 @contextlib.contextmanager
@@ -164,40 +169,25 @@ def describe(folder: Path) -> dict[str, Any]:
         ModelError: files missing or changed, or written by another version; all of them are listed.
     """
     todo = "make it again: train again with this version, or clear the cache"
-    try:
-        description = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
-        found_format, hashes = description["format"], description["sha256"]
-        if found_format == FORMAT and not (
-            {*DATA_FILES} <= hashes.keys() <= {*FILES}
-            and description["identity"]["size"] > 0
-            and description["widths"].keys()
-            and isinstance(description["parity"], dict)
-        ):
-            raise ValueError("not the fields of a graph")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        problem = Problem(expected="a readable graph.json", found=f"{type(error).__name__}: {error}", todo=todo)
-        raise ModelError(f"graph {folder}", [problem]) from error
-    if found_format != FORMAT:
-        problem = Problem(expected=f"a graph of format {FORMAT}", found=f"format {found_format}", todo=todo)
-        raise ModelError(f"graph {folder}", [problem])
-    problems = []
-    for name in (name for name in FILES if name in hashes):
-        found = sha256(folder / name) if (folder / name).is_file() else "no such file"
-        if found != hashes[name]:
-            problems.append(Problem(expected=f"{name} with sha256 {hashes[name]}", found=found, todo=todo))
-    if problems:
+    description = saved.read_document(folder / DOCUMENT, kind="graph", version=FORMAT, todo=todo)
+    if problems := saved.wrong_types(description, _FIELDS, place=f" in {DOCUMENT}", todo=todo):
         raise ModelError(f"graph {folder}", problems)
-    return dict(description)
+    hashes, size = description["sha256"], description["identity"].get("size")
+    if not ({*DATA_FILES} <= hashes.keys() <= {*FILES} and type(size) is int and size > 0 and description["widths"]):
+        expected, found = "the fields of a graph", f"files {', '.join(hashes)}, size {size}"
+        raise ModelError.of(f"graph {folder}", expected=expected, found=found, todo=todo)
+    if problems := saved.changed_files(folder, hashes, todo=todo):
+        raise ModelError(f"graph {folder}", problems)
+    return description
 
 
 def compile_graph(
-    folder: Path, *, batch: int, precision: str, threads: int | None = None, remember: bool = False
+    folder: Path, *, precision: str, threads: int | None = None, remember: bool = False
 ) -> tuple[OpenVinoRuntime | None, tuple[str, ...]]:
     """The graph in ``folder``, compiled in the best precision that keeps parity, and notes on what was not.
 
     Args:
         folder: from `convert` or `OpenVinoRuntime.save`.
-        batch: images computed together, at least 1.
         precision: ``auto`` for bf16 where the CPU has it, ``bf16``, or ``f32``.
         threads: most threads of the CPU; all if not given.
         remember: write a parity measured here into the folder.
@@ -207,23 +197,21 @@ def compile_graph(
     """
     description = describe(folder)
     capable = computes_in_bf16()
-    notes = [] if capable or precision != "bf16" else ["this CPU does not compute in bf16: f32 instead"]
+    notes: tuple[str, ...] = ()
+    if precision == "bf16" and not capable:
+        notes = ("this CPU does not compute in bf16: f32 instead",)
     for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
-        runtime = OpenVinoRuntime(
-            folder, description, batch=batch, precision=candidate, threads=threads, notes=tuple(notes)
-        )
+        runtime = OpenVinoRuntime(folder, description, precision=candidate, threads=threads, notes=notes)
         if runtime.parity_key not in description["parity"]:
             runtime.measure_parity(singly=not remember)
             if remember:
                 description["parity"][runtime.parity_key] = runtime.parity
                 with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
-                    write_json(folder / "graph.json", description, indent=1)
-        if runtime.parity >= parity.THRESHOLD:
-            return runtime, runtime.notes
-        notes.append(
-            f"{runtime.name} strays from torch f32 (mean cosine {runtime.parity:.4f} < {parity.THRESHOLD}): not used"
-        )
-    return None, tuple(notes)
+                    write_json(folder / DOCUMENT, description, indent=1)
+        if runtime.parity >= LEAST_PARITY:
+            return runtime, notes
+        notes += (strays(runtime),)
+    return None, notes
 
 
 class OpenVinoRuntime:
@@ -234,40 +222,36 @@ class OpenVinoRuntime:
         folder: Path,
         description: Mapping[str, Any],
         *,
-        batch: int,
         precision: str,
         threads: int | None,
         notes: tuple[str, ...],
     ) -> None:
-        version = import_openvino().__version__
         self.name = f"openvino {precision}"
-        self.precision = precision
+        self.precision, self.notes, self.batch = precision, notes, BATCH
         self.size: int = description["identity"]["size"]
         self.widths: dict[str, int] = description["widths"]
-        self.notes = notes
-        self.batch = batch
-        # Kernels are chosen by batch size, which moves the last bits.
-        self.key = digest({**description["identity"], "runtime": self.name, "runtime version": version, "batch": batch})
+        self.parity_key = f"{self.name} {import_openvino().__version__}"
+        self.parity: float = description["parity"].get(self.parity_key, 0.0)  # 0 until measured
         self._folder, self._description, self._threads = folder, description, threads
         self._lock = threading.Lock()
         self._model: Any = None
-        self._single: OpenVinoRuntime | None = self if batch == 1 else None
-        self.parity_key = f"{self.name} {version}"
-        self.parity: float = description["parity"].get(self.parity_key, 0.0)  # 0 until measured
+        self._single: OpenVinoRuntime | None = None
+
+    @property
+    def key(self) -> str:
+        """Kernels are chosen by batch size, which moves the last bits."""
+        ran = {"runtime": self.name, "runtime version": import_openvino().__version__, "batch": self.batch}
+        return digest({**self._description["identity"], **ran})
 
     def single(self) -> OpenVinoRuntime:
         """The same graph for one image at a time; compiled when it is first run."""
         with self._lock:
+            if self.batch == 1:
+                return self
             if self._single is None:
-                self._single = OpenVinoRuntime(
-                    self._folder,
-                    self._description,
-                    batch=1,
-                    precision=self.precision,
-                    threads=self._threads,
-                    notes=self.notes,
-                )
-                self._single.parity = self.parity
+                self._single = copy.copy(self)
+                self._single.batch, self._single._model, self._single._lock = 1, None, threading.Lock()
+            self._single.parity = self.parity
             return self._single
 
     def measure_parity(self, *, singly: bool) -> None:
@@ -275,8 +259,7 @@ class OpenVinoRuntime:
         from safetensors.numpy import load_file
 
         runtime = self.single() if singly else self
-        reference = load_file(self._folder / "reference.safetensors")
-        self.parity = parity.measure(runtime.run, size=self.size, batch=runtime.batch, reference=reference)
+        self.parity = measured_parity(runtime, load_file(self._folder / "reference.safetensors"))
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
@@ -300,9 +283,9 @@ class OpenVinoRuntime:
                 request.wait()
 
     def save(self, folder: Path) -> None:
-        """Copy the files of the network and of its graph into ``folder``, from where `runtime.open_saved` runs it."""
+        """Copy the files of the network and of its graph into ``folder``, from where `space.SavedSpec` runs it."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*self._description["sha256"], "graph.json"):
+        for name in (*self._description["sha256"], DOCUMENT):
             shutil.copyfile(self._folder / name, folder / name)
 
     def _compiled(self) -> Any:
@@ -321,20 +304,3 @@ class OpenVinoRuntime:
     def _rows(self, request: Any, count: int) -> Rows:
         request.wait()
         return {name: np.array(request.get_tensor(name).data[:count], np.float32) for name in self.widths}
-
-
-def padded(images: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:
-    """``images`` (n, size, size, 3), n ≤ batch, filled up with black to ``batch``: one shape, one computation.
-
-    Raises:
-        ValueError: another shape or type.
-    """
-    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3) or not 1 <= len(images) <= batch:
-        raise ValueError(
-            f"expected uint8 pictures (1 to {batch}, {size}, {size}, 3), found {images.dtype} {images.shape}"
-        )
-    if len(images) == batch:
-        return images
-    filled = np.zeros((batch, size, size, 3), np.uint8)
-    filled[: len(images)] = images
-    return filled

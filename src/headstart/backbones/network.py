@@ -6,8 +6,9 @@ import inspect
 import math
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import timm
@@ -91,26 +92,19 @@ def untrained(backbone: Backbone, *, size: int | None = None, num_classes: int =
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterCount:
-    """How big a network is, and how much of it learns."""
+    """How big a network is."""
 
     total: int
     """Numbers in parameters."""
-    trainable: int
-    """Those that gradients reach."""
-    tensors: int
-    """Named tensors: parameters, and running means and variances of batch norms."""
     batch_norm_statistics: int
     """Numbers in running means and variances: no gradient changes them, but training mode would."""
 
 
 def count_parameters(module: nn.Module) -> ParameterCount:
     """Count what ``module`` holds."""
-    parameters = list(module.parameters())
-    running = [value for name, value in module.named_buffers() if name.endswith(("running_mean", "running_var"))]
+    running = (value for name, value in module.named_buffers() if name.endswith(("running_mean", "running_var")))
     return ParameterCount(
-        total=sum(value.numel() for value in parameters),
-        trainable=sum(value.numel() for value in parameters if value.requires_grad),
-        tensors=len(parameters) + len(running),
+        total=sum(value.numel() for value in module.parameters()),
         batch_norm_statistics=sum(value.numel() for value in running),
     )
 
@@ -161,7 +155,7 @@ class FrozenNetwork(FrozenModule):
     uint8 (n, s, s, 3) → ``last`` (n, num_features), what the network's own classifier would see, and
     ``depths`` (n, D): of each block, and then of the final map, in network order, the mean, the maximum and the
     standard deviation of every channel over all positions. Whoever changes what they mean raises
-    `headstart.backbones.runtime.OUTPUTS_VERSION`.
+    `headstart.backbones.space.OUTPUTS_VERSION`.
 
     ``model`` is taken, not copied; a hook that does nothing outside `forward` stays on its blocks.
     """
@@ -207,15 +201,17 @@ class FrozenNetwork(FrozenModule):
         return final, [_positions(self.model, out) for out in captured]
 
 
+def freeze(backbone: Backbone, weights: Weights, *, size: int) -> FrozenNetwork:
+    """The network of ``backbone`` with ``weights``, frozen, for images of ``size`` pixels."""
+    return FrozenNetwork(backbone, build(backbone, weights, size=size), size=size)
+
+
 def _positions(model: Any, final: Tensor) -> Tensor:
     """The final map as (n, channels, positions), whichever way the architecture lays it out."""
     if final.ndim == 3:  # tokens (n, prefix + positions, channels); class and register tokens are no positions
         return final[:, getattr(model, "num_prefix_tokens", 0) :].transpose(1, 2)
-    return final.flatten(1, 2).transpose(1, 2) if _channels_last(model) else final.flatten(2)
-
-
-def _channels_last(model: Any) -> bool:
-    return str(getattr(model, "output_fmt", "NCHW")) == "NHWC"
+    channels_last = str(getattr(model, "output_fmt", "NCHW")) == "NHWC"
+    return final.flatten(1, 2).transpose(1, 2) if channels_last else final.flatten(2)
 
 
 def _statistics(positions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -236,8 +232,7 @@ def _depth_modules(model: Any) -> list[str]:
     worth 0.914 → 0.939 (2,000 pictures, 384 pixels, five folds). Where a network is a bare chain of convolutions
     (VGG), timm's list is taken.
     """
-    found = stages(model)
-    blocks = [stage for stage in found if any(True for _ in model.get_submodule(stage.name).children())]
+    blocks = [stage for stage in stages(model) if any(True for _ in model.get_submodule(stage.name).children())]
     if not blocks:
         return [str(stage["module"]) for stage in model.feature_info if stage["reduction"] >= 4]
     if len(blocks) > 4 and len({block.reduction for block in blocks}) == 1:
@@ -270,21 +265,18 @@ def stages(model: nn.Module) -> tuple[Stage, ...]:
         opened = any(stage["module"].startswith(f"{name}.") for stage in info)
         parts |= {f"{name}.{key}": part for key, part in child.named_children()} if opened else {name: child}
     size = _image_size(model)
-    found: list[Stage] = []
+    noted: list[Stage] = []
 
-    def note(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            if output.ndim == 4 and output.shape[2] > 1:
-                _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), images being square
-                reduction = 2 ** round(math.log2(size / rows))
-                found.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
-            elif output.ndim == 3:  # tokens
-                found.append(Stage(name=name, channels=output.shape[2], reduction=info[-1]["reduction"]))
-
-        return hook
+    def note(name: str, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+        if output.ndim == 4 and output.shape[2] > 1:
+            _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), images being square
+            reduction = 2 ** round(math.log2(size / rows))
+            noted.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
+        elif output.ndim == 3:  # tokens
+            noted.append(Stage(name=name, channels=output.shape[2], reduction=info[-1]["reduction"]))
 
     handles = [
-        part.register_forward_hook(note(name))
+        part.register_forward_hook(partial(note, name))
         for name, part in parts.items()
         if any(True for _ in part.parameters()) and "norm" not in type(part).__name__.lower()
     ]
@@ -292,7 +284,7 @@ def stages(model: nn.Module) -> tuple[Stage, ...]:
         model(torch.zeros(1, 3, size, size))
     for handle in handles:
         handle.remove()
-    return tuple(found)
+    return tuple(noted)
 
 
 def _image_size(model: Any) -> int:

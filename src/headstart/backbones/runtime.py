@@ -1,36 +1,28 @@
-"""Runs a frozen network as fast as this machine can: OpenVINO on the CPU, torch on a GPU.
+"""A frozen network that is ready to run: what it gives, and whether it gives what torch would.
 
-Only the first run of a network on a machine needs torch: it leaves a graph that later runs open in
-under a second.
+Whether a runtime is faithful is measured on a few made-up pictures, by the cosine of its rows with those of torch.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones import graph, saved
-from headstart.backbones.parity import Rows
-from headstart.backbones.pretrained import Backbone
-from headstart.backbones.weights import Weights
-from headstart.device import accelerator
-from headstart.errors import MissingPackageError, ModelError, OptionError, Problem
-from headstart.files import digest
+from headstart.arrays import Floats
 
-if TYPE_CHECKING:
-    from headstart.backbones.network import FrozenModule
+Rows = dict[str, NDArray[np.float32]]
+"""Rows (n, width) by kind."""
 
-DEVICES = ("auto", "openvino", "torch", "cuda", "mps")
-PRECISIONS = ("auto", "bf16", "f32")
-OUTPUTS_VERSION = 1
-"""Part of every key: raised whenever the rows of the same network come to mean something else."""
+BATCH = 16
+"""Pictures computed together: enough to keep two cores busy."""
+LEAST_PARITY = 0.998
+"""Least mean cosine to torch in float32. bf16 of a sound network gives 0.999; a wrong graph far less."""
+STATISTICS = 3
+"""Numbers that a row ``depths`` has of each channel: mean, maximum, standard deviation."""
 
 
 class Runtime(Protocol):
@@ -40,19 +32,22 @@ class Runtime(Protocol):
     """What runs it and how: ``openvino bf16``, ``torch f32 cpu``."""
     precision: str
     """``f32`` or ``bf16``."""
-    key: str
-    """Changes with everything that changes the values it gives."""
     size: int
     """Side in pixels of its images."""
     batch: int
     """Most images in a batch."""
     widths: dict[str, int]
     """Width of each kind of row: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
-    `split.FrozenPrefix`; or ``last`` and ``tuned``, see `tuned.TunedNetwork`."""
+    `split.FrozenPrefix`; or ``last`` and ``tuned``, see `split.TunedNetwork`."""
     parity: float
-    """Mean cosine to torch in float32 on made-up pictures, at least `parity.THRESHOLD`."""
+    """Mean cosine to torch in float32 on made-up pictures, at least `LEAST_PARITY`."""
     notes: tuple[str, ...]
     """What was tried and not used, and why; for people."""
+
+    @property
+    def key(self) -> str:
+        """Changes with everything that changes the values it gives."""
+        ...
 
     def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
         """Rows for each of ``batches``, in order.
@@ -71,195 +66,72 @@ class Runtime(Protocol):
         ...
 
     def save(self, folder: Path) -> None:
-        """Write what `open_saved` needs to run the same network elsewhere."""
+        """Write what `space.SavedSpec` needs to run the same network elsewhere."""
         ...
 
 
-def prepare(
-    backbone: Backbone,
-    weights: Weights,
-    *,
-    size: int,
-    cache: Path,
-    batch: int = 16,
-    device: str = "auto",
-    precision: str = "auto",
-) -> Runtime:
-    """The fastest faithful runtime for ``backbone``.
+def pictures(size: int, count: int = 8) -> NDArray[np.uint8]:
+    """Structured pictures, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
-    Args:
-        backbone: the network.
-        weights: its located weights.
-        size: side in pixels of the pictures it will be given.
-        cache: folder for converted graphs, shared by all runs.
-        batch: pictures computed together; 16 keeps two cores busy, 1 answers a single picture soonest.
-        device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees,
-            else OpenVINO, else torch.
-        precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
+    Integer arithmetic only, so that no library's rounding can change a byte.
+    """
+    rng = np.random.default_rng(20240229)
+    rows, columns = np.mgrid[:size, :size].astype(np.int64)
+    made = np.empty((count, size, size, 3), np.uint8)
+    for picture in made:
+        for channel in range(3):
+            a, b, period = *rng.integers(1, 8, 2), rng.integers(size // 8, size)
+            grating = (a * rows + b * columns) % period * 255 // period
+            top, left = rng.integers(0, size // 2, 2)
+            grating[top : top + size // 3, left : left + size // 3] = rng.integers(0, 256)
+            picture[:, :, channel] = (3 * grating + rng.integers(0, 256, (size, size))) // 4
+    return made
+
+
+def measured_parity(runtime: Runtime, reference: Rows) -> float:
+    """`agreement` of what ``runtime`` gives for `pictures` with ``reference``, torch's rows for them in float32."""
+    made = pictures(runtime.size)
+    parts = list(runtime.run(made[start : start + runtime.batch] for start in range(0, len(made), runtime.batch)))
+    return agreement({name: np.concatenate([part[name] for part in parts]) for name in reference}, reference)
+
+
+def agreement(rows: Mapping[str, NDArray[np.float32]], reference: Mapping[str, NDArray[np.float32]]) -> float:
+    """Mean cosine between matching rows, of the output that agrees least; in [-1, 1], 1 for equal directions."""
+    return min(_mean_cosine(rows[name].astype(np.float64), reference[name].astype(np.float64)) for name in reference)
+
+
+def _mean_cosine(a: Floats, b: Floats) -> float:
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosines = np.divide((a * b).sum(1), norms, out=np.all(a == b, axis=1).astype(np.float64), where=norms > 0)
+    return float(cosines.mean())
+
+
+def strays(runtime: Runtime) -> str:
+    """The note about a runtime that is not used."""
+    return f"{runtime.name} strays from torch f32 (mean cosine {runtime.parity:.4f} < {LEAST_PARITY}): not used"
+
+
+def padded(images: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:
+    """``images`` (n, size, size, 3), n ≤ batch, filled up with black to ``batch``: one shape, one computation.
 
     Raises:
-        OptionError: a device or precision that does not exist, or that this machine does not have.
-        WeightsError: the weights cannot be read or do not fit.
+        ValueError: another shape or type.
     """
-    from_weights = partial(_frozen, backbone, weights, size=size)
-    identity = _identity(backbone, weights, size=size)
-    return _prepare(from_weights, identity, cache=cache, batch=batch, device=device, precision=precision)
+    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3) or not 1 <= len(images) <= batch:
+        raise ValueError(
+            f"expected uint8 pictures (1 to {batch}, {size}, {size}, 3), found {images.dtype} {images.shape}"
+        )
+    return np.concatenate([images, np.zeros((batch - len(images), size, size, 3), np.uint8)])
 
 
-def prepare_module(
-    frozen: FrozenModule,
-    identity: Mapping[str, Any],
-    *,
-    cache: Path,
-    batch: int = 16,
-    device: str = "auto",
-    precision: str = "auto",
-) -> Runtime:
-    """The fastest faithful runtime for the beginning of a network, or for one that was fine-tuned.
+def by_depth(rows: NDArray[np.float32], of: Sequence[tuple[str, int]]) -> dict[str, NDArray[np.float32]]:
+    """Rows (n, D) of ``depths`` cut into each depth's own (n, 3·channels), by name, from shallow to deep.
 
-    Args:
-        frozen: takes images, and says in ``widths`` which rows it gives.
-        identity: everything that determines what it computes; ``size`` among it.
-        cache, batch, device, precision: as for `prepare`.
-
-    Raises:
-        OptionError: a device or precision that does not exist, or that this machine does not have.
+    ``of`` holds the name and channels of each depth, see `space.NetworkSpec.depth_channels`. Raises ValueError if the
+    rows are not laid out like that.
     """
-    return _prepare(lambda: frozen, identity, cache=cache, batch=batch, device=device, precision=precision)
-
-
-def _prepare(
-    frozen: Callable[[], FrozenModule],
-    identity: Mapping[str, Any],
-    *,
-    cache: Path,
-    batch: int,
-    device: str,
-    precision: str,
-) -> Runtime:
-    """`prepare` for what ``frozen`` gives, which is asked for only where no graph of it is in the cache."""
-    target, notes = _target(device, precision)
-    if target == "openvino":
-        runtime, notes = _prepare_graph(frozen, identity, cache=cache, batch=batch, precision=precision)
-        if runtime is not None:
-            return runtime
-        target = "cpu"
-    from headstart.backbones import eager
-
-    return eager.fastest(frozen(), identity, batch=batch, target=target, precision=precision, notes=notes)
-
-
-def _target(device: str, precision: str) -> tuple[str, tuple[str, ...]]:
-    """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it.
-
-    Raises:
-        OptionError: a device or precision that does not exist.
-        MissingPackageError: OpenVINO was asked for and is not installed.
-    """
-    _check(device, DEVICES, "device")
-    _check(precision, PRECISIONS, "precision")
-    target = accelerator() or "openvino" if device == "auto" else {"torch": "cpu"}.get(device, device)
-    if target != "openvino" or graph.available():
-        return target, ()
-    if device == "openvino":
-        raise MissingPackageError("openvino", "the device openvino", "pip install openvino")
-    return "cpu", ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
-
-
-def open_saved(
-    folder: Path,
-    *,
-    size: int,
-    batch: int = 16,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-) -> Runtime:
-    """The network that `Runtime.save` wrote into ``folder``.
-
-    On a CPU its OpenVINO graph is run, which loads no torch. Where the graph is missing or gives other rows than it
-    did when it was made, and on a GPU, torch builds the network from its tensors.
-
-    Args:
-        folder: of the files.
-        size: side in pixels of the images it will be given.
-        batch, device, precision: as for `prepare`.
-        threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
-            process, which is set here.
-
-    Raises:
-        ModelError: files missing, changed, for images of another size, or the graph asked for is not there or does not
-            compute what it did.
-        OptionError: a device or precision that does not exist, or that this machine does not have.
-        MissingPackageError: OpenVINO was asked for and is not installed.
-    """
-    target, notes = _target(device, precision)
-    if threads is not None and threads < 1:
-        raise OptionError("threads", [Problem(expected="1 or more", found=str(threads), todo="leave it out for all")])
-    saved.describe(folder, size=size)
-    if target == "openvino":
-        runtime: Runtime | None = None
-        if (folder / "graph.json").is_file():
-            runtime, notes = graph.compile_graph(folder, batch=batch, precision=precision, threads=threads)
-        else:
-            notes = ("there is no OpenVINO graph: torch computes on the CPU, several times slower",)
-        if runtime is not None:
-            return runtime
-        if device == "openvino":
-            todo = "choose the device torch, or save the model again with the versions installed here"
-            problem = Problem(
-                expected="a graph with the rows it gave when it was made", found="; ".join(notes), todo=todo
-            )
-            raise ModelError(f"graph {folder}", [problem])
-        target = "cpu"
-    import torch
-
-    from headstart.backbones import eager
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    frozen, identity = saved.read(folder, size=size)
-    return eager.fastest(frozen, identity, batch=batch, target=target, precision=precision, notes=notes)
-
-
-def _check(value: str, allowed: tuple[str, ...], option: str) -> None:
-    if value not in allowed:
-        problem = Problem(expected=f"one of {', '.join(allowed)}", found=repr(value), todo="choose one of them")
-        raise OptionError(option, [problem])
-
-
-def _identity(backbone: Backbone, weights: Weights, *, size: int) -> dict[str, Any]:
-    """Everything that determines what a frozen network computes, before a runtime rounds it."""
-    return {
-        "architecture": backbone.architecture,
-        "weights": weights.sha256,
-        "mean": backbone.mean,
-        "std": backbone.std,
-        "size": size,
-        "outputs": OUTPUTS_VERSION,
-        "timm": importlib.metadata.version("timm"),
-        "torch": importlib.metadata.version("torch"),
-    }
-
-
-def _frozen(backbone: Backbone, weights: Weights, *, size: int) -> FrozenModule:
-    from headstart.backbones import eager
-
-    return eager.freeze(backbone, weights, size=size)
-
-
-def _prepare_graph(
-    frozen: Callable[[], FrozenModule],
-    identity: Mapping[str, Any],
-    *,
-    cache: Path,
-    batch: int,
-    precision: str,
-) -> tuple[Runtime | None, tuple[str, ...]]:
-    folder = cache / "graphs" / digest(identity)
-    try:
-        return graph.compile_graph(folder, batch=batch, precision=precision, remember=True)
-    except ModelError:  # not there yet, or damaged: either way it is made anew
-        shutil.rmtree(folder, ignore_errors=True)
-        graph.convert(frozen(), identity, folder)
-    return graph.compile_graph(folder, batch=batch, precision=precision, remember=True)
+    ends = np.cumsum([STATISTICS * channels for _, channels in of])
+    if not len(ends) or ends[-1] != rows.shape[1]:
+        raise ValueError(f"rows of {rows.shape[1]} numbers do not fit a layout of {ends[-1] if len(ends) else 0}")
+    parts = np.split(rows, ends[:-1], axis=1)
+    return {name: part for (name, _), part in zip(of, parts, strict=True)}

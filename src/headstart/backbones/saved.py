@@ -31,16 +31,10 @@ FORMAT = 2
 DOCUMENT, TENSORS = "network.json", "network.safetensors"
 TODO = "copy the whole folder again, or train again with this version"
 
-_FIELDS: Mapping[str, type] = {
-    "architecture": str,
-    "mean": list,
-    "std": list,
-    "size": int,
-    "widths": dict,
-    "identity": dict,
-    "sha256": str,
-}
-_TUNED_FIELDS: Mapping[str, type] = {"train_from": str, "reads_map": bool, "cut_at": int, "layers": list}
+_FIELDS = {
+    "architecture": str, "mean": list, "std": list, "size": int, "widths": dict, "identity": dict, "sha256": str,
+}  # fmt: skip
+_TUNED_FIELDS = {"train_from": str, "reads_map": bool, "cut_at": int, "layers": list}
 
 
 def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> None:
@@ -56,7 +50,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     from safetensors.torch import save_file
 
     from headstart.backbones.network import FrozenNetwork
-    from headstart.backbones.tuned import TunedNetwork
+    from headstart.backbones.split import TunedNetwork
 
     tuned: dict[str, Any] | None = None
     if isinstance(frozen, FrozenNetwork):
@@ -85,39 +79,61 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     write_json(folder / DOCUMENT, document, indent=1)
 
 
+def read_document(path: Path, *, kind: str, version: int, todo: str = TODO) -> dict[str, Any]:
+    """The JSON document of a ``kind`` of folder; raises ModelError if it is damaged or of another format."""
+    what = f"{kind} {path.parent}"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ModelError.of(what, expected=f"a readable {path.name}", found=found, todo=todo) from error
+    if document["format"] != version:
+        found = f"format {document['format']}"
+        raise ModelError.of(what, expected=f"a {kind} of format {version}", found=found, todo=todo)
+    return document
+
+
+def wrong_types(
+    document: Mapping[str, Any], fields: Mapping[str, type], *, place: str = "", todo: str = TODO
+) -> list[Problem]:
+    """The ``fields`` of a document that are missing or of another type; where a float should be, an int will do."""
+    return [
+        Problem(expected=f"{name}: {kind.__name__}{place}", found=repr(document.get(name))[:100], todo=todo)
+        for name, kind in fields.items()
+        if type(document.get(name)) not in ((float, int) if kind is float else (kind,))
+    ]
+
+
+def changed_files(folder: Path, hashes: Mapping[str, Any], *, todo: str = TODO) -> list[Problem]:
+    """The files of ``folder`` that are missing, or of which SHA-256 is another than in ``hashes``, by name."""
+    found = {name: sha256(folder / name) if (folder / name).is_file() else "no such file" for name in hashes}
+    return [
+        Problem(expected=f"{name} with SHA-256 {expected}", found=found[name], todo=todo)
+        for name, expected in hashes.items()
+        if found[name] != expected
+    ]
+
+
 def describe(folder: Path, *, size: int | None = None) -> dict[str, Any]:
     """The network.json of ``folder``, every field of the right type. Loads no torch and reads no tensor.
 
     Raises:
         ModelError: missing, damaged, of another format, or for images of another ``size`` than the one given.
     """
-    what = f"network {folder}"
-    try:
-        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-        document["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise ModelError(what, [Problem(expected=f"a readable {DOCUMENT}", found=found, todo=TODO)]) from error
-    if document["format"] != FORMAT:
-        found = f"format {document['format']}"
-        raise ModelError(what, [Problem(expected=f"a network of format {FORMAT}", found=found, todo=TODO)])
-    tuned = document.get("tuned")
-    fields = [(document, name, kind) for name, kind in _FIELDS.items()]
-    fields += [(tuned, name, kind) for name, kind in _TUNED_FIELDS.items()] if isinstance(tuned, dict) else []
-    problems = [
-        Problem(expected=f"{name}: {kind.__name__} in {DOCUMENT}", found=repr(holder.get(name))[:100], todo=TODO)
-        for holder, name, kind in fields
-        if type(holder.get(name)) is not kind
-    ]
-    if not problems and not (_is_triple(document["mean"]) and _is_triple(document["std"]) and document["size"] > 0):
-        found = f"{document['mean']}, {document['std']}, {document['size']}"
-        problems.append(Problem(expected="mean and std of three colours, size above 0", found=found, todo=TODO))
-    if not problems and size not in (None, document["size"]):
-        found = str(document["size"])
-        problems.append(Problem(expected=f"a network for pictures of {size} pixels", found=found, todo=TODO))
+    document, what = read_document(folder / DOCUMENT, kind="network", version=FORMAT), f"network {folder}"
+    problems = wrong_types(document, _FIELDS, place=f" in {DOCUMENT}")
+    if isinstance(tuned := document.get("tuned"), dict):
+        problems += wrong_types(tuned, _TUNED_FIELDS, place=f" in {DOCUMENT}")
     if problems:
         raise ModelError(what, problems)
-    return dict(document)
+    if not (_is_triple(document["mean"]) and _is_triple(document["std"]) and document["size"] > 0):
+        found = f"{document['mean']}, {document['std']}, {document['size']}"
+        raise ModelError.of(what, expected="mean and std of three colours, size above 0", found=found, todo=TODO)
+    if size not in (None, document["size"]):
+        found = str(document["size"])
+        raise ModelError.of(what, expected=f"a network for pictures of {size} pixels", found=found, todo=TODO)
+    return document
 
 
 def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, dict[str, Any]]:
@@ -138,23 +154,20 @@ def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, dict[s
     except Exception as error:  # the file's library raises its own kind
         found = f"{type(error).__name__}: {error}"
     if found != document["sha256"]:
-        expected = f"{TENSORS} with SHA-256 {document['sha256']}"
-        raise ModelError(what, [Problem(expected=expected, found=found, todo=TODO)])
+        raise ModelError.of(what, expected=f"{TENSORS} with SHA-256 {document['sha256']}", found=found, todo=TODO)
     try:
-        backbone = replace(
-            network.record(document["architecture"]), mean=tuple(document["mean"]), std=tuple(document["std"])
-        )
+        published = network.record(document["architecture"])
+        backbone = replace(published, mean=tuple(document["mean"]), std=tuple(document["std"]))
         build = _frozen if document.get("tuned") is None else _tuned
         frozen = build(backbone, document, tensors)
     except OptionError as error:  # an architecture, or a module to cut at, that does not exist
         raise ModelError(what, error.problems) from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
-        problem = Problem(expected="a network that can be built", found=f"{type(error).__name__}: {error}", todo=TODO)
-        raise ModelError(what, [problem]) from error
+        found = f"{type(error).__name__}: {error}"
+        raise ModelError.of(what, expected="a network that can be built", found=found, todo=TODO) from error
     if frozen.widths != document["widths"]:
-        problem = Problem(expected=f"rows of {document['widths']}", found=str(frozen.widths), todo=TODO)
-        raise ModelError(what, [problem])
-    return frozen, dict(document["identity"])
+        raise ModelError.of(what, expected=f"rows of {document['widths']}", found=str(frozen.widths), todo=TODO)
+    return frozen, document["identity"]
 
 
 def _frozen(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FrozenModule:
@@ -167,16 +180,14 @@ def _frozen(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[st
 
 def _tuned(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FrozenModule:
     from headstart.backbones import network
-    from headstart.backbones.split import split
-    from headstart.backbones.tuned import TunedNetwork, build_body
+    from headstart.backbones.split import TunedNetwork, build_body, split
 
     saved, size = document["tuned"], document["size"]
     cut = split(network.untrained(backbone, size=size), saved["train_from"], reads_map=saved["reads_map"])
     if cut.at != saved["cut_at"]:
         raise ValueError(f"{saved['train_from']} cuts the network after {cut.at} operations, not {saved['cut_at']}")
-    body = build_body(
-        saved["layers"], {n.removeprefix("body."): v for n, v in tensors.items() if n.startswith("body.")}
-    )
+    of_body = {n.removeprefix("body."): value for n, value in tensors.items() if n.startswith("body.")}
+    body = build_body(saved["layers"], of_body)
     frozen = TunedNetwork(backbone, cut, pretrained=copy.deepcopy(cut.suffix), body=body, size=size)
     before, after, own_body = frozen.tensors()
     _fill({**_named("pretrained", before), **_named("tuned", after), **_named("body", own_body)}, tensors)
@@ -186,34 +197,24 @@ def _tuned(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str
 def _fill(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     """Copy the tensors of a file into those of a network; what training did not change is the pretrained one's.
 
-    Raises ModelError with everything that does not fit.
+    Raises ModelError with everything that does not fit; a tensor that training did not change may miss.
     """
-    if problems := _misfits(own, tensors):
-        raise ModelError("tensors of the network", problems)
-    for name, value in own.items():
-        value.copy_(tensors[name] if name in tensors else tensors[name.replace("tuned.", "pretrained.", 1)])
+    from headstart.backbones.state_dicts import listed
 
-
-def _misfits(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> list[Problem]:
-    """What is wrong with the tensors of a file, given the network's own; one that training did not change may miss."""
+    unfit = [
+        f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)} instead of {value.dtype} {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in tensors and (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype)
+    ]
     kinds = {
         "missing": [name for name in own if name not in tensors and not name.startswith("tuned.")],
         "that the network does not have": [name for name in tensors if name not in own],
-        "of another shape or type": [
-            f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)} instead of {value.dtype} {tuple(value.shape)}"
-            for name, value in own.items()
-            if name in tensors and (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype)
-        ],
+        "of another shape or type": unfit,
     }
-    return [
-        Problem(
-            expected=f"every tensor of the network in {TENSORS}",
-            found=f"{len(names)} {kind}: {', '.join(names)}",
-            todo=TODO,
-        )
-        for kind, names in kinds.items()
-        if names
-    ]
+    if problems := listed(kinds, expected=f"every tensor of the network in {TENSORS}", todo=TODO):
+        raise ModelError("tensors of the network", problems)
+    for name, value in own.items():
+        value.copy_(tensors[name] if name in tensors else tensors[name.replace("tuned.", "pretrained.", 1)])
 
 
 def _named(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,19 +1,37 @@
-"""Where a feature row lives: a network, its geometry and what runs it. As data that can be sent, and opened."""
+"""Where a feature row lives: a network, its geometry and what runs it. As data that can be sent, and opened.
+
+A network runs as fast as this machine can: in OpenVINO on the CPU, in torch on a GPU. Only the first run of a network
+on a machine needs torch: it leaves a graph that later runs open in under a second.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from headstart.backbones import catalog, saved
+from headstart.backbones import catalog, graph, saved
 from headstart.backbones.pretrained import Backbone
-from headstart.backbones.runtime import Runtime, open_saved, prepare
-from headstart.backbones.weights import Weights, locate
-from headstart.errors import ModelError, Problem
-from headstart.files import sha256
+from headstart.backbones.runtime import Runtime
+from headstart.backbones.weights import Weights, locate, locate_named
+from headstart.device import accelerator
+from headstart.errors import MissingPackageError, ModelError, OptionError
+from headstart.files import digest, sha256, write_json
 from headstart.images.transforms import Geometry, View
+
+if TYPE_CHECKING:
+    from headstart.backbones.network import FrozenModule
+
+DEVICES = ("auto", "openvino", "torch", "cuda", "mps")
+PRECISIONS = ("auto", "bf16", "f32")
+OUTPUTS_VERSION = 1
+"""Part of every key: raised whenever the rows of the same network come to mean something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +63,7 @@ class NetworkSpec:
 
     @classmethod
     def named(
-        cls,
-        backbone: str,
-        weights: str | None = None,
-        *,
-        cache: Path,
-        device: str = "auto",
-        precision: str = "auto",
+        cls, backbone: str, weights: str | None = None, *, cache: Path, device: str = "auto", precision: str = "auto"
     ) -> NetworkSpec:
         """The network of that name with its own weights, those of a file, or ``"random"`` ones.
 
@@ -59,8 +71,8 @@ class NetworkSpec:
             OptionError: nobody knows the name.
             WeightsError, MissingPackageError: as `weights.locate`.
         """
-        record, random = catalog.get(backbone), weights == "random"
-        located = locate(record, random=random, file=Path(weights) if weights and not random else None)
+        record = catalog.get(backbone)
+        located = locate_named(record, weights)
         return cls(backbone=record, weights=located, cache=cache, device=device, precision=precision)
 
     def untrained(self) -> NetworkSpec:
@@ -74,9 +86,50 @@ class NetworkSpec:
         return SpaceSpec(network=self, geometry=geometry)
 
     def prepare(self, size: int) -> Runtime:
-        """The network, ready for images of ``size`` pixels; raises as `runtime.prepare` does."""
-        where = {"cache": self.cache, "device": self.device, "precision": self.precision}
-        return prepare(self.backbone, self.weights, size=size, **where)  # type: ignore[arg-type]
+        """The network, ready for images of ``size`` pixels.
+
+        Raises:
+            OptionError, MissingPackageError: as `prepare`.
+            WeightsError: the weights cannot be read or do not fit.
+        """
+        identity = {
+            "architecture": self.backbone.architecture,
+            "weights": self.weights.sha256,
+            "mean": self.backbone.mean,
+            "std": self.backbone.std,
+            "size": size,
+            "outputs": OUTPUTS_VERSION,
+            "timm": importlib.metadata.version("timm"),
+            "torch": importlib.metadata.version("torch"),
+        }
+
+        def frozen() -> FrozenModule:
+            from headstart.backbones.network import freeze
+
+            return freeze(self.backbone, self.weights, size=size)
+
+        return prepare(frozen, identity, cache=self.cache, device=self.device, precision=self.precision)
+
+    def depth_channels(self) -> tuple[tuple[str, int], ...]:
+        """Name and channels of each depth of the row ``depths``, in its order; known without torch once it was asked.
+
+        Kept in the folder ``cache``.
+        """
+        backbone = self.backbone
+        identity = {"architecture": backbone.architecture, "outputs": OUTPUTS_VERSION, "size": backbone.input_size}
+        file = self.cache / "layouts" / f"{backbone.architecture.replace('/', '_')}.json"
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+            if document["identity"] == identity:
+                return tuple((str(name), int(channels)) for name, channels in document["layout"])
+        except (OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged: made anew
+            pass
+        from headstart.backbones.network import freeze
+
+        channels = freeze(backbone, locate(backbone, random=True), size=backbone.input_size).depth_channels
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"identity": identity, "layout": channels})
+        return channels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +142,7 @@ class SavedSpec:
     device: str = "auto"
     precision: str = "auto"
     threads: int | None = None
-    """Most threads of the CPU that compute; all if None."""
+    """Most threads of the CPU that compute; all if None. Torch has one such number for the whole process."""
 
     @classmethod
     def of(
@@ -101,15 +154,48 @@ class SavedSpec:
         return cls(folder=folder.absolute(), sha256=content, device=device, precision=precision, threads=threads)
 
     def prepare(self, size: int) -> Runtime:
-        """The network, ready for images of ``size`` pixels; raises as `runtime.open_saved` does."""
+        """The network, ready for images of ``size`` pixels.
+
+        On a CPU its OpenVINO graph is run, which loads no torch. Where the graph is missing or gives other rows than
+        it did when it was made, and on a GPU, torch builds the network from its tensors.
+
+        Raises:
+            ModelError: files missing, changed, for images of another size, or the graph asked for is not there or does
+                not compute what it did.
+            OptionError, MissingPackageError: as `prepare`; or ``threads`` below 1.
+        """
         saved.describe(self.folder, size=size)
         content = sha256(self.folder / saved.DOCUMENT)
         if content != self.sha256:
-            todo = "open the model again: it was replaced"
-            problem = Problem(expected=f"{saved.DOCUMENT} with SHA-256 {self.sha256}", found=content, todo=todo)
-            raise ModelError(f"network {self.folder}", [problem])
-        where = {"device": self.device, "precision": self.precision, "threads": self.threads}
-        return open_saved(self.folder, size=size, **where)  # type: ignore[arg-type]
+            expected, todo = f"{saved.DOCUMENT} with SHA-256 {self.sha256}", "open the model again: it was replaced"
+            raise ModelError.of(f"network {self.folder}", expected=expected, found=content, todo=todo)
+        target, notes = _target(self.device, self.precision)
+        if self.threads is not None and self.threads < 1:
+            todo = "leave it out for all"
+            raise OptionError.of("threads", expected="1 or more", found=str(self.threads), todo=todo)
+        if target == "openvino":
+            runtime: Runtime | None = None
+            notes = ("there is no OpenVINO graph: torch computes on the CPU, several times slower",)
+            if (self.folder / graph.DOCUMENT).is_file():
+                runtime, notes = graph.compile_graph(self.folder, precision=self.precision, threads=self.threads)
+            if runtime is not None:
+                return runtime
+            if self.device == "openvino":
+                raise ModelError.of(
+                    f"graph {self.folder}",
+                    expected="a graph with the rows it gave when it was made",
+                    found="; ".join(notes),
+                    todo="choose the device torch, or save the model again with the versions installed here",
+                )
+            target = "cpu"
+        import torch
+
+        from headstart.backbones import eager
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        frozen, identity = saved.read(self.folder, size=size)
+        return eager.fastest(frozen, identity, target=target, precision=self.precision, notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,3 +230,60 @@ def opened(space: Space | SpaceSpec) -> Space:
 @cache
 def _opened(spec: SpaceSpec) -> Space:
     return spec.open()
+
+
+# ---------------------------------------------------------------- what runs it
+
+
+def prepare(
+    frozen: Callable[[], FrozenModule],
+    identity: Mapping[str, Any],
+    *,
+    cache: Path,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Runtime:
+    """The fastest faithful runtime for a frozen network.
+
+    Args:
+        frozen: makes the network, which takes images and says in ``widths`` which rows it gives; called only where no
+            graph of it is in the cache.
+        identity: everything that determines what it computes before a runtime rounds it; ``size`` among it.
+        cache: folder for converted graphs, shared by all runs.
+        device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees,
+            else OpenVINO, else torch.
+        precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
+
+    Raises:
+        OptionError: a device or precision that does not exist, or that this machine does not have.
+        MissingPackageError: OpenVINO was asked for and is not installed.
+    """
+    target, notes = _target(device, precision)
+    if target == "openvino":
+        folder = cache / "graphs" / digest(identity)
+        try:
+            runtime, notes = graph.compile_graph(folder, precision=precision, remember=True)
+        except ModelError:  # not there yet, or damaged: either way it is made anew
+            shutil.rmtree(folder, ignore_errors=True)
+            graph.convert(frozen(), identity, folder)
+            runtime, notes = graph.compile_graph(folder, precision=precision, remember=True)
+        if runtime is not None:
+            return runtime
+        target = "cpu"
+    from headstart.backbones import eager
+
+    return eager.fastest(frozen(), identity, target=target, precision=precision, notes=notes)
+
+
+def _target(device: str, precision: str) -> tuple[str, tuple[str, ...]]:
+    """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it; raises as `prepare`."""
+    for option, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            expected = f"one of {', '.join(allowed)}"
+            raise OptionError.of(option, expected=expected, found=repr(value), todo="choose one of them")
+    target = accelerator() or "openvino" if device == "auto" else {"torch": "cpu"}.get(device, device)
+    if target != "openvino" or graph.available():
+        return target, ()
+    if device == "openvino":
+        raise MissingPackageError("openvino", "the device openvino", "pip install openvino")
+    return "cpu", ("OpenVINO is not installed: torch computes on the CPU, several times slower",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,20 +37,17 @@ def read(path: Path) -> Tensors:
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # parsers of foreign files raise whatever they like
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        problem = Problem(
+        raise WeightsError.of(
+            f"weights {path}",
             expected="a file of tensors only: .safetensors, or .pth/.pt holding a plain state dict",
             found=f"a file that is damaged, or that would run code when loaded: {reason}",
             todo="fetch it again, or save it again with torch.save(model.state_dict(), ...)",
-        )
-        raise WeightsError(f"weights {path}", [problem]) from error
+        ) from error
     tensors = _unwrap(content)
     if not tensors:
-        problem = Problem(
-            expected="tensors by name, at the top or under state_dict, model_state_dict or model",
-            found=f"a {type(content).__name__} without any",
-            todo="save the network's state_dict()",
-        )
-        raise WeightsError(f"weights {path}", [problem])
+        expected = "tensors by name, at the top or under state_dict, model_state_dict or model"
+        found, todo = f"a {type(content).__name__} without any", "save the network's state_dict()"
+        raise WeightsError.of(f"weights {path}", expected=expected, found=found, todo=todo)
     return tensors
 
 
@@ -92,13 +89,12 @@ def _to_timm_layout(model: nn.Module, tensors: Tensors) -> Tensors:
     Covers torchvision's VGG; its ResNets carry timm's names already.
     """
     family = sys.modules[type(model).__module__]
-    found = getattr(family, "checkpoint_filter_fn", None) or getattr(family, "_filter_fn", None)
-    if found is None:
+    renamed = getattr(family, "checkpoint_filter_fn", None) or getattr(family, "_filter_fn", None)
+    if renamed is None:
         return tensors
-    function = cast("Callable[..., Tensors]", found)
-    arguments: tuple[Any, ...] = (dict(tensors), model)[: len(inspect.signature(function).parameters)]
+    arguments = (dict(tensors), model)[: len(inspect.signature(renamed).parameters)]
     try:
-        return dict(function(*arguments))
+        return dict(renamed(*arguments))
     except Exception:  # not a layout the filter knows: the comparison will name what is wrong
         return tensors
 
@@ -118,24 +114,27 @@ def _misfits(expected: Tensors, given: Tensors, classifier: tuple[str, ...]) -> 
     def matters(name: str) -> bool:
         return not name.startswith(classifier) and not _is_counter(name)
 
-    both = [name for name in expected if name in given and matters(name)]
+    unfit = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in given and matters(name) and given[name].shape != value.shape
+    ]
     kinds = {
         "missing": [name for name in expected if name not in given and matters(name)],
         "that the network does not have": [name for name in given if name not in expected and matters(name)],
-        "of another shape": [
-            f"{name} {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}"
-            for name in both
-            if given[name].shape != expected[name].shape
-        ],
+        "of another shape": unfit,
     }
+    names = "every tensor of the network, by timm's or torchvision's name"
+    todo = "give the weights of this very architecture, or choose the backbone they belong to"
+    return listed(kinds, expected=names, todo=todo)
+
+
+def listed(kinds: Mapping[str, list[str]], *, expected: str, todo: str) -> list[Problem]:
+    """A problem for each kind of misfit that there is, with the tensors it concerns."""
     return [
-        Problem(
-            expected="every tensor of the network, by timm's or torchvision's name",
-            found=f"{len(names)} {kind}: {', '.join(names)}",
-            todo="give the weights of this very architecture, or choose the backbone they belong to",
-        )
-        for kind, names in kinds.items()
-        if names
+        Problem(expected=expected, found=f"{len(tensors)} {kind}: {', '.join(tensors)}", todo=todo)
+        for kind, tensors in kinds.items()
+        if tensors
     ]
 
 
@@ -145,14 +144,14 @@ def _by_order(expected: Tensors, tensors: Tensors, classifier: tuple[str, ...]) 
     The same layers under other names: the bundled lite files, torchvision's MobileNetV2 and EfficientNets.
     """
     wanted = [name for name in expected if not name.startswith(classifier) and not _is_counter(name)]
-    wanted_last = [name for name in expected if name.startswith(classifier)]
-    found = [name for name in tensors if not _is_counter(name)]
-    body, last = found[: len(wanted)], found[len(wanted) :]
-    if len(body) != len(wanted) or len(last) not in (0, 2):  # 2: weight and bias of a classifier
+    given = [name for name in tensors if not _is_counter(name)]
+    last = given[len(wanted) :]
+    if len(given) < len(wanted) or len(last) not in (0, 2):  # 2: weight and bias of a classifier
         return None
-    pairs = list(zip(wanted, body, strict=True))
+    pairs = list(zip(wanted, given, strict=False))
     for name, other in pairs:
         same_kind = name.rpartition(".")[2] == other.rpartition(".")[2]
         if not same_kind or expected[name].shape != tensors[other].shape:
             return None
+    wanted_last = [name for name in expected if name.startswith(classifier)]
     return {name: tensors[other] for name, other in [*pairs, *zip(wanted_last, last, strict=False)]}

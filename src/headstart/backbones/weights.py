@@ -11,7 +11,7 @@ from typing import Literal
 
 from headstart.backbones import pretrained
 from headstart.backbones.pretrained import Backbone, Bundled, Hub
-from headstart.errors import MissingPackageError, OptionError, Problem, WeightsError
+from headstart.errors import MissingPackageError, OptionError, WeightsError
 from headstart.files import sha256
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
@@ -28,16 +28,15 @@ class Weights:
     origin: Literal["bundled", "hub", "file", "random"]
 
 
-def locate(
-    backbone: Backbone, *, file: Path | None = None, random: bool = False, offline: bool | None = None
-) -> Weights:
+def locate(backbone: Backbone, *, file: Path | None = None, random: bool = False) -> Weights:
     """Find the weights of ``backbone``: the user's file, or else its published ones.
+
+    The network is not touched where the hub's own switch, ``HF_HUB_OFFLINE``, is set.
 
     Args:
         backbone: whose weights.
         file: a ``.safetensors`` file or a torch checkpoint to use instead of the published ones.
         random: untrained weights, the same every time; never chosen unless asked for.
-        offline: never touch the network; the hub's own switch, ``HF_HUB_OFFLINE``, if not given.
 
     Raises:
         MissingPackageError: bundled weights whose package is not installed.
@@ -47,8 +46,8 @@ def locate(
     """
     if random:
         if file is not None:
-            problem = Problem(expected="one source of weights", found=f"random and {file}", todo="drop one of the two")
-            raise OptionError("weights", [problem])
+            found, todo = f"random and {file}", "drop one of the two"
+            raise OptionError.of("weights", expected="one source of weights", found=found, todo=todo)
         name = f"random weights, seed 0, {backbone.architecture}"
         return Weights(path=None, sha256=hashlib.sha256(name.encode()).hexdigest(), origin="random")
     if file is not None:
@@ -57,12 +56,16 @@ def locate(
     if isinstance(backbone.source, Bundled):
         return _from_package(backbone, backbone.source)
     if isinstance(backbone.source, Hub):
-        path = _from_hub(backbone, backbone.source, offline=offline)
+        path = _from_hub(backbone, backbone.source)
         return Weights(path=path, sha256=sha256(path), origin="hub")
-    problem = Problem(
-        expected="published weights", found="none for this network", todo="give a weights file, or ask for random"
-    )
-    raise WeightsError(f"weights of {backbone.name}", [problem])
+    what, todo = f"weights of {backbone.name}", "give a weights file, or ask for random"
+    raise WeightsError.of(what, expected="published weights", found="none for this network", todo=todo)
+
+
+def locate_named(backbone: Backbone, weights: str | None) -> Weights:
+    """As `locate`, by what a user typed: None for its own weights, ``"random"``, or the path of a file."""
+    random = weights == "random"
+    return locate(backbone, random=random, file=Path(weights) if weights and not random else None)
 
 
 def origin_of(backbone: Backbone, weights: Weights) -> dict[str, str]:
@@ -92,7 +95,7 @@ def _check_file(file: Path) -> None:
     else:
         return
     expected = f"a weights file: {', '.join(SUFFIXES)}"
-    raise WeightsError(f"weights {file}", [Problem(expected=expected, found=found, todo=todo)])
+    raise WeightsError.of(f"weights {file}", expected=expected, found=found, todo=todo)
 
 
 def _from_package(backbone: Backbone, source: Bundled) -> Weights:
@@ -102,26 +105,22 @@ def _from_package(backbone: Backbone, source: Bundled) -> Weights:
     path = Path(spec.submodule_search_locations[0]) / source.file
     found = sha256(path) if path.is_file() else "no such file"
     if found != source.sha256:
-        problem = Problem(
-            expected=f"{path} with sha256 {source.sha256}",
-            found=found,
-            todo=f"install the package again: {source.install} --force-reinstall",
-        )
-        raise WeightsError(f"weights of {backbone.name}", [problem])
+        what, expected = f"weights of {backbone.name}", f"{path} with sha256 {source.sha256}"
+        todo = f"install the package again: {source.install} --force-reinstall"
+        raise WeightsError.of(what, expected=expected, found=found, todo=todo)
     return Weights(path=path, sha256=found, origin="bundled")
 
 
-def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
+def _from_hub(backbone: Backbone, source: Hub) -> Path:
     """The file in the hub's local cache, which is filled from the network where it may be.
 
     What is cached is used as it is, without asking the network whether there is something newer.
     """
-    cached = _cached(source)
-    if cached is not None:
+    if (cached := _cached(source)) is not None:
         return cached
     from huggingface_hub import constants, get_session, hf_hub_download, hf_hub_url
 
-    if offline or (offline is None and constants.HF_HUB_OFFLINE):
+    if constants.HF_HUB_OFFLINE:
         found = "it is not in the cache, and the network is switched off"
     else:
         try:
@@ -132,7 +131,8 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
             found = f"it is not in the cache, and fetching it failed ({_cause(error)})"
     ready = [other.name for other in pretrained.all() if is_ready(other)]
     folder = f"models--{source.repo_id.replace('/', '--')}"
-    problem = Problem(
+    raise WeightsError.of(
+        f"weights of {backbone.name}",
         expected=f"{source.file} of {source.repo_id} in the hub's local cache {constants.HF_HUB_CACHE}",
         found=found,
         todo=(
@@ -142,7 +142,6 @@ def _from_hub(backbone: Backbone, source: Hub, *, offline: bool | None) -> Path:
             f"or use a backbone that works right now: {', '.join(ready) or 'none is installed'}"
         ),
     )
-    raise WeightsError(f"weights of {backbone.name}", [problem])
 
 
 def _cached(source: Hub) -> Path | None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from headstart.arrays import Index, Mask
 from headstart.evaluation.intervals import Estimate, wilson
 from headstart.evaluation.paired import holm
+from headstart.files import plain
 
 FEWEST = 5
 """Pictures below which a group is not looked at by itself. Chosen, not measured: of fewer, one mistake more or less is
@@ -35,6 +36,10 @@ class GroupAccuracy:
         """Whether the group is weaker than the others, at LEVEL over all groups together."""
         return self.p_weaker < LEVEL
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"name": self.name, **self.accuracy.to_dict(), **plain(self, "p_weaker", "weaker")}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ByGroup:
@@ -53,14 +58,7 @@ class ByGroup:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "groups": [
-                {"name": group.name, **group.accuracy.to_dict(), "p_weaker": group.p_weaker, "weaker": group.weaker}
-                for group in self.groups
-            ],
-            "small": self.small,
-            "rest": self.rest.to_dict(),
-        }
+        return plain(self)
 
 
 def by_group(predicted: ArrayLike, y: ArrayLike, groups: Sequence[Any]) -> ByGroup | None:

@@ -1,7 +1,7 @@
 """Does transfer help here? The pretrained features against three rivals, all with the same head and folds.
 
 The rivals are the most frequent class, the colours of the picture without any network, and the same network with random
-weights. Each is measured by cross-validation with the same ridge head (:mod:`headstart.claims.ridge`) in the same
+weights. Each is measured by cross-validation with the same ridge head (`headstart.claims.colour_baseline`) in the same
 folds, and compared picture by picture by an exact sign-flip test, McNemar's where there are no groups and no repeats.
 
 The verdict is "helps" only if the pretrained features beat all three, each at the 5 % level (an intersection–union
@@ -13,9 +13,7 @@ says how much is still possible. `headstart.report.certificate` says it in words
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,13 +22,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from headstart.arrays import Index, Labels
-from headstart.backbones.depths import by_depth
-from headstart.claims.colour_baseline import colours
-from headstart.claims.ridge import out_of_fold
-from headstart.evaluation.intervals import Estimate, Size, Units
+from headstart.backbones.runtime import by_depth
+from headstart.claims.colour_baseline import colours, out_of_fold
+from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.paired import paired_difference, sign_flip
 from headstart.features.table import FeatureTable
+from headstart.files import plain
 from headstart.images.splits import folds
+from headstart.images.threads import in_order
 
 ENOUGH_PICTURES = 500
 """Pictures that are compared at most: the interval of a difference of two such accuracies is some 5 points wide. Chosen
@@ -79,13 +78,17 @@ class Rival:
     accuracy: Estimate
     difference: Difference
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {"kind": self.kind, **self.accuracy.to_dict(), **plain(self, "difference")}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
     """Accuracy of the features of one depth of the network, pretrained and with random weights."""
 
     name: str
-    accuracy: Estimate
+    pretrained: Estimate
     untrained: Estimate
     difference: Difference
 
@@ -118,30 +121,13 @@ class Certificate:
     @property
     def best_depth(self) -> Depth | None:
         """The depth with the highest accuracy; None where depths were not looked at."""
-        return max(self.depths, key=lambda depth: depth.accuracy.value, default=None)
+        return max(self.depths, key=lambda depth: depth.pretrained.value, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "verdict": self.verdict,
-            "n": self.n,
-            "folds": self.folds,
-            "repeats": self.repeats,
-            "pretrained": {"size": self.size, "output": self.output, **self.chosen.to_dict()},
-            "rivals": [
-                {"kind": rival.kind, **rival.accuracy.to_dict(), "difference": vars(rival.difference).copy()}
-                for rival in self.rivals
-            ],
-            "depths": [
-                {
-                    "name": depth.name,
-                    "pretrained": depth.accuracy.to_dict(),
-                    "untrained": depth.untrained.to_dict(),
-                    "difference": vars(depth.difference).copy(),
-                }
-                for depth in self.depths
-            ],
-        }
+        pretrained = {"size": self.size, "output": self.output, **self.chosen.to_dict()}
+        compared = plain(self, "rivals", "depths")
+        return {**plain(self, "verdict", "n", "folds", "repeats"), "pretrained": pretrained, **compared}
 
 
 def subsample(
@@ -155,13 +141,13 @@ def subsample(
     if len(index) <= most:
         return index
     lowest: dict[int, str] = {}
+    of_group = groups.tolist()
     for i in index.tolist():
-        lowest[int(groups[i])] = min(digests[i], lowest.get(int(groups[i]), "g"))
+        lowest[of_group[i]] = min(digests[i], lowest.get(of_group[i], "g"))
     place = {g: hashlib.sha256(f"certificate {seed} {digest}".encode()).digest() for g, digest in lowest.items()}
     chosen: list[int] = []
     for c in np.unique(y[index]):
-        members = [int(i) for i in index if y[i] == c]
-        members.sort(key=lambda i: (place[int(groups[i])], i))
+        members = sorted(index[y[index] == c].tolist(), key=lambda i: (place[of_group[i]], i))
         chosen += members[: max(4, round(most * len(members) / len(index)))]
     return np.array(sorted(chosen), dtype=np.int64)
 
@@ -179,14 +165,13 @@ def transfer_certificate(
     """Compare the features of input ``size`` and ``output`` on (a sample of) the pictures ``index`` of both tables.
 
     ``untrained`` is a table of the same pictures and the same network with random weights; ``channels`` are those of
-    its ``depths`` (`headstart.backbones.depths`), without which single depths are not looked at.
+    its ``depths`` (see `headstart.backbones.space.NetworkSpec`), without which single depths are not looked at.
     """
     images = pretrained.images
     sample = subsample(index, images.y, images.groups, images.digests, seed=seed)
-    depths: dict[str, tuple[Features, Features]] = {}
-    if channels:
-        trained, random = (by_depth(table.rows(size, "depths", sample), channels) for table in (pretrained, untrained))
-        depths = {name: (trained[name], random[name]) for name in trained}
+    trained, random = (
+        by_depth(table.rows(size, "depths", sample), channels) if channels else {} for table in (pretrained, untrained)
+    )
     return certify(
         pretrained.rows(size, output, sample),
         untrained.rows(size, output, sample),
@@ -196,7 +181,7 @@ def transfer_certificate(
         size=size,
         output=output,
         seed=seed,
-        depths=depths,
+        depths={name: (trained[name], random[name]) for name in trained},
     )
 
 
@@ -210,8 +195,7 @@ def certify(
     size: int,
     output: str,
     seed: int,
-    depths: Mapping[str, tuple[Features, Features]] | None = None,
-    n_splits: int = 5,
+    depths: Mapping[str, tuple[Features, Features]],
 ) -> Certificate:
     """Compare the pretrained features of n pictures with their rivals.
 
@@ -221,48 +205,31 @@ def certify(
     not even two folds can be made.
     """
     repeats = int(np.clip(ENOUGH_PICTURES // max(len(y), 1), 1, MOST_REPEATS))
-    rounds = [folds(y, groups, n_splits=n_splits, seed=seed + 101 + repeat) for repeat in range(repeats)]
+    rounds = [folds(y, groups, seed=seed + 101 + repeat) for repeat in range(repeats)]
     units = Units.of(len(y), groups)
+    features = [pretrained, colour, untrained, *(X for pair in depths.values() for X in pair)]
+    chosen, of_colour, of_random, *of_depths = _hits_of(features, y, groups, rounds)
+    hits: dict[RivalKind, Index] = {"majority": _majority_hits(y, rounds), "colour": of_colour, "random": of_random}
+    gaps = {kind: difference(chosen, own, repeats, units) for kind, own in hits.items()}
+    untrained_gaps = [difference(of_random, hits[kind], repeats, units) for kind in gaps if kind != "random"]
 
-    of_depths = depths or {}
-    pairs = [X for pair in of_depths.values() for X in pair]
-    chosen, of_colour, of_random, *by_pair = _hits_of([pretrained, colour, untrained, *pairs], y, groups, rounds)
-    hits: dict[RivalKind, Index] = {
-        "majority": _majority_hits(y, rounds),
-        "colour": of_colour,
-        "random": of_random,
-    }
+    def accuracy(answered: Index) -> Estimate:
+        return units.mean_share(answered / repeats)
+
     return Certificate(
-        verdict=_verdict(hits, chosen, repeats, units),
+        verdict=_verdict(gaps, untrained_gaps),
         n=len(y),
-        chosen=_accuracy(chosen, repeats, units),
+        chosen=accuracy(chosen),
         size=size,
         output=output,
-        rivals=tuple(_rival(kind, own, chosen, repeats, units) for kind, own in hits.items()),
+        rivals=tuple(Rival(kind=kind, accuracy=accuracy(hits[kind]), difference=gap) for kind, gap in gaps.items()),
         depths=tuple(
-            _depth(name, trained, random, repeats, units)
-            for name, trained, random in zip(of_depths, by_pair[::2], by_pair[1::2], strict=True)
+            Depth(name=name, pretrained=accuracy(a), untrained=accuracy(b), difference=difference(a, b, repeats, units))
+            for name, a, b in zip(depths, of_depths[::2], of_depths[1::2], strict=True)
         ),
         folds=len(rounds[0]),
         repeats=repeats,
     )
-
-
-def _rival(kind: RivalKind, own: Index, chosen: Index, repeats: int, units: Units) -> Rival:
-    gap = difference(chosen, own, repeats, units)
-    return Rival(kind=kind, accuracy=_accuracy(own, repeats, units), difference=gap)
-
-
-def _depth(name: str, trained: Index, random: Index, repeats: int, units: Units) -> Depth:
-    trained_accuracy, untrained = (_accuracy(hits, repeats, units) for hits in (trained, random))
-    gap = difference(trained, random, repeats, units)
-    return Depth(name=name, accuracy=trained_accuracy, untrained=untrained, difference=gap)
-
-
-def _accuracy(hits: Index, repeats: int, units: Units) -> Estimate:
-    n, share = len(hits), hits / repeats
-    value = float(share.mean())
-    return units.share(value, (share - value) / n, [Size(n, units.count)], n=n)
 
 
 def _hits_of(features: Sequence[Features], y: Labels, groups: Index, rounds: Rounds) -> list[Index]:
@@ -271,9 +238,8 @@ def _hits_of(features: Sequence[Features], y: Labels, groups: Index, rounds: Rou
     def hits(X: Features) -> Index:
         return np.asarray(np.sum([out_of_fold(X, y, groups, splits) == y for splits in rounds], axis=0))
 
-    # Side by side, one core each: decompositions of this size gain little from a second core.
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="ridge") as pool, threadpool_limits(1, "blas"):
-        return list(pool.map(hits, features))
+    with threadpool_limits(1, "blas"):  # decompositions of this size gain little from a second core
+        return list(in_order(hits, features))
 
 
 def _majority_hits(y: Labels, rounds: Rounds) -> Index:
@@ -295,10 +261,9 @@ def difference(hits: Index, other: Index, repeats: int, units: Units) -> Differe
     return Difference(value=gap.value, low=gap.low, high=gap.high, p=sign_flip(np.rint(whole).astype(np.int64)))
 
 
-def _verdict(hits: Mapping[RivalKind, Index], chosen: Index, repeats: int, units: Units) -> Verdict:
-    against = {kind: difference(chosen, own, repeats, units) for kind, own in hits.items()}
-    if all(gap.better for gap in against.values()):
+def _verdict(gaps: Mapping[RivalKind, Difference], untrained: Sequence[Difference]) -> Verdict:
+    """From the lead of the pretrained features over each rival, and that of the untrained ones over the other two."""
+    if all(gap.better for gap in gaps.values()):
         return "helps"
-    worse = against["random"].worse and against["random"].p < ALPHA_HURTS
-    untrained = [difference(hits["random"], own, repeats, units) for kind, own in hits.items() if kind != "random"]
+    worse = gaps["random"].worse and gaps["random"].p < ALPHA_HURTS
     return "hurts" if worse and all(gap.better and gap.p < ALPHA_HURTS for gap in untrained) else "does not help"

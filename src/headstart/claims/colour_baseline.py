@@ -1,8 +1,14 @@
-"""The rival that needs no network: colour histograms, answered by the ridge classifier of `headstart.claims.ridge`.
+"""The rival that needs no network: colour histograms, answered by a ridge classifier.
 
 The transfer certificate compares it with pretrained features out of fold; `transfer` compares it with the answers of a
 network on held-out pictures. Transfer is negative where what was learned on other pictures stands in the way (Wang et
 al. 2019, "Characterizing and avoiding negative transfer"): a rival without any pretraining then does as well.
+
+Ridge regression on class membership is the plain head for any features, so that features alone are compared. Its
+answers with one row left out have a closed form, so its strength is chosen inside each training part for the price of
+one eigenvalue decomposition. Pictures of one group are left out together: for the residuals r of a group and its block
+H of the hat matrix, the residuals without it are ``(I − H)⁻¹ r``. scikit-learn's ``RidgeCV`` has the closed form for
+single rows alone, and takes strengths in absolute units.
 """
 
 from __future__ import annotations
@@ -15,11 +21,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats, Labels, Rows
-from headstart.claims.ridge import out_of_fold
+from headstart.arrays import Floats, Index, Labels, Rows
 from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import mcnemar_exact
+from headstart.files import plain
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 
@@ -31,6 +37,9 @@ LEVEL = 0.05
 """Of the paired test. The usual level, fixed in advance."""
 WINDOW = 256
 """Histograms that may wait in memory."""
+STRENGTHS = tuple(float(value) for value in 10.0 ** np.arange(-3.0, 3.5, 0.75))
+"""Penalties to choose from, in units of the mean eigenvalue of the features' Gram matrix: from hardly any to one that
+leaves little but the mean."""
 
 
 def colours(paths: Sequence[Path]) -> Rows:
@@ -75,7 +84,7 @@ class Transfer:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return vars(self).copy()
+        return plain(self)
 
 
 def transfer(
@@ -90,8 +99,11 @@ def transfer(
         train_paths: files of the pictures that it did learn from.
         train_y: their labels; of at least two classes.
     """
-    right = correct(proba, y)
-    colour = colour_answers(train_paths, train_y, paths) == y
+    m, n = len(train_paths), len(paths)
+    train, test = np.arange(m), np.arange(m, m + n)
+    labels = np.concatenate([train_y, np.zeros(n, np.int64)])  # those of the tested rows are not looked at
+    answers = out_of_fold(colours([*train_paths, *paths]), labels, np.arange(m + n), [(train, test)])
+    right, colour = correct(proba, y), answers[test] == y
     majority = np.bincount(train_y).argmax() == y
     rival = colour if colour.sum() >= majority.sum() else majority
     p = mcnemar_exact(int((right & ~rival).sum()), int((rival & ~right).sum()))
@@ -104,13 +116,56 @@ def transfer(
         colours=float(colour.mean()),
         majority=float(majority.mean()),
         p=p,
-        n=len(y),
+        n=n,
     )
 
 
-def colour_answers(train_paths: Sequence[Path], train_y: Labels, paths: Sequence[Path]) -> Labels:
-    """(n,) labels that the ridge classifier gives ``paths`` by their colours, learned from ``train_paths``."""
-    m, n = len(train_paths), len(paths)
-    train, test = np.arange(m), np.arange(m, m + n)
-    y = np.concatenate([train_y, np.zeros(n, np.int64)])  # the labels of the tested rows are not looked at
-    return out_of_fold(colours([*train_paths, *paths]), y, np.arange(m + n), [(train, test)])[test]
+def out_of_fold(
+    X: NDArray[np.floating], y: Labels, groups: Index, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> Labels:
+    """The class (n,) that ridge gives each picture of X (n, d), fitted on the other folds; strength chosen there.
+
+    ``y`` (n,) classes, ``groups`` (n,), ``splits`` (train, test) positions; pictures that no split tests have no answer
+    that means anything. X is standardised with the mean and deviation of all its rows, which hold no label.
+    """
+    Z = np.asarray(X, dtype=np.float32)
+    Z = Z - Z.mean(axis=0)
+    scale = Z.std(axis=0)
+    scale[scale < 1e-6 * max(float(scale.max(initial=0.0)), 1e-12)] = 1.0
+    Z /= scale
+    K = (Z @ Z.T).astype(np.float64)
+    targets = np.eye(int(y.max()) + 1)[y]
+    answer = np.zeros(len(y), dtype=np.int64)
+    for train, test in splits:
+        answer[test] = _fit(K, targets, groups, train, test).argmax(axis=1)
+    return answer
+
+
+def _fit(K: Floats, targets: Floats, groups: Index, train: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
+    """Scores (test, k), with the strength whose left-out squared error inside ``train`` is least."""
+    from scipy.linalg import eigh
+
+    inner, cross = K[np.ix_(train, train)], K[np.ix_(test, train)]
+    middle = inner.mean(axis=0)
+    cross = cross - middle - cross.mean(axis=1, keepdims=True) + middle.mean()
+    inner = inner - middle - middle[:, None] + middle.mean()
+    squares, U = eigh(inner, check_finite=False, driver="evd")
+    squares = np.maximum(squares, 0.0)
+    mean = targets[train].mean(axis=0)
+    T = targets[train] - mean
+    projected = U.T @ T
+    _, codes, sizes = np.unique(groups[train], return_inverse=True, return_counts=True)
+    blocks = [np.flatnonzero(codes == code) for code in np.flatnonzero(sizes > 1)]
+    best, weights = np.inf, projected
+    for strength in STRENGTHS:
+        penalty = strength * max(float(squares.mean()), 1e-12)
+        kept = squares / (squares + penalty)
+        residual = T - U @ (kept[:, None] * projected)
+        left_out = residual / np.maximum(1 - (U**2 @ kept + 1 / len(train)), 1e-9)[:, None]
+        for block in blocks:
+            hat = (U[block] * kept) @ U[block].T + 1 / len(train)
+            left_out[block] = np.linalg.lstsq(np.eye(len(block)) - hat, residual[block], rcond=1e-9)[0]
+        error = float((left_out**2).sum())
+        if error < best:
+            best, weights = error, projected / (squares + penalty)[:, None]
+    return np.asarray(cross @ (U @ weights) + mean)

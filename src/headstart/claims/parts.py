@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.arrays import Floats, Index, Labels, Mask, Rows
-from headstart.probe.heads import Family, fit_family
-from headstart.probe.logistic import Axes
+from headstart.probe.heads import Axes, Family, fit_family
 
 MOST_SIZES = 6
 """Sizes of a part, each half of the next. Chosen for its cost; the law has three unknowns."""
 SMALLEST_PER_CLASS = 3
 """Pictures of the rarest class in the smallest part. Chosen, not measured; harmless, as the law may miss an error by
-``power_law.MISFIT`` per doubling."""
+``learning_curve.MISFIT`` per doubling."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +69,7 @@ def shares_of(y: Labels, trains: Sequence[Index]) -> list[float]:
 
 
 def logits_of_parts(
-    axes: Axes,
-    pictures: Pictures,
-    recipe: FixedHead,
-    rows: Mask,
-    tests: Sequence[Index],
-    shift: Floats | None = None,
+    axes: Axes, pictures: Pictures, recipe: FixedHead, rows: Mask, tests: Sequence[Index], shift: Floats | None = None
 ) -> Floats:
     """Logits (draws, n, k) of each picture by heads that were not fitted on it.
 

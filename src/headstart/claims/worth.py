@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.depths import depth_channels
 from headstart.backbones.space import NetworkSpec
 from headstart.claims.by_group import ByGroup, by_group, labels_of
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.learning_curve import LearningCurve, learning_curve
 from headstart.claims.parts import FixedHead, Pictures
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.probe.choice import Choice
 
 MOST_ON_THE_CURVE = 5000
@@ -87,6 +85,6 @@ def _certificate(
         train,
         size=choice.candidate.size,
         output=choice.candidate.output,
-        channels=depth_channels(network.backbone, cache=network.cache),
+        channels=network.depth_channels(),
         seed=seed,
     )

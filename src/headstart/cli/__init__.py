@@ -6,22 +6,8 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from headstart.cli import backbones, check, classify, compare, explain, machine, recipes, replay, watch
+from headstart.cli import classify, compare, machine, recipes, runs  # noqa: F401
 from headstart.cli.app import app, interrupted
-
-__all__ = [
-    "app",
-    "backbones",
-    "check",
-    "classify",
-    "compare",
-    "explain",
-    "machine",
-    "main",
-    "recipes",
-    "replay",
-    "watch",
-]
 
 
 def main() -> NoReturn:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
-
-if TYPE_CHECKING:
-    from headstart.progress import Progress
+from headstart.options import DEFAULTS, FitOptions
+from headstart.progress import Silent
 
 
 class Commands(TyperGroup):
@@ -70,14 +71,31 @@ app = typer.Typer(
     help="From a folder of pictures to a classifier you can trust.",
 )
 
+
+def family(name: str, about: str, **settings: Any) -> typer.Typer:
+    """Commands under a common name, such as ``headstart recipes list``."""
+    commands = typer.Typer(cls=TyperGroup, rich_markup_mode=None, help=about, **settings)
+    app.add_typer(commands, name=name)
+    return commands
+
+
 Photos = Annotated[Path, typer.Argument(help="A folder with one folder per class, or a CSV with path,label.")]
+Run = Annotated[Path, typer.Argument(help="A run or model folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Backbone = Annotated[str, typer.Option(help="See `headstart backbones list`.")]
+Weights = Annotated[str | None, typer.Option(help="A weights file, or `random`.")]
+Sizes = Annotated[list[int] | None, typer.Option("--size", help="An input size that may be tried; repeatable.")]
 Finetune = Annotated[
     str, typer.Option(help="auto: train the upper part of the network too, kept only if better; never; always.")
 ]
 Budget = Annotated[str | None, typer.Option(help="Begin nothing dearer after this time: 90s, 5m, 1h.")]
-Seed = Annotated[int, typer.Option(help="Of folds, samples and resampling.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of folds, samples and resampling.")]
+
+
+def fit_options(context: typer.Context) -> FitOptions:
+    """The options of training that were typed; those that the command does not have are at their default."""
+    typed = {name: value for name, value in context.params.items() if name in vars(DEFAULTS)}
+    return FitOptions.of(**{**typed, "budget": seconds(typed.get("budget"))})
 
 
 def seconds(text: str | None) -> float | None:
@@ -96,15 +114,10 @@ def seconds(text: str | None) -> float | None:
     return value
 
 
-def showing_progress() -> Any:
+def showing_progress() -> AbstractContextManager[Any]:
     """A context that gives a Progress: bars with rate and time left on a terminal, nothing elsewhere."""
-    from headstart.progress import Silent
-
     if not sys.stderr.isatty():
-        from contextlib import nullcontext
-
-        silent: Progress = Silent()
-        return nullcontext(silent)
+        return nullcontext(Silent())
     from headstart.cli.progress import ProgressBars
 
     return ProgressBars()
@@ -127,8 +140,6 @@ def repeats(context: typer.Context, **values: Any) -> str:
 
     Options at their default are left out, and ``--json``, which changes only how the result is told.
     """
-    from headstart.command import command
-
     verb: list[str] = []
     outer: Any = context
     while outer.parent is not None:
@@ -152,6 +163,7 @@ def say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def print_json(document: Any) -> None:
-    """Print the document of a ``--json`` command on stdout."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+def answer(document: Callable[[], Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """What a command found, on stdout: the document of ``--json``, else the lines for people."""
+    for line in [json.dumps(document(), indent=2, ensure_ascii=False)] if as_json else lines:
+        typer.echo(line)

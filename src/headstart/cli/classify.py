@@ -1,8 +1,9 @@
-"""From pictures to a model, and from a model to answers: demo, train, predict, evaluate."""
+"""From pictures to a model, and from a model to answers: demo, check, train, predict, evaluate."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,90 +15,149 @@ from headstart.cli.app import (
     Finetune,
     Json,
     Photos,
+    Run,
     Seed,
+    Sizes,
+    answer,
     app,
-    print_json,
+    fit_options,
     say,
-    seconds,
     showing_progress,
 )
+from headstart.options import DEFAULTS
+from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
+    from headstart.deploy.fitted import Measurement
     from headstart.options import FitOptions
-    from headstart.workflows.train import Run
+    from headstart.workflows.check import Checkup
+    from headstart.workflows.train import Run as TrainedRun
 
 
 @app.command(epilog="Example: headstart demo -o runs/demo")
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder to write.")] = Path("runs/demo"),
     finetune: Finetune = "never",
-    seed: Seed = 0,
+    random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
     """Run the whole path on bundled pictures: 2,000 photographs of fabric, with and without defects."""
-    from headstart.options import FitOptions
     from headstart.workflows.demo import pictures
 
     say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
-    _train(
-        pictures(),
-        out,
-        FitOptions(finetune=finetune, random_state=seed),
-        title="Defects in fabric",
-        as_json=as_json,
-    )
+    _train(pictures(), out, fit_options(context), title="Defects in fabric", as_json=as_json)
+
+
+@app.command(epilog="Example: headstart check photos -o checks/photos")
+def check(
+    context: typer.Context,
+    photos: Photos,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder to write; checks/NAME by default.")] = None,
+    apply: Annotated[
+        Path | None, typer.Option("--apply", help="A review.csv with decisions: write the table to train on.")
+    ] = None,
+    backbone: Backbone = DEFAULTS.backbone,
+    sizes: Sizes = None,
+    budget: Budget = None,
+    random_state: Seed = DEFAULTS.random_state,
+    as_json: Json = False,
+) -> None:
+    """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
+    from headstart.report.pictures import applied_line
+    from headstart.workflows import check as workflow
+
+    folder = out or Path("checks") / default_name(photos)
+    if apply:
+        applied = workflow.apply_review(photos, apply, folder)
+        say(applied_line(applied))
+        answer(applied.to_dict, [f"headstart train {applied.table}"], as_json=as_json)
+        return
+    with showing_progress() as progress:
+        done = workflow.check_pictures(photos, folder, fit_options(context), progress=progress)
+    answer(done.to_dict, _checked(done), as_json=as_json)
+    say("Fill in its column decision (keep, drop or relabel:NAME), then:")
+    say(done.apply)
+    say(f"{done.seconds:.1f} s")
+    if done.findings.images.left_out:
+        raise typer.Exit(1)
+
+
+def _checked(done: Checkup) -> Iterator[str]:
+    from headstart.report.pictures import finding_lines
+    from headstart.workflows.check import LIST, PAGE
+
+    yield from finding_lines(done.findings) or ["Nothing was found that is doubtful."]
+    yield f"page    {done.folder / PAGE}"
+    yield f"list    {done.folder / LIST}"
 
 
 @app.command(epilog="Example: headstart train photos -o runs/photos")
 def train(
+    context: typer.Context,
     photos: Photos,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
-    backbone: Backbone = "efficientnet_lite0",
+    backbone: Backbone = DEFAULTS.backbone,
     weights: Annotated[
         str | None, typer.Option(help="A .pth or .safetensors file in place of the backbone's own, or `random`.")
-    ] = None,
-    size: Annotated[list[int] | None, typer.Option(help="An input size that may be tried; repeatable.")] = None,
-    finetune: Finetune = "auto",
+    ] = DEFAULTS.weights,
+    sizes: Sizes = None,
+    finetune: Finetune = DEFAULTS.finetune,
     budget: Budget = None,
-    class_weight: Annotated[str | None, typer.Option(help="`balanced`: every class counts the same.")] = None,
-    device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = "auto",
+    class_weight: Annotated[
+        str | None, typer.Option(help="`balanced`: every class counts the same.")
+    ] = DEFAULTS.class_weight,
+    device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = DEFAULTS.device,
+    precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = DEFAULTS.precision,
     group_by: Annotated[
         str | None,
         typer.Option(
             help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression "
             "on the path, whose first group counts."
         ),
-    ] = None,
+    ] = DEFAULTS.group_by,
     cost: Annotated[
         Path | None, typer.Option(help="What mistakes cost: a CSV with a row per truth and a column per answer.")
     ] = None,
-    seed: Seed = 0,
+    random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, measure it honestly, write the model and the report."""
-    from headstart.options import FitOptions
+    _train(photos, out or Path("runs") / default_name(photos), fit_options(context), as_json=as_json)
 
-    options = FitOptions.of(
-        backbone=backbone,
-        weights=weights,
-        sizes=size,
-        finetune=finetune,
-        budget=seconds(budget),
-        class_weight=class_weight,
-        device=device,
-        precision=precision,
-        group_by=group_by,
-        cost=cost,
-        random_state=seed,
-    )
-    name = photos.resolve().stem if photos.is_file() else photos.resolve().name
-    _train(photos, out or Path("runs") / name, options, as_json=as_json)
+
+def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> None:
+    from headstart.workflows import train as workflow
+
+    with showing_progress() as progress:
+        run = workflow.train(photos, out, options, title=title, progress=progress)
+    if as_json:
+        answer(run.to_dict, (), as_json=True)
+    else:
+        _print_run(run)
+
+
+def _print_run(run: TrainedRun) -> None:
+    from headstart.report import run_page, tuning
+    from headstart.report.tuning import choice_reason
+
+    fitted = run.fitted
+    notes = (*run_page.lines(fitted, run.doubts), *fitted.model.notes, choice_reason(fitted.choice))
+    for note in (*notes, tuning.outcome(fitted.selection)):
+        if note:
+            say(note)
+    for line in _measured(fitted.evaluations[0]):
+        typer.echo(line)
+    typer.echo(f"model   {run.folder / 'model'}")
+    typer.echo(f"report  {run.folder / 'report.html'}")
+    if left_out := len(fitted.images.left_out):
+        say(f"{left_out} files were left out; the report names them")
+    say(f"{run.seconds:.1f} s")
 
 
 @app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv predictions.csv")
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run or model folder.")],
+    run: Run,
     paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
     csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
@@ -115,7 +175,7 @@ def predict(
     """
     from headstart.deploy import predictions as table
     from headstart.deploy.model import Model
-    from headstart.images.inputs import find_images
+    from headstart.images.walk import find_images
 
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
@@ -129,78 +189,49 @@ def predict(
     rows = [table.row(prediction, model.classes, top=top) for prediction in predictions]
     if csv_file:
         table.write_csv(csv_file, predictions, model.classes)
-    if as_json:
-        print_json({"classes": list(model.classes), "coverage": model.abstention.covers(coverage), "predictions": rows})
-    elif not csv_file:
-        for row in rows:
-            typer.echo(table.line(row))
+    document = {"classes": list(model.classes), "coverage": model.abstention.covers(coverage), "predictions": rows}
+    answer(lambda: document, () if csv_file else map(table.line, rows), as_json=as_json)
     say(table.summary(predictions))
     if not predictions or any(prediction.proba is None for prediction in predictions):
         raise typer.Exit(1)
 
 
 @app.command(epilog="Example: headstart evaluate runs/photos more_photos")
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run or model folder.")], photos: Photos, as_json: Json = False
-) -> None:
+def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
-    from headstart.report.abstention import abstention_lines
-    from headstart.report.words import evaluation_document, measured_on
+    from headstart.report.words import evaluation_document
     from headstart.workflows import evaluate as workflow
 
-    model = Model.load(run)
     with showing_progress() as progress:
-        done = workflow.evaluate(model, photos, progress=progress)
-    evaluation, abstention = done.measurement.evaluation, done.measurement.abstention
-    if as_json:
-        print_json(
-            {**evaluation_document(evaluation), "abstention": abstention.to_dict(), "left_out": list(done.left_out)}
-        )
-    else:
-        typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
-        typer.echo(f"balanced accuracy {evaluation.balanced_accuracy}")
-        typer.echo(f"macro-F1 {evaluation.macro_f1}")
-        typer.echo(f"log-loss {evaluation.log_loss}")
-        for line in abstention_lines(abstention):
-            typer.echo(line)
-        typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
+        done = workflow.evaluate(Model.load(run), photos, progress=progress)
+    measured = done.measurement
+    document = {
+        **evaluation_document(measured.evaluation),
+        "abstention": measured.abstention.to_dict(),
+        "left_out": list(done.left_out),
+    }
+    answer(lambda: document, _measured(measured, every_metric=True), as_json=as_json)
     for line in done.left_out:
         say(f"left out: {line}")
     if done.left_out:
         raise typer.Exit(1)
 
 
-def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> None:
-    from headstart.workflows import train as runs
-
-    with showing_progress() as progress:
-        done = runs.train(photos, out, options, title=title, progress=progress)
-    if as_json:
-        print_json(done.to_dict())
-    else:
-        _print_run(done)
-
-
-def _print_run(run: Run) -> None:
-    from headstart.report import run_page, tuning
+def _measured(measurement: Measurement, *, every_metric: bool = False) -> Iterator[str]:
+    """The figures of a model, always answering the most frequent class last where all are told."""
     from headstart.report.abstention import abstention_lines
-    from headstart.report.choice import choice_reason
     from headstart.report.words import measured_on
 
-    fitted, first = run.fitted, run.fitted.evaluations[0]
-    evaluation = first.evaluation
-    for line in (*run_page.lines(fitted, run.doubts), *fitted.model.notes):
-        say(line)
-    say(choice_reason(fitted.choice))
-    if outcome := tuning.outcome(fitted.selection):
-        say(outcome)
-    typer.echo(f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}")
-    typer.echo(f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}")
-    for line in abstention_lines(first.abstention):
-        typer.echo(line)
-    typer.echo(f"model   {run.folder / 'model'}")
-    typer.echo(f"report  {run.folder / 'report.html'}")
-    if left_out := len(fitted.images.left_out):
-        say(f"{left_out} files were left out; the report names them")
-    say(f"{run.seconds:.1f} s")
+    evaluation = measurement.evaluation
+    baseline = f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}"
+    yield f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}"
+    if not every_metric:
+        yield baseline
+    else:
+        yield f"balanced accuracy {evaluation.balanced_accuracy}"
+        yield f"macro-F1 {evaluation.macro_f1}"
+        yield f"log-loss {evaluation.log_loss}"
+    yield from abstention_lines(measurement.abstention)
+    if every_metric:
+        yield baseline

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.app import Json, app, beside, print_json, repeats, say, showing_progress
+from headstart.cli.app import Json, Weights, answer, app, beside, repeats, say, showing_progress
 from headstart.errors import OptionError, Problem
+from headstart.options import DEFAULTS
+from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
-    from headstart.recipes.grid import Setting
-    from headstart.recipes.tables import Claim
+    from headstart.recipes.grid import Claim, Setting
     from headstart.report.comparison import ComparisonContent
+
+_AXES = {"size": int, "lr": float, "batch_size": int, "optimiser": str, "mode": str}
+"""What a grid varies, by the names of the options, and of what kind its values are."""
 
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
@@ -31,7 +36,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Rows of each setting, with seeds 0, 1, 2 …")] = 3,
     recipe: Annotated[str, typer.Option(help="What the grid leaves unsaid is as in this recipe.")] = "resnet18-frozen",
     table: Annotated[str | None, typer.Option(help="A published table in place of a grid: resnet18.")] = None,
-    weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
+    weights: Weights = None,
     as_json: Json = False,
 ) -> None:
     """Which settings, or which finished runs, can be told apart?
@@ -39,33 +44,25 @@ def compare(
     PHOTOS: train every combination with every seed. The same command goes on where it was cut off.
     RUN RUN: compare the answers of finished runs on the same pictures.
     """
-    from headstart.workflows import compare_runs
+    from headstart.workflows.compare_runs import is_run
 
-    if all(map(compare_runs.is_run, what)):
+    if all(map(is_run, what)):
         _runs(what, out, command=repeats(context), as_json=as_json)
         return
     if len(what) > 1:
-        strangers = [str(folder) for folder in what if not compare_runs.is_run(folder)]
-        todo = "name runs only, or one folder of pictures"
-        problem = Problem(expected="finished runs", found=f"{', '.join(strangers)} has no metrics.json", todo=todo)
+        strangers = [str(folder) for folder in what if not is_run(folder)]
+        found = f"{', '.join(strangers)} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
+        problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
         raise OptionError("what to compare", [problem])
-    from headstart import output_folder
+    photos = what[0]
     from headstart.recipes import experiments
 
-    photos = what[0]
-    axes = {
-        "sizes": _numbers("--size", size, int),
-        "lrs": _numbers("--lr", lr, float),
-        "batch_sizes": _numbers("--batch-size", batch_size, int),
-        "optimisers": _words(optimiser),
-        "modes": _words(mode),
-    }
-    settings, claims = _settings(table, recipe, _words(backbone), axes, epochs)
+    settings, claims = _settings(context.params)
     with showing_progress() as progress:
         experiment = experiments.run(
             settings,
             photos,
-            out or Path("runs") / f"compare-{output_folder.default_name(photos)}",
+            out or Path("runs") / f"compare-{default_name(photos)}",
             seeds=range(seeds),
             claims=claims,
             weights=weights,
@@ -74,11 +71,7 @@ def compare(
             tell=beside(progress, say),
             progress=progress,
         )
-    if as_json:
-        print_json(experiment.to_dict())
-        return
-    _show(experiment.content())
-    typer.echo(f"page  {experiment.folder / 'compare.html'}")
+    answer(experiment.to_dict, _lines(experiment.content(), experiment.folder), as_json=as_json)
 
 
 def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool) -> None:
@@ -90,33 +83,27 @@ def _runs(folders: list[Path], out: Path | None, *, command: str, as_json: bool)
     contest = compare_runs(folders, command=command)
     if out is not None:
         contest.write(out)
-    if as_json:
-        print_json(contest.to_dict())
-        return
-    _show(contest.content())
-    if out is not None:
-        typer.echo(f"page  {out / 'compare.html'}")
+    answer(contest.to_dict, _lines(contest.content(), out), as_json=as_json)
 
 
-def _show(content: ComparisonContent) -> None:
+def _lines(content: ComparisonContent, folder: Path | None) -> Iterator[str]:
     from headstart.report.comparison import aligned, conclusions
 
-    for line in aligned(content.table):
-        typer.echo(line)
-    parts = (conclusions(content.comparison), content.claims, content.troubles, content.caveats)
-    for sentence in (sentence for part in parts for sentence in part):
-        typer.echo(sentence)
+    yield from aligned(content.table)
+    yield from (*conclusions(content.comparison), *content.claims, *content.troubles, *content.caveats)
+    if folder is not None:
+        yield f"page  {folder / 'compare.html'}"
 
 
-def _settings(
-    table: str | None, recipe: str, backbones: list[str], axes: dict[str, list[str] | list[int] | list[float]],
-    epochs: int | None,
-) -> tuple[tuple[Setting, ...], tuple[Claim, ...]]:  # fmt: skip
-    from headstart.recipes import grid, records, tables
+def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, ...]]:
+    """What is to be trained, by the options that were typed, and the claims that a published table makes of it."""
+    from headstart.recipes import grid, records
 
+    axes = {f"{name}s": _values(name, typed[name], kind) for name, kind in _AXES.items()}
+    backbones, table, epochs = _words(typed["backbone"]), typed["table"], typed["epochs"]
     if table is None:
-        base = records.get(recipe)
-        return grid.grid(base, backbones=backbones or ["efficientnet_lite0"], epochs=epochs, **axes), ()  # type: ignore[arg-type]
+        recipe = records.get(typed["recipe"])
+        return grid.grid(recipe, backbones=backbones or [DEFAULTS.backbone], epochs=epochs, **axes), ()
     if given := [name for name, values in axes.items() if values]:
         problem = Problem(
             expected="a published table, or a grid",
@@ -124,7 +111,7 @@ def _settings(
             todo="leave out either; a table takes --backbone and --epochs",
         )
         raise OptionError("what to compare", [problem])
-    published = tables.get(table)
+    published = grid.published_table(table)
     return grid.of_table(published, backbones, epochs=epochs), published.claims
 
 
@@ -132,9 +119,10 @@ def _words(text: str | None) -> list[str]:
     return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
-def _numbers(option: str, text: str | None, kind: type[int] | type[float]) -> list[int] | list[float]:
+def _values(name: str, text: str | None, kind: type[Any]) -> list[Any]:
     try:
         return [kind(word) for word in _words(text)]
     except ValueError as error:
+        option = f"--{name.replace('_', '-')}"
         problem = Problem(expected="numbers with commas between", found=repr(text), todo=f"write {option} 1,2")
         raise OptionError(option, [problem]) from error

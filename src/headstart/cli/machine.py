@@ -1,16 +1,48 @@
-"""This machine: the store of features, and what works here."""
+"""What there is on this machine: pretrained networks, the store of features, and what works here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import typer
-from typer.core import TyperGroup
 
-from headstart.cli.app import Json, app, print_json, say
+from headstart.cli.app import Json, answer, app, family, say
 
-cache_app = typer.Typer(
-    cls=TyperGroup, rich_markup_mode=None, help="The store of computed features that all runs share."
-)
-app.add_typer(cache_app, name="cache")
+backbones_app = family("backbones", "The pretrained networks there are.", no_args_is_help=True)
+cache_app = family("cache", "The store of computed features that all runs share.")
+
+
+@backbones_app.command("list", epilog="Example: headstart backbones list")
+def backbones_list(as_json: Json = False) -> None:
+    """List the backbones, those that work right now first."""
+    from headstart.backbones import catalog
+
+    records = [catalog.describe(record) for record in catalog.all()]
+    lines = (
+        f"{record['name']:<22} {record['parameters'] / 1e6:6.1f} M  {record['input_size']:>4} px  "
+        f"{record['licence']:<14} {'ready' if record['ready'] else record['install']}"
+        for record in records
+    )
+    answer(lambda: {"backbones": records}, lines, as_json=as_json)
+
+
+@backbones_app.command("show", epilog="Example: headstart backbones show efficientnet_lite0")
+def backbones_show(name: str, as_json: Json = False) -> None:
+    """Show one backbone: size, input, licence, source."""
+    from headstart.backbones import catalog
+
+    record = catalog.describe(catalog.get(name))
+    answer(lambda: record, (f"{key:<14} {value}" for key, value in record.items()), as_json=as_json)
+
+
+@backbones_app.command("fetch", epilog="Example: headstart backbones fetch resnet18")
+def backbones_fetch(name: str) -> None:
+    """Put the weights of a backbone where later runs find them without a network."""
+    from headstart.backbones import catalog
+    from headstart.backbones.weights import locate
+
+    say(f"{name} is at {locate(catalog.get(name)).path}")
 
 
 @cache_app.callback(invoke_without_command=True)
@@ -19,14 +51,13 @@ def cache(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from headstart.features.store import open_store
+    from headstart.files import plain
 
     with open_store() as store:
         summary = store.summary()
-    if as_json:
-        print_json({**vars(summary), "path": str(summary.path)})
-        return
-    typer.echo(f"{summary.path}")
-    typer.echo(f"{summary.rows} rows, {summary.value_bytes / 1e6:.1f} MB of at most {summary.limit_bytes / 1e6:.0f} MB")
+    size, limit = summary.value_bytes / 1e6, summary.limit_bytes / 1e6
+    lines = (f"{summary.path}", f"{summary.rows} rows, {size:.1f} MB of at most {limit:.0f} MB")
+    answer(lambda: plain(summary), lines, as_json=as_json)
 
 
 @cache_app.command("clear", epilog="Example: headstart cache clear")
@@ -44,12 +75,13 @@ def doctor(as_json: Json = False) -> None:
     from headstart.workflows.doctor import examine
 
     findings = examine()
-    if as_json:
-        print_json(findings)
-    else:
-        for name, value in findings["facts"].items():
-            typer.echo(f"{name:<22} {value}")
-        for problem in findings["problems"]:
-            typer.echo(f"problem: {problem}")
+    answer(lambda: findings, _examined(findings), as_json=as_json)
     if findings["problems"]:
         raise typer.Exit(1)
+
+
+def _examined(findings: dict[str, Any]) -> Iterator[str]:
+    for name, value in findings["facts"].items():
+        yield f"{name:<22} {value}"
+    for problem in findings["problems"]:
+        yield f"problem: {problem}"

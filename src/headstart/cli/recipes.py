@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from headstart.cli.app import Json, Photos, Seed, app, beside, print_json, repeats, say, showing_progress
+from headstart.cli.app import Json, Photos, Seed, Weights, answer, beside, family, repeats, say, showing_progress
+from headstart.files import plain
+from headstart.options import DEFAULTS
 
-recipes_app = typer.Typer(
-    cls=TyperGroup, no_args_is_help=True, rich_markup_mode=None, help="Published procedures, run as published."
-)
-app.add_typer(recipes_app, name="recipes")
+if TYPE_CHECKING:
+    from headstart.finetune.trainable import Summary
+    from headstart.recipes.records import Recipe
+
+recipes_app = family("recipes", "Published procedures, run as published.", no_args_is_help=True)
 
 
 @recipes_app.command("list", epilog="Example: headstart recipes list")
@@ -34,24 +37,24 @@ def recipes_show(
 ) -> None:
     """Show what a recipe does, and how many parameters each phase trains."""
     from headstart.recipes import records, runner
-    from headstart.report.recipe import parameters
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
     counted = runner.summaries(recipe, num_classes=classes)
-    if as_json:
-        phases = [vars(summary) for summary in counted]
-        print_json({"name": recipe.name, "backbone": recipe.backbone, "plan": recipe.plan.to_dict(), "phases": phases})
-        return
-    typer.echo(f"{recipe.name}: {recipe.about}")
-    typer.echo(f"published: {recipe.published or 'no figure'}")
+    document = plain(recipe, "name", "backbone", "plan", phases=counted)
+    answer(lambda: document, _shown(recipe, counted), as_json=as_json)
+
+
+def _shown(recipe: Recipe, counted: Sequence[Summary]) -> Iterator[str]:
+    from headstart.report.recipe import parameters
+
+    yield f"{recipe.name}: {recipe.about}"
+    yield f"published: {recipe.published or 'no figure'}"
     for departure in recipe.departures:
-        typer.echo(f"not as published: {departure}")
+        yield f"not as published: {departure}"
     for phase, summary in zip(recipe.plan.phases, counted, strict=True):
-        optimiser = phase.optimiser
-        typer.echo(
-            f"{phase.epochs} epochs, batch {phase.batch_size}, {optimiser.name} {optimiser.lr:g}, {parameters(summary)}"
-        )
+        by = phase.optimiser
+        yield f"{phase.epochs} epochs, batch {phase.batch_size}, {by.name} {by.lr:g}, {parameters(summary)}"
 
 
 @recipes_app.command("run", epilog="Example: headstart recipes run resnet18-frozen photos -o runs/frozen")
@@ -61,7 +64,7 @@ def recipes_run(
     photos: Photos,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Run folder; runs/NAME by default.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Another backbone than the recipe's.")] = None,
-    weights: Annotated[str | None, typer.Option(help="A weights file, or `random`.")] = None,
+    weights: Weights = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many in each phase: a shortened run.")] = None,
     views: Annotated[
         int | None,
@@ -73,7 +76,7 @@ def recipes_run(
     picture: Annotated[
         list[Path] | None, typer.Option(exists=True, dir_okay=False, help="One of yours to be answered; repeatable.")
     ] = None,
-    seed: Seed = 0,
+    seed: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
@@ -98,11 +101,8 @@ def recipes_run(
             tell=beside(progress, say if as_json else typer.echo),
             progress=progress,
         )
+    answer(ran.to_dict, (*ran.lines(), f"report  {folder / 'report.html'}"), as_json=as_json)
     if as_json:
-        print_json(ran.to_dict())
         return
-    for line in ran.lines():
-        typer.echo(line)
-    typer.echo(f"report  {folder / 'report.html'}")
     for note in (*(f"not as published: {departure}" for departure in recipe.departures), *in_words(ran.training.notes)):
         say(note)

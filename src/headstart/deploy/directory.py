@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from headstart.backbones.saved import changed_files, wrong_types
 from headstart.errors import ModelError, OptionError, Problem
 from headstart.files import replacing, sha256, write_json
 from headstart.images.transforms import Geometry
@@ -24,20 +24,11 @@ DERIVED = ("graph.json", "graph.xml", "graph.bin")
 
 Tensors = dict[str, NDArray[Any]]
 
-_COPY = "copy the whole directory again, or train again"
-_FIELDS: Mapping[str, tuple[type, ...]] = {
-    "classes": (list,),
-    "backbone": (dict,),
-    "geometry": (dict,),
-    "output": (str,),
-    "temperature": (float, int),
-    "abstention": (dict,),
-    "runtime": (str,),
-    "training": (dict,),
-    "golden": (dict,),
-    "golden_f32": (dict,),
-    "files": (dict,),
-}
+COPY = "copy the whole directory again, or train again"
+_FIELDS = {
+    "classes": list, "backbone": dict, "geometry": dict, "output": str, "temperature": float, "abstention": dict,
+    "runtime": str, "training": dict, "golden": dict, "golden_f32": dict, "files": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +57,12 @@ def find_model(folder: Path) -> Path:
     for candidate in (folder, folder / "model"):
         if (candidate / DOCUMENT).is_file():
             return candidate
-    problem = Problem(
+    raise ModelError.of(
+        f"{folder} is not a model",
         expected="a model directory, or a run directory that holds one in model/",
         found="no such folder" if not folder.exists() else f"no {DOCUMENT} in {folder} or {folder / 'model'}",
         todo="give the folder that `headstart train … -o RUN` wrote",
     )
-    raise ModelError(f"{folder} is not a model", [problem])
 
 
 @contextmanager
@@ -81,7 +72,13 @@ def replacing_model(folder: Path) -> Iterator[Path]:
     Raises:
         ModelError: ``folder`` is a file, or holds other things than a model.
     """
-    _check_replaceable(folder)
+    new_folder = not folder.exists() or (
+        folder.is_dir() and all(path.name.startswith(".") for path in folder.iterdir())
+    )
+    if not new_folder and not all((folder / name).is_file() for name in (DOCUMENT, HEAD)):
+        found, todo = f"{folder}, which is neither", "choose another name: it would be replaced"
+        expected = "a new folder, or that of a model"
+        raise ModelError.of("where to save the model", expected=expected, found=found, todo=todo)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         new = Path(scratch) / "new"
@@ -90,16 +87,6 @@ def replacing_model(folder: Path) -> Iterator[Path]:
         if folder.exists():
             folder.rename(Path(scratch) / "old")
         new.rename(folder)
-
-
-def _check_replaceable(folder: Path) -> None:
-    """Raises ModelError unless ``folder`` is new, empty but for hidden files, or a model, whole or damaged."""
-    if not folder.exists() or (folder.is_dir() and all(entry.name.startswith(".") for entry in folder.iterdir())):
-        return
-    if not all((folder / name).is_file() for name in (DOCUMENT, HEAD)):
-        todo = "choose another name: it would be replaced"
-        problem = Problem(expected="a new folder, or that of a model", found=f"{folder}, which is neither", todo=todo)
-        raise ModelError("where to save the model", [problem])
 
 
 def write_tensors(path: Path, tensors: Tensors) -> None:
@@ -117,8 +104,8 @@ def read_tensors(path: Path) -> Tensors:
     try:
         return load_file(path)
     except Exception as error:  # the file's library raises its own kind
-        problem = Problem(expected=f"tensors in {path.name}", found=f"{type(error).__name__}: {error}", todo=_COPY)
-        raise ModelError(f"{path.parent} is damaged", [problem]) from error
+        what, found = f"{path.parent} is damaged", f"{type(error).__name__}: {error}"
+        raise ModelError.of(what, expected=f"tensors in {path.name}", found=found, todo=COPY) from error
 
 
 def write_document(folder: Path, fields: Mapping[str, Any]) -> None:
@@ -134,75 +121,56 @@ def read(folder: Path) -> Document:
     Raises:
         ModelError: damaged, of another schema, or of files that are missing, changed or elsewhere; all are listed.
     """
+    damaged = f"{folder / DOCUMENT} is damaged"
     try:
         document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
         schema = document["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        problem = Problem(expected="a JSON document", found=str(error), todo=f"restore {DOCUMENT} or train again")
-        raise ModelError(f"{folder / DOCUMENT} is damaged", [problem]) from error
+        todo = f"restore {DOCUMENT} or train again"
+        raise ModelError.of(damaged, expected="a JSON document", found=str(error), todo=todo) from error
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
+        what = f"{folder} was written by another version of headstart"
         todo = "upgrade headstart" if newer else "train again with this version"
-        problem = Problem(expected=f"schema {SCHEMA}", found=f"schema {schema}", todo=todo)
-        raise ModelError(f"{folder} was written by another version of headstart", [problem])
-    if problems := _problems(document):
-        raise ModelError(f"{folder / DOCUMENT} is damaged", problems)
+        raise ModelError.of(what, expected=f"schema {SCHEMA}", found=f"schema {schema}", todo=todo)
+    if problems := wrong_types(document, _FIELDS, todo=COPY) or _problems(document):
+        raise ModelError(damaged, problems)
     if problems := _problems_of_files(folder, document["files"]):
         raise ModelError(f"{folder} is damaged or incomplete", problems)
     try:
-        geometry = Geometry.from_dict(document["geometry"])
+        geometry = Geometry(**document["geometry"])
     except (OptionError, TypeError) as error:
-        problem = Problem(expected="a geometry of pictures", found=str(error), todo=_COPY)
-        raise ModelError(f"{folder / DOCUMENT} is damaged", [problem]) from error
+        raise ModelError.of(damaged, expected="a geometry of pictures", found=str(error), todo=COPY) from error
     fields = {name: document[name] for name in _FIELDS}
     return Document(**{**fields, "classes": tuple(document["classes"]), "geometry": geometry})
 
 
 def _problems(document: Mapping[str, Any]) -> list[Problem]:
-    """Fields of model.json that are missing, of another type, or that do not fit each other."""
-    problems = [
-        Problem(expected=f"{name}: {kinds[0].__name__}", found=repr(document.get(name))[:100], todo=_COPY)
-        for name, kinds in _FIELDS.items()
-        if type(document.get(name)) not in kinds
+    """Fields of model.json that do not fit each other."""
+    classes, golden, golden_f32 = document["classes"], document["golden"], document["golden_f32"]
+    names = len(classes) > 1 and all(isinstance(name, str) for name in classes) and len(set(classes)) == len(classes)
+    same = bool(golden) and golden.keys() == golden_f32.keys()
+    conditions = [
+        (names, "classes: different names", repr(classes)),
+        (document["temperature"] > 0, "a temperature above 0", str(document["temperature"])),
+        (same, "golden, golden_f32: the same pictures", "others"),
     ]
-    if problems:
-        return problems
-    classes = document["classes"]
-    if len(classes) < 2 or not all(isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
-        problems.append(Problem(expected="classes: different names", found=repr(classes)[:100], todo=_COPY))
-    if not document["temperature"] > 0:
-        found = str(document["temperature"])
-        problems.append(Problem(expected="a temperature above 0", found=found, todo=_COPY))
-    if not document["golden"] or document["golden"].keys() != document["golden_f32"].keys():
-        problems.append(Problem(expected="golden, golden_f32: the same pictures", found="others", todo=_COPY))
     for field in ("golden", "golden_f32"):
         for name, proba in document[field].items():
             numbers = isinstance(proba, list) and all(isinstance(p, float | int) for p in proba)
-            if f"golden/{name}" not in document["files"] or not numbers or len(proba) != len(classes):
-                expected = f"{field}: a picture of the model and {len(classes)} probabilities"
-                problems.append(Problem(expected=expected, found=f"{name}: {proba!r}"[:100], todo=_COPY))
-    return problems
+            fits = f"golden/{name}" in document["files"] and numbers and len(proba) == len(classes)
+            expected = f"{field}: a picture of the model and {len(classes)} probabilities"
+            conditions.append((fits, expected, f"{name}: {proba!r}"))
+    return [
+        Problem(expected=expected, found=found[:100], todo=COPY) for holds, expected, found in conditions if not holds
+    ]
 
 
 def _problems_of_files(folder: Path, files: Mapping[str, Any]) -> list[Problem]:
     """Files that are missing, changed or outside ``folder``. A graph may be missing whole: it is derived."""
     derived = any((folder / name).is_file() for name in DERIVED)
-    problems = []
-    for name in sorted({HEAD, *files}):
-        expected, place = files.get(name), PurePosixPath(name)
-        if place.is_absolute() or ".." in place.parts:
-            problems.append(Problem(expected="files inside the directory", found=name, todo=_COPY))
-        elif name not in DERIVED or derived:
-            found = sha256(folder / name) if (folder / name).is_file() else "no such file"
-            if found != expected:
-                problems.append(Problem(expected=f"{name} with SHA-256 {expected}", found=found, todo=_COPY))
-    return problems
-
-
-def check_head(weight: Any, bias: Any, *, num_classes: int, width: int | None, folder: Path) -> None:
-    """Raises ModelError unless ``weight`` (width, num_classes) and ``bias`` (num_classes,) are float32 arrays."""
-    shapes = (getattr(weight, "shape", None), getattr(bias, "shape", None))
-    floats = all(getattr(tensor, "dtype", None) == np.float32 for tensor in (weight, bias))
-    if shapes != ((width, num_classes), (num_classes,)) or not floats:
-        expected = f"a weight ({width}, {num_classes}) and a bias ({num_classes},) in float32"
-        raise ModelError(f"{folder / HEAD} does not fit", [Problem(expected=expected, found=str(shapes), todo=_COPY)])
+    paths = {name: PurePosixPath(name) for name in sorted({HEAD, *files})}
+    outside = [name for name, path in paths.items() if path.is_absolute() or ".." in path.parts]
+    inside = {name: files.get(name) for name in paths if name not in outside and (derived or name not in DERIVED)}
+    elsewhere = [Problem(expected="files inside the directory", found=name, todo=COPY) for name in outside]
+    return elsewhere + changed_files(folder, inside, todo=COPY)

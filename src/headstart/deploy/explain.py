@@ -1,9 +1,9 @@
 """What an answer rests on: where in the picture its evidence lies, and whether hiding that place changes the answer.
 
 The heads are linear and their rows are pooled from maps, so the score of a class splits into a part for every
-position of the map, exactly (`backbones.maps`; of a mean-pooled last layer this is the class-activation map of Zhou et
-al. 2016, "Learning deep features for discriminative localization"). Where something else stands between maps and
-head, random halves of the picture are hidden instead, and the score is explained by what was hidden (Ribeiro et al.
+position of the map, exactly (`backbones.feature_maps`; of a mean-pooled last layer this is the class-activation map of
+Zhou et al. 2016, "Learning deep features for discriminative localization"). Where something else stands between maps
+and head, random halves of the picture are hidden instead, and the score is explained by what was hidden (Ribeiro et al.
 2016, "Why should I trust you?"; Petsiuk et al. 2018, "RISE").
 
 A map persuades whether it is right or not. So it is always checked by what it claims (deletion, Samek et al. 2017):
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from headstart.backbones.feature_maps import MapGraph, PooledMap, open_maps
 from headstart.deploy.directory import find_model
 from headstart.deploy.model import Model
-from headstart.errors import DataError, OptionError, Problem
+from headstart.errors import DataError, OptionError
 from headstart.features.extract import rows_of
-from headstart.files import display
+from headstart.files import display, plain
 from headstart.images.decode import resample
 from headstart.images.transforms import load
 
@@ -85,15 +85,10 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
+        mean, lowest, regions = float(self.elsewhere.mean()), float(self.elsewhere.min()), len(self.elsewhere)
         return {
-            "share": self.share,
-            "before": self.before,
-            "after": self.after,
-            "elsewhere_mean": float(self.elsewhere.mean()),
-            "elsewhere_lowest": float(self.elsewhere.min()),
-            "regions": len(self.elsewhere),
-            "p": self.p,
-            "holds": self.holds,
+            **plain(self, "share", "before", "after", elsewhere_mean=mean, elsewhere_lowest=lowest, regions=regions),
+            **plain(self, "p", "holds"),
             "curve": [{"share": s, "pointed_at": a, "elsewhere": b} for s, a, b in self.curve],
         }
 
@@ -119,11 +114,16 @@ class Explanation:
     """Logit of the target less that of the rival, in float32."""
     miss: float
     """Mean of the parts less the score; nan with hiding."""
-    method: Method
     why_not_exact: str
+    """Why the score was not split but explained by hiding; empty where it was split."""
     row: NDArray[np.float32] = field(repr=False)
     """(d,) the picture's row ``last``, to find others like it."""
     check: Check
+
+    @property
+    def method(self) -> Method:
+        """How the evidence was found."""
+        return "hiding" if self.why_not_exact else "exact"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -133,9 +133,7 @@ class Explanation:
             "probabilities": dict(zip(self.classes, self.proba.tolist(), strict=True)),
             "class": self.classes[self.target],
             "rather_than": self.classes[self.rival],
-            "method": self.method,
-            "why_not_exact": self.why_not_exact,
-            "score": self.score,
+            **plain(self, "method", "why_not_exact", "score"),
             "evidence": self.evidence.round(6).tolist(),
             "check": self.check.to_dict(),
         }
@@ -170,12 +168,14 @@ class Explainer:
         model, head = self.model, self.model.head
         prediction, rows = next(model.answers([path]))
         if prediction.proba is None:
-            found = f"{display(path)}: {prediction.reason}"
-            problem = Problem(expected="a picture", found=found, todo="give another file")
-            raise DataError("the picture cannot be read", [problem])
+            what, found = "the picture cannot be read", f"{display(path)}: {prediction.reason}"
+            raise DataError.of(what, expected="a picture", found=found, todo="give another file")
+        if class_name is not None and class_name not in model.classes:
+            expected, todo = f"one of {', '.join(model.classes)}", "choose one of them"
+            raise OptionError.of("--class", expected=expected, found=repr(class_name), todo=todo)
         image: Image = load(path, model.space.geometry)[0]
         proba = prediction.proba
-        target = int(proba.argmax()) if class_name is None else _class(class_name, model.classes)
+        target = int(proba.argmax()) if class_name is None else model.classes.index(class_name)
         rival = int(np.where(np.arange(len(proba)) == target, -1.0, proba).argmax())
         weight = head.weight[:, target].astype(np.float64) - head.weight[:, rival]
         bias = float(head.bias[target]) - float(head.bias[rival])
@@ -184,11 +184,12 @@ class Explainer:
             X = np.stack([rows[model.output] for rows in rows_of(images, model.space.runtime)])
             return X.astype(np.float64) @ weight + bias, head.predict_proba(X)[:, target]
 
-        exact, why = _exact(self._maps, model.output, image, weight, bias)
-        if exact is None:
-            hiding = by_hiding(image, lambda images: scores(images)[0], seed=seed)
-            exact = hiding, float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
-        evidence, score, miss = exact
+        exact = _exact(self._maps, model.output, image, weight, bias)
+        if isinstance(exact, str):
+            evidence = by_hiding(image, lambda images: scores(images)[0], seed=seed)
+            score, miss = float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
+        else:
+            evidence, score, miss = exact
         return Explanation(
             path=path,
             classes=model.classes,
@@ -199,8 +200,7 @@ class Explainer:
             evidence=evidence,
             score=score,
             miss=miss,
-            method="hiding" if why else "exact",
-            why_not_exact=why,
+            why_not_exact=exact if isinstance(exact, str) else "",
             row=rows["last"],
             check=check(image, evidence, scores, seed=seed),
         )
@@ -235,13 +235,13 @@ def _overlap(cells: int, side: int) -> Grid:
 
 def _exact(
     maps: MapGraph | None, output: str, image: Image, weight: NDArray[np.float64], bias: float
-) -> tuple[tuple[Grid, float, float] | None, str]:
-    """Evidence, score, and by how much the parts miss it; or None and the reason."""
+) -> tuple[Grid, float, float] | str:
+    """Evidence, score, and by how much the parts miss it; or why they are not to be had."""
     if maps is None:
-        return None, "something other than pooling stands between the last map and the head"
+        return "something other than pooling stands between the last map and the head"
     rows, pooled = maps.run(image)
     if sum(len(stretch.positions) for stretch in pooled) != len(weight):
-        return None, "the head reads more than was pooled from maps"
+        return "the head reads more than was pooled from maps"
     score = float(rows[output].astype(np.float64) @ weight + bias)
     sides = [stretch.positions.shape[1] for stretch in pooled]
     # Of many depths twice as fine as the coarsest: what single positions of the finest say is too noisy to point.
@@ -249,8 +249,8 @@ def _exact(
     miss = float(evidence.mean()) - score
     scale = float(np.abs(weight) @ np.abs(rows[output].astype(np.float64))) or 1.0
     if abs(miss) > EXACT_WITHIN * scale:
-        return None, f"the parts of the map miss the score by {miss:.3g}"
-    return (evidence, score, miss), ""
+        return f"the parts of the map miss the score by {miss:.3g}"
+    return evidence, score, miss
 
 
 # ── hiding ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,8 +263,8 @@ def by_hiding(image: Image, scores: Callable[[Iterable[Image]], Grid], *, seed: 
     """
     halves = np.random.default_rng(seed).random((HALVES, PLACES, PLACES)) < 0.5
     masks = np.concatenate([halves, ~halves])
-    plain = _plain(image)
-    falls = -scores(hide(image, mask, plain) for mask in masks)
+    colour = _mean_colour(image)
+    falls = -scores(hide(image, mask, colour) for mask in masks)
     A = masks.reshape(len(masks), -1) - 0.5
     ridge = A.T @ A + RIDGE * len(masks) * np.eye(A.shape[1])
     return np.asarray(np.linalg.solve(ridge, A.T @ (falls - falls.mean())).reshape(PLACES, PLACES), np.float64)
@@ -276,13 +276,13 @@ def check(image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tupl
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
-    plain = _plain(image)
+    colour = _mean_colour(image)
     regions = {share: _regions(evidence, share, ELSEWHERE if share == SHARE else A_FEW, rng) for share in SHARES}
-    score, proba = scores([image, *(hide(image, mask, plain) for masks in regions.values() for mask in masks)])
+    score, proba = scores([image, *(hide(image, mask, colour) for masks in regions.values() for mask in masks)])
     ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
     after = dict(zip(SHARES, np.split(proba, ends)[1:-1], strict=True))
-    scores_after = dict(zip(SHARES, np.split(score, ends)[1:-1], strict=True))
-    own, others = scores_after[SHARE][0], scores_after[SHARE][1:]
+    scores_after = np.split(score, ends)[1 + SHARES.index(SHARE)]
+    own, others = scores_after[0], scores_after[1:]
     typical = regions[SHARE][1 + int(np.argsort(others)[len(others) // 2])]
     return Check(
         share=float(regions[SHARE][0].mean()),
@@ -291,8 +291,8 @@ def check(image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tupl
         elsewhere=after[SHARE][1:],
         rank=int((others <= own).sum()),
         curve=tuple((float(regions[s][0].mean()), float(row[0]), float(row[1:].mean())) for s, row in after.items()),
-        hidden=hide(image, regions[SHARE][0], plain),
-        hidden_elsewhere=hide(image, typical, plain),
+        hidden=hide(image, regions[SHARE][0], colour),
+        hidden_elsewhere=hide(image, typical, colour),
     )
 
 
@@ -319,13 +319,6 @@ def hide(image: Image, mask: NDArray[np.bool_], instead: NDArray[np.floating]) -
     return mixed
 
 
-def _plain(image: Image) -> Grid:
+def _mean_colour(image: Image) -> Grid:
     """The mean colour of the picture in place of the picture."""
     return np.tile(image.mean(axis=(0, 1), dtype=np.float64), (*image.shape[:2], 1))
-
-
-def _class(name: str, classes: tuple[str, ...]) -> int:
-    if name not in classes:
-        problem = Problem(expected=f"one of {', '.join(classes)}", found=repr(name), todo="choose one of them")
-        raise OptionError("--class", [problem])
-    return classes.index(name)

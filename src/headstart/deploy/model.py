@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
-from headstart.backbones.parity import Rows
-from headstart.backbones.runtime import Runtime, open_saved
+from headstart.arrays import Floats
+from headstart.backbones.graph import DOCUMENT
+from headstart.backbones.runtime import Rows
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
-from headstart.errors import ModelError, Problem
+from headstart.errors import ModelError
 from headstart.features.extract import extract
 from headstart.images.sources import Source, listed
 from headstart.images.transforms import View
@@ -50,7 +50,7 @@ class Prediction(Judgement):
     """Of the picture among those that were given."""
     path: Path | None = None
     """Of the file, where the picture was given as one."""
-    proba: NDArray[np.float64] | None
+    proba: Floats | None
     """(k,) calibrated probabilities in the order of the model's classes."""
     reason: str = ""
 
@@ -124,9 +124,8 @@ class Model:
     def _answered(
         self, sources: Sequence[Source], block: Sequence[tuple[int, Rows | str]], coverage: float | None
     ) -> Iterator[tuple[Prediction, Rows]]:
-        readable = [rows for _, rows in block if not isinstance(rows, str)]
-        judged: Iterator[tuple[NDArray[np.float64], Judgement]] = iter(())
-        if readable:
+        judged: Iterator[tuple[Floats, Judgement]] = iter(())
+        if readable := [rows for _, rows in block if not isinstance(rows, str)]:
             proba = self.head.predict_proba(np.stack([rows[self.output] for rows in readable]))
             familiar = np.stack([rows[FAMILIAR] for rows in readable])
             judged = zip(proba, self.abstention.judge(proba, familiar, coverage=coverage), strict=True)
@@ -175,8 +174,9 @@ class Model:
         """The model whose network was saved in ``folder``, on the CPU in float32."""
         if self.space.runtime.precision == "f32":
             return self
-        runtime = open_saved(folder, size=self.space.geometry.size, device=_cpu(folder), precision="f32")
-        return replace(self, space=replace(self.space, runtime=runtime))
+        device = "openvino" if (folder / DOCUMENT).is_file() else "torch"
+        network = SavedSpec.of(folder, device=device, precision="f32")
+        return replace(self, space=SpaceSpec(network=network, geometry=self.space.geometry).open())
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto", threads: int | None = None) -> Model:
@@ -210,26 +210,32 @@ class Model:
     def _opened(cls, folder: Path, document: directory.Document, network: SavedSpec) -> Model:
         """The model in ``folder``, run by ``network``, after a look at its golden answers."""
         space = SpaceSpec(network=network, geometry=document.geometry).open()
-        tensors = directory.read_tensors(folder / directory.HEAD)
-        weight, bias = tensors.get("weight"), tensors.get("bias")
-        width = space.runtime.widths.get(document.output)
-        directory.check_head(weight, bias, num_classes=len(document.classes), width=width, folder=folder)
+        head = _head(folder, document, width=space.runtime.widths.get(document.output))
+        runtime, trained_with = space.runtime, document.runtime
+        moved = [f"Trained with {trained_with}, runs here with {runtime.name}."] * (runtime.name != trained_with)
         model = cls(
             classes=document.classes,
             space=space,
             output=document.output,
-            head=LinearHead(weight=tensors["weight"], bias=tensors["bias"], temperature=document.temperature),
+            head=head,
             backbone=document.backbone,
             training=document.training,
-            notes=_runtime_notes(space.runtime, document.runtime),
+            notes=(*runtime.notes, *moved),
             abstention=_abstention(folder, document),
         )
         golden.check(model, folder, document)
         return model
 
 
-def _cpu(folder: Path) -> str:
-    return "openvino" if (folder / directory.DERIVED[0]).is_file() else "torch"
+def _head(folder: Path, document: directory.Document, *, width: int | None) -> LinearHead:
+    """The head in ``folder``, for rows of ``width`` numbers; None where the network gives no such rows."""
+    tensors, k = directory.read_tensors(folder / directory.HEAD), len(document.classes)
+    weight, bias = tensors.get("weight", np.empty(0)), tensors.get("bias", np.empty(0))
+    if (weight.shape, bias.shape) != ((width, k), (k,)) or not weight.dtype == bias.dtype == np.float32:
+        expected, found = f"a weight ({width}, {k}) and a bias ({k},) in float32", f"{weight.shape}, {bias.shape}"
+        what = f"{folder / directory.HEAD} does not fit"
+        raise ModelError.of(what, expected=expected, found=found, todo=directory.COPY)
+    return LinearHead(weight=weight, bias=bias, temperature=document.temperature)
 
 
 def _abstention(folder: Path, document: directory.Document) -> Abstention:
@@ -238,15 +244,8 @@ def _abstention(folder: Path, document: directory.Document) -> Abstention:
     try:
         return Abstention.from_parts(document.abstention, kept, list(document.classes))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        found = f"{type(error).__name__}: {error}"
-        problem = Problem(expected="when not to answer", found=found, todo="train again")
-        raise ModelError(f"{folder} is damaged", [problem]) from error
-
-
-def _runtime_notes(runtime: Runtime, trained_with: str) -> tuple[str, ...]:
-    if runtime.name == trained_with:
-        return runtime.notes
-    return (*runtime.notes, f"Trained with {trained_with}, runs here with {runtime.name}.")
+        what, found = f"{folder} is damaged", f"{type(error).__name__}: {error}"
+        raise ModelError.of(what, expected="when not to answer", found=found, todo="train again") from error
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,10 @@ from typing import Any
 
 from headstart import files
 from headstart.deploy.model import Prediction
-from headstart.files import display
+from headstart.files import display, plain
+
+COLUMNS = ("path", "label", "probability", "answer", "prediction_set", "unsure", "unfamiliar", "novelty", "reason")
+"""Of the table, before the probability of each class."""
 
 
 def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict[str, Any]:
@@ -19,24 +22,17 @@ def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict
     classes; ``prediction_set, unsure, unfamiliar, novelty, answer`` as in `headstart.abstain.abstention.Judgement`;
     ``reason`` why there is no label.
     """
-    path = None if prediction.path is None else display(prediction.path)
-    answer: dict[str, Any] = {"path": path, "label": None, "probability": None, "top": []}
+    best: list[tuple[str, float]] = []
     if prediction.proba is not None:
         best = [(classes[i], float(prediction.proba[i])) for i in prediction.proba.argsort()[::-1][:top]]
-        answer.update(label=best[0][0], probability=best[0][1], top=best)
-    return {
-        **answer,
-        "prediction_set": None if prediction.prediction_set is None else list(prediction.prediction_set),
-        "unsure": prediction.unsure,
-        "unfamiliar": prediction.unfamiliar,
-        "novelty": prediction.novelty,
-        "answer": prediction.answer,
-        "reason": prediction.reason,
-    }
+    label, probability = best[0] if best else (None, None)
+    path = None if prediction.path is None else display(prediction.path)
+    said = plain(prediction, "prediction_set", "unsure", "unfamiliar", "novelty", "answer", "reason")
+    return {"path": path, "label": label, "probability": probability, "top": best, **said}
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row as people read it: path, or - for none; the most probable classes, and what makes the answer doubtful."""
+    """A row as people read it: path, or - for no file; the most probable classes; what makes the answer doubtful."""
     path = "-" if row["path"] is None else row["path"]
     if row["label"] is None:
         return f"{path}\tnot read: {row['reason']}"
@@ -65,14 +61,12 @@ def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[s
     The columns are ``path, label, probability``, ``answer`` (by cost), ``prediction_set`` (a JSON list), ``unsure`` and
     ``unfamiliar`` (yes or no), ``novelty``, ``reason`` and the probability of each class. What is not known is empty.
     """
-    doubts = ["answer", "prediction_set", "unsure", "unfamiliar", "novelty", "reason"]
     rows = []
     for prediction in predictions:
         answer = row(prediction, classes)
         proba = [None] * len(classes) if prediction.proba is None else prediction.proba
-        cells = [answer["path"], answer["label"], answer["probability"], *(answer[name] for name in doubts), *proba]
-        rows.append([_cell(value) for value in cells])
-    files.write_csv(path, ["path", "label", "probability", *doubts, *classes], rows)
+        rows.append([_cell(value) for value in [*(answer[name] for name in COLUMNS), *proba]])
+    files.write_csv(path, [*COLUMNS, *classes], rows)
 
 
 def _cell(value: Any) -> str:

@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.deploy.directory import Tensors, read_tensors, write_tensors
-from headstart.errors import ModelError, Problem
+from headstart.errors import ModelError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
-from headstart.files import write_json
+from headstart.files import plain, write_json
 
 FORMAT = 2
+_TENSORS = ("rows", "y", "proba", "held_out_proba", "held_out_y")
 MOST = 20_000
 """Rows that are kept, drawn at random from more: 50 MB at 1,280 numbers each."""
 
@@ -73,23 +74,9 @@ class Reference:
         """Write into ``folder``, the names last: what was cut off is not taken for whole."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "pictures.json").unlink(missing_ok=True)
-        tensors: dict[str, NDArray[Any]] = {
-            "rows": self.rows.astype(np.float16),
-            "y": self.y,
-            "held_out_proba": self.held_out_proba,
-            "held_out_y": self.held_out_y,
-        }
-        if self.proba is not None:
-            tensors["proba"] = self.proba
-        write_tensors(folder / "rows.safetensors", tensors)
-        document = {
-            "format": FORMAT,
-            "classes": list(self.classes),
-            "root": None if self.root is None else str(self.root),
-            "names": list(self.names),
-            "digests": list(self.digests),
-            "measured_on": self.measured_on.to_dict(),
-        }
+        tensors = {name: getattr(self, name) for name in _TENSORS if getattr(self, name) is not None}
+        write_tensors(folder / "rows.safetensors", {**tensors, "rows": self.rows.astype(np.float16)})
+        document = {"format": FORMAT, **plain(self, "classes", "root", "names", "digests", "measured_on")}
         write_json(folder / "pictures.json", document, indent=1, ascii_only=True)  # any file name survives
 
     @classmethod
@@ -97,37 +84,32 @@ class Reference:
         """What a run directory remembers, also given the ``model`` directory in it; raises ModelError if nothing."""
         folder = find_reference(run)
         if folder is None:
-            problem = Problem(
+            raise ModelError.of(
+                f"{run} does not remember its training pictures",
                 expected="a run directory with training/pictures.json in it, as `headstart train … -o RUN` writes it",
                 found="none",
                 todo="give the run directory, not a copy of the model alone, or train again",
             )
-            raise ModelError(f"{run} does not remember its training pictures", [problem])
         try:
             document: dict[str, Any] = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
-            found_format = document["format"]
-            if found_format == FORMAT:
+            if document["format"] == FORMAT:
                 return cls._from_parts(document, read_tensors(folder / "rows.safetensors"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            found = f"{type(error).__name__}: {error}"
-            problem = Problem(expected="readable files", found=found, todo="train again")
-            raise ModelError(f"{folder} is damaged", [problem]) from error
-        problem = Problem(expected=f"format {FORMAT}", found=f"format {found_format}", todo="train again")
-        raise ModelError(f"{folder} was written by another version of headstart", [problem])
+            what, found = f"{folder} is damaged", f"{type(error).__name__}: {error}"
+            raise ModelError.of(what, expected="readable files", found=found, todo="train again") from error
+        what, found = f"{folder} was written by another version of headstart", f"format {document['format']}"
+        raise ModelError.of(what, expected=f"format {FORMAT}", found=found, todo="train again")
 
     @classmethod
     def _from_parts(cls, document: dict[str, Any], tensors: Tensors) -> Reference:
+        arrays: dict[str, Any] = {"proba": None, **tensors, "rows": unit(tensors["rows"].astype(np.float32))}
         reference = cls(
             classes=tuple(document["classes"]),
             root=None if document["root"] is None else Path(document["root"]),
             names=tuple(document["names"]),
             digests=tuple(document["digests"]),
-            rows=unit(tensors["rows"].astype(np.float32)),
-            y=tensors["y"],
-            proba=tensors.get("proba"),
-            held_out_proba=tensors["held_out_proba"],
-            held_out_y=tensors["held_out_y"],
             measured_on=MeasuredOn.from_dict(document["measured_on"]),
+            **arrays,
         )
         lengths = {len(part) for part in (reference.names, reference.digests, reference.rows, reference.y)}
         if len(lengths) > 1:

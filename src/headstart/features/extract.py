@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.parity import Rows
-from headstart.backbones.runtime import Runtime
+from headstart.backbones.runtime import Rows, Runtime
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore

@@ -3,10 +3,14 @@
 One SQLite file holds one row per (space, picture): the space names everything that changes the value except the
 picture (weights, runtime and precision, geometry, view, output), the picture is the SHA-256 of its bytes. Rows are
 written in transactions, so a process killed at any instant leaves the rows that were committed and nothing else.
+
+The folder is ``$HEADSTART_CACHE`` where that is set. Else it is ``headstart`` in the platform's cache folder: on Linux
+``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,8 +21,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.features.cache import cache_folder, size_limit
+from headstart.errors import OptionError, Problem
 
+DEFAULT_LIMIT_GB = 4.0
+"""Gigabytes of values that are kept unless ``$HEADSTART_CACHE_GB`` says otherwise: about 780,000 rows of 1,280."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS spaces (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS features (
@@ -28,6 +34,29 @@ CREATE UNIQUE INDEX IF NOT EXISTS by_picture ON features (space, picture);
 CREATE INDEX IF NOT EXISTS by_use ON features (used);
 """
 _CHUNK = 500  # pictures looked up in one statement; SQLite takes at most 999 parameters in older builds
+
+
+def cache_folder() -> Path:
+    """The folder in which graphs, features and activations are kept. It may not be there yet."""
+    if named := os.environ.get("HEADSTART_CACHE"):
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("headstart", appauthor=False, opinion=False)
+
+
+def size_limit() -> int:
+    """The most bytes of values to keep, from ``$HEADSTART_CACHE_GB``. Raises OptionError if that is not above 0."""
+    text = os.environ.get("HEADSTART_CACHE_GB", str(DEFAULT_LIMIT_GB))
+    try:
+        gigabytes = float(text)
+    except ValueError:
+        gigabytes = -1.0
+    if not gigabytes > 0:
+        todo = "set HEADSTART_CACHE_GB to, say, 4"
+        problem = Problem(expected="a number of gigabytes above 0", found=repr(text), todo=todo)
+        raise OptionError("HEADSTART_CACHE_GB", [problem])
+    return int(gigabytes * 1e9)
 
 
 @dataclass(frozen=True, kw_only=True)

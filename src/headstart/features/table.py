@@ -1,4 +1,4 @@
-"""The rows of one image set, fetched when they are asked for.
+"""The rows of one image set, fetched when they are asked for, and what one piece of work shares to compute them.
 
 Whoever chooses a model asks for (size, output, images) and gets an array; what is not in the store yet is computed
 on the way. So a candidate that is never looked at costs nothing, and one that was looked at before costs a read.
@@ -8,21 +8,90 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.space import Space
+from headstart.backbones.space import NetworkSpec, Space
 from headstart.features.extract import extract_to_store
-from headstart.features.store import FeatureStore
-from headstart.features.workbench import Workbench
+from headstart.features.store import FeatureStore, open_store
 from headstart.images.folder import ImageSet
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
-from headstart.progress import Progress
+from headstart.progress import Clock, Progress, Silent
 
 _KEEP_TOGETHER = 256  # values of `remembered` in one transaction
+
+
+@dataclass(kw_only=True, eq=False)
+class Workbench:
+    """Made once and closed once, with `open`. Several threads may share it."""
+
+    store: FeatureStore
+    network: NetworkSpec
+    progress: Progress = field(default_factory=Silent)
+    clock: Clock = field(default_factory=Clock)
+    lock: Lock = field(default_factory=Lock)
+    """Held while rows are computed or read: the store serves one thread at a time."""
+    _spaces: dict[int, Space] = field(default_factory=dict)
+    _only: Space | None = None
+    """The one space there is, where this is a bench made by `through`."""
+    measured: tuple[float, int] | None = None
+    """Images per second, and the input size that they were measured at; None before any were seen."""
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, network: NetworkSpec, *, progress: Progress | None = None, budget: float | None = None
+    ) -> Iterator[Workbench]:
+        """The workbench of a pretrained network; its store is trimmed and closed when the block is left."""
+        with open_store(network.cache) as store:
+            yield cls(store=store, network=network, progress=progress or Silent(), clock=Clock(budget))
+
+    def space(self, size: int) -> Space:
+        """The network, ready to run at an input size in pixels; preparing it takes seconds, once."""
+        if self._only is not None:
+            return self._only
+        if size not in self._spaces:
+            with self.progress.stage(f"preparing the network at {size}", 1):
+                self._spaces[size] = self.network.at(size).open()
+        return self._spaces[size]
+
+    def with_network(self, network: NetworkSpec) -> Workbench:
+        """The same store, progress and clock with another network."""
+        return replace(self, network=network, _spaces={}, _only=None, measured=None)
+
+    def through(self, space: Space) -> Workbench:
+        """The same store, progress and clock with one open network, whatever the size asked for."""
+        return replace(self, _spaces={}, _only=space, measured=None)
+
+    def saw(self, images: int, seconds: float, size: int) -> None:
+        """Remember how fast rows were computed; too few images to fill a batch say nothing."""
+        if images >= self.space(size).runtime.batch:
+            self.measured = images / seconds, size
+
+    def rate(self, size: int) -> float:
+        """Images per second at an input size, from the rate seen so far; else measured on made-up images.
+
+        The cost of a convolutional network grows with the number of pixels.
+        """
+        if self.measured is None:
+            runtime = self.space(size).runtime
+            batch = np.zeros((runtime.batch, size, size, 3), np.uint8)
+            start = time.monotonic()
+            for _ in runtime.run([batch] * 3):
+                pass
+            self.measured = 3 * runtime.batch / (time.monotonic() - start), size
+        rate, measured_at = self.measured
+        return rate * (measured_at / size) ** 2
+
+    def is_open(self, size: int) -> bool:
+        """Whether the network was prepared at this input size."""
+        return self._only is not None or size in self._spaces
 
 
 class FeatureTable:
@@ -30,16 +99,6 @@ class FeatureTable:
 
     def __init__(self, images: ImageSet, bench: Workbench) -> None:
         self.images, self.bench = images, bench
-
-    @property
-    def store(self) -> FeatureStore:
-        """Where rows are kept."""
-        return self.bench.store
-
-    @property
-    def progress(self) -> Progress:
-        """Who is told how far the work is."""
-        return self.bench.progress
 
     def of(self, images: ImageSet) -> FeatureTable:
         """The table of other images on the same workbench."""
@@ -59,11 +118,10 @@ class FeatureTable:
         """Compute what is missing; returns ``{index of an image: why it cannot be read}``."""
         wanted = np.arange(len(self.images)) if index is None else index
         space, digests = self.space(size), [self.images.digests[i] for i in wanted]
-        before = self.store.known(space.key(views[0], "last"), digests)
-        began = time.monotonic()
-        failed = extract_to_store(
-            [self.images.paths[i] for i in wanted], digests, space, self.store, views=views, progress=self.progress
-        )
+        store, progress, began = self.bench.store, self.bench.progress, time.monotonic()
+        before = store.known(space.key(views[0], "last"), digests)
+        paths = [self.images.paths[i] for i in wanted]
+        failed = extract_to_store(paths, digests, space, store, views=views, progress=progress)
         self.bench.saw(len(set(digests) - before) * len(views), time.monotonic() - began, size)
         return {int(wanted[i]): reason for i, reason in failed.items()}
 
@@ -100,42 +158,35 @@ class FeatureTable:
         """
         wanted = range(len(self.images)) if index is None else index.tolist()
         digests = [self.images.digests[i] for i in wanted]
-        known = self.store.known(space, set(digests))
+        known = self.bench.store.known(space, set(digests))
         todo = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True) if digest not in known}
         fresh: dict[str, bytes] = {}
-        with self.progress.stage(stage, len(todo)) as advance:
+        with self.bench.progress.stage(stage, len(todo)) as advance:
             values = in_order(compute, todo.values(), window=_KEEP_TOGETHER)
             for done, (digest, value) in enumerate(zip(todo, values, strict=True), start=1):
                 if value is not None:
                     fresh[digest] = value
                 if len(fresh) >= _KEEP_TOGETHER or done == len(todo):
-                    self.store.keep(space, fresh)
+                    self.bench.store.keep(space, fresh)
                     fresh = {}
                 advance(done)
         for start in range(0, len(digests), _KEEP_TOGETHER):
             block = digests[start : start + _KEEP_TOGETHER]
-            kept = self.store.values(space, set(block))
+            kept = self.bench.store.values(space, set(block))
             yield from (kept.get(digest) for digest in block)
 
     def _read(self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View]) -> NDArray[np.float32]:
         space = self.space(size)
         digests = [self.images.digests[i] for i in index]
         width = space.runtime.widths[output]
-        blocks = [self.store.read(space.key(view, output), digests, width) for view in views]
+        blocks = [self.bench.store.read(space.key(view, output), digests, width) for view in views]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
     def estimate(self, size: int, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)) -> float:
         """Seconds that :meth:`rows` would take to compute what is missing, from the rate seen so far; 0 if unknown."""
-        rate = self.bench.rate(size, measure=False)
-        if rate is None:
+        if self.bench.measured is None:
             return 0.0
         wanted = {self.images.digests[i] for i in index}
         opened = self.bench.is_open(size)
-        known = len(self.store.known(self.space(size).key(views[0], "last"), wanted)) if opened else 0
-        return (len(wanted) - known) * len(views) / rate
-
-    def rate(self, size: int) -> float:
-        """Images per second at an input size, from the rate seen so far; else measured on made-up images."""
-        rate = self.bench.rate(size)
-        assert rate is not None
-        return rate
+        known = len(self.bench.store.known(self.space(size).key(views[0], "last"), wanted)) if opened else 0
+        return (len(wanted) - known) * len(views) / self.bench.rate(size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +86,7 @@ class OfRuntime:
 
 
 Note = Diverged | MicroBatch | ArithmeticMeasured | TooLarge | DiskFull | Remade | NotRepeatable | OfRuntime
-KINDS: dict[str, type[Note]] = {
-    kind.__name__: kind
-    for kind in (Diverged, MicroBatch, ArithmeticMeasured, TooLarge, DiskFull, Remade, NotRepeatable, OfRuntime)
-}
+KINDS: dict[str, type[Note]] = {kind.__name__: kind for kind in get_args(Note)}
 
 
 def to_plain(note: Note) -> dict[str, Any]:

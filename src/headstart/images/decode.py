@@ -6,7 +6,6 @@ Content decides what a file is, never its name. Colour profiles are ignored, in 
 from __future__ import annotations
 
 import io
-import os
 import re
 import stat
 import warnings
@@ -41,11 +40,7 @@ Content = Path | bytes | PillowImage | NDArray[np.uint8]
 """What is decoded: a file, its bytes, an image that the caller opened with Pillow, or pixels ``(h, w, 3)`` RGB,
 ``(h, w, 4)`` with alpha, ``(h, w)`` grey."""
 
-INTERPOLATIONS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "lanczos")}
 
 # What is read, in the order it is tried. A closed list, because Pillow knows formats that start other
 # programs (EPS runs Ghostscript) or accept almost any bytes (TGA).
@@ -133,11 +128,7 @@ def decode(source: Content, *, at_least: int | None = None) -> NDArray[np.uint8]
 
 
 def resample(
-    image: NDArray[np.uint8],
-    *,
-    size: tuple[int, int],
-    box: Box | None = None,
-    interpolation: str = "bicubic",
+    image: NDArray[np.uint8], *, size: tuple[int, int], box: Box | None = None, interpolation: str = "bicubic"
 ) -> NDArray[np.uint8]:
     """Resize the window ``box`` of a picture to ``size`` (width, height).
 
@@ -190,29 +181,22 @@ def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
         yield io.BytesIO(source)
         return
     try:
-        _check_file(source.stat())
+        status = source.stat()
+        refusals = {
+            "is a directory": stat.S_ISDIR(status.st_mode),
+            "not a regular file": not stat.S_ISREG(status.st_mode),  # opening a pipe would wait for ever
+            "empty file": status.st_size == 0,
+        }
+        for reason, holds in refusals.items():
+            if holds:
+                raise UnreadableImageError(reason)
         stream = source.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UnreadableImageError(_cannot_open(error)) from error
+        known: dict[type[Exception], str] = {FileNotFoundError: "not found", PermissionError: "permission denied"}
+        unknown = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
+        raise UnreadableImageError(known.get(type(error), unknown)) from error
     with stream:
         yield stream
-
-
-def _check_file(status: os.stat_result) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise UnreadableImageError("is a directory")
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        raise UnreadableImageError("not a regular file")
-    if status.st_size == 0:
-        raise UnreadableImageError("empty file")
-
-
-def _cannot_open(error: OSError | ValueError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "not found"
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    return f"cannot be opened: {getattr(error, 'strerror', None) or error}"
 
 
 def _identified(stream: IO[bytes]) -> Image.Image:

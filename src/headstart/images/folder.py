@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import DataError, Problem, UnreadableImageError
-from headstart.files import display, sha256
-from headstart.images.class_folders import read_folders
+from headstart.files import display, sha256, some
 from headstart.images.decode import read_header
-from headstart.images.entries import Entries, Entry
-from headstart.images.names import some
-from headstart.images.table import read_table
+from headstart.images.labelled import Entries, Entry, read_folders, read_table
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 
@@ -75,9 +72,7 @@ class ImageSet:
             return self
         kept = self.subset(np.array([path not in failures for path in self.paths], dtype=bool))
         dropped = tuple(LeftOut(path, failures[path]) for path in self.paths if path in failures)
-        left = replace(kept, left_out=self.left_out + dropped)
-        _require_enough(left, {split: set(self.classes) for split in ("train", *np.unique(self.split))})
-        return left
+        return _with_enough(replace(kept, left_out=self.left_out + dropped))
 
     def grouped(self, keys: Sequence[Hashable | None]) -> ImageSet:
         """The same pictures, with one group of all that share a key (n,) or were in a group with one that does.
@@ -87,9 +82,7 @@ class ImageSet:
         Raises:
             DataError: too few groups of a class are left.
         """
-        joined = replace(self, groups=_merged(self.groups.tolist(), keys))
-        _require_enough(joined, {split: set(self.classes) for split in ("train", *np.unique(self.split))})
-        return joined
+        return _with_enough(replace(self, groups=_merged(self.groups.tolist(), keys)))
 
     def fingerprint(self) -> str:
         """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
@@ -137,15 +130,11 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         )
         raise DataError(f"pictures {display(source)}", [problem]) from error
     images = _assembled(labelled)
-    if for_training:
-        _require_enough(images, labelled.declared)
-    return images
+    return _with_enough(images, labelled.declared) if for_training else images
 
 
 def from_paths(
-    paths: Sequence[str | Path],
-    labels: Sequence[Any],
-    groups: Sequence[Hashable | None] | None = None,
+    paths: Sequence[str | Path], labels: Sequence[Any], groups: Sequence[Hashable | None] | None = None
 ) -> ImageSet:
     """Label pictures given one by one; all are for training. The classes are the sorted ``str(label)``.
 
@@ -157,8 +146,7 @@ def from_paths(
         found = f"{len(paths)} paths, {len(labels)} labels, {len(groups)} groups"
         problem = Problem(expected="one label, and one group if any, for each path", found=found, todo="align them")
         raise DataError("paths and labels", [problem])
-    missing = [display(path) for path in paths if not os.path.exists(path)]  # noqa: PTH110, a NUL is survived
-    if missing:
+    if missing := [display(path) for path in paths if not os.path.exists(path)]:  # noqa: PTH110, a NUL is survived
         problem = Problem(expected="every file exists", found=f"not found: {some(missing)}", todo="correct the paths")
         raise DataError("paths and labels", [problem])
     entries = [
@@ -166,9 +154,7 @@ def from_paths(
         for path, label, group in zip(paths, labels, groups, strict=True)
     ]
     labelled = Entries.listed(entries, root=None, layout="arrays")
-    images = _assembled(labelled)
-    _require_enough(images, labelled.declared)
-    return images
+    return _with_enough(_assembled(labelled), labelled.declared)
 
 
 def _digest(path: Path) -> str | LeftOut:
@@ -184,9 +170,8 @@ def _digest(path: Path) -> str | LeftOut:
 
 def _assembled(labelled: Entries) -> ImageSet:
     digested = list(in_order(_digest, [entry.path for entry in labelled.entries]))
-    kept = [
-        (entry, digest) for entry, digest in zip(labelled.entries, digested, strict=True) if isinstance(digest, str)
-    ]
+    pairs = zip(labelled.entries, digested, strict=True)
+    kept = [(entry, digest) for entry, digest in pairs if isinstance(digest, str)]
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]
     classes = tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}
@@ -223,15 +208,17 @@ def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:
     return np.argsort(np.argsort(first_row))[group].astype(np.int64)
 
 
-def _require_enough(images: ImageSet, declared: Mapping[str, set[str]]) -> None:
-    """Raise a single DataError with everything that keeps these pictures from being trained on.
+def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = None) -> ImageSet:
+    """The same pictures; a single DataError with everything that keeps them from being trained on.
 
-    ``declared`` holds the classes of each split that folders or rows name, even where no picture was usable.
+    ``declared`` holds the classes of each split that folders or rows name, even where no picture was usable; otherwise
+    each split is to have every class.
     """
-    problems = list(_problems(images, declared))
-    if problems:
+    declared = declared or {split: set(images.classes) for split in ("train", *np.unique(images.split))}
+    if problems := list(_problems(images, declared)):
         where = "paths and labels" if images.root is None else f"pictures {display(images.root)}"
         raise DataError(where, problems)
+    return images
 
 
 def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:
@@ -246,16 +233,13 @@ def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Pr
     usable = Counter(zip(images.split.tolist(), names.tolist(), strict=True))
     in_train = images.split == "train"
     distinct = Counter(label for label, _ in set(zip(names[in_train], images.groups[in_train], strict=True)))
-    few = [f"{label!r} has {distinct[label]}" for label in train if distinct[label] < MIN_PER_CLASS]
-    if few:
+    if few := [f"{label!r} has {distinct[label]}" for label in train if distinct[label] < MIN_PER_CLASS]:
         yield Problem(
             expected=f"at least {MIN_PER_CLASS} distinct readable pictures (or groups) of each class to train on",
             found=some(few),
             todo="add pictures of these classes, or remove the classes",
         )
-    for split in ("val", "test"):
-        if split not in declared:
-            continue
+    for split in [split for split in ("val", "test") if split in declared]:
         here = {label for label in images.classes if usable[split, label]}
         if not here:
             yield Problem(

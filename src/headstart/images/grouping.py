@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from headstart.errors import DataError, OptionError, Problem
+from headstart.files import below, some
 from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
-from headstart.images.names import below, some
-from headstart.images.table import read_column
+from headstart.images.labelled import read_column
 
 _EXAMPLES = 3
 
@@ -34,33 +34,27 @@ def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> Im
         OptionError: no regular expression.
         DataError: a path does not match, or a class falls into too few groups to be told from them.
     """
-    column = read_column(table, group_by) if table is not None else None
-    if column is not None and column.values:
-        keys = [column.values.get(path) for path in images.paths]
-    else:
-        keys = _matched(images, group_by, column.names if column else ())
-    keys = [key or None for key in keys]
+    columns, values = read_column(table, group_by) if table is not None else ([], {})
+    named = [values.get(path) for path in images.paths] if values else _matched(images, group_by, columns)
+    keys = [name or None for name in named]
     if problems := list(_problems(images, keys, group_by)):
         raise DataError(f"groups by {group_by!r}", problems)
     return images.grouped(keys)
 
 
-def _matched(images: ImageSet, group_by: str, columns: tuple[str, ...]) -> list[str | None]:
+def _matched(images: ImageSet, group_by: str, columns: Sequence[str]) -> list[str | None]:
+    or_column = f", or one of the columns {some(columns)}" if columns else ""
     try:
         pattern = re.compile(group_by)
     except re.error as error:
-        problem = Problem(
-            expected="a regular expression" + (f", or one of the columns {some(columns)}" if columns else ""),
-            found=f"{group_by!r}: {error}",
-            todo=r"write, for instance, --group-by '(patient\d+)'",
-        )
+        expected, todo = f"a regular expression{or_column}", r"write, for instance, --group-by '(patient\d+)'"
+        problem = Problem(expected=expected, found=f"{group_by!r}: {error}", todo=todo)
         raise OptionError("--group-by", [problem]) from error
     names = [below(images.root, path).replace("\\", "/") for path in images.paths]
     matches = [pattern.search(name) for name in names]
     if missing := [name for name, match in zip(names, matches, strict=True) if match is None]:
         problem = Problem(
-            expected=f"a match of {group_by!r} in the path of every picture"
-            + (f", or one of the columns {some(columns)}" if columns else ""),
+            expected=f"a match of {group_by!r} in the path of every picture{or_column}",
             found=f"none in {len(missing)} of {len(names)}: {some(missing, _EXAMPLES)}",
             todo="correct it, or end it with |$ to let the pictures that do not match stand alone",
         )
@@ -80,10 +74,10 @@ def _problems(images: ImageSet, keys: list[str | None], group_by: str) -> Iterat
     few = []
     for label, name in enumerate(images.classes):
         mine = [i for i in range(len(images)) if images.y[i] == label and images.split[i] == "train"]
-        found = {keys[i] or i for i in mine}
-        if mine and len(found) < MIN_PER_CLASS:
-            names = some([repr(key) for key in sorted(map(str, found))], _EXAMPLES)
-            few.append(f"{name!r} falls into {len(found)} group{'s' if len(found) > 1 else ''} ({names})")
+        groups = {keys[i] or i for i in mine}
+        if mine and len(groups) < MIN_PER_CLASS:
+            names = some([repr(key) for key in sorted(map(str, groups))], _EXAMPLES)
+            few.append(f"{name!r} falls into {len(groups)} group{'s' if len(groups) > 1 else ''} ({names})")
     if few:
         yield Problem(
             expected=f"at least {MIN_PER_CLASS} groups of each class to train on",

@@ -32,8 +32,8 @@ def listed(pictures: Iterable[Source]) -> list[Source]:
     if _kind(pictures) is not None or isinstance(pictures, np.ndarray) or not isinstance(pictures, Iterable):
         many = isinstance(pictures, np.ndarray) and pictures.ndim == 4
         todo = "give list(array)" if many else "put it in a list: predict([picture])"
-        problem = Problem(expected="a sequence of pictures", found=f"a single {_described(pictures)}", todo=todo)
-        raise OptionError("pictures", [problem])
+        found = f"a single {_described(pictures)}"
+        raise OptionError.of("pictures", expected="a sequence of pictures", found=found, todo=todo)
     sources: list[Source] = [Path(fspath(item)) if isinstance(item, (str, PathLike)) else item for item in pictures]
     problems = [
         Problem(expected="a picture", found=f"{_described(source)} at position {i}", todo=_TODO)

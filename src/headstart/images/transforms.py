@@ -6,7 +6,7 @@ Pixels stay uint8 here: each network normalises inside its own graph.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -16,10 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.errors import OptionError, Problem
-from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage
+from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage, moved
 
 ALGORITHM = 1
-"""Raised whenever the code below, or in decode, gives other pixels than before."""
+"""Raised whenever `load`, or decoding, gives other pixels than before."""
+VARIED_ALGORITHM = 2
+"""Raised whenever `vary` gives other pixels than before."""
+KINDS = ("none", "crop", "rotate")
+"""Of varied views."""
 
 _SQUASH_CROP = 0.875  # side of a corner window, as a share of a squashed picture
 _CROP_AREA = (0.35, 1.0)  # share of the picture's area in an augmented crop
@@ -87,11 +91,6 @@ class Geometry:
         """The options, ready for JSON."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, options: Mapping[str, Any]) -> Geometry:
-        """The inverse of ``to_dict``."""
-        return cls(**options)
-
 
 def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> NDArray[np.uint8]:
     """Decode a picture once and look at it in each of ``views``: ``(len(views), size, size, 3)`` RGB.
@@ -132,6 +131,53 @@ def augmented(
         cut = _cut(image, _random_box(rng, image.width, image.height, area), geometry)
         views.append(cut[:, ::-1].copy() if rng.random() < 0.5 else cut)
     return views
+
+
+def vary(
+    source: Path | bytes, geometry: Geometry, kind: str, seeds: Sequence[int], *, area: tuple[float, float], turn: float
+) -> list[NDArray[np.uint8]]:
+    """A varied view for each seed, ``(size, size, 3)`` RGB. Same seed, same pixels; the picture is decoded once.
+
+    Args:
+        source: the picture.
+        geometry: of the result.
+        kind: ``none`` for the plain view; ``crop`` for a random resized crop; ``rotate`` for the plain view turned
+            about its centre. The last two are mirrored in half of the cases.
+        seeds: of the views of this picture.
+        area: least and greatest share of the picture in a ``crop``.
+        turn: greatest rotation either way, in full turns.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+    """
+    if kind == "crop":
+        return augmented(source, geometry, seeds, area=area)
+    plain: NDArray[np.uint8] = load(source, geometry)[0]
+    if kind == "none":
+        return [plain for _ in seeds]
+    views = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        mirrored = plain[:, ::-1] if rng.random() < 0.5 else plain
+        views.append(rotated(mirrored, rng.uniform(-turn, turn)))
+    return views
+
+
+def rotated(image: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
+    """``image`` (s, s, 3) turned anticlockwise by ``turn`` full turns about its centre, between pixels bilinearly.
+
+    What comes from outside is mirrored at the edge with the edge pixel repeated, as in Keras' ``RandomRotation``.
+    Fractions of a grey level are dropped.
+    """
+    side = image.shape[0]
+    cos, sin = (round(f(2 * math.pi * turn), 12) for f in (math.cos, math.sin))  # quarter turns stay exact
+    border = math.ceil(side * (abs(cos) + abs(sin) - 1) / 2) + 2  # what a turned square reaches outside, and a pixel
+    wide = np.pad(image, ((border, border), (border, border), (0, 0)), mode="symmetric")
+    centre = side / 2
+    # The place in the widened picture that each pixel of the result comes from; rows count downwards.
+    left = border + centre - cos * centre + sin * centre
+    top = border + centre - sin * centre - cos * centre
+    return moved(wide, (side, side), (cos, -sin, left, sin, cos, top))
 
 
 def window(view: View, geometry: Geometry, width: int, height: int) -> Box:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import glob
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,3 +66,26 @@ def files_below(folder: Path, closed: frozenset[tuple[int, int]] = frozenset()) 
             files += others
             waiting += folders
     return sorted(files, key=lambda file: file.as_posix()), unreadable
+
+
+def find_images(inputs: Sequence[str | Path]) -> list[Path]:
+    """Files to predict, in the order given: files as they are, folders with all below them, glob patterns.
+
+    Nothing is opened here: a file that is missing or no picture is kept, for the caller to report.
+    """
+    paths: list[Path] = []
+    for item in (os.fspath(item) for item in inputs):
+        if os.path.lexists(item) or not glob.has_magic(item):
+            paths += _expanded(Path(item))
+        else:
+            matches = [Path(match) for match in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207, may be absolute
+            below = [file for match in matches if not is_junk(match.name) for file in _expanded(match)]
+            paths += dict.fromkeys(below) or [Path(item)]
+    return paths
+
+
+def _expanded(path: Path) -> list[Path]:
+    if not os.path.isdir(path):  # noqa: PTH112, an impossible name is no folder
+        return [path]
+    files, unreadable = files_below(path)
+    return files + [left_out.path for left_out in unreadable]

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.arrays import Floats, Index, Labels, Mask, Rows
+from headstart.files import plain
 
 Level = Literal["none", "slight", "drift", "too few"]
 
@@ -64,8 +65,7 @@ class Drift:
             return "too few"
         if self.p >= ALARM_P:
             return "none"
-        only_mix = self.p_within is not None and self.p_within >= ALARM_P
-        return "slight" if only_mix or self.auc < ALARM_AUC else "drift"
+        return "slight" if self.only_mix or self.auc < ALARM_AUC else "drift"
 
     @property
     def only_mix(self) -> bool:
@@ -74,18 +74,12 @@ class Drift:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "level": self.level,
-            "new": self.n,
-            "training": self.m,
-            "p": self.p,
-            "auc": self.auc,
-            "p_within_answers": self.p_within,
-            "only_the_mix_of_classes": self.only_mix,
-            "mix": self.mix.tolist(),
-            "mix_before": self.mix_before.tolist(),
-            "unfamiliar": None if self.unfamiliar is None else float(self.unfamiliar.mean()) if self.n else 0.0,
-        }
+        unfamiliar = None if self.unfamiliar is None else float(self.unfamiliar.mean()) if self.n else 0.0
+        return (
+            {"level": self.level, "new": self.n, "training": self.m, "p": self.p, "auc": self.auc}
+            | {"p_within_answers": self.p_within, "only_the_mix_of_classes": self.only_mix}
+            | plain(self, "mix", "mix_before", unfamiliar=unfamiliar)
+        )
 
 
 def compare(

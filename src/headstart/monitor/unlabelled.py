@@ -1,6 +1,7 @@
-"""Accuracy on pictures without labels, estimated from the probabilities of their answers, with an interval.
+"""Accuracy on pictures without labels, with an interval, and which of them to label next.
 
-Three published estimates, each of which starts from pictures with known labels that the classifier had not seen:
+The accuracy is estimated from the probabilities of the answers. There are three published estimates, each of which
+starts from pictures with known labels that the classifier had not seen:
 
 - *average confidence*: the mean probability of the answer, which is right where the probabilities are calibrated;
 - *difference of confidences* (Guillory et al. 2021): the known accuracy less the fall of the mean probability;
@@ -20,9 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats, Labels, Mask
+from headstart.arrays import Floats, Index, Labels, Mask, Rows
 from headstart.evaluation.intervals import LEVEL, Estimate
 from headstart.evaluation.losses import correct
+from headstart.files import plain
 
 Probabilities = NDArray[np.floating]
 
@@ -43,12 +45,7 @@ class Unlabelled:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "accuracy": self.accuracy.to_dict(),
-            "by_method": {name: estimated.to_dict() for name, estimated in self.by_method.items()},
-            "known_accuracy": self.known,
-            "known_n": self.m,
-        }
+        return plain(self, "accuracy", "by_method", known_accuracy=self.known, known_n=self.m)
 
 
 def estimate(proba: Probabilities, known_proba: Probabilities, known_y: Labels, *, seed: int = 0) -> Unlabelled:
@@ -102,3 +99,36 @@ def _three(sure: Floats, known_sure: Floats, right: Mask) -> Floats:
     # As many known answers lie below the threshold as were wrong.
     threshold = ordered[wrong] if wrong < len(ordered) else np.inf
     return np.asarray(np.clip([sure.mean(), known - fall, (sure >= threshold).mean()], 0.0, 1.0), np.float64)
+
+
+def labelling_queue(proba: Probabilities, rows: Rows, count: int) -> Index:
+    """Positions of ``count`` pictures to label, the most useful first; fewer where there are fewer.
+
+    Each time the picture is taken that is most unsure and least like those already taken: the largest ``(1 − margin) ·
+    distance²``, where the margin is that between the two highest probabilities and the distance that to the nearest
+    picture taken. (The greedy form of k-means++, weighted by uncertainty: a core-set, Sener and Savarese 2018, of what
+    is uncertain, in the spirit of BADGE, Ash et al. 2020.)
+
+    Args:
+        proba: (n, k) probabilities.
+        rows: (n, d), of length 1.
+        count: how many.
+    """
+    unsure = 1.0 - margins(proba)
+    nearest = np.ones(len(proba))
+    taken: list[int] = []
+    left = np.ones(len(proba), bool)
+    for _ in range(min(count, len(proba))):
+        worth = np.where(left, (unsure + 1e-9) * (nearest + 1e-9), -1.0)
+        best = int(worth.argmax())
+        taken.append(best)
+        left[best] = False
+        distances = np.maximum(2.0 - 2.0 * (rows @ rows[best]).astype(np.float64), 0.0)
+        nearest = distances if len(taken) == 1 else np.minimum(nearest, distances)
+    return np.array(taken, np.int64)
+
+
+def margins(proba: Probabilities) -> Floats:
+    """The highest probability less the second highest: (n,), 0 for undecided."""
+    top = np.sort(np.asarray(proba, np.float64), axis=1)
+    return np.asarray(top[:, -1] - top[:, -2])

@@ -21,8 +21,7 @@ from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.images.threads import in_order
 from headstart.probe.heads import LinearHead
-from headstart.probe.options import ProbeOptions
-from headstart.probe.trials import Candidate, Index, Sample, Score, Trials
+from headstart.probe.trials import Candidate, Index, ProbeOptions, Sample, Score, Trials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +98,7 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
             board.append(leader)
         best = leader if trials.beats(leader, best) else best
     return Choice(
-        score=best,
-        head=trials.fit(best),
-        board=tuple(board),
-        enough_at=enough_at,
-        beyond_budget=tuple(sorted(beyond)),
+        score=best, head=trials.fit(best), board=tuple(board), enough_at=enough_at, beyond_budget=tuple(sorted(beyond))
     )
 
 
@@ -127,7 +122,7 @@ def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, re
         for repeat in range(repeats)
         for train, test in folds(y, groups, n_splits=options.n_splits, seed=options.seed + 1 + repeat)
     ]
-    with table.progress.stage("nested cross-validation", len(outer)) as advance, threadpool_limits(1, "blas"):
+    with table.bench.progress.stage("nested cross-validation", len(outer)) as advance, threadpool_limits(1, "blas"):
         for done, _ in enumerate(in_order(lambda fold: outer_fold(*fold), outer, window=len(outer)), start=1):
             advance(done)
     return proba

@@ -10,16 +10,43 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.backbones.catalog import Backbone
 from headstart.evaluation.calibration import fit_temperature, softmax
-from headstart.evaluation.losses import correct, log_losses, mean_and_error
+from headstart.evaluation.losses import accuracy, log_losses, mean_and_error
 from headstart.features.table import FeatureTable
+from headstart.files import plain
 from headstart.images.splits import folds
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
-from headstart.probe.heads import C_PATH, Family, Fit, LinearHead, fit_family
-from headstart.probe.logistic import Axes, principal_axes
-from headstart.probe.options import ProbeOptions
+from headstart.options import FitOptions
+from headstart.probe.heads import C_PATH, Axes, Family, Fit, LinearHead, fit_family, principal_axes
 
 Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions:
+    """What `headstart.probe.choice.choose` may try."""
+
+    sizes: tuple[int, ...]
+    """Input sizes in pixels, cheapest first."""
+    seed: int = 0
+    """Of the folds and of the screening sample."""
+    n_splits: int = 5
+    """Folds of the inner and of the outer cross-validation."""
+    balanced: bool = False
+    """Weight the loss so that every class counts the same, as scikit-learn's ``class_weight="balanced"``."""
+    enough: float = 0.02
+    """Out-of-fold error below which dearer candidates are not looked at."""
+    screen: int = 500
+    """About how many pictures a dearer candidate is first tried on."""
+    few: int = 16
+    """Up to this many pictures in the smallest class, six views of each are tried as training rows."""
+
+    @classmethod
+    def of(cls, options: FitOptions, backbone: Backbone) -> ProbeOptions:
+        """What ``options`` leave to be tried; sizes that they do not name are the backbone's own."""
+        balanced = options.class_weight == "balanced"
+        return cls(sizes=options.sizes or backbone.sizes, seed=options.random_state, balanced=balanced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +73,8 @@ class Score:
     temperature: float
     losses: NDArray[np.float64]
     """(n,) log-loss of each picture, calibrated."""
-    correct: NDArray[np.bool_]
+    accuracy: float
+    """Share of the pictures."""
     proba: NDArray[np.float64] = field(repr=False)
     """(n, k) calibrated probabilities, each picture's from a head that was not fitted on it."""
     standard_error: float
@@ -58,21 +86,10 @@ class Score:
         """Mean over the pictures, in nats."""
         return float(self.losses.mean())
 
-    @property
-    def accuracy(self) -> float:
-        """Share of the pictures."""
-        return float(self.correct.mean())
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, without what was measured image by image."""
-        return {
-            "candidate": str(self.candidate),
-            "log_loss": self.log_loss,
-            "standard_error": self.standard_error,
-            "accuracy": self.accuracy,
-            "n": len(self.losses),
-            "screened": self.screened,
-        }
+        rest = plain(self, "log_loss", "standard_error", "accuracy", n=len(self.losses), screened=self.screened)
+        return {"candidate": str(self.candidate), **rest}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,18 +125,15 @@ class Trials:
 
     def cheap(self) -> list[Candidate]:
         """The last layer at the base size."""
-        base = self.options.sizes[0]
         families: list[Family] = ["nearest mean", *self._families()]
-        return [Candidate(size=base, output="last", family=family) for family in families]
+        return [Candidate(size=self.options.sizes[0], output="last", family=family) for family in families]
 
     def dear(self) -> list[list[Candidate]]:
         """Rungs of candidates from cheap to dear; those of one rung share a pass over the pictures."""
-        base, *larger = self.options.sizes
-        families = self._families()
+        (base, *larger), families = self.options.sizes, self._families()
         rungs = [[Candidate(size=base, output="depths", family=family) for family in families]]
         if np.bincount(self.sample.y, minlength=self.sample.num_classes).min() <= self.options.few:
-            views = FEW_SHOT_VIEWS
-            rungs.append([Candidate(size=base, output="last", family=family, views=views) for family in families])
+            rungs.append([replace(candidate, output="last", views=FEW_SHOT_VIEWS) for candidate in rungs[0]])
         for size in larger:
             rungs.append([Candidate(size=size, output=o, family=f) for o in ("last", "depths") for f in families])
         return rungs
@@ -168,7 +182,7 @@ class Trials:
         """The candidate of ``score``, fitted on all pictures of the sample."""
         axes = self._axes(score.candidate)
         everything = np.ones((1, len(axes.Z)), bool)
-        _, W, b = next(self._fits(score.candidate, axes, everything, strengths=(score.strength,), tolerance=1e-4))
+        _, W, b = next(self._fits(score.candidate, axes, everything, (score.strength,), tolerance=1e-4))
         weight, bias = axes.unproject(W[0], b[0])
         return LinearHead(weight=weight.astype(np.float32), bias=bias.astype(np.float32), temperature=score.temperature)
 
@@ -191,18 +205,18 @@ class Trials:
         candidate: Candidate,
         axes: Axes,
         rows: NDArray[np.bool_],
-        *,
         strengths: tuple[float, ...] = C_PATH,
+        *,
         tolerance: float = 1e-3,
     ) -> Iterator[Fit]:
-        counts = np.bincount(self.sample.y, minlength=self.sample.num_classes)
-        balanced = len(self.sample.y) / (self.sample.num_classes * np.maximum(counts, 1.0))
+        y, k = self.sample.y, self.sample.num_classes
+        balanced = len(y) / (k * np.maximum(np.bincount(y, minlength=k), 1.0))
         return fit_family(
             candidate.family,
             axes,
-            np.tile(self.sample.y, len(candidate.views)),
+            np.tile(y, len(candidate.views)),
             rows=rows,
-            num_classes=self.sample.num_classes,
+            num_classes=k,
             class_weight=balanced if self.options.balanced else None,
             strengths=strengths,
             tolerance=tolerance,
@@ -213,13 +227,12 @@ def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float
     temperature = fit_temperature(logits, sample.y)
     proba = softmax(logits, temperature)
     losses = log_losses(proba, sample.y)
-    _, standard_error = mean_and_error(losses, sample.groups)
     return Score(
         candidate=candidate,
         strength=strength,
         temperature=temperature,
         losses=losses,
-        correct=correct(proba, sample.y),
+        accuracy=accuracy(proba, sample.y),
         proba=proba,
-        standard_error=standard_error,
+        standard_error=mean_and_error(losses, sample.groups)[1],
     )

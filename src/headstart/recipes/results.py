@@ -13,18 +13,11 @@ from headstart.deploy.model import versions
 from headstart.evaluation.comparison import ClaimCheck, Comparison, Result
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.files import write_csv, write_json
+from headstart.files import plain, write_csv, write_json
 from headstart.finetune.notes import Diverged, to_plain
 from headstart.recipes import records
 from headstart.recipes.grid import Setting, in_common
-from headstart.report import experiment as words
-from headstart.report.comparison import (
-    ComparisonContent,
-    claim_words,
-    comparison_document,
-    comparison_page,
-    settings_table,
-)
+from headstart.report import comparison as words
 from headstart.report.finetuning_notes import in_words
 from headstart.report.page import write_report
 
@@ -81,21 +74,16 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; without ``proba``."""
         result = self.result()
-        return {
-            "setting": self.setting,
-            "seed": self.seed,
-            "accuracy": self.accuracy,
-            "last_epoch": result.last_accuracy,
-            "best_epoch": result.best_accuracy,
-            "planned": self.planned,
-            "seconds": self.history.seconds,
-            "prepared_seconds": self.prepared,
-            "runtime": self.runtime,
-            "notes": list(self.notes),
-            "diverged": [to_plain(event) for event in self.diverged],
-            "history": self.history.to_dict(),
-            "correct": self.correct.astype(int).tolist(),
-        }
+        return plain(
+            self,
+            *("setting", "seed", "accuracy", "planned", "runtime", "notes", "history"),
+            last_epoch=result.last_accuracy,
+            best_epoch=result.best_accuracy,
+            seconds=result.seconds,
+            prepared_seconds=self.prepared,
+            diverged=[to_plain(event) for event in self.diverged],
+            correct=self.correct.astype(int),
+        )
 
 
 class Failure(NamedTuple):
@@ -122,7 +110,13 @@ class Experiment:
     folder: Path
     command: str = ""
 
-    def conditions(self) -> words.Conditions:
+    @property
+    def published(self) -> dict[str, tuple[float, int]]:
+        """Setting → best validation accuracy and seconds of the write-up, where there is one."""
+        rows = {setting.name: setting.published for setting in self.settings}
+        return {name: (row.accuracy, row.seconds) for name, row in rows.items() if row}
+
+    def caveats(self) -> tuple[str, ...]:
         """What all numbers rest on."""
         backbones = {
             (records.get(setting.published.recipe).backbone, setting.recipe.backbone)
@@ -133,10 +127,10 @@ class Experiment:
         for setting in self.settings:
             for departure in setting.recipe.departures:
                 departing.setdefault(departure, []).append(setting.name)
-        return words.Conditions(
+        return words.settings_caveats(
             in_common=in_common(self.settings),
             prepared=sum(outcome.prepared for outcome in self.outcomes),
-            stand_ins=tuple(sorted((own, used) for own, used in backbones if own != used)),
+            stand_ins=sorted((own, used) for own, used in backbones if own != used),
             weights=self.weights,
             # What all depart in does not lie between them.
             departures={said: names for said, names in departing.items() if len(names) < len(self.settings)},
@@ -160,22 +154,16 @@ class Experiment:
             ),
         )
 
-    def content(self) -> ComparisonContent:
+    def content(self) -> words.ComparisonContent:
         """For the page and the terminal."""
-        published = {
-            setting.name: (setting.published.accuracy, setting.published.seconds)
-            for setting in self.settings
-            if setting.published
-        }
         marks = {outcome.setting: words.DIVERGED for outcome in self.outcomes if outcome.diverged}
-        table = settings_table(self.comparison, about="every setting", published=published or None, marks=marks or None)
-        return ComparisonContent(
+        return words.ComparisonContent(
             title=self.title,
             comparison=self.comparison,
-            table=table,
+            table=words.settings_table(self.comparison, published=self.published, marks=marks),
             measured_on=words.measured_pictures(self.measured_on),
-            claims=tuple(map(claim_words, self.claims)),
-            caveats=words.caveats(self.conditions()),
+            claims=tuple(map(words.claim_words, self.claims)),
+            caveats=self.caveats(),
             troubles=self.troubles(),
             command=self.command,
         )
@@ -184,25 +172,18 @@ class Experiment:
         """Plain JSON types."""
         return {
             "folder": str(self.folder),
-            "measured_on": words.measured_pictures(self.measured_on),
             "measurement": self.measured_on.to_dict(),
-            **comparison_document(self.comparison),
-            "claims": [{"holds": check.holds, "text": claim_words(check)} for check in self.claims],
+            **self.content().to_dict(),
+            "claims": [{"holds": check.holds, "text": words.claim_words(check)} for check in self.claims],
             "failures": [failure._asdict() for failure in self.failures],
-            "caveats": list(words.caveats(self.conditions())),
             "rows": [outcome.to_dict() for outcome in self.outcomes],
-            "command": self.command,
             "versions": versions(),
         }
 
     def write(self) -> None:
         """The table, the results and the page; each whole or not at all."""
         write_json(self.folder / "results.json", self.to_dict())
-        published = {setting.name: setting.published for setting in self.settings}
         rows = self.comparison.table()
-        lines = []
-        for row in rows:
-            of = published.get(row["setting"])
-            lines.append([*row.values(), of.accuracy if of else None, of.seconds if of else None])
+        lines = ([*row.values(), *self.published.get(row["setting"], (None, None))] for row in rows)
         write_csv(self.folder / "table.csv", [*rows[0], "published_best_epoch", "published_seconds"], lines)
-        write_report(self.folder / "compare.html", comparison_page(self.content()))
+        write_report(self.folder / "compare.html", words.comparison_page(self.content()))

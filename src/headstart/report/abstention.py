@@ -5,19 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from headstart.evaluation.intervals import Estimate
-from headstart.report.drawing import (
-    ACCENT,
-    INK,
-    LINE,
-    MUTED,
-    WIDTH,
-    as_svg,
-    blank_figure,
-    page_style,
-    pixel_canvas,
-    plot_axes,
-)
-from headstart.report.section import THIN, Section, Table, between, percent
+from headstart.report.drawing import ACCENT, INK, MUTED, WIDTH, as_svg, page_style, percent_axis, pixel_canvas, plot
+from headstart.report.section import THIN, Section, Table, between, percent, text
 from headstart.report.words import counted, measured_on
 
 if TYPE_CHECKING:
@@ -25,24 +14,6 @@ if TYPE_CHECKING:
     from headstart.abstain.conformal import TooFewPictures
 
 PLOT = 190  # height of the curve, in pixels
-
-METHOD = (
-    "An answer counts as sure from the probability at which out-of-fold answers to training pictures were "
-    "wrong half as often as all of them were. The area under the curve of errors against the share answered is {area}; "
-    "it would be {best:.4f} if all mistakes were the least sure answers, and the error rate if confidence said "
-    "nothing. A prediction set holds every class whose probability is not below the ⌊(n + 1)(1 − coverage)⌋-th lowest "
-    "that training pictures of this class got out of fold, class by class (cross-conformal, least ambiguous sets), "
-    "and the most probable class in any case. {realised}{novelty}"
-)
-REALISED = (
-    "With another training sample of the same size, the thresholds at a coverage of {asked} would let through {low} to "
-    "{high} of the smallest class, 9 times out of 10. "
-)
-NOVELTY = (
-    "A picture is unfamiliar if the distance of its frozen, L2-normalised features from the nearest class mean "
-    "(Mahalanobis, shrunk) is above the limit that {share} of the {n:,} training pictures are above, each measured by "
-    "a model without it."
-)
 
 
 def abstention_section(abstention: Abstention, report: AbstentionReport) -> Section:
@@ -72,11 +43,12 @@ def abstention_section(abstention: Abstention, report: AbstentionReport) -> Sect
             rows=rows,
             numbers=(0, 1, 2, 3),
         ),
-        method=METHOD.format(
+        method=text(
+            "abstention",
             area=f"{area.value:.4f} ({area.low:.4f} – {area.high:.4f})",
             best=report.curve.best_area,
             realised=_realised(abstention, report),
-            novelty=NOVELTY.format(share=percent(novelty.share), n=novelty.n) if novelty else "",
+            novelty=text("novelty", share=percent(novelty.share), n=novelty.n) if novelty else "",
         ).strip(),
     )
 
@@ -94,17 +66,12 @@ def abstention_lines(report: AbstentionReport) -> list[str]:
 @page_style()
 def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     right = 1 - report.curve.risk
     shown = right[len(right) // 20 :]  # the first few answers alone make a curve jump
-    figure = blank_figure(WIDTH, PLOT + 86)
+    figure, axes = plot(PLOT + 86, left=52, top=32, right=22, bottom=54, levels=True)
     canvas = pixel_canvas(figure)
-    axes = plot_axes(figure, left=52, top=32, right=22, bottom=54)
     lowest = min(float(shown.min()), *(part.accuracy.low for part in report.curve.at))
     axes.set(xlim=(0, 1), ylim=(max(0.0, int(lowest * 20 - 0.2) / 20), 1.0))
-    axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
-    axes.set_axisbelow(True)
     stated = sorted(report.curve.at, key=lambda part: part.share.value)
     axes.fill_between(
         [part.share.value for part in stated],
@@ -123,8 +90,7 @@ def curve_figure(report: AbstentionReport) -> str:
         words = f"sure: {percent(sure.share.value, 0)} answered, {percent(sure.accuracy.value)} right"
         canvas.text(x, 9, words, ha=side, va="center")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}{THIN}%"))
+        percent_axis(axis)
     axes.set_xlabel("share of pictures answered, surest first", labelpad=8)
     canvas.text(0, 9, "right", color=MUTED, va="center")
     said = ", ".join(f"{part.share.value:.0%} answered, {part.accuracy.value:.1%} right" for part in report.curve.at)
@@ -136,21 +102,17 @@ def _sure(report: AbstentionReport) -> str:
     if sure is None:
         return ""
     if not sure.accuracy.defined:
-        return (
-            "How sure it is says nothing about how often it is right, so every answer is marked “unsure”. Answering "
-            f"everything is right for {percent(everything.value)}."
-        )
+        return text("sure-of-nothing", everything=percent(everything.value))
     if sure.share.value == 1:
-        return (
-            f"It would answer all pictures of {measured_on(report.measured_on)}, since none is less sure than it has "
-            "to be, and be "
-            f"right for {percent(everything.value)} ({between(everything)})."
-        )
-    return (
-        f"It marks {percent(1 - sure.share.value)} of pictures as “unsure” and answers the other "
-        f"{percent(sure.share.value)}. Of those it gets {percent(sure.accuracy.value)} right "
-        f"({between(sure.accuracy)}), where answering everything gives {percent(everything.value)}. "
-        f"Measured on {measured_on(report.measured_on)}."
+        right = f"{percent(everything.value)} ({between(everything)})"
+        return text("sure-of-all", right=right, measured_on=measured_on(report.measured_on))
+    return text(
+        "sure",
+        unsure=percent(1 - sure.share.value),
+        share=percent(sure.share.value),
+        right=f"{percent(sure.accuracy.value)} right ({between(sure.accuracy)})",
+        everything=percent(everything.value),
+        measured_on=measured_on(report.measured_on),
     )
 
 
@@ -158,21 +120,21 @@ def _sets(abstention: Abstention, report: AbstentionReport) -> str:
     if abstention.sets is None:
         return _too_few(abstention.no_sets) if abstention.no_sets else ""
     single, asked = report.set_sizes[0], percent(report.coverage, 0)
-    text = f"Asked for prediction sets that hold the true class {asked} of the time, it names "
+    said = f"Asked for prediction sets that hold the true class {asked} of the time, it names "
     if single == 1:
-        text += (
+        said += (
             "one class for every picture: a single label is right that often already. “predict --coverage” with a "
             "higher share shows which classes cannot be ruled out."
         )
     else:
-        text += f"{report.mean_set_size:.2f} classes on average, and one alone for {percent(single, 0)} of pictures."
+        said += f"{report.mean_set_size:.2f} classes on average, and one alone for {percent(single, 0)} of pictures."
     if report.covered is not None:
-        text += f" The true class was in the set for {percent(report.covered.value)} ({between(report.covered)})."
-    return text
+        said += f" The true class was in the set for {percent(report.covered.value)} ({between(report.covered)})."
+    return said
 
 
 def _too_few(few: TooFewPictures) -> str:
-    shown = ", ".join(f"{name} has {count}" for name, count in few.counts[:3])
+    shown = ", ".join(f"{name} has {count}" for name, count in list(few.counts.items())[:3])
     if more := len(few.counts) - 3 if len(few.counts) > 3 else 0:
         shown += f", and {counted(more, 'more class', 'more classes')} {'has' if more == 1 else 'have'} too few"
     return f"Prediction sets need {few.needed} independent training pictures of every class: {shown}."
@@ -182,35 +144,28 @@ def _realised(abstention: Abstention, report: AbstentionReport) -> str:
     if abstention.sets is None:
         return ""
     low, high = abstention.sets.realised(report.coverage)
-    return REALISED.format(asked=percent(report.coverage, 0), low=percent(low), high=percent(high))
+    return text("prediction-sets", asked=percent(report.coverage, 0), low=percent(low), high=percent(high)) + " "
 
 
 def _unfamiliar(abstention: Abstention, report: AbstentionReport) -> str:
     novelty = abstention.novelty
     if novelty is None:
         return ""
-    text = (
-        "A picture of something else still gets a label; it is marked “unfamiliar” when it is farther from the "
-        f"training pictures than all but {percent(novelty.share)} of them are when left out. What is close to the "
-        "classes may pass unnoticed."
-    )
-    if report.unfamiliar is None:
-        return text
-    seen = report.unfamiliar
-    return (
-        f"{text} Of {measured_on(report.measured_on)}, which should be familiar, {percent(seen.value)} were marked "
-        f"({between(seen)})."
-    )
+    said, seen = text("unfamiliar", share=percent(novelty.share)), report.unfamiliar
+    if seen is None:
+        return said
+    share = f"{percent(seen.value)} were marked ({between(seen)})."
+    return f"{said} Of {measured_on(report.measured_on)}, which should be familiar, {share}"
 
 
 def _costs(report: AbstentionReport) -> str:
     costs = report.costs
     if costs is None:
         return ""
-    text = f"By the costs given, the cheapest answers cost {_cost(costs.cheapest)} a picture"
+    said = f"By the costs given, the cheapest answers cost {_cost(costs.cheapest)} a picture"
     if costs.most_probable is not None:
-        text += f"; the most probable labels would cost {_cost(costs.most_probable)}"
-    return f"{text}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
+        said += f"; the most probable labels would cost {_cost(costs.most_probable)}"
+    return f"{said}; always answering “{costs.blind_answer}” would cost {_cost(costs.blind)}."
 
 
 def _cost(cost: Estimate) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from headstart.claims.by_group import ByGroup
 from headstart.evaluation.intervals import Estimate
-from headstart.report.section import Section, Table, p_value, with_interval
+from headstart.report.section import Section, Table, p_value, text, with_interval
 from headstart.report.words import counted
 
 
-def by_group_section(found: ByGroup) -> Section:
+def by_group_section(groups: ByGroup) -> Section:
     """Accuracy of each group, weakest first."""
-    few = f"{counted(found.small, 'group')} {'has' if found.small == 1 else 'have'} fewer than five pictures"
-    small = f" {few} and no row." if found.small else ""
+    few = f"{counted(groups.small, 'group')} {'has' if groups.small == 1 else 'have'} fewer than five pictures"
+    small = f" {few} and no row." if groups.small else ""
     return Section(
         id="groups",
         title="Is it as good for every group?",
         aside="Groups as they were given: patients, sites, cameras.",
-        sentences=group_sentences(found),
+        sentences=group_sentences(groups),
         table=Table(
             about="Accuracy by group",
             columns=("group", "pictures", "accuracy", "weaker than the rest"),
@@ -27,28 +27,25 @@ def by_group_section(found: ByGroup) -> Section:
                     with_interval(group.accuracy),
                     f"yes, {p_value(group.p_weaker)}" if group.weaker else "",
                 )
-                for group in found.groups
+                for group in groups.groups
             ),
             numbers=(1, 2),
-            marked=tuple(i for i, group in enumerate(found.groups) if group.weaker),
+            marked=tuple(i for i, group in enumerate(groups.groups) if group.weaker),
         ),
-        method=(
-            "Fisher's exact test of each group against all other pictures, one-sided, corrected for the number of "
-            f"groups (Holm). Intervals are Wilson's, for further pictures of the same group.{small}"
-        ),
+        method=text("groups", small=small),
     )
 
 
-def group_sentences(found: ByGroup) -> tuple[str, ...]:
+def group_sentences(groups: ByGroup) -> tuple[str, ...]:
     """The weakest group by name, and whether it is weaker than chance makes one of so many."""
-    weakest, weak = found.weakest, [group for group in found.groups if group.weaker]
+    weakest, weak = groups.weakest, [group for group in groups.groups if group.weaker]
     numbers = (
         f"{_accuracy(weakest.accuracy)} on its {counted(weakest.accuracy.n, 'picture')}, "
-        f"{_accuracy(found.rest)} on all others"
+        f"{_accuracy(groups.rest)} on all others"
     )
     if not weak:
         lowest = f"No group can be told from the rest. The lowest accuracy is that of {weakest.name}: {numbers}"
-        return (f"{lowest}; among {counted(len(found.groups), 'group')}, that much is chance.",)
+        return (f"{lowest}; among {counted(len(groups.groups), 'group')}, that much is chance.",)
     said = f"Weakest group: {weakest.name}, {numbers}. That is no chance (p = {weakest.p_weaker:.2g})."
     others = ", ".join(group.name for group in weak if group is not weakest)
     return (said, f"Also weaker than the rest: {others}.") if others else (said,)

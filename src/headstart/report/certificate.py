@@ -6,19 +6,8 @@ from typing import Any
 
 from headstart.claims.certificate import Certificate
 from headstart.claims.colour_baseline import Transfer
-from headstart.report.drawing import (
-    ACCENT,
-    CHARACTER,
-    INK,
-    LINE,
-    MUTED,
-    WIDTH,
-    as_svg,
-    blank_figure,
-    page_style,
-    plot_axes,
-)
-from headstart.report.section import THIN, Section, Table, p_value, percent, with_interval
+from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
+from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
 from headstart.report.words import counted
 
 ROW = 30
@@ -48,7 +37,7 @@ def certificate_section(certificate: Certificate) -> Section:
             rows=tuple(
                 (
                     depth.name,
-                    with_interval(depth.accuracy),
+                    with_interval(depth.pretrained),
                     with_interval(depth.untrained),
                     f"{100 * depth.difference.value:+.1f}",
                     p_value(depth.difference.p).removeprefix("p ").removeprefix("= "),
@@ -57,37 +46,22 @@ def certificate_section(certificate: Certificate) -> Section:
             ),
             numbers=(1, 2, 3, 4),
             marked=tuple(i for i, depth in enumerate(certificate.depths) if depth is certificate.best_depth),
-        )
-        if certificate.depths
-        else None,
-        method=(
-            f"{certificate.folds}-fold cross-validation{times} on {certificate.n} pictures, the same folds for all. "
-            "Every row of features gets the same head, ridge regression whose strength is chosen inside each training "
-            f"part, so that features alone are compared; the chosen features are the {_features(certificate)}. "
-            "Colours: histograms of 16 bins a channel and 4 × 4 × 4 of all three, mean and spread. Random weights: the "
-            "same network, never trained. Differences are tested picture by picture (exact sign-flip test; McNemar's "
-            "for single pictures); “helps” needs all three rivals beaten at the 5 % level, “hurts” takes 1 %. "
-            "Intervals: Wilson's for accuracies, Bonett and Price's for differences. The model's own head is another "
-            "one, so the accuracy at the top of the page differs a little."
         ),
+        method=text("certificate", certificate=certificate, times=times, features=_features(certificate)),
     )
 
 
 @page_style()
 def certificate_figure(certificate: Certificate) -> str:
     """Accuracy of the pretrained features and of their rivals as bars, with 95 % intervals."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     rows = [("pretrained", certificate.chosen, True)]
     rivals = sorted(certificate.rivals, key=lambda rival: -rival.accuracy.value)
     rows += [(NAMES[rival.kind], rival.accuracy, False) for rival in rivals]
     left = 14 + max(len(name) for name, *_ in rows) * CHARACTER
-    figure = blank_figure(WIDTH, ROW * len(rows) + 54)
-    axes = plot_axes(figure, left=left, top=4, right=54, bottom=50)
+    figure, axes = plot(ROW * len(rows) + 54, left=left, top=4, right=54, bottom=50)
     axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5))
     axes.set_yticks(range(len(rows)), [name for name, *_ in rows], color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}{THIN}%"))
+    percent_axis(axes.xaxis)
     for y, (_, accuracy, own) in enumerate(rows):
         axes.barh(y, accuracy.value, height=0.52, color=ACCENT if own else LINE)
         axes.plot([accuracy.low, accuracy.high], [y, y], color=INK, linewidth=1.8, solid_capstyle="butt")
@@ -159,10 +133,10 @@ def _depth_sentences(certificate: Certificate) -> tuple[str, ...]:
         return ()
     last = certificate.depths[-1]
     if best is last:
-        return (f"The deeper the better: the last depth, {last.name}, knows most ({best.accuracy.value:.1%}).",)
+        return (f"The deeper the better: the last depth, {last.name}, knows most ({best.pretrained.value:.1%}).",)
     return (
-        f"Of single depths, {best.name} knows most ({best.accuracy.value:.1%}); the last, {last.name}, "
-        f"{last.accuracy.value:.1%}.",
+        f"Of single depths, {best.name} knows most ({best.pretrained.value:.1%}); the last, {last.name}, "
+        f"{last.pretrained.value:.1%}.",
     )
 
 

@@ -1,4 +1,7 @@
-"""Settings or runs compared, in English and as a page: which can be told apart, and whether published claims hold."""
+"""Settings or runs compared, in English and as a page: which can be told apart, and whether published claims hold.
+
+What is said of the rows, of what went wrong with them and of the conditions stands here as well.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,16 @@ from itertools import pairwise
 from typing import Any
 
 from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult
+from headstart.evaluation.measured_on import MeasuredOn
+from headstart.files import plain
 from headstart.report.curves import comparison_figure
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, between, p_value, percent
+from headstart.report.section import Section, Table, between, p_value, percent, text
+from headstart.report.words import SPLITS
+from headstart.report.words import measured_on as in_words
 
-METHOD = (
-    "Every pair is tested on the same pictures, picture by picture, and against the variation from seed to seed; the "
-    "p-values are corrected for the number of pairs (Holm 1979). Settings get letters: two that share one cannot be "
-    "told apart. Intervals are Wilson's, widened by what seeds add."
-)
+DIVERGED = "diverged: see below"
+"""In the table, of a setting of which a row diverged."""
 VISIBLE_OPTIMISM = 0.0005
 """Accuracy from which the best epoch is said to be above the last: less is 0.0 points."""
 
@@ -108,11 +112,6 @@ def quoted(names: Sequence[str]) -> str:
     return ", ".join(f"“{name}”" for name in names)
 
 
-def comparison_document(comparison: Comparison) -> dict[str, Any]:
-    """A comparison in plain JSON types, its conclusions in words at the end."""
-    return {**comparison.to_dict(), "conclusions": list(conclusions(comparison))}
-
-
 @dataclass(frozen=True, kw_only=True)
 class ComparisonContent:
     """What the page of a comparison shows."""
@@ -130,92 +129,91 @@ class ComparisonContent:
     """Rows that are missing or did not go as planned."""
     command: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: the comparison, its conclusions in words, and what they rest on."""
+        return {
+            **self.comparison.to_dict(),
+            "conclusions": list(conclusions(self.comparison)),
+            **plain(self, "measured_on", "caveats", "command"),
+        }
+
 
 def comparison_page(content: ComparisonContent) -> PlainPage:
     """The answer first, the table, the figure, published conclusions, then what limits all of it."""
-    comparison = content.comparison
-    first, second, *others = (*conclusions(comparison), "")
-    sections = [
-        Section(
-            id="table",
-            title="Which settings are better?",
-            aside="Settings that share a letter cannot be told apart.",
-            figures=(comparison_figure(comparison),),
-            table=content.table,
-            method=METHOD,
-        )
-    ]
-    if content.claims:
-        sections.append(Section(id="published", title="Do the published conclusions hold?", items=content.claims))
-    pairs = tuple(sentence for sentence in others if sentence)
-    if pairs:
-        sections.append(Section(id="pairs", title="What differs, and what does not", items=pairs))
-    if content.troubles:
-        sections.append(Section(id="troubles", title="What did not go as planned", items=content.troubles))
-    caveats = (f"All accuracies are on {content.measured_on}.", *content.caveats)
-    sections.append(Section(id="limits", title="Before using these numbers", items=caveats))
-    return PlainPage(title=content.title, lede=(first, second), sections=tuple(sections), command=content.command)
+    first, *others = conclusions(content.comparison)
+    answer = Section(
+        id="table",
+        title="Which settings are better?",
+        aside="Settings that share a letter cannot be told apart.",
+        figures=(comparison_figure(content.comparison),),
+        table=content.table,
+        method=text("comparison"),
+    )
+    lists = (
+        ("published", "Do the published conclusions hold?", content.claims),
+        ("pairs", "What differs, and what does not", tuple(others[1:])),
+        ("troubles", "What did not go as planned", content.troubles),
+        ("limits", "Before using these numbers", (f"All accuracies are on {content.measured_on}.", *content.caveats)),
+    )
+    return PlainPage(
+        title=content.title,
+        lede=(first, *others[:1]),
+        sections=(answer, *(Section(id=key, title=title, items=items) for key, title, items in lists if items)),
+        command=content.command,
+    )
 
 
 def settings_table(
-    comparison: Comparison,
-    *,
-    about: str,
-    published: Mapping[str, tuple[float, int]] | None = None,
-    marks: Mapping[str, str] | None = None,
+    comparison: Comparison, *, published: Mapping[str, tuple[float, int]], marks: Mapping[str, str]
 ) -> Table:
     """A row per setting, best first.
 
     Args:
         comparison: what is known of each.
-        about: what it lists.
-        published: setting → best validation accuracy and seconds of the write-up.
-        marks: setting → what is to be said of it in the last column.
+        published: setting → best validation accuracy and seconds of the write-up; empty if there is none.
+        marks: setting → what is to be said of it in the last column; empty if there is nothing.
     """
     columns = ["rank", "setting", "last epoch", "95 % interval", "sd of seeds", "best epoch (flatters)", "time"]
+    columns += ["published best epoch", "published time"] if published else []
     rows = []
     for setting in comparison.settings:
-        accuracy, spread = setting.accuracy, setting.between_seeds
-        row = [
-            "".join(setting.letters),
-            setting.name,
-            percent(accuracy.value),
-            between(accuracy),
-            "–" if spread is None else f"{100 * spread:.1f}",
-            percent(setting.best_accuracy),
-            duration(setting.seconds),
-        ]
-        if published is not None:
-            accuracy_and_seconds = published.get(setting.name)
-            row += ["–", "–"]
-            if accuracy_and_seconds:
-                row[-2:] = [percent(accuracy_and_seconds[0], 2), duration(accuracy_and_seconds[1])]
-        if marks:
-            row.append(marks.get(setting.name, ""))
-        rows.append(tuple(row))
-    columns += ["published best epoch", "published time"] if published is not None else []
-    numbers = tuple(range(2, len(columns)))
-    columns += ["note"] if marks else []
-    leaders = tuple(i for i, name in enumerate(comparison.names) if name in comparison.leaders)
-    return Table(about=about, columns=tuple(columns), rows=tuple(rows), numbers=numbers, marked=leaders)
+        accuracy, seconds = published.get(setting.name, (None, 0))
+        as_published = ("–", "–") if accuracy is None else (percent(accuracy, 2), duration(seconds))
+        rows.append(
+            (
+                "".join(setting.letters),
+                setting.name,
+                percent(setting.accuracy.value),
+                between(setting.accuracy),
+                "–" if setting.between_seeds is None else f"{100 * setting.between_seeds:.1f}",
+                percent(setting.best_accuracy),
+                duration(setting.seconds),
+                *(as_published if published else ()),
+                *([marks.get(setting.name, "")] if marks else ()),
+            )
+        )
+    return Table(
+        about="every setting",
+        columns=(*columns, *(["note"] if marks else ())),
+        rows=tuple(rows),
+        numbers=tuple(range(2, len(columns))),
+        marked=tuple(i for i, name in enumerate(comparison.names) if name in comparison.leaders),
+    )
 
 
-def runs_table(comparison: Comparison) -> Table:
-    """A row per finished run, best first."""
+def runs_content(comparison: Comparison, measured_on: MeasuredOn, *, command: str) -> ComparisonContent:
+    """Finished runs compared: a row of the table for each, best first."""
     rows = tuple(
         ("".join(run.letters), run.name, percent(run.accuracy.value), between(run.accuracy))
         for run in comparison.settings
     )
-    return Table(about="every run", columns=("rank", "run", "accuracy", "95 % interval"), rows=rows, numbers=(2, 3))
-
-
-def runs_caveat(*, out_of_fold: bool) -> str:
-    """How finished runs were compared, and what that leaves open."""
-    if not out_of_fold:
-        return "None of the models has seen these pictures: McNemar's exact test, picture by picture."
-    return (
-        "Each picture was judged by a model that had not seen it, but these models share most of their training "
-        "pictures: the variance is enlarged for that as Nadeau and Bengio (2003) have it."
+    return ComparisonContent(
+        title="Runs compared",
+        comparison=comparison,
+        table=Table(about="every run", columns=("rank", "run", "accuracy", "95 % interval"), rows=rows, numbers=(2, 3)),
+        measured_on=f"{comparison.n} pictures, {in_words(measured_on)}",
+        caveats=(text("out of fold") if measured_on.folds else text("held out"),),
+        command=command,
     )
 
 
@@ -239,3 +237,59 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02}m{rest:02}s" if hours else f"{minutes}m{rest:02}s"
+
+
+def measured_pictures(measured_on: MeasuredOn) -> str:
+    """The pictures that all rows were measured on."""
+    chosen = " after the last epoch, which nothing was chosen on" if measured_on.epoch == "last" else ""
+    return f"the {measured_on.n} pictures of {SPLITS[measured_on.split]}{chosen}"
+
+
+def settings_caveats(
+    *,
+    in_common: Mapping[str, str],
+    prepared: float,
+    stand_ins: Sequence[tuple[str, str]],
+    weights: Mapping[str, str],
+    departures: Mapping[str, Sequence[str]],
+) -> tuple[str, ...]:
+    """What the reader must know before using the numbers, a sentence each.
+
+    Args:
+        in_common: what all settings share: option → value.
+        prepared: seconds spent on the outputs of what is frozen, and on getting ready, all rows together.
+        stand_ins: backbone of the write-up, and the one that was used.
+        weights: backbone → where its weights are from.
+        departures: where some settings, and not all, are other than their write-up → these settings.
+    """
+    shared = "; ".join(f"{option} {value}" for option, value in in_common.items())
+    return (
+        f"All settings have in common: {shared or 'nothing'}.",
+        text("last epoch"),
+        text("times", prepared=prepared),
+        *(text("stand-in", own=own, used=used) for own, used in stand_ins),
+        *(f"Weights of {name}: {origin}." for name, origin in weights.items()),
+        *(f"Not as published in {', '.join(names)}: {said}." for said, names in departures.items()),
+    )
+
+
+def row_line(setting: str, seed: int, *, accuracy: float, best_accuracy: float, seconds: float, diverged: bool) -> str:
+    """A finished row in a line."""
+    return f"{setting}, seed {seed}: {accuracy:.4f} after the last epoch, best {best_accuracy:.4f}, {seconds:.1f} s" + (
+        "; diverged" if diverged else ""
+    )
+
+
+def no_result_line(setting: str, seeds: Sequence[int], reason: str) -> str:
+    """Rows of a setting that gave no result, all for the same reason."""
+    return f"{setting}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}: no result. {reason}"
+
+
+def diverged_line(setting: str, seed: int, note: str, *, done: int, planned: int) -> str:
+    """A row whose figure means something else, because its training diverged."""
+    return f"{setting}, seed {seed}: {note}; {done} of {planned} epochs."
+
+
+def kept_line(finished: int, total: int, folder: str) -> str:
+    """What is there after an interruption."""
+    return f"{finished} of {total} rows are finished and kept in {folder}"

@@ -1,4 +1,4 @@
-"""Learning curves, and settings compared, as inline SVG see `headstart.report.drawing`."""
+"""Learning curves in English and as inline SVG, and settings compared; see `headstart.report.drawing`."""
 
 from __future__ import annotations
 
@@ -6,23 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.comparison import Comparison
+from headstart.evaluation.curves import FEWEST_EPOCHS, CurveVerdict, GapChange, Reason
 from headstart.evaluation.history import Epoch, History
-from headstart.report.drawing import (
-    ACCENT,
-    CHARACTER,
-    INK,
-    LINE,
-    MUTED,
-    PAPER,
-    WIDTH,
-    as_svg,
-    blank_figure,
-    page_style,
-    pixel_canvas,
-    plot_axes,
-    short,
-)
+from headstart.report import drawing
+from headstart.report.drawing import ACCENT, CHARACTER, INK, MUTED, PAPER, WIDTH, as_svg, page_style
 from headstart.report.section import THIN, percent
+from headstart.report.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,40 +23,43 @@ ROW = 40  # of a setting
 BAR = 18  # from one bar of settings that cannot be told apart to the next
 MOST_BARS = 8
 DOT: dict[str, Any] = {"color": ACCENT, "markersize": 5}
-RING: dict[str, Any] = {
-    "markersize": 10,
-    "markerfacecolor": PAPER,
-    "markeredgecolor": ACCENT,
-    "markeredgewidth": 1.8,
+RING: dict[str, Any] = {"markersize": 10, "markerfacecolor": PAPER, "markeredgecolor": ACCENT, "markeredgewidth": 1.8}
+
+REASONS: dict[Reason, str] = {
+    "loss has risen": "It was lowest about epoch {epoch} ({loss:z.3f}) and has risen; training loss has not.",
+    "both losses rise": "Training loss rises with it: that is a learning rate too high, not over-fitting.",
+    "not fitted": "Not even the training pictures are fitted: train longer, unfreeze more, change the rate.",
+    "wide gap": "Validation is worse than training by more than chance explains.",
+    "stopped early": "It was stopped early: more epochs, or a higher learning rate, would go on.",
+    "none": "",
 }
 
 
 @page_style()
 def learning_curves(history: History) -> str:
     """Loss above accuracy, training and validation, all phases. ``history`` has at least one epoch."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     n, best, last = len(history.epochs), history.best_accuracy, history.last
     labels = _phase_labels(history)
     above = 30 + APART * (1 + max((row for *_, row in labels), default=-1))  # heading and names of the phases
     between = 48 + 2 * APART
     height = above + PLOT + between + PLOT + 46
-    figure = blank_figure(WIDTH, height)
-    canvas = pixel_canvas(figure)
-    losses = plot_axes(figure, left=LEFT, top=above, right=RIGHT, bottom=height - above - PLOT)
-    accuracies = plot_axes(figure, left=LEFT, top=height - 46 - PLOT, right=RIGHT, bottom=46)
+    figure, canvas = drawing.sheet(WIDTH, height)
+    losses = drawing.plot_axes(figure, left=LEFT, top=above, right=RIGHT, bottom=height - above - PLOT)
+    accuracies = drawing.plot_axes(figure, left=LEFT, top=height - 46 - PLOT, right=RIGHT, bottom=46)
 
     most = max(history.initial_loss, *(max(epoch.train_loss, epoch.val_loss) for epoch in history.epochs))
     least = min(history.initial_accuracy, *(min(epoch.train_accuracy, epoch.val_accuracy) for epoch in history.epochs))
     losses.set_ylim(0, 1.06 * most or 1)
     accuracies.set_ylim(max(0.0, int(least * 10 - 0.5) / 10), 1.0)
-    accuracies.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}{THIN}%"))
     _curves(losses, history, "loss", best=history.best)
     _curves(accuracies, history, "accuracy", best=best)
+    losses.yaxis.set_major_locator(MaxNLocator(4, steps=drawing.ROUND))
+    drawing.percent_axis(accuracies.yaxis, ticks=4)
     losses.tick_params(labelbottom=False)
     accuracies.set_xlabel("epoch", labelpad=6)
     for axes in (losses, accuracies):
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         for start, *_ in labels:
             axes.axvline(start - 0.5, ymax=1.05, color=INK, linewidth=1, dashes=(1, 2.5), clip_on=False)
 
@@ -92,8 +84,7 @@ def _curves(axes: Axes, history: History, what: str, *, best: Epoch) -> None:
     train, val = ([getattr(epoch, f"{part}_{what}") for epoch in history.epochs] for part in ("train", "val"))
     axes.set_xlim(0, n)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
-    axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
-    axes.set_axisbelow(True)
+    drawing.grid(axes, "y")
     axes.plot(epochs, train, "o-" if n == 1 else "-", color=MUTED, linewidth=1.6, markersize=4, clip_on=False)
     axes.plot([0, *epochs], [initial, *val], color=ACCENT, linewidth=2.2, clip_on=False)
     axes.plot(best.epoch, getattr(best, f"val_{what}"), "o", clip_on=False, **RING)
@@ -104,8 +95,9 @@ def _curves(axes: Axes, history: History, what: str, *, best: Epoch) -> None:
     up = 1 if train[-1] >= val[-1] else -1
     for name, side, colour in (("training", up, MUTED), ("validation", -up, ACCENT)):
         end = n, middle + side * room / 2  # of a curve at the bottom of the plot, the lower name is below it
-        offset: dict[str, Any] = {"xytext": (10, 0), "textcoords": "offset points", "annotation_clip": False}
-        axes.annotate(name, end, color=colour, va="center", **offset)
+        axes.annotate(
+            name, end, xytext=(10, 0), textcoords="offset points", annotation_clip=False, color=colour, va="center"
+        )
 
 
 def _note(canvas: Axes, y: float, words: str, *, filled: bool) -> None:
@@ -142,51 +134,38 @@ def _spoken(history: History) -> str:
 @page_style()
 def comparison_figure(comparison: Comparison) -> str:
     """Accuracy of every setting with its 95 % interval; those joined by a bar at the right cannot be told apart."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     rows, leaders = comparison.settings, comparison.leaders
     letters = dict.fromkeys(letter for setting in rows for letter in setting.letters)
     bars = len(letters) <= MOST_BARS
     right = 24 + BAR * len(letters) if bars else 70
     top, bottom = 20, 68
-    figure = blank_figure(WIDTH, top + ROW * len(rows) + bottom)
-    canvas = pixel_canvas(figure)
-    axes = plot_axes(figure, left=8, top=top, right=right, bottom=bottom)
+    figure, canvas = drawing.sheet(WIDTH, top + ROW * len(rows) + bottom)
+    axes = drawing.plot_axes(figure, left=8, top=top, right=right, bottom=bottom)
     axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
-    axes.grid(axis="x", color=LINE, linewidth=0.8, alpha=0.6)
-    axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g}{THIN}%"))
+    drawing.grid(axes, "x")
+    drawing.percent_axis(axes.xaxis)
     for i, setting in enumerate(rows):
         best = setting.name in leaders
         colour, y = ACCENT if best else MUTED, i + 0.2
-        axes.plot(
-            [setting.accuracy.low, setting.accuracy.high],
-            [y, y],
-            color=colour,
-            linewidth=2.4,
-            alpha=0.55,
-            clip_on=False,
-        )
+        interval = setting.accuracy.low, setting.accuracy.high
+        axes.plot(interval, [y, y], color=colour, linewidth=2.4, alpha=0.55, clip_on=False)
         axes.plot(setting.accuracy.value, y, "o", color=colour, markersize=8, clip_on=False)
         line = top + ROW * (i + 0.3)
         value = percent(setting.accuracy.value)
-        canvas.text(8, line, short(setting.name, int((WIDTH - right - 70) / CHARACTER)), va="center")
+        canvas.text(8, line, drawing.short(setting.name, int((WIDTH - right - 70) / CHARACTER)), va="center")
         canvas.text(WIDTH - right, line, value, ha="right", va="center", color=MUTED)
         if not bars:
-            canvas.text(WIDTH - right + 14, line, short("".join(setting.letters), 8), va="center")
+            canvas.text(WIDTH - right + 14, line, drawing.short("".join(setting.letters), 8), va="center")
     if bars:
         _bars(canvas, comparison, list(letters), left=WIDTH - right + 22, top=top)
     below = top + ROW * len(rows)
     fewest, most = min(setting.seeds for setting in rows), max(setting.seeds for setting in rows)
-    seeds = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' if most > 1 else ''}"
+    seeds = f"{fewest} to {most} seeds" if fewest < most else f"{counted(most, 'seed')}"
     canvas.text(8, below + 38, f"accuracy on {comparison.n:,} test pictures, {seeds}, 95{THIN}% interval", color=MUTED)
     joined = "Settings joined by a bar" if bars else "Settings that share a letter"
     canvas.text(8, below + 56, f"{joined} cannot be told apart.", color=MUTED)
-    words = "; ".join(
-        f"{setting.name} {setting.accuracy.value:.1%}, rank {''.join(setting.letters)}" for setting in rows
-    )
-    return as_svg(figure, "comparison", f"{joined} cannot be told apart. {words}")
+    words = (f"{setting.name} {setting.accuracy.value:.1%}, rank {''.join(setting.letters)}" for setting in rows)
+    return as_svg(figure, "comparison", f"{joined} cannot be told apart. {'; '.join(words)}")
 
 
 def _bars(canvas: Axes, comparison: Comparison, letters: Sequence[str], *, left: float, top: float) -> None:
@@ -197,3 +176,59 @@ def _bars(canvas: Axes, comparison: Comparison, letters: Sequence[str], *, left:
         canvas.text(x, 8, letter, ha="center", va="center", color=MUTED)
         canvas.plot([x, x], [held[0], held[-1]], color=INK, linewidth=2, solid_capstyle="round")
         canvas.plot([x] * len(held), held, "o", color=INK, markersize=6)
+
+
+def curve_verdict(verdict: CurveVerdict) -> str:
+    """The verdict with the numbers that it rests on, a paragraph."""
+    reason = REASONS[verdict.reason].format(epoch=verdict.lowest_epoch, loss=verdict.lowest_loss)
+    said = [f"{verdict.fit.capitalize()}, {verdict.state}.", *_about_loss(verdict), reason]
+    said += [*_about_gap(verdict), *_about_changes(verdict.history.phase_starts[1:], verdict.gap_changes)]
+    return " ".join(filter(None, said))
+
+
+def _about_loss(verdict: CurveVerdict) -> list[str]:
+    trend = verdict.trend
+    history, loss = verdict.history, verdict.end.val_loss
+    epochs = counted(len(history.epochs), "epoch")
+    said = [f"Validation loss went from {history.initial_loss:z.3f} to {loss.end:z.3f} in {epochs}."]
+    if verdict.end.length < FEWEST_EPOCHS:
+        said.append(f"Too few epochs to show a trend: that takes {FEWEST_EPOCHS} in the last phase.")
+    elif trend.state == "flat":
+        said.append(f"Over the last {trend.epochs} it hardly changed.")
+    else:
+        way = "fell by" if trend.change < 0 else "rose by"
+        said.append(f"Over the last {trend.epochs} it {way} {abs(trend.change):z.3f}.")
+    if verdict.unsteady:
+        said.append(f"It jumps by about {loss.noise:.2f} from epoch to epoch: the learning rate looks too high.")
+    return said
+
+
+def _about_gap(verdict: CurveVerdict) -> list[str]:
+    end, gap = verdict.end, verdict.end.gap
+    said = [
+        f"Accuracy is {100 * end.train_accuracy:z.1f} % in training, {100 * end.val_accuracy:z.1f} % on "
+        f"validation, where one picture is {100 / gap.n_val:.2f} points."
+    ]
+    if gap.loss < 0:
+        said.append(
+            "Validation loss is the lower one, as happens where dropout or augmentation makes training harder: "
+            "no over-fitting in that."
+        )
+        return said
+    compared = "more" if gap.loss > gap.loss_resolution else "less"
+    said.append(
+        f"The gap is {gap.loss:z.3f} in loss, {compared} than the {gap.loss_resolution:z.3f} within the luck of "
+        f"{gap.n_val} pictures, and {100 * gap.accuracy:z.1f} points of accuracy (luck: "
+        f"{100 * gap.accuracy_resolution:z.1f})."
+    )
+    return said
+
+
+def _about_changes(starts: Sequence[int], changes: Sequence[GapChange]) -> list[str]:
+    said = []
+    for start, change in zip(starts, changes, strict=True):
+        numbers = f"{change.before.loss:z.3f} before, {change.after.loss:z.3f} after"
+        unchanged = change.direction == "unchanged"
+        words = "left the gap in loss unchanged" if unchanged else f"{change.direction} the gap in loss"
+        said.append(f"The phase from epoch {start} on {words} ({numbers}).")
+    return said

@@ -13,10 +13,11 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK, MUTED, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
@@ -26,6 +27,7 @@ WIDTH = 440  # of the drawing; shown at 528 with text of 14 px, and on a phone a
 SCALE = 1.2
 TEXT = 12.0
 CHARACTER = 7.0  # pixels, of a letter at 12 px: for margins and for shortening names
+ROUND = (1, 2, 2.5, 5, 10)  # steps from tick to tick, times a power of ten
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -99,12 +101,46 @@ def plot_axes(figure: Figure, *, left: float, top: float, right: float, bottom: 
     return axes
 
 
+def plot(
+    height: float, *, left: float, top: float, right: float, bottom: float, levels: bool = False
+) -> tuple[Figure, Axes]:
+    """A figure as wide as the page's and so many pixels high, and axes in it that leave these margins.
+
+    ``levels``: with thin lines across, behind what is drawn.
+    """
+    figure = blank_figure(WIDTH, height)
+    axes = plot_axes(figure, left=left, top=top, right=right, bottom=bottom)
+    if levels:
+        grid(axes, "y")
+    return figure, axes
+
+
+def grid(axes: Axes, along: Literal["x", "y"]) -> None:
+    """Thin lines at the ticks of an axis, behind what is drawn."""
+    axes.grid(axis=along, color=LINE, linewidth=0.8, alpha=0.6)
+    axes.set_axisbelow(True)
+
+
+def percent_axis(axis: Axis, *, ticks: int = 5) -> None:
+    """Write the shares along an axis as percent, at about so many round ones."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(ticks, steps=ROUND))
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}\u202f%"))
+
+
 def pixel_canvas(figure: Figure) -> Axes:
     """The whole figure in pixels, (0, 0) at the top left."""
     width, height = figure.get_size_inches() * 72
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     return axes
+
+
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty figure of this size, and the whole of it in pixels."""
+    figure = blank_figure(width, height)
+    return figure, pixel_canvas(figure)
 
 
 def as_svg(figure: Figure, name: str, label: str) -> str:

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from headstart.audit.deduplication import Deduplicated
-from headstart.audit.duplicates import COPY, CopyPair, Duplicates
+from headstart.audit.duplicates import COPY, CopyPair, Deduplicated, Duplicates
 from headstart.audit.leak import Leak
-from headstart.images.names import below
+from headstart.files import below
 from headstart.report.pictures import copy_lines, leak_sentence
-from headstart.report.section import Section, Table, Thumbnail
+from headstart.report.section import Section, Table, Thumbnail, text
 
 MOST_SHOWN = 6  # pairs
 MOST_LISTED = 200  # pairs
-
-_METHOD = (
-    "Exact copies have the same bytes. For near copies, the nearest pictures of each are found in the features of the "
-    "pretrained network and in coarse pixels; each such pair is then laid on each other at 64 × 64 pixels, upright and "
-    f"mirrored, shifted and scaled by up to 15 %. Two pictures are copies if their details correlate by {COPY} or more "
-    "and their colours agree. Copies linked to each other make a cluster, and a cluster is never torn apart by a fold. "
-    "Of a cluster that reaches from training into validation or test, the training pictures are left out, so that the "
-    "held-out pictures stay as many as they were."
-)
-_LEAK_METHOD = (
-    " What the copies were worth: the chosen head on frozen features was fitted once more with them, or in folds that "
-    "tear them apart, and both heads answered the same pictures. The interval of the difference is Bonett and Price's "
-    "for paired shares."
-)
 
 
 def duplicates(
@@ -34,12 +19,12 @@ def duplicates(
 ) -> Section | None:
     """The section on copies; None if there are none.
 
-    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``deduplicated.found.images``.
+    ``thumbnail(i, caption)`` draws the picture at position ``i`` of ``deduplicated.copies.images``.
     """
-    copies = deduplicated.found
+    copies = deduplicated.copies
     if not copies.clusters and not copies.series:
         return None
-    telling = _most_telling(copies)[:MOST_SHOWN]
+    telling = _most_telling(copies)
     return Section(
         id="copies",
         title="Are there copies among the pictures?",
@@ -48,11 +33,11 @@ def duplicates(
         items=tuple(copy_lines(deduplicated)),
         thumbnails=tuple(
             thumbnail(i, f"{name}\n{_what(copies, pair)}")
-            for pair in telling
+            for pair in telling[:MOST_SHOWN]
             for i, name in zip((pair.first, pair.second), _names(copies, pair), strict=True)
         ),
-        table=_table(copies, _most_telling(copies)) if copies.pairs else None,
-        method=_METHOD + (_LEAK_METHOD if leak else ""),
+        table=_table(copies, telling) if telling else None,
+        method=" ".join([text("copies", least=COPY), *([text("leak")] if leak else [])]),
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 from headstart.deploy.explain import HALVES, Explanation
 from headstart.files import display
 from headstart.images.decode import encode, resample
-from headstart.report.drawing import ACCENT, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
+from headstart.report.drawing import ACCENT, MUTED, as_svg, page_style, plot
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.section import THIN, Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
 SHOWN = 320
@@ -26,24 +25,6 @@ LITTLE = 0.05
 """A fall of the probability below which the answer hardly changes. Chosen, not measured; it only adds a sentence."""
 FOR = np.array([226.0, 84.0, 18.0])
 AGAINST = np.array([38.0, 98.0, 214.0])
-
-METHODS = {
-    "exact": (
-        "The score is the head's, for the class less its strongest rival, before probabilities are made of it. The "
-        "head is linear and reads numbers that were pooled from maps of the picture, so the score splits into a part "
-        "for every place, exactly: means are shared out, a maximum belongs to where it is reached, a standard "
-        "deviation to the squares it is made of. The colour says what the whole picture would score if it were all "
-        "like this place; the mean of that over all places is the score (here {score:.3f}; the parts miss it by "
-        "{miss:.1e}). Of a network that only pools its last map this is the class-activation map of Zhou et al. 2016. "
-        "A place sees its surroundings too: a map of {side} × {side} places is no outline of an object."
-    ),
-    "hiding": (
-        "The score could not be split exactly: {why}. So {pictures} times a random half of the picture was hidden "
-        "under its mean colour, and a ridge regression tells by how much the score of the class less that of its "
-        "strongest rival falls when a place is hidden (Ribeiro et al. 2016; Petsiuk et al. 2018). An estimate, on "
-        "a grid of {side} × {side} places."
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +52,8 @@ def explain_page(
     """
     answer = explanation.classes[int(explanation.proba.argmax())]
     target, rival = explanation.classes[explanation.target], explanation.classes[explanation.rival]
-    name, probability = display(Path(explanation.path.name)), percent(float(explanation.proba.max()))
+    name, probability = display(explanation.path.name), percent(float(explanation.proba.max()))
+    miss, side = abs(explanation.miss), len(explanation.evidence)
     return PlainPage(
         title="What the answer rests on",
         lede=(f"{name} is “{answer}”, says the model: {probability}.", verdict(explanation)),
@@ -81,13 +63,7 @@ def explain_page(
                 title=f"What speaks for “{target}”",
                 aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
                 figures=(_side_by_side(explanation),),
-                method=METHODS[explanation.method].format(
-                    score=explanation.score,
-                    miss=abs(explanation.miss),
-                    side=len(explanation.evidence),
-                    why=explanation.why_not_exact,
-                    pictures=2 * HALVES,
-                ),
+                method=text(f"map-{explanation.method}", of=explanation, miss=miss, side=side, pictures=2 * HALVES),
             ),
             _check(explanation),
             _neighbours(explanation, neighbours, training),
@@ -142,13 +118,7 @@ def _check(explanation: Explanation) -> Section:
             rows=tuple((percent(s, 0), percent(a), percent(b)) for s, a, b in check.curve),
             numbers=(0, 1, 2),
         ),
-        method=(
-            "What is hidden takes the mean colour of the picture, with a soft edge. The same shape is then moved, "
-            f"mirrored and turned at random, {len(check.elsewhere)} times for the share of {percent(check.share, 0)} "
-            f"and 4 times for the others. By score, {check.rank} of the {len(check.elsewhere)} matter at least as "
-            f"much, p = {check.p:.3f}; the map is said to hold at p ≤ 0.05 (deletion, Samek et al. 2017). Where the "
-            "object fills the picture, places elsewhere are part of it as well, and a right map can fail."
-        ),
+        method=text("check", check=check, places=len(check.elsewhere), share=percent(check.share, 0)),
     )
 
 
@@ -183,10 +153,7 @@ def _neighbours(explanation: Explanation, neighbours: Sequence[Neighbour], train
         )
         if gone
         else None,
-        method=(
-            "Likeness is the cosine between the rows of the pretrained network's last layer, 1 for the same direction, "
-            f"among {training:,} training pictures. The head need not see likeness in the same way."
-        ),
+        method=text("neighbours", training=training),
     )
 
 
@@ -241,25 +208,21 @@ def _curve(explanation: Explanation) -> str:
     """Probability over the share hidden, where the map points and elsewhere."""
     from matplotlib.ticker import FuncFormatter
 
-    check, height = explanation.check, 190
-    figure = blank_figure(WIDTH, height)
-    axes = plot_axes(figure, left=46, top=14, right=118, bottom=46)
+    check = explanation.check
+    figure, axes = plot(190, left=46, top=14, right=118, bottom=46)
     shares = [0.0, *(share for share, _, _ in check.curve)]
     own = [check.before, *(after for _, after, _ in check.curve)]
     others = [check.before, *(after for _, _, after in check.curve)]
     axes.plot(shares, others, color=MUTED, linewidth=1.5, marker="o", markersize=4)
     axes.plot(shares, own, color=ACCENT, linewidth=2, marker="o", markersize=5)
-    axes.set_ylim(0, 1.03)
-    axes.set_yticks([0, 0.5, 1])
-    axes.set_xticks([0, 0.1, 0.2, 0.3, 0.4, 0.5])
-    percents = FuncFormatter(lambda value, _: f"{100 * value:.0f}\u202f%")
-    axes.yaxis.set_major_formatter(percents)
-    axes.xaxis.set_major_formatter(percents)
+    axes.set(ylim=(0, 1.03), yticks=[0, 0.5, 1], xticks=[0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    for axis in (axes.yaxis, axes.xaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}{THIN}%"))
     axes.set_xlabel("of the picture hidden", labelpad=6)
-    gap = 0.0 if abs(own[-1] - others[-1]) > 0.12 else 0.06
-    up = 1 if others[-1] >= own[-1] else -1
-    middle = (own[-1] + others[-1]) / 2
-    low, high = (own[-1], others[-1]) if not gap else (middle - up * gap, middle + up * gap)
+    low, high = own[-1], others[-1]
+    if abs(low - high) <= 0.12:  # the two labels would touch
+        middle, apart = (low + high) / 2, 0.06 if high >= low else -0.06
+        low, high = middle - apart, middle + apart
     axes.annotate("where it points", (shares[-1], low), (8, 0), textcoords="offset points", va="center", color=ACCENT)
     axes.annotate("elsewhere", (shares[-1], high), (8, 0), textcoords="offset points", va="center", color=MUTED)
     return as_svg(figure, "hiding", "Probability when parts of the picture are hidden")

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.metrics import ReliabilityBin
-from headstart.report.drawing import (
-    ACCENT,
-    CHARACTER,
-    INK,
-    LINE,
-    MUTED,
-    PAPER,
-    WIDTH,
-    as_svg,
-    blank_figure,
-    page_style,
-    pixel_canvas,
-    plot_axes,
-    printable,
-    short,
-    widest,
-)
+from headstart.report import drawing
+from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, PAPER, WIDTH, as_svg, page_style, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,28 +18,18 @@ if TYPE_CHECKING:
 MOST_CANDIDATES = 14
 
 
-class CandidateBar(Protocol):
-    """What the plot of candidates needs to know of one."""
+@dataclass(frozen=True, kw_only=True)
+class CandidateRow:
+    """One head that was tried, out of fold. ``screened``: dropped after a quick look, not fully measured."""
 
-    @property
-    def name(self) -> str:
-        """As people should read it."""
-
-    @property
-    def log_loss(self) -> float:
-        """Out-of-fold, in nats."""
-
-    @property
-    def standard_error(self) -> float:
-        """Of the log-loss."""
-
-    @property
-    def chosen(self) -> bool:
-        """Whether this is the one."""
-
-    @property
-    def screened(self) -> bool:
-        """Whether only the quick look was taken."""
+    candidate: str
+    log_loss: float
+    """In nats."""
+    standard_error: float
+    accuracy: float
+    n: int
+    chosen: bool = False
+    screened: bool = False
 
 
 @page_style()
@@ -61,20 +37,18 @@ def class_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     """Pictures per class: a row per class, a column per split of ``counts`` (split → class → pictures)."""
     classes = list(dict.fromkeys(name for split in counts.values() for name in split))
     row = 26 if len(classes) <= 12 else 19
-    label, top = widest(classes, 24) + 14, 30
+    label, top = drawing.widest(classes, 24) + 14, 30
     panel = (WIDTH - label) / max(len(counts), 1)
-    figure = blank_figure(WIDTH, top + row * len(classes) + 4)
-    canvas = pixel_canvas(figure)
+    figure, canvas = drawing.sheet(WIDTH, top + row * len(classes) + 4)
     most = max((count for split in counts.values() for count in split.values()), default=0)
     scale = (panel - 52) / max(most, 1)  # 52 px remain for the number and a gap
     middles = [top + row * (i + 0.5) for i in range(len(classes))]
     for name, y in zip(classes, middles, strict=True):
-        canvas.text(label - 12, y, short(name, 24), ha="right", va="center")
+        canvas.text(label - 12, y, drawing.short(name, 24), ha="right", va="center")
     for column, (split, of_class) in enumerate(counts.items()):
         x = label + column * panel
-        canvas.text(
-            x, 12, short(f"{split} {sum(of_class.values()):,}", int(panel / CHARACTER)), color=MUTED, va="center"
-        )
+        name = drawing.short(f"{split} {sum(of_class.values()):,}", int(panel / CHARACTER))
+        canvas.text(x, 12, name, color=MUTED, va="center")
         widths = [max(count * scale, 1) if (count := of_class.get(name, 0)) else 0 for name in classes]
         canvas.barh(middles, widths, height=row * 0.56, left=x, color=ACCENT)
         for name, y, width in zip(classes, middles, widths, strict=True):
@@ -84,14 +58,13 @@ def class_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 @page_style()
-def candidates(rows: Sequence[CandidateBar]) -> str:
+def candidates(rows: Sequence[CandidateRow]) -> str:
     """Out-of-fold log-loss of the best candidates with one standard error to each side, the chosen one filled."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     ranked = sorted(rows, key=lambda row: row.log_loss)
     shown = [row for i, row in enumerate(ranked) if i < MOST_CANDIDATES or row.chosen]
-    figure = blank_figure(WIDTH, 38 * len(shown) + 54)
-    axes = plot_axes(figure, left=8, top=4, right=12, bottom=50)
+    figure, axes = drawing.plot(38 * len(shown) + 54, left=8, top=4, right=12, bottom=50)
     axes.set(ylim=(len(shown) - 0.35, -0.85), yticks=[])
     best = shown[0]
     axes.axvspan(best.log_loss, best.log_loss + best.standard_error, color=ACCENT, alpha=0.1, linewidth=0)
@@ -101,7 +74,7 @@ def candidates(rows: Sequence[CandidateBar]) -> str:
             row.log_loss, y, xerr=row.standard_error, color=colour, elinewidth=2, fmt="o", markersize=8,
             markerfacecolor=fill, markeredgecolor=colour, clip_on=False,
         )  # fmt: skip
-        name = short(row.name, 58) + ("  (quick look)" if row.screened else "")
+        name = drawing.short(row.candidate, 58) + ("  (quick look)" if row.screened else "")
         axes.text(
             0, y - 0.38, name, transform=axes.get_yaxis_transform(), va="center",
             color=INK if row.chosen else MUTED, weight="bold" if row.chosen else "normal",
@@ -115,7 +88,7 @@ def candidates(rows: Sequence[CandidateBar]) -> str:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.set_xlabel("out-of-fold log-loss ± 1 standard error, less is better", labelpad=8)
-    text = ", ".join(f"{row.name} {row.log_loss:.3f}{' (chosen)' if row.chosen else ''}" for row in shown)
+    text = ", ".join(f"{row.candidate} {row.log_loss:.3f}{' (chosen)' if row.chosen else ''}" for row in shown)
     return as_svg(figure, "candidates", f"Out-of-fold log-loss of {len(shown)} candidates: {text}")
 
 
@@ -126,19 +99,18 @@ def confusion(matrix: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
 
     k = len(classes)
     cell = min(76.0, max(21.0, 330 / k))
-    text = widest(classes, 20)
+    text = drawing.widest(classes, 20)
     label, flat = max(text, 44) + 14, text < cell - 6
     top = 46 if flat else label + 22
-    figure = blank_figure(label + cell * k + 2, top + cell * k + 2)
-    canvas = pixel_canvas(figure)
+    figure, canvas = drawing.sheet(label + cell * k + 2, top + cell * k + 2)
     size = min(15.0, cell * 0.45)
     canvas.text(label, 10, "predicted →", color=MUTED, va="center")
     canvas.text(label - 10, top - 12, "true ↓", color=MUTED, va="center", ha="right")
     for i, name in enumerate(classes):
         middle = (i + 0.5) * cell
-        canvas.text(label - 10, top + middle, short(name, 20), ha="right", va="center")
+        canvas.text(label - 10, top + middle, drawing.short(name, 20), ha="right", va="center")
         canvas.text(
-            label + middle, top - 12, short(name, 20), rotation=0 if flat else 90,
+            label + middle, top - 12, drawing.short(name, 20), rotation=0 if flat else 90,
             ha="center", va="center" if flat else "bottom",
         )  # fmt: skip
     canvas.add_patch(Rectangle((label, top), cell * k, cell * k, color=LINE, alpha=0.3, linewidth=0))
@@ -180,21 +152,15 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str:
 
     lowest = min(min(part.low, part.confidence) for part in bins)
     start = max(0.0, int(lowest * 20 - 0.5) / 20)
-    figure = blank_figure(400, 380)
-    axes = plot_axes(figure, left=62, top=12, right=14, bottom=54)
+    figure = drawing.blank_figure(400, 380)
+    axes = drawing.plot_axes(figure, left=62, top=12, right=14, bottom=54)
     axes.set(xlim=(start, 1.0), ylim=(start, 1.0), xlabel="how sure it was", ylabel="how often it was right")
     axes.spines["left"].set_visible(True)
     axes.plot([start, 1], [start, 1], color=MUTED, linewidth=1, dashes=(3, 4))
     for part in bins:
         axes.plot([part.confidence] * 2, [part.low, part.high], color=ACCENT, linewidth=2, alpha=0.45, clip_on=False)
-    axes.plot(
-        [part.confidence for part in bins],
-        [part.accuracy for part in bins],
-        "o",
-        color=ACCENT,
-        markersize=8,
-        clip_on=False,
-    )
+    right = [part.accuracy for part in bins]
+    axes.plot([part.confidence for part in bins], right, "o", color=ACCENT, markersize=8, clip_on=False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.4g} %"))

@@ -4,56 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from headstart.finetune.notes import (
-    ArithmeticMeasured,
-    DiskFull,
-    Diverged,
-    MicroBatch,
-    Note,
-    NotRepeatable,
-    Remade,
-    TooLarge,
-)
+from headstart.finetune import notes
 
 
-def in_words(notes: Iterable[Note]) -> tuple[str, ...]:
-    """Each of ``notes`` in words, to go on a sentence."""
-    return tuple(map(_words, notes))
+def in_words(taken: Iterable[notes.Note]) -> tuple[str, ...]:
+    """Each of the notes ``taken`` in words, to go on a sentence."""
+    return tuple(map(_words, taken))
 
 
-def _words(note: Note) -> str:
+def _words(note: notes.Note) -> str:
     match note:
-        case Diverged():
+        case notes.Diverged():
             return _diverged(note)
-        case MicroBatch():
-            said = f"{note.batch} pictures together did not fit in memory"
-            return f"{said}: gradients are summed over {note.micro} at a time"
-        case ArithmeticMeasured():
+        case notes.MicroBatch():
+            large = f"{note.batch} pictures together did not fit in memory"
+            return f"{large}: gradients are summed over {note.micro} at a time"
+        case notes.ArithmeticMeasured():
             ratio = max(note.f32, note.bf16) / min(note.f32, note.bf16)
             return (
                 f"phase {note.phase} trained in {note.choice}: measured on this CPU, bf16 is {ratio:.1f} times "
                 f"{'faster' if note.bf16 < note.f32 else 'slower'} here, cosine of its gradient to that in f32 "
                 f"{note.cosine:.4f}"
             )
-        case TooLarge():
+        case notes.TooLarge():
             return (
                 f"{note.needed / 1e9:.1f} GB of maps do not fit in the {note.limit / 1e9:.1f} GB of the cache: they "
                 "are computed again in every epoch; a later cut, fewer views or HEADSTART_CACHE_GB would help"
             )
-        case DiskFull():
+        case notes.DiskFull():
             return (
                 "the maps do not fit on the disk: they are computed again in every epoch; room for "
                 f"{note.folder} would help"
             )
-        case Remade():
+        case notes.Remade():
             return "kept maps were not what the network computes: they were thrown away and made again"
-        case NotRepeatable():
+        case notes.NotRepeatable():
             return "this machine does not compute the same maps twice: none are kept"
         case _:
             return note.text
 
 
-def _diverged(note: Diverged) -> str:
+def _diverged(note: notes.Diverged) -> str:
     if note.val_loss is None:
         said = f"the loss became {note.train_loss} in epoch {note.epoch}"
     else:

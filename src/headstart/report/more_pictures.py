@@ -7,8 +7,8 @@ import math
 import numpy as np
 
 from headstart.claims.learning_curve import LearningCurve
-from headstart.report.drawing import ACCENT, INK, LINE, MUTED, WIDTH, as_svg, blank_figure, page_style, plot_axes
-from headstart.report.section import THIN, Section, Table, with_interval
+from headstart.report.drawing import ACCENT, INK, MUTED, as_svg, page_style, percent_axis, plot
+from headstart.report.section import Section, Table, text, with_interval
 
 AHEAD = 4  # times the pictures there are, to which the forecast is drawn
 REACH = 100  # times the pictures there are, beyond which nobody will collect more
@@ -37,19 +37,8 @@ def learning_curve_section(curve: LearningCurve) -> Section:
             ),
             numbers=(1, 2, 3, 4),
             marked=(0,) if curve.needs and curve.needs[0].stands_out else (),
-        )
-        if curve.needs
-        else None,
-        method=(
-            f"The chosen head was fitted again on nested parts of each class's pictures ({curve.sizes[0]} to "
-            f"{curve.sizes[-1]} in all, {max(curve.draws)} heads at most sizes) and tested on pictures of none of "
-            "them. The error is taken to follow an inverse power law with a limit; all such laws that agree with "
-            "the measured curve are kept, with their weights, and beyond it each is followed for none to twice "
-            "the way it promises. The band holds 90 % of them. What a class is worth: the rise of the calibrated "
-            "log-loss when half of its pictures are left out, the change of the class frequencies put right. "
-            "Settings are not chosen anew, so a larger network or a dearer head that pays only with more pictures"
-            " is not foreseen."
         ),
+        method=text("more-pictures", first=curve.sizes[0], last=curve.sizes[-1], heads=max(curve.draws)),
     )
 
 
@@ -100,17 +89,14 @@ def _round(number: float) -> str:
 @page_style()
 def forecast_figure(curve: LearningCurve) -> str:
     """Measured accuracy over the number of pictures, and the forecast with its 90 % band, on a logarithmic axis."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     ahead = np.unique(np.geomspace(curve.sizes[-1], AHEAD * curve.n, 40).round())
     low, middle, high = np.quantile(1 - curve.errors(ahead), (0.05, 0.5, 0.95), axis=0)
-    figure = blank_figure(WIDTH, 290)
-    axes = plot_axes(figure, left=52, top=26, right=18, bottom=54)
+    figure, axes = plot(290, left=52, top=26, right=18, bottom=54, levels=True)
     axes.set_xscale("log")
     lowest = min(float(low.min()), *(accuracy.low for accuracy in curve.measured))
     axes.set(xlim=(curve.sizes[0] * 0.85, AHEAD * curve.n * 1.1), ylim=(max(0.0, int(lowest * 20) / 20), 1.0))
-    axes.grid(axis="y", color=LINE, linewidth=0.8, alpha=0.6)
-    axes.set_axisbelow(True)
     axes.fill_between(ahead, low, high, color=ACCENT, alpha=0.18, linewidth=0)
     axes.plot(ahead, middle, color=ACCENT, linewidth=2, dashes=(4, 2.5))
     for size, accuracy in zip(curve.sizes, curve.measured, strict=True):
@@ -124,8 +110,7 @@ def forecast_figure(curve: LearningCurve) -> str:
     axes.xaxis.set_major_locator(FixedLocator(marks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}{THIN}%"))
+    percent_axis(axes.yaxis)
     axes.set_xlabel("pictures: measured (dots, 95 % interval) and forecast (dashes, 90 % band)", labelpad=8)
     double = curve.at(2 * curve.n)
     return as_svg(

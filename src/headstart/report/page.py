@@ -15,17 +15,6 @@ from headstart.report import curves, drawing, figures
 from headstart.report.section import Section, Thumbnail, percent
 from headstart.report.words import measured_on
 
-METRICS = (
-    ("accuracy", "Accuracy", "share of pictures that were right"),
-    ("balanced_accuracy", "Balanced accuracy", "mean recall, every class counting the same"),
-    ("macro_f1", "Macro F1", "precision and recall in one number, every class counting the same"),
-    ("roc_auc", "ROC AUC", "how often a picture of a class scores above one of another"),
-    ("majority_baseline", "Majority baseline", "accuracy of always giving the most frequent class"),
-    ("log_loss", "Log-loss", "nats; 0 is certain and right, less is better"),
-    ("ece", "Calibration error", "mean gap between how sure and how often right, less is better"),
-)
-NOT_A_SHARE = ("log_loss", "ece")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
@@ -35,19 +24,6 @@ class Mistake:
     truth: str
     predicted: str
     probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateRow:
-    """One head that was tried, out of fold. ``screened``: dropped after a quick look, not fully measured."""
-
-    name: str
-    log_loss: float
-    standard_error: float
-    accuracy: float
-    n: int
-    chosen: bool = False
-    screened: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +45,7 @@ class ReportContent:
     augmented: tuple[Thumbnail, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     """Most confident first."""
-    candidates: tuple[CandidateRow, ...] = ()
+    candidates: tuple[figures.CandidateRow, ...] = ()
     choice_reason: str = ""
     history: History | None = None
     """Of gradient training, where there was any."""
@@ -137,8 +113,6 @@ def render(content: ReportContent | PlainPage) -> str:
         evaluation=content.evaluation,
         figures=drawn,
         answer=_answer(content.evaluation),
-        metrics=METRICS,
-        not_a_share=NOT_A_SHARE,
     )
 
 

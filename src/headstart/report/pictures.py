@@ -8,15 +8,13 @@ from pathlib import Path
 
 from headstart.audit import shortcuts
 from headstart.audit.decisions import Applied
-from headstart.audit.deduplication import Deduplicated
-from headstart.audit.duplicates import CopyPair
+from headstart.audit.duplicates import CopyPair, Deduplicated
 from headstart.audit.findings import Findings, MixedSizes, Poor, Suspect
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
-from headstart.files import display
+from headstart.files import below, display, some
 from headstart.images.folder import ImageSet
-from headstart.images.names import below, some
 from headstart.report.words import counted
 
 EXAMPLES = 3
@@ -39,27 +37,17 @@ _RISK = dict.fromkeys(
 
 def folder_lines(audit: Audit) -> list[str]:
     """What counting and comparing bytes found, a sentence each; none when there is nothing to say."""
-    kinds = (
-        ("Same picture under different labels", audit.conflicting, "At least one of the labels is wrong."),
-        (
-            "Same picture in more than one split",
-            audit.duplicates_across,
-            "What is measured on it looks better than it is.",
-        ),
-        (
-            "Group in more than one split",
-            audit.groups_across,
-            "The splits are not independent, so what is measured looks better than it is.",
-        ),
-        (
-            "Same picture more than once in a split",
-            audit.duplicates_within,
-            "Cross-validation keeps such copies in one fold.",
-        ),
-    )
+    across, within = audit.duplicates_across, audit.duplicates_within
+    kinds = {
+        "Same picture under different labels ({}): {}. At least one of the labels is wrong.": audit.conflicting,
+        "Same picture in more than one split ({}): {}. What is measured on it looks better than it is.": across,
+        "Group in more than one split ({}): {}. The splits are not independent, so what is measured looks better than "
+        "it is.": audit.groups_across,
+        "Same picture more than once in a split ({}): {}. Cross-validation keeps such copies in one fold.": within,
+    }
     lines = [
-        f"{what} ({len(together)}): {some([_together(audit.root, paths) for paths in together], EXAMPLES)}. {so}"
-        for what, together, so in kinds
+        said.format(len(together), some([_together(audit.root, paths) for paths in together], EXAMPLES))
+        for said, together in kinds.items()
         if together
     ]
     if audit.left_out:
@@ -84,8 +72,8 @@ def _together(root: Path | None, paths: Sequence[Path]) -> str:
 
 def copy_lines(deduplicated: Deduplicated) -> list[str]:
     """What was done about copies, a sentence each; none when there is nothing to say."""
-    found, images = deduplicated.found, deduplicated.found.images
-    near = [pair for pair in found.pairs if pair.kind == "near"]
+    copies, images = deduplicated.copies, deduplicated.copies.images
+    near = [pair for pair in copies.pairs if pair.kind == "near"]
     lines = []
     if dropped := len(deduplicated.dropped):
         splits = images.split[deduplicated.copied].tolist()
@@ -95,18 +83,18 @@ def copy_lines(deduplicated: Deduplicated) -> list[str]:
             f"Copies across splits ({dropped}): {who} of {of} {'is' if dropped == 1 else 'are'} not trained on, so "
             "that nothing is tested that was learned by heart."
         )
-    if any(found.across_splits(p) and "train" not in (images.split[p.first], images.split[p.second]) for p in near):
+    if any(copies.across_splits(p) and "train" not in (images.split[p.first], images.split[p.second]) for p in near):
         lines.append("Near copies lie in both the validation and the test split, so the two are not independent.")
-    if inside := [pair for pair in near if not found.across_splits(pair)]:
+    if inside := [pair for pair in near if not copies.across_splits(pair)]:
         lines.append(f"Near copies within a split ({len(inside)}): {_pairs(images, inside)}. No fold tears them apart.")
-    if conflicting := [pair for pair in near if found.across_labels(pair)]:
+    if conflicting := [pair for pair in near if copies.across_labels(pair)]:
         lines.append(
             f"Near copies under different labels ({len(conflicting)}): {_pairs(images, conflicting)}. "
             "At least one of the labels may be wrong."
         )
-    if found.series:
+    if copies.series:
         lines.append(
-            f"{sum(map(len, found.series))} pictures are so alike that copies cannot be told from pictures of one "
+            f"{sum(map(len, copies.series))} pictures are so alike that copies cannot be told from pictures of one "
             "scene, so they count as separate. If they belong together, name what they share with --group-by."
         )
     return lines

@@ -15,15 +15,10 @@ from headstart.evaluation.history import Epoch, History
 from headstart.files import display
 from headstart.report import gallery
 from headstart.report.certificate import transfer_sentence
-from headstart.report.section import Section, Table
+from headstart.report.section import Section, Table, text
 
 if TYPE_CHECKING:
     from headstart.finetune.trainable import Summary
-
-TRANSFER_METHOD = (
-    "A ridge classifier on histograms of 64 colours, its strength by leave-one-out on the training pictures, answers "
-    "the same pictures; McNemar's exact test compares the two picture by picture, at 5 %."
-)
 
 
 def epoch_line(epoch: Epoch) -> str:
@@ -73,6 +68,14 @@ def took(seconds: float, prepared: float) -> str:
     return f"trained in {seconds:.1f} s; {prepared:.1f} s more for what is frozen and for getting ready"
 
 
+def verdicts(said: Sequence[str]) -> str:
+    """What the curves showed after each phase, the whole run last, as a paragraph."""
+    *phases, whole = said
+    if not phases:
+        return whole
+    return " ".join([*(f"After phase {i}: {phase}" for i, phase in enumerate(phases, start=1)), f"At the end: {whole}"])
+
+
 def sentence(text: str) -> str:
     """The text with a capital and a full stop."""
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
@@ -81,7 +84,7 @@ def sentence(text: str) -> str:
 def transfer_section(transfer: Transfer) -> Section:
     """Whether pretraining helped."""
     return Section(
-        id="transfer", title="Did pretraining help?", sentences=(transfer_sentence(transfer),), method=TRANSFER_METHOD
+        id="transfer", title="Did pretraining help?", sentences=(transfer_sentence(transfer),), method=text("transfer")
     )  # fmt: skip
 
 

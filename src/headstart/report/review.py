@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from headstart.audit import shortcuts
 from headstart.audit.findings import Findings
-from headstart.audit.shortcuts import ALPHA, EFFECT, EFFECT_OUTSIDE, EFFECT_SIZE
-from headstart.images.names import below
-from headstart.report.pictures import (
-    folder_lines,
-    mixed_sentence,
-    shortcut_sentence,
-    showing_little,
-    suspect_reasons,
-)
-from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.audit.shortcuts import Shortcut
+from headstart.files import below
+from headstart.report.pictures import folder_lines, mixed_sentence, shortcut_sentence, showing_little, suspect_reasons
+from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
 MOST_SHOWN = 150
@@ -60,14 +55,7 @@ def lede(findings: Findings) -> tuple[str, ...]:
 def todo(review: str, command: str) -> Section:
     """What to do next: fill in the file ``review`` and run ``command``."""
     return Section(
-        id="todo",
-        title="What to do with it",
-        sentences=(
-            f"All pictures named here are in {review}, which any spreadsheet opens. Write keep, drop or relabel:NAME "
-            "into the last column; relabel alone takes the suggested label, an empty cell keeps the picture. Then run:",
-            command,
-            "It writes a table to train on. The pictures themselves are never touched.",
-        ),
+        id="todo", title="What to do with it", sentences=(text("todo", review=review), command, text("todo-done"))
     )
 
 
@@ -95,12 +83,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         aside="Under each: the label it has, the one it may deserve, and why.",
         sentences=tuple(sentences),
         thumbnails=tuple(shown),
-        method=(
-            "Every picture was answered by a classifier that had not learned from it. Its probability for the given "
-            "label says how likely the label is right (confident learning: Northcutt et al. 2021). Separately, the "
-            "distance to the five most similar pictures says whether it is ordinary; how many would be as far out by "
-            "chance is counted in (Benjamini and Hochberg 1995). The list is ordered by the product of the two."
-        ),
+        method=text("suspicious"),
     )
 
 
@@ -108,45 +91,30 @@ def _shortcuts(findings: Findings) -> Section | None:
     tried, classes = findings.shortcuts, findings.images.classes
     if not tried:
         return None
-    sentences = tuple(shortcut_sentence(alarm, classes) for alarm in findings.alarms) or (
-        "None of these facts, alone, tells the classes apart well enough to worry.",
-    )
-    rows = tuple(
-        (
-            shortcut.fact,
-            *(
-                (classes[shortcut.label], percent(shortcut.recognised, 0), percent(shortcut.mistaken, 0))
-                if shortcut.effect > 0
-                else ("none", "", "")
-            ),
-            f"{max(shortcut.effect, 0):.2f}",
-            f"{shortcut.needed:.2f}",
-            "alarm" if shortcut.alarm else "",
-        )
-        for shortcut in tried
-    )
+    none = "None of these facts, alone, tells the classes apart well enough to worry."
     return Section(
         id="shortcuts",
         title="Can the class be guessed without looking?",
         aside="A network takes the easiest way: if the file gives the class away, it need not look at the picture.",
-        sentences=sentences,
+        sentences=tuple(shortcut_sentence(alarm, classes) for alarm in findings.alarms) or (none,),
         table=Table(
             about="Facts that were tried",
             columns=("fact", "tells most of", "recognised", "others mistaken", "effect", "alarm from", ""),
-            rows=rows,
+            rows=tuple(_cells(shortcut, classes) for shortcut in tried),
             numbers=(2, 3, 4, 5),
             marked=tuple(i for i, shortcut in enumerate(tried) if shortcut.alarm),
         ),
-        method=(
-            "From each fact alone a small decision tree guesses the class of training pictures it was not grown on. "
-            "The effect is the share recognised less the share mistaken: 0 is guessing, 1 is certain. An alarm needs "
-            f"an effect of {EFFECT:g} ({EFFECT_SIZE:g} of the file size, {EFFECT_OUTSIDE:g} of numbers and dates), and "
-            "less than "
-            f"{ALPHA:.0%} probability of such an effect by chance, by shuffling the labels, corrected for the number "
-            "of facts. The size of a file is taken beyond what pixels, contrast and sharpness explain. Facts in which "
-            "no picture differs are not listed."
-        ),
+        method=text("shortcuts", shortcuts=shortcuts),
     )
+
+
+def _cells(shortcut: Shortcut, classes: Sequence[str]) -> tuple[str, ...]:
+    """The row of a fact in the table of those that were tried."""
+    told = classes[shortcut.label], percent(shortcut.recognised, 0), percent(shortcut.mistaken, 0)
+    if shortcut.effect <= 0:
+        told = "none", "", ""
+    effect, alarm = max(shortcut.effect, 0), "alarm" if shortcut.alarm else ""
+    return (shortcut.fact, *told, f"{effect:.2f}", f"{shortcut.needed:.2f}", alarm)
 
 
 def _poor(findings: Findings, show: Show) -> Section | None:

@@ -13,13 +13,13 @@ from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
-from headstart.report.choice import choice_reason
 from headstart.report.duplicates import duplicates
+from headstart.report.figures import CandidateRow
 from headstart.report.more_pictures import learning_curve_section
-from headstart.report.page import CandidateRow, ReportContent
+from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
-from headstart.report.tuning import tuning
+from headstart.report.tuning import choice_reason, tuning
 
 MOST_SUSPECTS = 12
 """Suspicious pictures shown; `headstart check` shows them all."""
@@ -42,15 +42,7 @@ def content(title: str, fitted: Fitted, doubts: Doubts, *, seconds: Mapping[str,
         augmented=_augmented(fitted, nine[0]),
         mistakes=gallery.mistakes(images, first.index, first.proba),
         candidates=tuple(
-            CandidateRow(
-                name=str(score.candidate),
-                log_loss=score.log_loss,
-                standard_error=score.standard_error,
-                accuracy=score.accuracy,
-                n=len(score.losses),
-                chosen=score.candidate == choice.candidate and not score.screened,
-                screened=score.screened,
-            )
+            CandidateRow(**score.to_dict(), chosen=score.candidate == choice.candidate and not score.screened)
             for score in choice.board
         ),
         choice_reason=choice_reason(choice),
@@ -113,6 +105,6 @@ def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
         by_group_section(worth.groups) if worth.groups else None,
         certificate_section(worth.certificate) if worth.certificate else None,
         *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
-        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.found.images)),
+        duplicates(deduplicated, doubts.leak, partial(gallery.thumbnail, deduplicated.copies.images)),
     )
     return tuple(part for part in parts if part)

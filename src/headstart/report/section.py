@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from configparser import ConfigParser
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 
 from headstart.evaluation.intervals import Estimate
 
@@ -49,6 +52,22 @@ class Section:
     table: Table | None = None
     method: str = ""
     """How it was found, for those who ask; behind a fold."""
+
+
+def text(key: str, **values: object) -> str:
+    """A long text of a page, from ``texts.ini``, with ``values`` where it has braces.
+
+    Raises KeyError for a key that is not there, or a value that is missing.
+    """
+    return _texts()[key].format(**values)
+
+
+@cache
+def _texts() -> dict[str, str]:
+    """Key → text on one line, all of the file."""
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(resources.files("headstart.report").joinpath("texts.ini").read_text(encoding="utf-8"))
+    return {key: value.strip().replace("\n", " ") for key, value in parser["texts"].items()}
 
 
 THIN = "\u202f"

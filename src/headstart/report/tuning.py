@@ -1,4 +1,4 @@
-"""What came of fine-tuning, in words: both networks on the same held-out pictures, and why one of them is used."""
+"""How the head was chosen, and what came of fine-tuning: both networks on the same held-out pictures, in words."""
 
 from __future__ import annotations
 
@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Any
 from headstart.evaluation.intervals import wilson
 from headstart.evaluation.losses import accuracy, correct, log_losses
 from headstart.report.curves import learning_curves
-from headstart.report.section import Section, Table
+from headstart.report.section import Section, Table, text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from headstart.finetune.trial import Declined, Selection, Trial
-
-METHOD = (
-    "The held-out pictures were taken from the training pictures before anything was chosen; test and validation "
-    "pictures had no part in it. Fine-tuning began with the weights of the best linear head (LP-FT). How far to go "
-    "from the pretrained weights to the fine-tuned ones (WiSE-FT) and the temperature were settled for each half of "
-    "the held-out pictures on the other half. The fine-tuned network is used if its log-loss is surely lower "
-    "(paired t-test, one-sided, 5 %) and no more pictures are wrong; it is then trained once more on all "
-    "training pictures."
-)
+    from headstart.probe.choice import Choice
 
 
 def outcome(selection: Selection) -> str:
@@ -91,7 +83,7 @@ def tuning(selection: Selection) -> Section | None:
             numbers=(1, 2, 3),
             marked=(int(trial.kept),),
         ),
-        method=METHOD,
+        method=text("tuning"),
     )
 
 
@@ -100,3 +92,21 @@ def _figures(proba: NDArray[np.float64], trial: Trial) -> tuple[str, str, str]:
     low, high = wilson(right, len(trial.y))
     loss = log_losses(proba, trial.y).mean()
     return f"{right / len(trial.y):.3f}", f"{low:.3f} – {high:.3f}", f"{loss:.3f}"
+
+
+def choice_reason(choice: Choice) -> str:
+    """Why this candidate, and what was not tried."""
+    best, tried = choice.score, len({score.candidate for score in choice.board})
+    lower = [score for score in choice.board if not score.screened and score.log_loss < best.log_loss]
+    said = f"Of {tried} candidates, {best.candidate} has the lowest out-of-fold log-loss ({best.log_loss:.3f})."
+    if lower:
+        closest = min(lower, key=lambda score: score.log_loss)
+        said = (
+            f"Of {tried} candidates, {best.candidate} is the simplest within one standard error of the lowest "
+            f"out-of-fold log-loss ({best.log_loss:.3f}; {closest.candidate}: {closest.log_loss:.3f})."
+        )
+    if choice.enough_at is not None:
+        said += f" Nothing dearer was tried: an error of {choice.enough_at:.1%} leaves too little to win."
+    if choice.beyond_budget:
+        said += f" The budget did not reach to {', '.join(map(str, choice.beyond_budget))} pixels."
+    return said

@@ -10,7 +10,7 @@ from headstart.monitor.drift import ALARM_AUC, ALARM_P, LEAST, Drift
 from headstart.monitor.unlabelled import Unlabelled
 from headstart.report import figures
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, Thumbnail, percent
+from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
 LEVELS = {
@@ -75,7 +75,7 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
     known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
     sentences = [
         f"On labelled pictures it was right for {percent(accuracy.known)} ({counted(accuracy.m, 'picture')}, "
-        f"{measured_on}).",
+        f"{measured_on})."
     ]
     if drift.level == "too few":
         sentences.append("Whether the pictures have drifted could not be told, so this is worth less than it looks.")
@@ -101,31 +101,21 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
             ),
             numbers=(1, 2, 3),
         ),
-        method=(
-            "Average confidence is the mean probability of the answers. The difference of confidences takes the fall "
-            "of that mean from the known accuracy (Guillory et al. 2021). Thresholded confidence counts answers above "
-            "the probability that as many known answers exceed as were right (Garg et al. 2022). Quoted is the median; "
-            "the interval reaches over all three, each simulated 2,000 times with the known pictures drawn anew. All "
-            "assume that a probability means what it meant: if labels are given by another rule now, or the pictures "
-            "are of something else, all three can be far off, and no look at the pictures can tell. Only labels can."
-        ),
+        method=text("estimate"),
     )
 
 
 def _drift(drift: Drift, classes: Sequence[str]) -> Section:
     sentences = []
     if drift.level != "too few":
-        sentences.append(
-            f"Asked which of two pictures is the new one, a classifier picks the right one in {percent(drift.auc, 0)} "
-            "of the cases; 50\u202f% is guessing."
-        )
+        sentences.append(text("told-apart", share=percent(drift.auc, 0), guessing=percent(0.5, 0)))
     if drift.unfamiliar is not None and drift.unfamiliar_before is not None:
         unfamiliar, expected = int(drift.unfamiliar.sum()), drift.unfamiliar_before
         sentences.append(
-            f"{unfamiliar:,} of {drift.n:,} {'is' if unfamiliar == 1 else 'are'} unfamiliar: farther from the training "
-            f"pictures than {percent(1 - expected, 0)} of these are when left out; {percent(expected, 0)} is to be "
-            "expected."
+            f"{unfamiliar:,} of {drift.n:,} {'is' if unfamiliar == 1 else 'are'} "
+            + text("unfamiliar-new", nearer=percent(1 - expected, 0), expected=percent(expected, 0))
         )
+    within = "" if drift.p_within is None else f"; within the same answers p = {drift.p_within:.3f}"
     order = sorted(range(len(classes)), key=lambda i: -abs(drift.mix[i] - drift.mix_before[i]))
     return Section(
         id="drift",
@@ -138,15 +128,7 @@ def _drift(drift: Drift, classes: Sequence[str]) -> Section:
             rows=tuple((classes[i], percent(drift.mix_before[i]), percent(drift.mix[i])) for i in order),
             numbers=(1, 2),
         ),
-        method=(
-            f"Kernel two-sample test (Gretton et al. 2012) on rows of the last layer, at most 1,500 pictures a side, "
-            f"999 shuffles: p = {drift.p:.3f}"
-            + (f"; within the same answers p = {drift.p_within:.3f}" if drift.p_within is not None else "")
-            + f"; area under the ROC curve of a classifier of new against training pictures {drift.auc:.3f}, out of "
-            f"fold. Drift is said at p < {ALARM_P} and an area of {ALARM_AUC} or more, unless only the mix of answers "
-            "differs; both were fixed in advance. Pictures of one burst count as many, though they are one: then p is "
-            "too small."
-        ),
+        method=text("drift", drift=drift, within=within, alarm_p=ALARM_P, alarm_auc=ALARM_AUC),
     )
 
 
@@ -167,8 +149,8 @@ def _to_label(labelling_queue: Sequence[Mapping[str, Any]], thumbnails: Sequence
             rows=tuple(
                 (
                     str(place),
-                    str(row["path"]),
-                    str(row["answer"]),
+                    row["path"],
+                    row["answer"],
                     percent(row["probability"]),
                     percent(row["margin"]),
                     "yes" if row["unfamiliar"] else "",
@@ -177,11 +159,7 @@ def _to_label(labelling_queue: Sequence[Mapping[str, Any]], thumbnails: Sequence
             ),
             numbers=(0, 3, 4),
         ),
-        method=(
-            "Each time the picture with the largest (1 − lead) · distance² is taken: the lead is that of the most "
-            "probable answer over the second, the distance that to the nearest picture already taken, on rows of the "
-            "last layer (a core-set of what is uncertain; Sener and Savarese 2018, Ash et al. 2020)."
-        ),
+        method=text("queue"),
     )
 
 

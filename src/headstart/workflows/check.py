@@ -18,7 +18,7 @@ from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.audit.findings import Findings
 from headstart.command import command, fit_options
-from headstart.files import display
+from headstart.files import display, plain
 from headstart.images.folder import scan
 from headstart.images.grouping import read
 from headstart.options import FitOptions
@@ -46,40 +46,38 @@ class Checkup:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         findings, images = self.findings, self.findings.images
-        return {
-            "folder": str(self.folder),
-            "pictures": len(images),
-            "findings": finding_lines(findings),
-            "suspects": [
+        names = [gallery.name_of(images, path) for path in images.paths]
+        return plain(
+            self,
+            "folder",
+            pictures=len(images),
+            findings=finding_lines(findings),
+            suspects=[
                 {
-                    "path": gallery.name_of(images, images.paths[one.index]),
-                    "label": images.classes[images.y[one.index]],
-                    "suggested": one.suggested or None,
-                    "suspicion": round(one.suspicion, 6),
-                    "why": list(suspect_reasons(findings, one)),
+                    "path": names[suspect.index],
+                    "label": images.classes[images.y[suspect.index]],
+                    "suggested": suspect.suggested or None,
+                    "suspicion": round(suspect.suspicion, 6),
+                    "why": suspect_reasons(findings, suspect),
                 }
-                for one in findings.suspects
+                for suspect in findings.suspects
             ],
-            "expected_label_errors": round(findings.expected_errors, 2),
-            "poor": {
-                gallery.name_of(images, images.paths[one.index]): poor_reason(findings, one) for one in findings.poor
-            },
-            "grey": [gallery.name_of(images, images.paths[i]) for i in findings.grey],
-            "shortcuts": [
+            expected_label_errors=round(findings.expected_errors, 2),
+            poor={names[picture.index]: poor_reason(findings, picture) for picture in findings.poor},
+            grey=[names[i] for i in findings.grey],
+            shortcuts=[
                 {
-                    "fact": one.fact,
-                    "label": images.classes[one.label],
-                    "effect": round(one.effect, 4),
-                    "recognised": round(one.recognised, 4),
-                    "mistaken": round(one.mistaken, 4),
-                    "p": round(one.p, 6),
-                    "alarm": one.alarm,
+                    "fact": shortcut.fact,
+                    "label": images.classes[shortcut.label],
+                    **{name: round(getattr(shortcut, name), 4) for name in ("effect", "recognised", "mistaken")},
+                    "p": round(shortcut.p, 6),
+                    "alarm": shortcut.alarm,
                 }
-                for one in findings.shortcuts
+                for shortcut in findings.shortcuts
             ],
-            "left_out": {gallery.name_of(images, out.path): out.reason for out in images.left_out},
-            "seconds": round(self.seconds, 2),
-        }
+            left_out={gallery.name_of(images, out.path): out.reason for out in images.left_out},
+            seconds=round(self.seconds, 2),
+        )
 
 
 def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress: Progress | None = None) -> Checkup:
@@ -98,10 +96,10 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
     folder.mkdir(parents=True, exist_ok=True)
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
-    deduplicated = fitted.deduplicated
+    copies = partial(gallery.thumbnail, fitted.deduplicated.copies.images)
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
-        duplicates(deduplicated, leak, partial(gallery.captioned, deduplicated.found.images)),
+        duplicates(fitted.deduplicated, leak, copies),
         review.todo(LIST, apply),
     )
     page = PlainPage(

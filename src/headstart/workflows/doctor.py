@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from headstart.backbones import catalog, graph, weights
-from headstart.features.cache import cache_folder
+from headstart.features.store import cache_folder
 
 NEEDED = ("numpy", "openvino", "pillow", "safetensors", "scikit-learn", "scipy", "timm", "torch", "torchvision")
 OPTIONAL = {"pillow_heif": "HEIC pictures", "conformal_clip_data": "headstart demo"}

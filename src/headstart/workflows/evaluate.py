@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from headstart.deploy.measurement import SPLITS, Measurement, measure
+from headstart.deploy.fitted import SPLITS, Measurement, measure
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
@@ -44,18 +44,14 @@ def evaluate(model: Model, source: Path, *, progress: Progress | None = None) ->
     )
     if not len(read):
         todo = "see the reasons: " + "; ".join(left_out)
-        problem = Problem(expected="pictures", found="none that can be read", todo=todo)
-        raise DataError(f"{source} cannot be evaluated", [problem])
+        what, found = f"{source} cannot be evaluated", "none that can be read"
+        raise DataError.of(what, expected="pictures", found=found, todo=todo)
     measurement = measure(
-        np.array([predictions[i].proba for i in read])[None],
-        to_model[images.y[read]],
+        model,
+        replace(images, y=to_model[images.y], classes=model.classes),
         read,
-        abstention=model.abstention,
-        class_counts=np.array([model.training["class_counts"][name] for name in model.classes]),
-        groups=images.groups[read],
-        measured_on=MeasuredOn(kind="pictures", n=len(read), source=source.name),
-        classes=model.classes,
-        seed=0,
+        np.array([predictions[i].proba for i in read])[None],
+        MeasuredOn(kind="pictures", n=len(read), source=source.name),
         new=True,
         novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
     )

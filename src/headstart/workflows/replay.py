@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError, Problem
-from headstart.files import sha256
+from headstart.files import plain, sha256
 from headstart.images.record import changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
-from headstart.report import changed_pictures
+from headstart.report.words import changed_pictures
 from headstart.workflows.train import surroundings, train
 
 MOST_FIGURES = 8
@@ -42,8 +42,7 @@ class Replay:
         features = "all features computed anew" if self.fresh else "features from the store where it has them"
         if self.same:
             first = f"The same: {len(self.compared)} files are identical byte for byte ({features})."
-            harmless = tuple(f"Changed, and without effect: {line}" for line in self.changed)
-            return (first, *harmless)
+            return (first, *(f"Changed, and without effect: {line}" for line in self.changed))
         why = tuple(f"Changed: {line}" for line in self.changed)
         if not why:
             why = ("Nothing that is recorded has changed: pictures, options, versions and machine are the same.",)
@@ -51,14 +50,7 @@ class Replay:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "run": str(self.run),
-            "same": self.same,
-            "fresh": self.fresh,
-            "compared": list(self.compared),
-            "changed": list(self.changed),
-            "different": list(self.different),
-        }
+        return plain(self, "run", "same", "fresh", "compared", "changed", "different")
 
 
 def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progress: Progress | None = None) -> Replay:
@@ -85,7 +77,7 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
         again = Path(scratch) / "run"
         done = train(source, again, options, title=source.name, progress=progress)
         # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
-        changed = [*changed_pictures.sentences(changes(pictures, done.fitted.images)), *changed]
+        changed = [*changed_pictures(changes(pictures, done.fitted.images)), *changed]
         now = json.loads((again / "run.json").read_text(encoding="utf-8"))
         changed += _resources(recorded, now)
         files = _files(run)
@@ -96,23 +88,23 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
 
 def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """``run.json`` and ``data.json`` of a run."""
-    found, problems = [], []
+    documents, problems = [], []
     for name in ("run.json", "data.json", "metrics.json"):
         try:
-            found.append(json.loads((run / name).read_text(encoding="utf-8")))
+            documents.append(json.loads((run / name).read_text(encoding="utf-8")))
         except FileNotFoundError:
             todo = "give a run folder that this version of `headstart train` wrote"
             problems.append(Problem(expected=f"{name} in {run}", found="no such file", todo=todo))
         except ValueError as error:
-            problem = Problem(expected=f"{name} with JSON", found=str(error), todo="restore it; it cannot be guessed")
-            problems.append(problem)
-    if not problems and (missing := {"options", "source", "versions"} - set(found[0])):
+            todo = "restore it; it cannot be guessed"
+            problems.append(Problem(expected=f"{name} with JSON", found=str(error), todo=todo))
+    if not problems and (missing := {"options", "source", "versions"} - set(documents[0])):
         todo = "replay a run of `headstart train` or `headstart demo`"
         expected = f"{', '.join(sorted(missing))} in run.json"
         problems.append(Problem(expected=expected, found="a record of another kind of run", todo=todo))
     if problems:
         raise DataError(f"{run} cannot be replayed", problems)
-    return found[0], found[1]
+    return documents[0], documents[1]
 
 
 def _surroundings(recorded: Mapping[str, Any]) -> list[str]:
@@ -124,14 +116,14 @@ def _surroundings(recorded: Mapping[str, Any]) -> list[str]:
 
 def _resources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Weights, costs, and how the network was run: its precision is the machine's choice."""
-    found = []
-    if before.get("cost_sha256") != now["cost_sha256"]:
-        found.append("the costs: their file has other contents")
-    if before["backbone"].get("sha256") != now["backbone"].get("sha256"):
-        found.append(f"other weights of {before['backbone'].get('name')}: their hash differs")
-    if before["runtime"] != now["runtime"]:
-        found.append(f"the network ran with {before['runtime']}, and runs here with {now['runtime']}")
-    return found
+    weights, weights_now, runtime = before["backbone"], now["backbone"], before["runtime"]
+    other = f"other weights of {weights.get('name')}: their hash differs"
+    differences = (
+        ("the costs: their file has other contents", before.get("cost_sha256"), now["cost_sha256"]),
+        (other, weights.get("sha256"), weights_now.get("sha256")),
+        (f"the network ran with {runtime}, and runs here with {now['runtime']}", runtime, now["runtime"]),
+    )
+    return [sentence for sentence, then, here in differences if then != here]
 
 
 def _files(run: Path) -> dict[str, str]:
@@ -140,27 +132,27 @@ def _files(run: Path) -> dict[str, str]:
     return {path.relative_to(run).as_posix(): sha256(path) for path in [run / "metrics.json", *files]}
 
 
-def _differences(run: Path, again: Path, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _differences(run: Path, again: Path, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """In words and figures: choice, metrics, files."""
-    found = []
-    choices = [f"{one['choice']['candidate']}, C = {one['choice']['strength']:g}" for one in (recorded, now)]
-    if choices[0] != choices[1]:
-        found.append(f"the head: {choices[0]} → {choices[1]}")
+    choice, choice_now = (
+        f"{document['choice']['candidate']}, C = {document['choice']['strength']:g}" for document in (recorded, now)
+    )
+    if choice != choice_now:
+        yield f"the head: {choice} → {choice_now}"
     before, after = (json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (run, again))
     figures = [
         f"{name.replace('_', ' ')}: {_value(before[name])} → {_value(after[name])}"
         for name in before
         if isinstance(before[name], dict) and name in after and before[name].get("value") != after[name].get("value")
     ]
-    found += figures[:MOST_FIGURES]
+    yield from figures[:MOST_FIGURES]
     if before.get("n") != after.get("n"):
-        found.append(f"measured on {before.get('n')} → {after.get('n')} pictures")
-    files, others = _files(run), _files(again)
-    if all(files.get(name) == others.get(name) for name in ("metrics.json", "model/head.safetensors")):
-        found.append("not the head and no figure: metrics.json and model/head.safetensors are what they were")
-    unlike = [name for name in sorted({*files, *others}) if files.get(name) != others.get(name)]
-    found.append(f"{len(unlike)} of {len({*files, *others})} files: {', '.join(unlike)}")
-    return found
+        yield f"measured on {before.get('n')} → {after.get('n')} pictures"
+    files, files_now = _files(run), _files(again)
+    unlike = [name for name in sorted({*files, *files_now}) if files.get(name) != files_now.get(name)]
+    if not {"metrics.json", "model/head.safetensors"} & set(unlike):
+        yield "not the head and no figure: metrics.json and model/head.safetensors are what they were"
+    yield f"{len(unlike)} of {len({*files, *files_now})} files: {', '.join(unlike)}"
 
 
 def _value(metric: Mapping[str, Any]) -> str:

@@ -30,8 +30,7 @@ from headstart.deploy.model import FAMILIAR, versions
 from headstart.deploy.reference import Reference, relative_names, sample
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.features.rows import unit
-from headstart.features.table import FeatureTable
-from headstart.features.workbench import Workbench
+from headstart.features.table import FeatureTable, Workbench
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.grouping import read
@@ -39,9 +38,9 @@ from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
 from headstart.report import run_page, tuning
-from headstart.report.choice import choice_reason
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
+from headstart.report.tuning import choice_reason
 from headstart.report.words import evaluation_document
 
 FILES = (

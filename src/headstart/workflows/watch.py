@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.deploy.model import FAMILIAR, Model
+from headstart.arrays import Floats, Index, Rows
+from headstart.deploy.model import FAMILIAR, Model, Prediction
 from headstart.deploy.reference import Reference
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
-from headstart.files import display, replacing, sha256
-from headstart.images.inputs import find_images
+from headstart.files import display, sha256, write_csv
+from headstart.images.walk import find_images
 from headstart.monitor.drift import Drift, compare
-from headstart.monitor.labelling_queue import labelling_queue, margins
-from headstart.monitor.unlabelled import Unlabelled, estimate
+from headstart.monitor.unlabelled import Unlabelled, estimate, labelling_queue, margins
 from headstart.progress import Progress
 from headstart.report import gallery, words
 from headstart.report.page import write_report
@@ -31,6 +29,8 @@ QUEUE = 24
 """Pictures proposed for labelling."""
 SHOWN = 24
 """Of them on the page, as thumbnails."""
+COLUMNS = ("path", "label", "answer", "probability", "margin", "unfamiliar")
+"""Of the queue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class Watch:
     classes: tuple[str, ...]
     paths: tuple[Path, ...]
     """(n,) those that could be read."""
-    proba: NDArray[np.float64] = field(repr=False)
+    proba: Floats = field(repr=False)
     """(n, k) the answers."""
     drift: Drift
     accuracy: Unlabelled
-    labelling_queue: NDArray[np.int64] = field(repr=False)
+    labelling_queue: Index = field(repr=False)
     """Positions of the pictures worth a label, the most useful first."""
     known: tuple[int, ...]
     """Positions of pictures that are byte for byte a training picture."""
@@ -61,16 +61,12 @@ class Watch:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         drift = self.drift.to_dict()
-        for name in ("mix", "mix_before"):
-            drift[name] = dict(zip(self.classes, drift[name], strict=True))
+        shares = {name: dict(zip(self.classes, drift[name], strict=True)) for name in ("mix", "mix_before")}
+        start = words.measured_on(self.measured_on)
         return {
             "pictures": len(self.paths),
-            "drift": drift,
-            "estimate": {
-                **self.accuracy.to_dict(),
-                "trusted": self.trusted,
-                "starts_from": words.measured_on(self.measured_on),
-            },
+            "drift": {**drift, **shares},
+            "estimate": {**self.accuracy.to_dict(), "trusted": self.trusted, "starts_from": start},
             "labelling_queue": self.rows(),
             "known": [display(self.paths[i]) for i in self.known],
             "left_out": [{"path": display(path), "reason": reason} for path, reason in self.left_out],
@@ -108,33 +104,34 @@ def watch(
         ModelError: not a run, or one that does not remember its training pictures.
         DataError: none of the pictures can be read.
     """
-    reference = Reference.load(run)
-    model = Model.load(run)
-    paths, rows, proba, unfamiliar, left_out = answers(model, find_images(inputs), progress)
-    if not paths:
+    reference, model = Reference.load(run), Model.load(run)
+    read, left_out = answers(model, find_images(inputs), progress)
+    if not read:
         reasons = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
         problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
         raise DataError("nothing to watch", [problem])
+    paths, predictions, last = zip(*read, strict=True)
+    proba, X = np.stack([prediction.proba for prediction in predictions]), unit(np.stack(last))
     novelty = model.abstention.novelty
     before = reference.y if reference.proba is None else reference.proba.argmax(axis=1)
     digests = set(reference.digests)
     return Watch(
         classes=model.classes,
-        paths=tuple(paths),
+        paths=paths,
         proba=proba,
         drift=compare(
-            rows,
+            X,
             reference.rows,
             answers=proba.argmax(axis=1),
             answers_before=before.astype(np.int64),
             num_classes=len(model.classes),
-            unfamiliar=unfamiliar if novelty else None,
+            unfamiliar=np.array([p.unfamiliar is True for p in predictions]) if novelty else None,
             unfamiliar_before=novelty.share if novelty else None,
             same_head=reference.proba is not None,
             seed=seed,
         ),
         accuracy=estimate(proba, reference.held_out_proba, reference.held_out_y, seed=seed),
-        labelling_queue=labelling_queue(proba, rows, count),
+        labelling_queue=labelling_queue(proba, X, count),
         known=tuple(i for i, path in enumerate(paths) if sha256(path) in digests),
         left_out=tuple(left_out),
         measured_on=reference.measured_on,
@@ -143,34 +140,24 @@ def watch(
 
 def write_queue(path: Path, watch: Watch) -> None:
     """Write the queue as CSV, whole or not at all: fill in ``label``, and it is a table that `train` reads."""
-    rows = [
-        {**row, "path": str(watch.paths[i].absolute())}
-        for row, i in zip(watch.rows(), watch.labelling_queue, strict=True)
-    ]
-    header = ("path", "label", "answer", "probability", "margin", "unfamiliar")
-    with replacing(path) as file, file.open("w", newline="", encoding="utf-8", errors="surrogateescape") as stream:
-        writer = csv.DictWriter(stream, header)
-        writer.writeheader()
-        writer.writerows(rows)
+    rows = watch.rows()
+    for row, i in zip(rows, watch.labelling_queue, strict=True):
+        row["path"] = str(watch.paths[i].absolute())
+    write_csv(path, COLUMNS, ([row[name] for name in COLUMNS] for row in rows))
 
 
 def answers(
     model: Model, new: Sequence[Path], progress: Progress | None
-) -> tuple[list[Path], NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], list[tuple[Path, str]]]:
-    """Paths, rows of length 1, probabilities, unfamiliarity of what can be read, and what cannot with the reason."""
-    paths, last, proba, unfamiliar, left_out = [], [], [], [], []
+) -> tuple[list[tuple[Path, Prediction, Rows]], list[tuple[Path, str]]]:
+    """Path, answer and row ``last`` (d,) of each picture that can be read; path and reason of the others."""
+    read, left_out = [], []
     answered = model.answers(new, stage="looking at the new pictures", progress=progress)
     for path, (prediction, rows) in zip(new, answered, strict=True):
         if prediction.proba is None:
             left_out.append((path, prediction.reason))
         else:
-            paths.append(path)
-            last.append(rows[FAMILIAR])
-            proba.append(prediction.proba)
-            unfamiliar.append(prediction.unfamiliar is True)
-    if not paths:
-        return [], np.empty((0, 0), np.float32), np.empty((0, len(model.classes))), np.empty(0, bool), left_out
-    return paths, unit(np.stack(last)), np.stack(proba), np.array(unfamiliar), left_out
+            read.append((path, prediction, rows[FAMILIAR]))
+    return read, left_out
 
 
 def write_page(path: Path, watch: Watch, command: str) -> None:
