@@ -20,7 +20,7 @@ On a busy machine all of it is slower by up to a third, in the same order. Cosin
 and 0.9991.
 
 So channels last is never clearly slower in f32, and is a rule; whether bf16 wins depends on the layers, and is measured
-by `headstart.finetune.arithmetic`.
+by `headstart.finetune.batches.measured`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from torch import nn
 from headstart.backbones import catalog
 from headstart.backbones.network import Normalise
 from headstart.backbones.weights import locate
-from headstart.finetune import memory
 from headstart.finetune.batches import computing
+from headstart.finetune.cpu import memory_kept
 from headstart.finetune.plan import Phase, Plan
 from headstart.finetune.trainable import Trainable
 
@@ -71,7 +71,7 @@ def step(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | No
 
 def timed(suffix: nn.Module, x: torch.Tensor, y: torch.Tensor, *, half: bool | None) -> float:
     """Seconds of processor time of the second of two steps: in the first, memory finds its place."""
-    with nullcontext() if half is None else memory.kept():
+    with nullcontext() if half is None else memory_kept():
         step(suffix, x, y, half=half)
         began = time.process_time()
         step(suffix, x, y, half=half)

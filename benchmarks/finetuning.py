@@ -28,6 +28,7 @@ from torch import nn
 
 from headstart.backbones import catalog
 from headstart.backbones.network import Normalise, build
+from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
@@ -42,12 +43,11 @@ BATCH = 32
 
 def ours(images: ImageSet, train_from: str, cache: Path, epochs: int) -> list[float]:
     """Pictures per second of each epoch."""
-    backbone = catalog.get(NAME)
     phase = Phase(train_from=train_from, epochs=epochs, batch_size=BATCH, optimiser=Optimiser(name="adamw", lr=1e-4))
     plan = Plan(size=224, augment=Augment(kind="crop", views=1), phases=(phase,))
     val, train = np.split(np.arange(len(images)), [2])
-    job = Job(backbone=backbone, weights=locate(backbone), images=images, train=train, val=val, plan=plan)
-    done = finetune(job, cache=cache)
+    job = Job(network=NetworkSpec.named(NAME, cache=cache), images=images, train=train, val=val, plan=plan)
+    done = finetune(job)
     return [(len(images) - 2) / epoch.seconds for epoch in done.history.epochs]
 
 

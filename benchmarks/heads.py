@@ -1,4 +1,4 @@
-"""What a path of logistic regressions costs: `headstart.probe.logistic` against scikit-learn, CPU seconds.
+"""What a path of logistic regressions costs: `headstart.probe.heads` against scikit-learn, CPU seconds.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/heads.py [FEATURES.npz] [--seed 0]
 
@@ -31,8 +31,7 @@ from threadpoolctl import threadpool_info
 
 from headstart.evaluation.calibration import softmax
 from headstart.evaluation.losses import accuracy, log_losses
-from headstart.probe.heads import C_PATH, fit_family
-from headstart.probe.logistic import principal_axes
+from headstart.probe.heads import C_PATH, fit_family, principal_axes
 
 STRENGTHS = C_PATH[:8]
 FOLDS, CLASSES = 5, 5

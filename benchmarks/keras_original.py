@@ -34,8 +34,7 @@ from statistics import median
 
 import numpy as np
 
-from headstart.backbones import catalog
-from headstart.backbones.weights import locate
+from headstart.backbones.space import NetworkSpec
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.images.folder import scan
@@ -87,14 +86,14 @@ def ours(photos: Path, epochs: int, views: int | None, phases: int) -> tuple[flo
     recipe = records.get("mobilenetv2-two-phase").with_epochs(epochs)
     recipe = (recipe if views is None else recipe.with_views(views)).on("efficientnet_lite0")
     plan = replace(recipe.plan, phases=recipe.plan.phases[:phases])
-    backbone = catalog.get(recipe.backbone)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
+        network = NetworkSpec.named(recipe.backbone, cache=cache)
         start = time.perf_counter()
         images = scan(photos)
         train, val = (np.flatnonzero(images.split == split) for split in ("train", "val"))
-        job = Job(backbone=backbone, weights=locate(backbone), images=images, train=train, val=val, plan=plan)
-        tuned = finetune(job, cache=cache, checkpoint=cache / "checkpoint")
+        job = Job(network=network, images=images, train=train, val=val, plan=plan)
+        tuned = finetune(job, checkpoint=cache / "checkpoint")
         return time.perf_counter() - start, tuned.history.epochs[-1].val_accuracy
 
 

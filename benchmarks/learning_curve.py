@@ -33,8 +33,7 @@ from headstart.images.folder import scan
 from headstart.options import FitOptions
 from headstart.pipeline import workbench
 from headstart.probe.choice import choose
-from headstart.probe.heads import C_PATH, fit_family
-from headstart.probe.logistic import principal_axes
+from headstart.probe.heads import C_PATH, fit_family, principal_axes
 from headstart.probe.trials import ProbeOptions
 
 SPLITS = 8

@@ -42,7 +42,8 @@ def command(options: argparse.Namespace, out: Path) -> list[str]:
 
 
 def snapshot(run: Path) -> dict[str, Any]:
-    return vars(Snapshot.load(run / "checkpoint"))
+    file = run / "checkpoint"
+    return vars(Snapshot.load(file, torch.load(file, weights_only=True)["run"]))
 
 
 def differences(run: Path, expected: Path) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 
 from headstart.claims.parts import MOST_SIZES, FixedHead, logits_of_parts, places_in, shares_of
 from headstart.images.splits import folds
-from headstart.probe.logistic import principal_axes
+from headstart.probe.heads import principal_axes
 from test_claims_learning_curve import LOGISTIC, draw
 
 

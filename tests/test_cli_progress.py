@@ -37,7 +37,7 @@ def test_a_bar_shows_name_count_and_rate_and_goes_away() -> None:
             advance_inner(1)
             bars.refresh()
         shown = drawn.getvalue()
-        assert not bars._live.tasks
+        assert not bars.tasks
     assert "features at 224" in shown
     assert "10/50" in shown
     assert "inner" in shown

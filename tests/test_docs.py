@@ -305,12 +305,15 @@ def test_reports_are_one_json_document(line: str, readme: dict[str, Answer | Exc
 
 
 def test_the_python_of_the_readme_runs(world: Path, readme: dict[str, Answer | Exception]) -> None:
-    (source,) = (block for kind, block in BLOCKS if kind == "python")
+    source = "\n".join(block for kind, block in BLOCKS if kind == "python")
     names: dict[str, Any] = {}
     exec(compile(source, "README.md", "exec"), names)
     accuracy = repr(names["clf"].evaluation_.accuracy)
     assert re.match(r"Estimate\(value=[01]\.\d+, low=0\.\d+, high=\S+, n=44, ", accuracy)
     assert (world / "model").is_dir()
+    named, unnamed = names["model"].predict(["new.jpg", Path("new.jpg").read_bytes()])
+    assert (named.path, unnamed.path) == (Path("new.jpg"), None)
+    assert np.array_equal(named.proba, unnamed.proba)
 
 
 # ── the examples under --help ────────────────────────────────────────────────────────────────────────────────────────

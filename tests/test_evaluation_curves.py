@@ -1,5 +1,4 @@
 import json
-from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -7,6 +6,7 @@ import pytest
 from headstart.errors import DataError, OptionError
 from headstart.evaluation.curves import Gap, gap_change, verdict
 from headstart.evaluation.history import History
+from headstart.files import plain
 from histories import decay, history, shaped
 
 SEEDS = 100
@@ -60,7 +60,7 @@ def test_the_gap_from_phase_to_phase(before, after, direction):
 
 def test_two_runs_can_be_compared_by_their_gaps():
     first, second = (
-        verdict(history(decay(20, 3, 0.05, 0.6), decay(20, 3, end, 0.5)), n_val=286).gap for end in (0.3, 0.2)
+        verdict(history(decay(20, 3, 0.05, 0.6), decay(20, 3, end, 0.5)), n_val=286).end.gap for end in (0.3, 0.2)
     )
     assert gap_change(first, second).direction == "narrowed"
     assert gap_change(second, first).direction == "widened"
@@ -78,10 +78,10 @@ def test_few_validation_pictures_can_tell_less():
     train, val = decay(20, 3, 0.04, 0.6), decay(20, 3, 0.2, 0.5)
     few, many = (verdict(history(train, val), n_val=n) for n in (20, 2000))
     assert (few.fit, many.fit) == ("good fit", "over-fit")
-    assert few.gap.loss == many.gap.loss
-    assert few.gap.loss_resolution > 5 * many.gap.loss_resolution
-    assert few.gap.accuracy_resolution >= 1 / 20
-    assert few.gap.n_val == 20
+    assert few.end.gap.loss == many.end.gap.loss
+    assert few.end.gap.loss_resolution > 5 * many.end.gap.loss_resolution
+    assert few.end.gap.accuracy_resolution >= 1 / 20
+    assert few.end.gap.n_val == 20
 
 
 def test_a_fall_smaller_than_one_picture_is_flat():
@@ -99,7 +99,7 @@ def test_a_start_from_trained_weights_is_no_under_fit():
 def test_few_epochs_show_no_trend(n):
     judged = verdict(history(np.linspace(0.5, 0.4, n), np.linspace(0.5, 0.4, n)), n_val=153)
     assert judged.state == "flat"
-    assert (judged.tail, judged.epochs) == (n, n)
+    assert (judged.end.length, len(judged.history.epochs)) == (n, n)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_rate_far_too_high_makes_the_loss_unsteady():
 
 def test_a_verdict_is_plain_data():
     run = history([0.5, 0.4], [0.5, 0.3], starts=(1, 2))
-    plain = asdict(verdict(run, n_val=10))
-    assert json.loads(json.dumps(plain)) == {**plain, "gap_changes": list(plain["gap_changes"]), "phase_starts": [1, 2]}
-    assert plain["gap_changes"][0]["direction"] in ("narrowed", "widened", "unchanged")
+    document = plain(verdict(run, n_val=10))
+    assert json.loads(json.dumps(document)) == document
+    assert document["gap_changes"][0]["direction"] in ("narrowed", "widened", "unchanged")
 
 
 def test_what_cannot_be_judged():

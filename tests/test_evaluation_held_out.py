@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.errors import DataError
-from headstart.evaluation.held_out import HeldOut, evaluate_pictures, read_held_out, write_held_out
+from headstart.evaluation.held_out import AnsweredPart, HeldOut, read_held_out, write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.folder import scan
 from pictures import write_folder
@@ -51,6 +51,6 @@ def test_answers_are_measured_against_the_majority_of_training(tmp_path: Path) -
     assert held_out.names[0].startswith("val")
     assert sorted(held_out.labels) == ["rings", "rings", "rings", "stripes"]
     measured_on = MeasuredOn(kind="split", split="val")
-    evaluation = evaluate_pictures(images, index, proba, measured_on=measured_on, seed=0)
+    evaluation = AnsweredPart(index=index, proba=proba, measured_on=measured_on).evaluation(images, seed=0)
     assert evaluation.accuracy.value == held_out.correct.mean() == 0.75
     assert evaluation.majority_baseline.value == 0.25  # stripes are more frequent in training

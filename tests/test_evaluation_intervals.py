@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.evaluation.intervals import Size, Units, undefined, wilson
+from headstart.evaluation.losses import LARGEST_LOSS
 
 
 def share(hits, groups=None):
@@ -73,7 +74,8 @@ def test_one_group_alone_says_almost_nothing():
 
 def mean(losses, groups=None, *, expected=0.0, mistaken=False):
     n = len(losses)
-    return Units.of(n, groups).mean(losses, expected=np.full(n, expected), mistaken=np.full(n, mistaken))
+    units, wrong = Units.of(n, groups), np.full(n, mistaken)
+    return units.mean(losses, most=LARGEST_LOSS, expected=np.full(n, expected), mistaken=wrong)
 
 
 def test_mean_of_losses_stays_positive_and_knows_groups():

@@ -201,3 +201,10 @@ def test_everything_wrong_is_said_at_once():
 def test_probabilities_must_fit_the_labels(shape):
     with pytest.raises(DataError, match=r"expected: probabilities of shape \(2, 2\) or \(repeats, 2, 2\)"):
         evaluate(np.full(shape, 0.5), [0, 1], ["a", "b"], measured_on=TEST, majority=0)
+
+
+def test_the_log_loss_of_a_few_right_answers_has_an_upper_limit_that_probabilities_allow():
+    proba = np.tile([[0.995, 0.005]], (8, 1)) + np.linspace(-0.004, 0.004, 8)[:, None] * [1, -1]
+    loss = evaluate(proba, np.zeros(8, int), ("ants", "bees"), measured_on=TEST, majority=0, resamples=10).log_loss
+    assert 0 <= loss.low < loss.value < loss.high <= -np.log(1e-15)
+    assert loss.high == pytest.approx(34.54, abs=0.01)

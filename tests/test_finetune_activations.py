@@ -15,13 +15,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from headstart.backbones import catalog, network
+from headstart.backbones.space import NetworkSpec
+from headstart.backbones.split import FrozenPrefix, split
+from headstart.backbones.weights import locate
 from headstart.errors import DataError
-from headstart.finetune.activations import ActivationCache
+from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.notes import DiskFull, Remade, TooLarge
 from headstart.finetune.plan import Augment
-from headstart.finetune.quota import BUSY, FILLING, SPARED
-from headstart.finetune.source import Source
-from headstart.finetune.views import PLAIN, Look
+from headstart.finetune.views import BUSY, FILLING, PLAIN, SPARED, Look
 from headstart.images.transforms import Geometry
 from pictures import write_folder
 
@@ -231,3 +233,23 @@ def test_pictures_that_cannot_be_read_are_all_named(maps: ActivationCache) -> No
     found = [problem.found for problem in caught.value.problems]
     assert [str(maps.paths[1]) in found[0], str(maps.paths[4]) in found[1]] == [True, True]
     assert len(found) == 2
+
+
+def test_each_cut_of_a_pass_is_a_source_of_its_own(cache: Path) -> None:
+    backbone = catalog.get("test_efficientnet.r160_in1k")
+    model = network.build(backbone, locate(backbone, random=True), size=32)
+    cut = split(model, "blocks.4")
+    assert cut.prefix is not None
+    assert cut.suffix is not None
+    frozen = FrozenPrefix(backbone, cut.prefix, cut.suffix, size=32)
+    weights = locate(backbone, random=True)
+    spec = NetworkSpec(backbone=backbone, weights=weights, cache=cache, device="torch", precision="f32")
+    first, second = sources(frozen, spec, cuts=[cut.at, -1], reads="features", size=32)
+    assert (first.name, second.name) == ("map0", "map1")
+    assert first.runtime is second.runtime
+    assert first.key != second.key
+    assert (len(first.shape), second.shape) == (3, (256,))
+
+
+def test_without_a_frozen_part_the_pictures_are_the_source() -> None:
+    assert Source(runtime=None, shape=(32, 32, 3)).key == "pictures"

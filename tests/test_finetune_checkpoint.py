@@ -37,7 +37,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:
     snapshot().save(tmp_path / "folder" / "checkpoint", "this run")
     loaded = Snapshot.load(tmp_path / "folder" / "checkpoint", "this run")
     assert torch.equal(loaded.weights["head.weight"], snapshot().weights["head.weight"])
-    assert (loaded.epochs, loaded.notes, loaded.epoch) == ([EPOCH], [NOTE], 1)
+    assert (loaded.history.epochs, loaded.notes, loaded.epoch) == ((EPOCH,), [NOTE], 1)
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["checkpoint"]
 
 
@@ -64,14 +64,6 @@ def test_a_full_disk_is_said_and_keeps_the_checkpoint_before(tmp_path: Path) -> 
         large.save(tmp_path / "checkpoint", "this run")
     assert Snapshot.load(tmp_path / "checkpoint", "this run").notes == [NOTE]
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
-
-
-def test_the_epochs_of_a_checkpoint_are_there_without_its_key(tmp_path: Path) -> None:
-    assert checkpoint.epochs(tmp_path / "checkpoint") == ()
-    snapshot().save(tmp_path / "checkpoint", "this run")
-    assert checkpoint.epochs(tmp_path / "checkpoint") == (EPOCH,)
-    (tmp_path / "checkpoint").write_bytes(b"damaged")
-    assert checkpoint.epochs(tmp_path / "checkpoint") == ()
 
 
 def test_a_checkpoint_of_another_format_is_refused_and_not_found_among_many(

@@ -11,6 +11,7 @@ import pytest
 
 from headstart import device
 from headstart.backbones import catalog
+from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
 from headstart.finetune import job as module
 from headstart.finetune.job import Job
@@ -30,9 +31,15 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     return scan(root)
 
 
+def job_of(images: ImageSet, **changed: Any) -> Job:
+    """Options of the network and of the job, where they differ."""
+    network = {"backbone": TINY, "weights": locate(TINY, random=True), "cache": Path("nowhere")}
+    network |= {name: changed.pop(name) for name in ("backbone", "weights", "device", "precision") if name in changed}
+    return Job(**{"network": NetworkSpec(**network), "images": images, "train": TRAIN, "val": VAL, **changed})
+
+
 def key(images: ImageSet, **changed: Any) -> str:
-    same = {"backbone": TINY, "weights": locate(TINY, random=True), "images": images, "train": TRAIN, "val": VAL}
-    return Job(**{**same, "plan": PLAN, "seed": 1, **changed}).key()
+    return job_of(images, **{"plan": PLAN, "seed": 1, **changed}).key()
 
 
 def test_the_same_job_has_the_same_key(images: ImageSet) -> None:
@@ -69,7 +76,7 @@ def test_everything_that_matters_is_in_it(images: ImageSet, monkeypatch: pytest.
     bf16 = module.computes_in_bf16()
     for target, name, changed in (
         (module, "LOOP", module.LOOP + 1),
-        (module.augment, "ALGORITHM", 0),
+        (module.transforms, "VARIED_ALGORITHM", 0),
         (module.transforms, "ALGORITHM", 0),
         (module.decode, "DECODER", "another"),
         (module, "computes_in_bf16", lambda: not bf16),
@@ -91,10 +98,7 @@ def test_where_it_trains_is_in_it(images: ImageSet, monkeypatch: pytest.MonkeyPa
 
 def test_the_precision_of_what_learns_is_one_property_on_every_device(images: ImageSet) -> None:
     def evaluates_in(**options: Any) -> str:
-        weights = locate(TINY, random=True)
-        return Job(
-            backbone=TINY, weights=weights, images=images, train=TRAIN, val=VAL, plan=PLAN, **options
-        ).evaluates_in
+        return job_of(images, plan=PLAN, **options).evaluates_in
 
     precisions = ("auto", "bf16", "f32")
     assert [evaluates_in(device="cuda", precision=word) for word in precisions] == ["bf16", "bf16", "f32"]

@@ -15,18 +15,23 @@ import pytest
 import torch
 
 from headstart.backbones import catalog
+from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
-from headstart.finetune import activations
+from headstart.finetune import activations, loop
+from headstart.finetune.batches import Fitted
+from headstart.finetune.checkpoint import Snapshot
 from headstart.finetune.job import Job
-from headstart.finetune.loop import finetune
+from headstart.finetune.loop import PhaseTraining, class_weights, finetune, validated
 from headstart.finetune.notes import TooLarge
+from headstart.finetune.phase_activations import PhaseActivations
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.finetune.result import FineTuned
 from headstart.finetune.trainable import State, Trainable
 from headstart.finetune.views import Look
 from headstart.images.folder import scan
 from headstart.probe.heads import LinearHead
+from headstart.progress import Silent
 
 TINY = "test_efficientnet.r160_in1k"
 PLAN = Plan(
@@ -49,13 +54,13 @@ PLAN = Plan(
 
 
 def tune(photos: Path, cache: Path, plan: Plan = PLAN, name: str = TINY, **options: Any) -> FineTuned:
-    images, backbone = scan(photos), catalog.get(name)
+    images = scan(photos)
     val = np.arange(len(images)) % 4 == 0
     of_the_run = {name: options.pop(name) for name in ("checkpoint", "progress", "watch") if name in options}
+    where = {name: options.pop(name, default) for name, default in (("device", "torch"), ("precision", "f32"))}
+    network = NetworkSpec.named(name, "random", cache=cache, **where)
     split = {"train": np.flatnonzero(~val), "val": np.flatnonzero(val)}
-    fixed = {"backbone": backbone, "weights": locate(backbone, random=True), "images": images, "plan": plan}
-    job = Job(**{**fixed, **split, "device": "torch", "precision": "f32", **options})
-    return finetune(job, cache=cache, **of_the_run)
+    return finetune(Job(**{"network": network, "images": images, "plan": plan, **split, **options}), **of_the_run)
 
 
 def same(a: State, b: State) -> bool:
@@ -92,7 +97,7 @@ def test_only_what_a_phase_trains_moves(tuned: FineTuned) -> None:
     assert "head.1.weight" in changed
     assert any(name.startswith("backbone.blocks.4") for name in changed)
     assert not [name for name in changed if "running" in name]
-    whole = tuned.trainable.network.state_dict()
+    whole = tuned.activations.trainable.network.state_dict()
     assert torch.equal(whole["blocks.3.0.conv_pw.weight"], before["blocks.3.0.conv_pw.weight"])
 
 
@@ -332,3 +337,58 @@ def test_balanced_classes_count_the_same(photos: Path, cache: Path) -> None:
         for balanced in (False, True)
     ]
     assert rare[1] > rare[0] + 0.1
+
+
+ONE_EPOCH = Plan(size=32, mode="squash", augment=Augment(kind="none"), phases=(Phase(train_from="blocks.4", epochs=1),))
+
+
+def job_of(photos: Path, plan: Plan = ONE_EPOCH, **options: Any) -> Job:
+    images, network = scan(photos), NetworkSpec.named(TINY, "random", device="torch", **options)
+    val = np.arange(len(images)) % 4 == 0
+    return Job(network=network, images=images, train=np.flatnonzero(~val), val=np.flatnonzero(val), plan=plan)
+
+
+def training_of(job: Job) -> PhaseTraining:
+    trainable = Trainable(job.network.backbone, job.network.weights, job.plan, num_classes=2)
+    activations = PhaseActivations(job=job, trainable=trainable, progress=Silent())
+    snapshot = Snapshot(weights=trainable.state(), initial_loss=0.7, initial_accuracy=0.5)
+    return PhaseTraining(activations=activations, snapshot=snapshot)
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("auto", "bf16"), ("bf16", "bf16"), ("f32", "f32")])
+def test_a_gpu_computes_in_what_the_job_says(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, precision: str, expected: str
+) -> None:
+    """No GPU is needed: what a step is told to compute in is looked at."""
+    told: list[bool] = []
+
+    def fitted(*_: object, bf16: bool, **__: object) -> Fitted:
+        told.append(bf16)
+        return Fitted(loss=1.0, right=0, micro_batch=None)
+
+    monkeypatch.setattr(loop, "gradient_that_fits", fitted)
+    monkeypatch.setattr(Job, "trains_on", "cuda")
+    training = training_of(job_of(photos, cache=cache, precision=precision))
+    training.step(torch.zeros(2, 3), torch.zeros(2, dtype=torch.int64), torch.ones(2))
+    assert training.snapshot.arithmetic == {0: expected}
+    assert told == [expected == "bf16"]
+
+
+def test_an_epoch_learns_and_is_measured_on_validation_pictures(photos: Path, cache: Path) -> None:
+    training = training_of(job_of(photos, cache=cache, precision="f32"))
+    seen: list[int] = []
+    epoch = training.epoch(seen.append)
+    assert seen[-1] == len(training.job.train)
+    assert (epoch.phase, epoch.epoch) == (1, 1)
+    loss, accuracy = validated(training.activations, 0, [])
+    assert (epoch.val_loss, epoch.val_accuracy) == (loss, accuracy)
+
+
+def test_balanced_classes_weigh_the_same_in_all(photos: Path, cache: Path) -> None:
+    job = job_of(photos, replace(ONE_EPOCH, balanced=True), cache=cache)
+    job = replace(job, train=job.train[: 3 * len(job.train) // 4])
+    weights, counts = class_weights(job).numpy(), np.bincount(job.images.y[job.train])
+    assert counts[0] != counts[1]
+    assert weights @ counts == pytest.approx(len(job.train))
+    assert weights * counts == pytest.approx(np.full(2, len(job.train) / 2))
+    assert class_weights(job_of(photos, cache=cache)).tolist() == [1.0, 1.0]

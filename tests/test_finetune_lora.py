@@ -83,7 +83,7 @@ def test_what_is_left_is_an_ordinary_network(photos: Path, cache: Path) -> None:
     out = tune(photos, cache, PLAN, VIT)
     backbone = catalog.get(VIT)
     before = network.build(backbone, locate(backbone, random=True), size=64).state_dict()
-    after = out.trainable.network.state_dict()
+    after = out.activations.trainable.network.state_dict()
     assert after.keys() == before.keys()
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {f"blocks.{i}.attn.{part}.weight" for i in (4, 5) for part in ("qkv", "proj")}

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.backbones import catalog
-from headstart.backbones.weights import locate
+from headstart.backbones.space import NetworkSpec
 from headstart.finetune.activations import CHECKED, ActivationCache
 from headstart.finetune.job import Job
 from headstart.finetune.notes import Note
@@ -28,20 +27,11 @@ PLAN = Plan(size=32, mode="squash", augment=Augment(kind="crop", views=2), phase
 
 
 def maps_of(photos: Path, cache: Path, plan: Plan) -> PhaseActivations:
-    images, backbone = scan(photos), catalog.get(TINY)
+    images, network = scan(photos), NetworkSpec.named(TINY, "random", cache=cache, device="torch", precision="f32")
     val = np.arange(len(images)) % 4 == 0
-    job = Job(
-        backbone=backbone,
-        weights=locate(backbone, random=True),
-        images=images,
-        train=np.flatnonzero(~val),
-        val=np.flatnonzero(val),
-        plan=plan,
-        device="torch",
-        precision="f32",
-    )
-    trainable = Trainable(backbone, job.weights, plan, num_classes=2)
-    return PhaseActivations(job=job, trainable=trainable, cache=cache, progress=Silent())
+    job = Job(network=network, images=images, train=np.flatnonzero(~val), val=np.flatnonzero(val), plan=plan)
+    trainable = Trainable(network.backbone, network.weights, plan, num_classes=2)
+    return PhaseActivations(job=job, trainable=trainable, progress=Silent())
 
 
 @pytest.mark.parametrize("views", [2, "fresh"])
@@ -69,7 +59,7 @@ def test_the_maps_of_a_phase_are_kept_and_shared(photos: Path, cache: Path) -> N
     again = maps.of_files(0, [images.paths[i] for i in val], [images.digests[i] for i in val], [])
     (computed,) = again.batches([(row, PLAIN) for row in range(10)], [10])
     np.testing.assert_array_equal(from_file.numpy(), computed.numpy())
-    assert maps.geometry.size == 32
+    assert maps.look.geometry.size == 32
 
 
 def test_a_head_first_plan_runs_the_network_once(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from headstart.backbones import catalog
-from headstart.backbones.weights import locate
+from headstart.backbones.space import NetworkSpec
 from headstart.errors import DataError
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
@@ -18,22 +17,13 @@ from headstart.images.folder import scan
 
 @pytest.fixture(scope="module")
 def tuned(photos: Path, cache: Path) -> FineTuned:
-    images, backbone = scan(photos), catalog.get("test_efficientnet.r160_in1k")
+    images = scan(photos)
+    network = NetworkSpec.named("test_efficientnet.r160_in1k", "random", cache=cache, device="torch")
     val = np.arange(len(images)) % 4 == 0
     phase = Phase(train_from="blocks.4", epochs=3, keep="best", optimiser=Optimiser(name="adam", lr=3e-3))
     plan = Plan(size=32, mode="squash", augment=Augment(kind="none"), phases=(phase,))
-    train = np.flatnonzero(~val)
-    random = locate(backbone, random=True)
-    job = Job(
-        backbone=backbone,
-        weights=random,
-        images=images,
-        train=train,
-        val=np.flatnonzero(val),
-        plan=plan,
-        device="torch",
-    )
-    return finetune(job, cache=cache)
+    job = Job(network=network, images=images, train=np.flatnonzero(~val), val=np.flatnonzero(val), plan=plan)
+    return finetune(job)
 
 
 def test_the_plan_says_which_weights_are_used(tuned: FineTuned) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,34 +10,47 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from headstart.backbones.space import NetworkSpec
 from headstart.classifier import ImageClassifier
 from headstart.errors import OptionError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.finetune import trial
-from headstart.finetune.trial import Declined
-from headstart.probe.choice import Choice
-from headstart.probe.heads import LinearHead
+from headstart.finetune.trial import (
+    EPOCHS,
+    Declined,
+    better,
+    gain,
+    plan_for,
+    seconds_for,
+    settle,
+    tempered,
+    upper_part,
+)
 from headstart.probe.trials import Candidate, ProbeOptions
-from test_finetune_settling import proba
 
 TINY = "test_efficientnet.r160_in1k"
 OPTIONS = ProbeOptions(sizes=(64,))
 
 
-def choice(P: np.ndarray) -> Choice:
-    candidate = Candidate(size=64, output="last", family="logistic regression")
-    head = LinearHead(weight=np.zeros((2, 2), np.float32), bias=np.zeros(2, np.float32), temperature=1.0)
-    return Choice(candidate=candidate, strength=1.0, head=head, board=(), reason="", proba=P)
+def declined(y: np.ndarray, P: np.ndarray, *, deadline: float | None = None) -> Declined | None:
+    """Why fine-tuning is not tried where the probe's answers are ``P`` and 100 pictures go through in a second."""
+    table = SimpleNamespace(images=SimpleNamespace(y=y), rate=lambda size: 100.0)
+    choice = SimpleNamespace(score=SimpleNamespace(proba=P), candidate=SimpleNamespace(size=64))
+    return trial.declines(table, np.arange(len(y)), choice, OPTIONS, deadline=deadline)  # type: ignore[arg-type]
 
 
 def test_it_is_not_tried_where_there_is_nothing_to_win_or_to_see() -> None:
-    y = np.arange(400) % 2
-    declined = trial.nothing_to_win(choice(proba(y, 0.99, 0.9)), y, OPTIONS)
-    assert declined == Declined(kind="little to win", value=pytest.approx(0.01))
-    assert trial.nothing_to_win(choice(proba(y, 0.9, 0.9)), y, OPTIONS) is None
-    few = np.arange(30) % 2
-    declined = trial.nothing_to_win(choice(proba(few, 0.8, 0.9)), few, OPTIONS)
-    assert declined == Declined(kind="few pictures", value=15)
+    y, few = np.arange(400) % 2, np.arange(30) % 2
+    assert declined(y, proba(y, 0.99, 0.9)) == Declined(kind="little to win", value=pytest.approx(0.01))
+    assert declined(y, proba(y, 0.9, 0.9)) is None
+    assert declined(few, proba(few, 0.8, 0.9)) == Declined(kind="few pictures", value=15)
+
+
+def test_it_is_not_tried_where_the_time_does_not_suffice() -> None:
+    y, needed = np.arange(400) % 2, trial.seconds_for(400, 100.0)
+    P = proba(y, 0.9, 0.9)
+    assert declined(y, P, deadline=time.monotonic() + needed + 60) is None
+    assert declined(y, P, deadline=time.monotonic() + needed - 1) == Declined(kind="budget", value=needed)
 
 
 def test_held_out_pictures_have_no_say_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +70,7 @@ def test_held_out_pictures_have_no_say_in_the_plan(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(trial, "choose", chosen)
     monkeypatch.setattr(trial, "plan_for", planned)
     with pytest.raises(KeyboardInterrupt):
-        trial.attempt(table, np.arange(60), OPTIONS, None, seed=0)  # type: ignore[arg-type]
+        trial.attempt(table, np.arange(60), OPTIONS, None)  # type: ignore[arg-type]
     assert seen["size"] == 96
     assert not set(seen["train"]) & set(seen["val"])
     assert len(seen["train"]) + len(seen["val"]) == 60
@@ -107,3 +121,72 @@ def test_held_out_pictures_are_no_training_pictures_of_the_trial(tuned: ImageCla
 def test_an_unknown_word_is_refused() -> None:
     with pytest.raises(OptionError, match="expected: finetune auto, never, always"):
         ImageClassifier(finetune="maybe").fit("nowhere")
+
+
+def proba(y: np.ndarray, right: float, sure: float, seed: int = 0) -> np.ndarray:
+    """Two classes, ``right`` of the answers correct, each with probability about ``sure``."""
+    rng = np.random.default_rng(seed)
+    answer = np.where(rng.permutation(len(y)) < right * len(y), y, 1 - y)
+    p = np.clip(sure + rng.normal(0, 0.02, len(y)), 0.5, 0.999)
+    return np.where(np.arange(2) == answer[:, None], p[:, None], 1 - p[:, None])
+
+
+def test_better_means_surely_lower_loss_and_no_more_mistakes() -> None:
+    y = np.arange(400) % 2
+    groups = np.arange(400)
+    low, high = proba(y, 0.9, 0.9), proba(y, 0.97, 0.95, seed=1)
+    assert better(low, high, y, groups)
+    assert not better(high, low, y, groups)
+    assert not better(high, high, y, groups)
+    surer_but_wrong_more_often = proba(y, 0.89, 0.9, seed=2)
+    timid = 0.5 + (low - 0.5) * 0.05
+    assert not better(timid, surer_but_wrong_more_often, y, groups)
+    # The same difference, all of it in pictures of one group, is a single observation.
+    one_group = np.where(low.argmax(axis=1) != high.argmax(axis=1), 0, groups + 1)
+    alike = np.where((one_group == 0)[:, None], high, low)
+    assert better(low, alike, y, groups)
+    assert not better(low, alike, y, one_group)
+
+
+def test_share_and_temperature_are_those_with_the_lowest_loss() -> None:
+    y = np.arange(200) % 2
+    answers = {0.5: proba(y, 0.8, 0.99), 1.0: proba(y, 0.95, 0.99)}
+    settled = settle(answers, y)
+    assert settled.share == 1.0
+    assert settled.temperature > 1.0  # 99 % sure and right in 95 %
+    np.testing.assert_array_equal(settled.proba, tempered(answers[1.0], settled.temperature))
+    assert settled.proba.max(axis=1).mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_of_equal_shares_the_one_nearer_to_the_pretrained_weights_is_taken() -> None:
+    y = np.arange(200) % 2
+    same = proba(y, 0.9, 0.9)
+    assert settle({1.0: same, 0.5: same, 0.75: same}, y).share == 0.5
+
+
+def test_gain_is_how_much_lower_the_loss_is() -> None:
+    y, groups = np.arange(2), np.arange(2)
+    sure, unsure = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.8, 0.2], [0.2, 0.8]])
+    assert gain(unsure, sure, y, groups) == pytest.approx((np.log(0.9 / 0.8), 0))
+    assert gain(sure, unsure, y, groups)[0] == pytest.approx(-np.log(0.9 / 0.8))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("efficientnet_lite0", "blocks.4"), ("resnet18", "layer4"), ("test_vit", "blocks.")]
+)
+def test_the_upper_part_of_a_network(name: str, expected: str, tmp_path: Path) -> None:
+    spec = NetworkSpec.named(name, "random", cache=tmp_path)
+    assert upper_part(spec, spec.backbone.sizes[0]).startswith(expected)
+
+
+def test_the_plan_begins_with_the_probe_above_the_frozen_part(tmp_path: Path) -> None:
+    spec = NetworkSpec.named("test_efficientnet", "random", cache=tmp_path)
+    plan = plan_for(spec, 64, balanced=True)
+    (phase,) = plan.phases
+    assert (plan.size, plan.balanced, plan.head.start) == (64, True, "probe")
+    assert (phase.epochs, phase.train_from.startswith("blocks.")) == (EPOCHS, True)
+
+
+def test_seconds_grow_with_pictures_and_fall_with_the_rate() -> None:
+    assert seconds_for(100, 40.0) == 2 * 100 * (2 / 40 + 6 * 3 / 40)
+    assert seconds_for(200, 80.0) == seconds_for(100, 40.0)

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
-from headstart.probe.heads import C_PATH, LinearHead, fit_family
-from headstart.probe.logistic import principal_axes
+from headstart.probe.heads import C_PATH, LinearHead, fit_family, fit_path, minimise, principal_axes
 
 
 def blobs(n: int = 120, d: int = 8, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -66,3 +66,90 @@ def test_a_head_gives_probabilities_and_temperature_softens_them() -> None:
     np.testing.assert_array_equal(sharp.argmax(axis=1), soft.argmax(axis=1))
     assert (sharp.argmax(axis=1) == y).mean() > 0.95
     assert (sharp.max(axis=1) >= soft.max(axis=1)).all()
+
+
+def data(n: int, d: int, k: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    centres = rng.normal(0, 0.4, (k, d))
+    X = (centres[y] + rng.normal(0, 1, (n, d))) * rng.uniform(0.1, 10, d) + rng.normal(0, 5, d)
+    return X.astype(np.float32), y.astype(np.int64)
+
+
+@pytest.mark.parametrize(("n", "d"), [(120, 30), (60, 200)])
+def test_axes_are_a_rotation_of_the_standardised_matrix(n: int, d: int) -> None:
+    X, _ = data(n, d, 2)
+    axes = principal_axes(X.copy())
+    S = (X - axes.mean) / axes.scale
+    np.testing.assert_allclose(S.std(axis=0), 1, atol=1e-3)
+    np.testing.assert_allclose(axes.Z @ axes.Z.T, S @ S.T, atol=2e-2)
+    np.testing.assert_allclose(axes.Z.T @ axes.Z, np.diag(axes.squares), atol=2e-2 * axes.squares[0] / 10)
+
+
+def test_a_constant_column_does_no_harm() -> None:
+    X, _ = data(40, 5, 2)
+    X[:, 2] = 7.0
+    assert np.isfinite(principal_axes(X.copy()).Z).all()
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(150, 20, 3), (60, 200, 3), (80, 10, 2)])
+@pytest.mark.parametrize("C", [1e-3, 1e-1, 1.0])
+def test_the_optimum_is_that_of_scikit_learn(n: int, d: int, k: int, C: float) -> None:
+    X, y = data(n, d, k)
+    axes = principal_axes(X.copy())
+    _, W, b = next(fit_path(axes, y, np.ones((1, n), bool), [C], k, tolerance=1e-5))
+    weight, bias = axes.unproject(W[0], b[0])
+    # Two softmax columns share between them what scikit-learn's one logit carries alone: half the penalty.
+    reference = LogisticRegression(C=C * (2 if k == 2 else 1), tol=1e-8, max_iter=10_000)
+    reference.fit((X - axes.mean) / axes.scale, y)
+    expected = reference.predict_log_proba((X - axes.mean) / axes.scale)
+    logits = X @ weight + bias
+    found = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.exp(found), np.exp(expected), atol=3e-3)
+
+
+def test_folds_fitted_together_equal_folds_fitted_alone() -> None:
+    X, y = data(90, 40, 3)
+    axes = principal_axes(X.copy())
+    rows = np.stack([np.arange(90) // 30 != fold for fold in range(3)])
+    Cs = [1e-3, 1e-2, 1e-1]
+    together = list(fit_path(axes, y, rows=rows, Cs=Cs, num_classes=3, tolerance=1e-5))
+    for fold in range(3):
+        alone = list(fit_path(axes, y, rows=rows[fold : fold + 1], Cs=Cs, num_classes=3, tolerance=1e-5))
+        for (_, W, b), (_, W1, b1) in zip(together, alone, strict=True):
+            np.testing.assert_allclose(axes.Z @ W[fold] + b[fold], axes.Z @ W1[0] + b1[0], atol=2e-2)
+
+
+def test_rows_left_out_have_no_influence() -> None:
+    X, y = data(60, 10, 2)
+    axes = principal_axes(X.copy())
+    rows = (np.arange(60) < 40)[None]
+    arguments = {"rows": rows, "Cs": [0.1], "num_classes": 2}
+    _, W, b = next(fit_path(axes, y, **arguments))
+    other = y.copy()
+    other[40:] = 1 - other[40:]
+    _, W1, b1 = next(fit_path(axes, other, **arguments))
+    np.testing.assert_array_equal(W, W1)
+    np.testing.assert_array_equal(b, b1)
+
+
+def test_class_weight_moves_the_decision_to_the_rare_class() -> None:
+    X, _ = data(100, 5, 2)
+    y = (np.arange(100) < 10).astype(np.int64)
+    axes = principal_axes(X.copy())
+    arguments = {"rows": np.ones((1, 100), bool), "Cs": [1e-3], "num_classes": 2}
+    plain = next(fit_path(axes, y, **arguments))[2][0]
+    weighted = next(fit_path(axes, y, class_weight=np.array([0.55, 5.0]), **arguments))[2][0]
+    assert plain[1] - plain[0] < -1.5
+    assert abs(weighted[1] - weighted[0]) < 0.2
+
+
+def test_minimise_finds_the_minimum_of_a_bad_quadratic() -> None:
+    scales = np.logspace(0, 3, 30)
+    target = np.linspace(-1, 1, 30)
+
+    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(0.5 * (scales * (x - target) ** 2).sum()), scales * (x - target)
+
+    found = minimise(objective, np.zeros(30), gradient_tolerance=1e-8, max_iter=500)
+    np.testing.assert_allclose(found, target, atol=1e-8)

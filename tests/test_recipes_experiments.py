@@ -13,7 +13,7 @@ import pytest
 from headstart.errors import DataError, OptionError
 from headstart.finetune import loop
 from headstart.finetune.job import Job
-from headstart.finetune.phase_training import PhaseTraining
+from headstart.finetune.loop import PhaseTraining
 from headstart.recipes import records
 from headstart.recipes.experiments import run
 from headstart.recipes.grid import Setting, grid

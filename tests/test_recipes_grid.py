@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from headstart.errors import OptionError
-from headstart.recipes import records, tables
-from headstart.recipes.grid import grid, in_common, of_table
+from headstart.recipes import records
+from headstart.recipes.grid import TABLES, grid, in_common, of_table, published_table
 
 BASE = records.get("resnet18-frozen")
 
@@ -74,7 +74,7 @@ def test_all_that_has_no_meaning_is_named_at_once() -> None:
 
 
 def test_a_published_table_becomes_settings() -> None:
-    settings = {one.name: one for one in of_table(tables.get("resnet18"), ["efficientnet_lite0"])}
+    settings = {one.name: one for one in of_table(published_table("resnet18"), ["efficientnet_lite0"])}
     assert len(settings) == 8
     c = settings["C full"]
     assert c.recipe.backbone == "efficientnet_lite0"
@@ -84,7 +84,26 @@ def test_a_published_table_becomes_settings() -> None:
     assert c.published.accuracy == 0.9542
     assert settings["VGG16 full"].recipe.backbone == "vgg16"
     assert settings["VGG16 full"].recipe.plan.phases[0].epochs == 20
-    both = of_table(tables.get("resnet18"), ["efficientnet_lite0", "efficientnet_lite2"], epochs=1)
+    both = of_table(published_table("resnet18"), ["efficientnet_lite0", "efficientnet_lite2"], epochs=1)
     assert both[-1].recipe.backbone == "efficientnet_lite2"
     with pytest.raises(OptionError, match="name at most 2, in place of resnet18, vgg16"):
-        of_table(tables.get("resnet18"), ["a", "b", "c"])
+        of_table(published_table("resnet18"), ["a", "b", "c"])
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_rows_are_recipes_and_claims_are_rows_that_the_figures_bear_out(table) -> None:  # type: ignore[no-untyped-def]
+    accuracy = {row.name: row.accuracy for row in table.rows}
+    assert len(accuracy) == len(table.rows)
+    for row in table.rows:
+        assert records.get(row.recipe).plan.phases[0].optimiser.name == "sgd"
+        pictures = row.accuracy * table.n
+        assert abs(pictures - round(pictures)) < 0.02  # four digits of a whole number of pictures
+    for claim in table.claims:
+        others = [claim.worse] if claim.worse else [name for name in accuracy if name != claim.better]
+        assert all(accuracy[claim.better] > accuracy[name] for name in others)
+
+
+def test_an_unknown_table_gets_the_names() -> None:
+    assert published_table("resnet18").n == 153
+    with pytest.raises(OptionError, match="expected: one of resnet18"):
+        published_table("resnet50")

@@ -13,9 +13,8 @@ from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.finetune.notes import Diverged
 from headstart.recipes import records
-from headstart.recipes.grid import grid, of_table
+from headstart.recipes.grid import grid, of_table, published_table
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.tables import get
 from headstart.report.comparison import claim_words
 from headstart.report.finetuning_notes import in_words
 
@@ -44,11 +43,13 @@ def experiment(folder: Path, outcomes: list[Outcome], failures: tuple[Failure, .
     comparison = compare_results([one.result() for one in outcomes])
     return Experiment(
         title="A table",
-        settings=of_table(get("resnet18"), ["efficientnet_lite0"]),
+        settings=of_table(published_table("resnet18"), ["efficientnet_lite0"]),
         outcomes=tuple(outcomes),
         failures=failures,
         comparison=comparison,
-        claims=tuple(check_claim(comparison, claim.better, claim.worse) for claim in get("resnet18").claims),
+        claims=tuple(
+            check_claim(comparison, claim.better, claim.worse) for claim in published_table("resnet18").claims
+        ),
         measured_on=MeasuredOn(kind="split", split="val", epoch="last", n=N),
         weights={"efficientnet_lite0": "bundled"},
         folder=folder,

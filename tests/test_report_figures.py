@@ -18,7 +18,7 @@ def texts(svg):
 
 
 def candidate(name, log_loss, **more):
-    return CandidateRow(name=name, log_loss=log_loss, standard_error=0.01, accuracy=0.9, n=100, **more)
+    return CandidateRow(candidate=name, log_loss=log_loss, standard_error=0.01, accuracy=0.9, n=100, **more)
 
 
 def drawn(names=("ants", "bees")):

@@ -59,8 +59,8 @@ def content(**changed):
         "augmented": (one,) * 9,
         "mistakes": (Mistake(thumbnail=one, truth="ants", predicted="bees", probability=0.987),),
         "candidates": (
-            CandidateRow(name="last layer", log_loss=0.1, standard_error=0.01, accuracy=0.96, n=245, chosen=True),
-            CandidateRow(name="all depths", log_loss=0.2, standard_error=0.02, accuracy=0.9, n=245, screened=True),
+            CandidateRow(candidate="last layer", log_loss=0.1, standard_error=0.01, accuracy=0.96, n=245, chosen=True),
+            CandidateRow(candidate="all depths", log_loss=0.2, standard_error=0.02, accuracy=0.9, n=245, screened=True),
         ),
         "choice_reason": "It was the best.",
         "left_out": (("train/ants/empty.jpg", "empty file"),),
@@ -150,7 +150,7 @@ def test_names_are_text_wherever_they_stand(written):
         title=EVIL, evaluation=evaluation(classes=("ants", EVIL)), notes=(EVIL,), audit_lines=(EVIL,), samples=(one,),
         class_counts={EVIL: {EVIL: 1}}, mistakes=(Mistake(thumbnail=one, truth=EVIL, predicted=EVIL, probability=1.0),),
         choice_reason=EVIL, left_out=((EVIL, EVIL),), made={EVIL: EVIL}, timings={EVIL: 1.0}, command=EVIL,
-        candidates=(CandidateRow(name=EVIL, log_loss=1.0, standard_error=0.1, accuracy=0.5, n=9),),
+        candidates=(CandidateRow(candidate=EVIL, log_loss=1.0, standard_error=0.1, accuracy=0.5, n=9),),
     )  # fmt: skip
     assert "script" not in page.tags
     assert page.text.count(EVIL) > 15

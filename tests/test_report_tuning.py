@@ -122,7 +122,7 @@ def test_the_document_begins_with_what_came_out() -> None:
 def score(size: int, loss: float) -> Score:
     return Score(
         candidate=Candidate(size=size, output="last", family="shrunk LDA"), strength=1.0, temperature=1.0,
-        losses=np.array([loss]), correct=np.array([True]), proba=np.ones((1, 1)), standard_error=0.1,
+        losses=np.array([loss]), accuracy=1.0, proba=np.ones((1, 1)), standard_error=0.1,
     )  # fmt: skip
 
 

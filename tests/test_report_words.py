@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.report.words import measured_on
+from headstart.images.record import Changes
+from headstart.report.words import changed_pictures, measured_on
 
 
 @pytest.mark.parametrize(
@@ -28,3 +31,42 @@ from headstart.report.words import measured_on
 )
 def test_what_a_figure_was_measured_on_is_said(fact: MeasuredOn, words: str) -> None:
     assert measured_on(fact) == words
+
+
+NONE = Changes(missing=(), added=(), renamed=(), contents=(), classes=(), splits=(), grouped=False)
+
+
+def test_no_change_is_no_sentence() -> None:
+    assert changed_pictures(NONE) == ()
+
+
+def test_every_kind_of_change_is_named() -> None:
+    changes = Changes(
+        missing=("a/0.jpg",),
+        added=("b/5.jpg",),
+        renamed=(("a/1.jpg", "a/renamed.jpg"),),
+        contents=("a/2.jpg",),
+        classes=("a/3.jpg", "a/4.jpg"),
+        splits=("b/1.jpg",),
+        grouped=False,
+    )
+    assert changed_pictures(changes) == (
+        "1 picture missing: a/0.jpg.",
+        "1 picture added: b/5.jpg.",
+        "1 picture renamed or moved: a/1.jpg → a/renamed.jpg.",
+        "1 picture with other contents: a/2.jpg.",
+        "2 pictures with another class: a/3.jpg, a/4.jpg.",
+        "1 picture in another split: b/1.jpg.",
+    )
+
+
+def test_other_groups_are_told_where_nothing_else_explains_them() -> None:
+    grouped = replace(NONE, grouped=True)
+    assert changed_pictures(grouped) == ("The pictures are the same, and grouped differently.",)
+    assert changed_pictures(replace(grouped, added=("c.jpg",))) == ("1 picture added: c.jpg.",)
+
+
+def test_many_names_are_cut_short() -> None:
+    names = tuple(f"{number}.jpg" for number in range(7))
+    expected = "7 pictures missing: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more."
+    assert changed_pictures(replace(NONE, missing=names)) == (expected,)

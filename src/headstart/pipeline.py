@@ -101,9 +101,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
 
     # ── a fine-tuned network instead, if it is better on images held out of the training images ─────────────────
     with clock.timed("fine-tuning"):
-        selection = select(
-            table, train, choice, probe, network, options.finetune, seed=probe.seed, deadline=clock.deadline
-        )
+        selection = select(table, train, choice, probe, network, options.finetune, deadline=clock.deadline)
 
     # ── the model, which knows when not to answer ───────────────────────────────────────────────────────────────
     with clock.timed("learning when not to answer"):

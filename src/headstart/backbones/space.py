@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from headstart.backbones import catalog, graph, saved
 from headstart.backbones.pretrained import Backbone
 from headstart.backbones.runtime import Runtime
-from headstart.backbones.weights import Weights, locate
+from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
 from headstart.files import digest, sha256, write_json
@@ -71,8 +71,8 @@ class NetworkSpec:
             OptionError: nobody knows the name.
             WeightsError, MissingPackageError: as `weights.locate`.
         """
-        record, random = catalog.get(backbone), weights == "random"
-        located = locate(record, random=random, file=Path(weights) if weights and not random else None)
+        record = catalog.get(backbone)
+        located = locate_named(record, weights)
         return cls(backbone=record, weights=located, cache=cache, device=device, precision=precision)
 
     def untrained(self) -> NetworkSpec:

@@ -62,6 +62,12 @@ def locate(backbone: Backbone, *, file: Path | None = None, random: bool = False
     raise WeightsError.of(what, expected="published weights", found="none for this network", todo=todo)
 
 
+def locate_named(backbone: Backbone, weights: str | None) -> Weights:
+    """As `locate`, by what a user typed: None for its own weights, ``"random"``, or the path of a file."""
+    random = weights == "random"
+    return locate(backbone, random=random, file=Path(weights) if weights and not random else None)
+
+
 def origin_of(backbone: Backbone, weights: Weights) -> dict[str, str]:
     """What a saved model says about where its network came from."""
     return {

@@ -37,7 +37,7 @@ from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.losses import log_losses
 from headstart.files import plain
 from headstart.images.splits import folds
-from headstart.probe.logistic import Axes, principal_axes
+from headstart.probe.heads import Axes, principal_axes
 
 FORECAST_LEVEL = 0.90
 """Of the interval of a forecast; how often it holds the truth is measured in ``benchmarks/learning_curve.py``."""

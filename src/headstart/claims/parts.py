@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headstart.arrays import Floats, Index, Labels, Mask, Rows
-from headstart.probe.heads import Family, fit_family
-from headstart.probe.logistic import Axes
+from headstart.probe.heads import Axes, Family, fit_family
 
 MOST_SIZES = 6
 """Sizes of a part, each half of the next. Chosen for its cost; the law has three unknowns."""

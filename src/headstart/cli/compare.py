@@ -14,8 +14,7 @@ from headstart.options import DEFAULTS
 from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
-    from headstart.recipes.grid import Setting
-    from headstart.recipes.tables import Claim
+    from headstart.recipes.grid import Claim, Setting
     from headstart.report.comparison import ComparisonContent
 
 _AXES = {"size": int, "lr": float, "batch_size": int, "optimiser": str, "mode": str}
@@ -98,7 +97,7 @@ def _lines(content: ComparisonContent, folder: Path | None) -> Iterator[str]:
 
 def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, ...]]:
     """What is to be trained, by the options that were typed, and the claims that a published table makes of it."""
-    from headstart.recipes import grid, records, tables
+    from headstart.recipes import grid, records
 
     axes = {f"{name}s": _values(name, typed[name], kind) for name, kind in _AXES.items()}
     backbones, table, epochs = _words(typed["backbone"]), typed["table"], typed["epochs"]
@@ -112,7 +111,7 @@ def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, 
             todo="leave out either; a table takes --backbone and --epochs",
         )
         raise OptionError("what to compare", [problem])
-    published = tables.get(table)
+    published = grid.published_table(table)
     return grid.of_table(published, backbones, epochs=epochs), published.claims
 
 

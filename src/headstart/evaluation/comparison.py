@@ -9,8 +9,8 @@ told apart, two that share none can (compact letter display, by insertion and ab
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations, count
 from string import ascii_lowercase
 from typing import Any, Literal
@@ -29,6 +29,7 @@ from headstart.evaluation.paired import (
     paired_p,
     seed_spreads,
 )
+from headstart.files import plain
 
 Floats = NDArray[np.float64]
 
@@ -153,12 +154,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "n": self.n,
-            "level": self.level,
-            "settings": self.table(),
-            "pairs": [{**asdict(pair), "seeds": list(pair.seeds)} for pair in self.pairs],
-        }
+        return plain(self, "n", "level", settings=self.table(), pairs=self.pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,13 +206,26 @@ def compare_results(
     raw = [paired_p(hits[a], hits[b], spreads[a], spreads[b]) for a, b in duels]
     if train_fraction is not None:
         raw = [out_of_fold_p(p, train_fraction=train_fraction) for p in raw]
-    pairs = tuple(
-        _pair(a, b, hits, p=p, p_adjusted=adjusted, pairs=len(duels), level=level)
-        for (a, b), p, adjusted in zip(duels, raw, holm(raw), strict=True)
-    )
+    pairs = []
+    for (a, b), p, adjusted in zip(duels, raw, holm(raw), strict=True):
+        difference = hits[a].mean(axis=0) - hits[b].mean(axis=0)
+        pairs.append(
+            PairedResult(
+                a=a,
+                b=b,
+                n=len(difference),
+                only_a=float(difference.clip(min=0).sum()),
+                only_b=float((-difference).clip(min=0).sum()),
+                seeds=(len(hits[a]), len(hits[b])),
+                p=p,
+                p_adjusted=adjusted,
+                pairs=len(duels),
+                significant=adjusted < level,
+            )
+        )
     letters = _letters(names, [{pair.a, pair.b} for pair in pairs if pair.significant])
     settings = tuple(_ranked(name, hits[name], spreads[name], results, letters[name]) for name in names)
-    return Comparison(n=len(results[0].correct), level=level, settings=settings, pairs=pairs)
+    return Comparison(n=len(results[0].correct), level=level, settings=settings, pairs=tuple(pairs))
 
 
 def check_claim(comparison: Comparison, better: str, worse: str | None = None) -> ClaimCheck:
@@ -259,24 +268,6 @@ def _require_fit(results: Sequence[Result], level: float) -> None:
         seen.add((result.name, result.seed))
     if problems:
         raise DataError("These results cannot be compared", problems)
-
-
-def _pair(
-    a: str, b: str, hits: Mapping[str, Floats], *, p: float, p_adjusted: float, pairs: int, level: float
-) -> PairedResult:
-    difference = hits[a].mean(axis=0) - hits[b].mean(axis=0)
-    return PairedResult(
-        a=a,
-        b=b,
-        n=len(difference),
-        only_a=float(difference.clip(min=0).sum()),
-        only_b=float((-difference).clip(min=0).sum()),
-        seeds=(len(hits[a]), len(hits[b])),
-        p=p,
-        p_adjusted=p_adjusted,
-        pairs=pairs,
-        significant=p_adjusted < level,
-    )
 
 
 def _ranked(name: str, hits: Floats, spread: SeedSpread, results: Sequence[Result], letters: tuple[str, ...]) -> Ranked:

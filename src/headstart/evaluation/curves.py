@@ -103,45 +103,7 @@ class Trend:
     """Nats, over a third of the phase at the same pace."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CurveVerdict:
-    """What the curves of a run show; `headstart.report.curve_words` says it in English."""
-
-    fit: Fit
-    reason: Reason
-    trend: Trend
-    gap: Gap
-    """At the end."""
-    gap_changes: tuple[GapChange, ...]
-    """From each phase to the next."""
-    phase_starts: tuple[int, ...]
-    """First epoch of each phase."""
-    epochs: int
-    tail: int
-    """Epochs at the end that levels were taken from; fewer than `FEWEST_EPOCHS` show no trend."""
-    initial_loss: float
-    val_loss: float
-    """At the end, by the line through the tail; as the two accuracies."""
-    train_accuracy: float
-    val_accuracy: float
-    noise: float
-    """Standard deviation of validation loss about its line, in nats."""
-    lowest_loss: float
-    """Of the running median of three epochs."""
-    lowest_epoch: int
-
-    @property
-    def state(self) -> State:
-        """Where validation loss was going."""
-        return self.trend.state
-
-    @property
-    def unsteady(self) -> bool:
-        """Whether validation loss jumps so far that the learning rate looks too high."""
-        return self.tail >= FEWEST_EPOCHS and self.noise > UNSTEADY * self.val_loss
-
-
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """Theil–Sen line: its last value, its change from first to last, the spread about it, Mann–Kendall z."""
 
     end: float
@@ -154,14 +116,55 @@ class _Line(NamedTuple):
 
     @property
     def trend(self) -> int:
+        """−1 where it falls, 1 where it rises, 0 where that cannot be told."""
         return int(np.sign(self.z)) if abs(self.z) >= TREND_Z else 0
 
 
-def _line(values: ArrayLike) -> _Line:
+class Tail(NamedTuple):
+    """The end of a phase: each loss as a line, both accuracies at its end, and the gap."""
+
+    length: int
+    """Epochs that levels are taken from; fewer than `FEWEST_EPOCHS` show no trend."""
+    train_loss: Line
+    val_loss: Line
+    train_accuracy: float
+    val_accuracy: float
+    gap: Gap
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveVerdict:
+    """What the curves of a run show; `headstart.report.curves` says it in English."""
+
+    history: History
+    fit: Fit
+    reason: Reason
+    trend: Trend
+    end: Tail
+    """Of the last phase."""
+    gap_changes: tuple[GapChange, ...]
+    """From each phase to the next."""
+    lowest_loss: float
+    """Of the running median of three epochs."""
+    lowest_epoch: int
+
+    @property
+    def state(self) -> State:
+        """Where validation loss was going."""
+        return self.trend.state
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether validation loss jumps so far that the learning rate looks too high."""
+        loss = self.end.val_loss
+        return self.end.length >= FEWEST_EPOCHS and loss.noise > UNSTEADY * loss.end
+
+
+def _line(values: ArrayLike) -> Line:
     y = np.asarray(values, dtype=np.float64)
     w = len(y)
     if w < 2:
-        return _Line(float(y[-1]), 0.0, 0.0, 0.0, 0.0)
+        return Line(float(y[-1]), 0.0, 0.0, 0.0, 0.0)
     i, j = np.triu_indices(w, 1)
     slope = float(np.median((y[j] - y[i]) / (j - i)))
     rest = y - slope * np.arange(w)
@@ -171,26 +174,15 @@ def _line(values: ArrayLike) -> _Line:
     error = 2 * math.sqrt(float(off @ off) / freedom / w)  # the end of a line is twice as uncertain as its middle
     ordered = float(np.sign(y[j] - y[i]).sum())  # Kendall's S, variance w(w−1)(2w+5)/18 under no trend
     z = math.copysign(max(abs(ordered) - 1, 0), ordered) / math.sqrt(w * (w - 1) * (2 * w + 5) / 18)
-    return _Line(level + slope * (w - 1), slope * (w - 1), noise, error, z if w >= FEWEST_EPOCHS else 0.0)
+    return Line(level + slope * (w - 1), slope * (w - 1), noise, error, z if w >= FEWEST_EPOCHS else 0.0)
 
 
-def _series(epochs: Sequence[Epoch], name: str) -> _Line:
+def _series(epochs: Sequence[Epoch], name: str) -> Line:
     """The line through one field of these epochs."""
     return _line([getattr(epoch, name) for epoch in epochs])
 
 
-class _Tail(NamedTuple):
-    """The end of a phase: each loss as a line, both accuracies at its end, and the gap."""
-
-    length: int
-    train_loss: _Line
-    val_loss: _Line
-    train_accuracy: float
-    val_accuracy: float
-    gap: Gap
-
-
-def _tail(phase: Sequence[Epoch], n_val: int) -> _Tail:
+def _tail(phase: Sequence[Epoch], n_val: int) -> Tail:
     tail = phase[-_third(phase) :]
     train, val = _series(tail, "train_loss"), _series(tail, "val_loss")
     train_right, val_right = (
@@ -209,7 +201,7 @@ def _tail(phase: Sequence[Epoch], n_val: int) -> _Tail:
         error=between.error,
         n_val=n_val,
     )
-    return _Tail(len(tail), train, val, train_right, val_right, gap)
+    return Tail(len(tail), train, val, train_right, val_right, gap)
 
 
 def _third(phase: Sequence[Epoch]) -> int:
@@ -259,19 +251,12 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
     lowest, at = _lowest(history)
     fit, reason = _fit(history, end, trend, lowest, at)
     return CurveVerdict(
+        history=history,
         fit=fit,
         reason=reason,
         trend=trend,
-        gap=end.gap,
+        end=end,
         gap_changes=tuple(gap_change(before.gap, after.gap) for before, after in pairwise(tails)),
-        phase_starts=history.phase_starts,
-        epochs=len(history.epochs),
-        tail=end.length,
-        initial_loss=history.initial_loss,
-        val_loss=end.val_loss.end,
-        train_accuracy=end.train_accuracy,
-        val_accuracy=end.val_accuracy,
-        noise=end.val_loss.noise,
         lowest_loss=lowest,
         lowest_epoch=at + 1,
     )
@@ -290,7 +275,7 @@ def _trend(phase: Sequence[Epoch], n_val: int) -> Trend:
     return Trend(state="flat", epochs=min(third, len(phase)), change=0.0, over_third=0.0)
 
 
-def _fit(history: History, end: _Tail, trend: Trend, lowest: float, at: int) -> tuple[Fit, Reason]:
+def _fit(history: History, end: Tail, trend: Trend, lowest: float, at: int) -> tuple[Fit, Reason]:
     """The first of the cases of `verdict` that holds; ``lowest`` is the lowest validation loss, of epoch ``at``."""
     started = max(history.initial_loss, math.log(2))
     guessing = max(1 - history.initial_accuracy, 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,58 +34,53 @@ class HeldOut:
     @classmethod
     def of(cls, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> HeldOut:
         """The answers ``proba`` (n, k) on the pictures at the positions ``index`` (n,)."""
+        part = images.subset(index)
         return cls(
             classes=images.classes,
-            names=tuple(below(images.root, images.paths[i]) for i in index),
-            digests=tuple(images.digests[i] for i in index),
-            labels=tuple(images.classes[images.y[i]] for i in index),
+            names=tuple(below(images.root, path) for path in part.paths),
+            digests=part.digests,
+            labels=tuple(images.classes[label] for label in part.y),
             proba=proba,
         )
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """(n,) whether the most probable class is the label."""
-        return np.array(
-            [self.classes[i] == label for i, label in zip(self.proba.argmax(axis=1), self.labels, strict=True)]
-        )
+        return np.asarray(np.array(self.classes)[self.proba.argmax(axis=1)] == np.array(self.labels))
 
 
-def evaluate_pictures(
-    images: ImageSet,
-    index: NDArray[np.int64],
-    proba: NDArray[np.float64],
-    *,
-    measured_on: MeasuredOn,
-    seed: int,
-) -> Evaluation:
-    """Measure answers on some of the labelled pictures; the majority baseline is that of the training split.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnsweredPart:
+    """Some of the pictures of a set, with the answers of a model."""
 
-    Args:
-        images: with their splits.
-        index: (n,) positions of the pictures that were answered.
-        proba: (n, k), or (repeats, n, k).
-        measured_on: what these pictures are.
-        seed: of the resampling behind one interval; see `headstart.evaluation.metrics.evaluate`.
-    """
-    majority = int(np.bincount(images.y[images.split == "train"]).argmax())
-    return evaluate(
-        proba, images.y[index], images.classes, measured_on=measured_on, majority=majority,
-        groups=images.groups[index], seed=seed,
-    )  # fmt: skip
+    index: NDArray[np.int64]
+    """(n,) positions."""
+    proba: NDArray[np.float64]
+    """(n, k), or (repeats, n, k)."""
+    measured_on: MeasuredOn
+
+    def evaluation(self, images: ImageSet, *, seed: int) -> Evaluation:
+        """Measure the answers on ``images``, which have their splits; the majority baseline is that of training.
+
+        ``seed`` is of the resampling behind one interval; see `headstart.evaluation.metrics.evaluate`.
+        """
+        majority = int(np.bincount(images.y[images.split == "train"]).argmax())
+        part = images.subset(self.index)
+        return evaluate(
+            self.proba, part.y, images.classes, measured_on=self.measured_on, majority=majority,
+            groups=part.groups, seed=seed,
+        )  # fmt: skip
 
 
 def write_held_out(path: Path, held_out: HeldOut) -> None:
     """Write ``path, label, predicted, sha256`` and a column per class, whole or not at all."""
-    answers = zip(held_out.names, held_out.labels, held_out.digests, held_out.proba, strict=True)
-    write_csv(
-        path,
-        [*_COLUMNS, *held_out.classes],
-        # Every digit, so that what is read back gives the same answers.
-        (
-            [name, label, held_out.classes[int(row.argmax())], digest, *(repr(float(p)) for p in row)]
-            for name, label, digest, row in answers
-        ),
+    rows = (  # with every digit, so that what is read back gives the same answers
+        [name, label, held_out.classes[int(proba.argmax())], digest, *map(repr, proba.tolist())]
+        for name, label, digest, proba in zip(
+            held_out.names, held_out.labels, held_out.digests, held_out.proba, strict=True
+        )
     )
+    write_csv(path, [*_COLUMNS, *held_out.classes], rows)
 
 
 def read_held_out(path: Path) -> HeldOut:
@@ -108,7 +103,6 @@ def read_held_out(path: Path) -> HeldOut:
             raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")
         proba = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(header) - 4)
     except ValueError as error:
-        found = Problem(expected=problem.expected, found=str(error), todo=problem.todo)
-        raise DataError(f"answers {path}", [found]) from error
+        raise DataError(f"answers {path}", [replace(problem, found=str(error))]) from error
     names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)
     return HeldOut(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)

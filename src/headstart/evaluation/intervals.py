@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.files import plain
+
 LEVEL = 0.95
 
 # Chosen by simulation: how much an interval trusts what a sample shows of the clustering of its mistakes.
@@ -57,9 +59,7 @@ class Estimate:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; nan becomes None."""
-        numbers = {"value": self.value, "low": self.low, "high": self.high}
-        plain = {name: None if math.isnan(number) else number for name, number in numbers.items()}
-        return {**plain, "n": self.n, "method": self.method}
+        return plain(self) | ({} if self.defined else dict.fromkeys(("value", "low", "high")))
 
 
 def undefined(reason: str, *, n: int = 0) -> Estimate:
@@ -166,9 +166,9 @@ class Units:
         return self.share(value, (hits - value) / n, [Size(n, self.count)], n=n, binomial=binomial)
 
     def mean(
-        self, values: NDArray[np.float64], *, expected: NDArray[np.float64], mistaken: NDArray[np.bool_]
+        self, values: NDArray[np.float64], *, most: float, expected: NDArray[np.float64], mistaken: NDArray[np.bool_]
     ) -> Estimate:
-        """Interval of the mean of ``values`` (n,) > 0, on the log scale, so never negative.
+        """Interval of the mean of ``values`` (n,) from 0 to ``most``, on the log scale, so never negative.
 
         Two things make the usual interval too narrow for a log-loss. A sample that happens to hold no ``mistaken``
         (n,) picture does not show how much one costs; there the variance is at least that ``expected`` (n,) of each
@@ -189,7 +189,7 @@ class Units:
         skewness = float((sums**3).mean()) / spread**1.5 if spread > 0 else 0.0
         longer = 1 + max(skewness, 0.0) * (1 + 2 * t * t) / (6 * math.sqrt(self.count) * t)
         low = value / math.exp(min(t * error / value, 700.0))
-        high = value * math.exp(min(t * error / value * longer, 700.0))
+        high = min(value * math.exp(min(t * error / value * longer, 700.0)), most)
         return Estimate(value, low, high, n, self._named("log-scale t, skewness and unseen mistakes allowed for", n, n))
 
     def _named(self, method: str, effective: float, n: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 SMALLEST_PROBABILITY = 1e-15
 """A truth given probability 0 costs 34.5 nats, not infinity; as scikit-learn did until 1.3."""
+LARGEST_LOSS = -math.log(SMALLEST_PROBABILITY)
+"""In nats; no log-loss, and no mean of them, is above it."""
 
 
 def log_losses(proba: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]]) -> NDArray[np.float64]:

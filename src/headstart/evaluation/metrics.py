@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.errors import DataError, Problem
 from headstart.evaluation.intervals import LEVEL, Estimate, Size, Units, undefined, wilson
-from headstart.evaluation.losses import SMALLEST_PROBABILITY, correct, log_losses
+from headstart.evaluation.losses import LARGEST_LOSS, SMALLEST_PROBABILITY, correct, log_losses
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.files import plain
 
 MAX_BINS = 15
 """Bins of a reliability diagram; 15 as in Guo et al. 2017."""
@@ -75,25 +76,11 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types. An undefined metric is None and says why."""
-        names = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
-        return {
-            "measurement": self.measured_on.to_dict(),
-            "n": self.n,
-            "classes": list(self.classes),
-            "majority": self.classes[self.majority],
-            **{name: getattr(self, name).to_dict() for name in names},
-            "ece_bins": self.ece_bins,
-            "per_class": [
-                {
-                    "name": of_class.name,
-                    "support": of_class.support,
-                    **{name: getattr(of_class, name).to_dict() for name in ("precision", "recall", "f1")},
-                }
-                for of_class in self.per_class
-            ],
-            "confusion": [list(row) for row in self.confusion],
-            "reliability": [vars(part).copy() for part in self.reliability],
-        }
+        metrics = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
+        lists = ("per_class", "confusion", "reliability")
+        majority = self.classes[self.majority]
+        rest = plain(self, "n", "classes", "majority", *metrics, "ece_bins", *lists, majority=majority)
+        return {"measurement": self.measured_on.to_dict(), **rest}
 
 
 def evaluate(
@@ -148,39 +135,42 @@ def _checked(
     P, labels, k = np.asarray(proba, dtype=np.float64), np.asarray(y), len(classes)
     P = P[None] if P.ndim == 2 else P
     n = len(labels) if labels.ndim == 1 else 0
-    problems: list[Problem] = []
-
-    def require(fine: bool, expected: str, found: str, todo: str) -> None:
-        if not fine:
-            problems.append(Problem(expected=expected, found=found, todo=todo))
-
     shaped = P.ndim == 3 and P.shape[1:] == (n, k) and 0 not in P.shape and k > 1
-    require(
-        shaped,
-        f"probabilities of shape ({n}, {k}) or (repeats, {n}, {k}), with n > 0 and at least 2 classes",
-        f"shape {np.shape(proba)} for labels of shape {labels.shape} and {k} classes",
-        "pass a row per label and a column per class",
+    requirements = (
+        (
+            shaped,
+            f"probabilities of shape ({n}, {k}) or (repeats, {n}, {k}), with n > 0 and at least 2 classes",
+            f"shape {np.shape(proba)} for labels of shape {labels.shape} and {k} classes",
+            "pass a row per label and a column per class",
+        ),
+        (
+            not shaped or bool(P.min() >= 0 and np.abs(P.sum(axis=2) - 1).max() < 1e-3),  # False for nan
+            "probabilities that are finite, not negative, and sum to 1 in each row",
+            f"values from {P.min(initial=1)} to {P.max(initial=0)}",
+            "pass softmax(logits), not the logits",
+        ),
+        (
+            labels.dtype.kind in "iu" and bool(n == 0 or (labels.min() >= 0 and labels.max() < k)),
+            f"labels that are whole numbers from 0 to {k - 1}",
+            f"{labels.dtype} such as {sorted(set(labels.ravel().tolist()), key=str)[-1:]}",
+            "encode the labels as indices into classes",
+        ),
+        (
+            0 <= majority < k,
+            f"majority from 0 to {k - 1}",
+            str(majority),
+            "pass the index of the class most frequent in training",
+        ),
+        (
+            groups is None or np.shape(groups) == (n,),
+            f"groups of shape ({n},), one per label",
+            f"shape {np.shape(groups) if groups is not None else None}",
+            "pass a group for every picture, or none at all",
+        ),
     )
-    require(
-        not shaped or bool(P.min() >= 0 and np.abs(P.sum(axis=2) - 1).max() < 1e-3),  # False for nan
-        "probabilities that are finite, not negative, and sum to 1 in each row",
-        f"values from {P.min(initial=1)} to {P.max(initial=0)}",
-        "pass softmax(logits), not the logits",
-    )
-    require(
-        labels.dtype.kind in "iu" and bool(n == 0 or (labels.min() >= 0 and labels.max() < k)),
-        f"labels that are whole numbers from 0 to {k - 1}",
-        f"{labels.dtype} such as {sorted(set(labels.ravel().tolist()), key=str)[-1:]}",
-        "encode the labels as indices into classes",
-    )
-    todo = "pass the index of the class most frequent in training"
-    require(0 <= majority < k, f"majority from 0 to {k - 1}", str(majority), todo)
-    require(
-        groups is None or np.shape(groups) == (n,),
-        f"groups of shape ({n},), one per label",
-        f"shape {np.shape(groups) if groups is not None else None}",
-        "pass a group for every picture, or none at all",
-    )
+    problems = [
+        Problem(expected=wanted, found=found, todo=todo) for fine, wanted, found, todo in requirements if not fine
+    ]
     if problems:
         raise DataError("These predictions cannot be evaluated", problems)
     return P, labels.astype(np.intp), Units.of(n, groups)
@@ -191,7 +181,8 @@ def _log_loss(P: Floats, y: NDArray[np.intp], hits: Masks, units: Units) -> Esti
     surprise = -np.log(np.maximum(P, SMALLEST_PROBABILITY))  # of every possible answer
     expected = (P * surprise**2).sum(axis=2) - (P * surprise).sum(axis=2) ** 2  # its variance, were P right
     losses = log_losses(P, y).mean(axis=0)
-    return units.mean(losses, expected=np.maximum(expected, 0.0).mean(axis=0), mistaken=np.asarray(~hits.all(axis=0)))
+    expected = np.maximum(expected, 0.0).mean(axis=0)
+    return units.mean(losses, most=LARGEST_LOSS, expected=expected, mistaken=np.asarray(~hits.all(axis=0)))
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> tuple[float, Floats] | None:

@@ -131,6 +131,8 @@ def freedom_of(variance: float, *spreads: SeedSpread) -> float:
 
 def paired_p(a: Floats, b: Floats, spread_a: SeedSpread, spread_b: SeedSpread) -> float:
     """Two-sided p for two settings, answers (seeds, n) as 0 and 1 on the same pictures."""
+    from scipy.special import stdtr
+
     scale = math.lcm(len(a), len(b))
     shares = np.rint(scale * (a.mean(axis=0) - b.mean(axis=0))).astype(np.int64)  # whole numbers: exact
     p = sign_flip(shares)
@@ -139,7 +141,7 @@ def paired_p(a: Floats, b: Floats, spread_a: SeedSpread, spread_b: SeedSpread) -
     pictures = float(shares @ shares) / (scale * len(shares)) ** 2
     variance = pictures + spread_a.added + spread_b.added
     z = -NormalDist().inv_cdf(max(p, SMALLEST_P) / 2)
-    return _two_sided_t(z * math.sqrt(pictures / variance), freedom_of(variance, spread_a, spread_b))
+    return float(2 * stdtr(freedom_of(variance, spread_a, spread_b), -abs(z * math.sqrt(pictures / variance))))
 
 
 def sign_flip(shares: NDArray[np.int64]) -> float:
@@ -158,9 +160,3 @@ def sign_flip(shares: NDArray[np.int64]) -> float:
     for step in steps:
         law = (np.roll(law, step) + np.roll(law, -step)) / 2
     return min(1.0, 2 * float(law[reach + total :].sum()))
-
-
-def _two_sided_t(t: float, freedom: float) -> float:
-    from scipy.special import stdtr
-
-    return float(2 * stdtr(freedom, -abs(t)))

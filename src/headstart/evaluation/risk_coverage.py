@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.evaluation.intervals import Estimate, Size, Units, undefined
+from headstart.files import plain
 
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 ERROR_LEFT = 0.5
@@ -31,10 +32,6 @@ class Answered:
     threshold: float
     """Probability of the answer, 0 to 1, from which pictures count as answered; mean over repeats."""
     accuracy: Estimate
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {"share": self.share.to_dict(), "threshold": self.threshold, "accuracy": self.accuracy.to_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +50,8 @@ class RiskCoverage:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; of the curve, at most 100 points (share answered, error rate)."""
         points = np.unique(np.linspace(1, self.n, min(self.n, 100)).round().astype(int))
-        return {
-            "n": self.n,
-            "area": self.area.to_dict(),
-            "best_area": self.best_area,
-            "at": [answered.to_dict() for answered in self.at],
-            "curve": [[point / self.n, float(self.risk[point - 1])] for point in points.tolist()],
-        }
+        curve = np.column_stack([points / self.n, self.risk[points - 1]])
+        return plain(self, "n", "area", "best_area", "at", curve=curve)
 
 
 def risk_coverage(

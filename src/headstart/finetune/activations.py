@@ -6,24 +6,27 @@ nothing frozen the same code hands on the pictures themselves, uint8.
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headstart.backbones.runtime import Rows
+from headstart.backbones.network import FrozenModule
+from headstart.backbones.runtime import Rows, Runtime
+from headstart.backbones.space import NetworkSpec, prepare
+from headstart.backbones.split import FrozenPrefix
 from headstart.files import digest
-from headstart.finetune import quota
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
-from headstart.finetune.source import Source
-from headstart.finetune.view_file import ViewFile
-from headstart.finetune.views import Look, Wanted, decoded
+from headstart.finetune.views import Look, ViewFile, Wanted, decoded, make_room
 from headstart.progress import Progress, Silent
 
 CHECKED = 4
@@ -34,6 +37,42 @@ IN_MEMORY = 8_000_000
 """Bytes of a view up to which it is read into memory: a file each would use up the handles of a process."""
 FRESH_VIEWS, FRESH_BYTES = 100, 500_000_000
 """The most views that are new in every epoch and kept all the same, and the most bytes of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What gives the activations of a phase: a frozen part of a network at one of its cuts, or nothing."""
+
+    runtime: Runtime | None
+    """None: nothing is frozen, and the pictures themselves are trained on."""
+    shape: tuple[int, ...]
+    """Of the activations of one view, or ``(s, s, 3)``."""
+    name: str = "map0"
+    """Of the cut among what the runtime gives."""
+
+    @property
+    def key(self) -> str:
+        """Tells one source from another."""
+        return "pictures" if self.runtime is None else f"{self.runtime.key}-{self.name}"
+
+
+def sources(frozen: FrozenPrefix, network: NetworkSpec, **identity: Any) -> tuple[Source, ...]:
+    """Everything that the frozen part of a network gives in one pass, a source for each cut; see `prepared`."""
+    runtime = prepared(frozen, network, **identity)
+    return tuple(Source(runtime=runtime, shape=shape, name=name) for name, shape in frozen.shapes.items())
+
+
+def prepared(module: FrozenModule, network: NetworkSpec, **identity: Any) -> Runtime:
+    """The runtime of a module made of ``network``, which training may have changed since.
+
+    ``identity``: all that decides what it computes beside the architecture and its tensors; ``size`` among it.
+    """
+    content = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        content.update(name.encode() + value.contiguous().numpy().tobytes())
+    versions = {package: importlib.metadata.version(package) for package in ("timm", "torch")}
+    identity = {"architecture": network.backbone.architecture, "weights": content.hexdigest(), **identity, **versions}
+    return prepare(lambda: module, identity, cache=network.cache, device=network.device, precision=network.precision)
 
 
 @dataclass(kw_only=True)
@@ -96,9 +135,8 @@ class ActivationCache:
             return False
         if not self._kept_soundly(wanted, views, together, progress):
             return False
-        for view in views:
-            if len(self.paths) * self._row_bytes <= IN_MEMORY:
-                self._kept[view] = np.array(self._kept[view])
+        if len(self.paths) * self._row_bytes <= IN_MEMORY:
+            self._kept.update({view: np.array(self._kept[view]) for view in views})
         return True
 
     def keep_fresh(self, rows: Sequence[int], views: range, progress: Progress | None = None) -> bool:
@@ -106,9 +144,8 @@ class ActivationCache:
 
         As a rule that is so behind the cut before the head, where a view is a row of features.
         """
-        if len(views) > FRESH_VIEWS or len(views) * len(self.paths) * self._row_bytes > min(
-            FRESH_BYTES, self.limit / 4
-        ):
+        size = len(views) * len(self.paths) * self._row_bytes
+        if len(views) > FRESH_VIEWS or size > min(FRESH_BYTES, self.limit / 4):
             return False
         return self.keep([(i, view) for i in rows for view in views], progress)
 
@@ -139,13 +176,13 @@ class ActivationCache:
 
         Writing to memory that stands for a file ends the process where the disk is full.
         """
-        alone, both = [self], [self]
+        choices = [[self]]
         if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
-            both = [self, self.beside]
-        for together in (both, alone):
+            choices.insert(0, [self, self.beside])
+        for together in choices:
             used = {cache._file(view).folder for cache in together for view in cache._kept.keys() | views}
             missing = sum(cache._missing(wanted, views) for cache in together)
-            if quota.make(self.folder, missing, limit=self.limit, used=used):
+            if make_room(self.folder, missing, limit=self.limit, used=used):
                 return together
         return []
 
@@ -176,8 +213,8 @@ class ActivationCache:
         todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
         if not todo:
             return
-        files = [cache._file(view) for cache in together for view in views]
-        for file, rows in zip(files, [cache._kept[view] for cache in together for view in views], strict=True):
+        files = {cache._file(view): cache._kept[view] for cache in together for view in views}
+        for file, rows in files.items():
             file.begin(rows)
         committed = time.monotonic()
         with (progress or Silent()).stage("frozen part of the network", len(todo)) as advance:
@@ -196,7 +233,7 @@ class ActivationCache:
     def _holds(self, wanted: Wanted) -> bool:
         """Whether a few of the kept rows are, bit for bit, what the network computes now."""
         places = np.linspace(0, len(wanted) - 1, min(CHECKED, len(wanted))).round().astype(int)
-        some = [wanted[int(place)] for place in places]
+        some = [wanted[place] for place in places]
         return all(
             np.array_equal(self._kept[view][i], row)
             for (i, view), (row,) in zip(some, self._computed(some, [self]), strict=True)

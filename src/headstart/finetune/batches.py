@@ -1,10 +1,14 @@
-"""What is done with one batch: a gradient, or probabilities."""
+"""What is done with one batch: a gradient, or probabilities; and in which arithmetic, which is measured on a CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +17,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstart.backbones.graph import computes_in_bf16
+from headstart.files import digest, write_json
 from headstart.finetune.activations import ActivationCache
-from headstart.finetune.depthwise import DepthwiseOnCpu
+from headstart.finetune.cpu import DepthwiseOnCpu
+from headstart.finetune.job import Arithmetic
+from headstart.finetune.trainable import Trainable
 from headstart.finetune.views import PLAIN
 
 EVALUATED = 64
 """Pictures that are evaluated together."""
+FEWEST = 2_000
+"""Pictures to learn from, over all epochs of a phase, below which measuring costs more than it could save."""
+MOST = 16
+"""Pictures in a step that is measured."""
+REPEATS = 3
+WORTH = 0.8
+"""bf16 is taken where its step lasts at most this share of one in f32."""
+SOUND = 0.98
+"""Least cosine of its gradient to that in f32."""
 
 
 def batch_sizes(n: int, batch_size: int) -> list[int]:
@@ -46,22 +63,12 @@ class Fitted:
 
 
 def gradient_that_fits(
-    suffix: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    x: Tensor,
-    y: Tensor,
-    weight: Tensor,
-    micro_batch: int | None,
-    *,
-    device: str,
-    bf16: bool = False,
-    least: int = 1,
+    suffix: nn.Module, x: Tensor, y: Tensor, weight: Tensor, micro_batch: int | None, *, bf16: bool, least: int
 ) -> Fitted:
     """`gradient`, in parts half as large as often as memory does not suffice; never below ``least`` pictures."""
     while True:
         try:
-            loss, right = gradient(suffix, optimiser, x, y, weight, micro_batch, device, bf16=bf16)
-            return Fitted(loss=loss, right=right, micro_batch=micro_batch)
+            return gradient(suffix, x, y, weight, micro_batch, bf16=bf16)
         except RuntimeError as error:
             current = min(micro_batch or len(x), len(x))
             if not out_of_memory(error) or current <= least:
@@ -70,22 +77,20 @@ def gradient_that_fits(
 
 
 def gradient(
-    suffix: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    x: Tensor,
-    y: Tensor,
-    weight: Tensor,
-    micro_batch: int | None,
-    device: str,
-    *,
-    bf16: bool = False,
-) -> tuple[float, int]:
-    """Leave the gradient of a batch's mean weighted loss; returns the summed loss and how many were right.
+    suffix: nn.Module, x: Tensor, y: Tensor, weight: Tensor, micro_batch: int | None = None, *, bf16: bool = False
+) -> Fitted:
+    """Leave the gradient of a batch's mean weighted loss in the parameters of ``suffix``.
 
-    ``bf16``: compute in that, see `computing`.
+    Args:
+        suffix: what is trained, on the device that computes.
+        x: (n, …) what it is given.
+        y: (n,) labels.
+        weight: (n,) what each counts in the loss.
+        micro_batch: how many go through at a time; None for all.
+        bf16: compute in that, see `computing`.
     """
-    optimiser.zero_grad(set_to_none=True)
-    loss_sum, right, start = 0.0, 0, 0
+    suffix.zero_grad(set_to_none=True)
+    device, loss, right, start = device_of(suffix), 0.0, 0, 0
     for size in batch_sizes(len(x), micro_batch or len(x)):
         part = slice(start, start + size)
         with computing(device, bf16=bf16):
@@ -94,9 +99,14 @@ def gradient(
         losses = losses_of(logits, labels) * weight[part].to(device)
         (losses.sum() / len(x)).backward()  # type: ignore[no-untyped-call]
         chosen = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
-        loss_sum, right = loss_sum + float(losses.detach().sum()), right + int((chosen == labels).sum())
+        loss, right = loss + float(losses.detach().sum()), right + int((chosen == labels).sum())
         start += size
-    return loss_sum, right
+    return Fitted(loss=loss, right=right, micro_batch=micro_batch)
+
+
+def device_of(module: nn.Module) -> str:
+    """``cpu``, ``cuda`` or ``mps``: where the parameters of a module are."""
+    return next(module.parameters()).device.type
 
 
 @contextmanager
@@ -122,14 +132,11 @@ def placed(x: Tensor, device: str) -> Tensor:
 
 def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int], *, bf16: bool) -> NDArray[np.float64]:
     """Probabilities (n, k) of the plain views of ``rows`` in ``activations``; ``suffix`` is in inference mode."""
-    device = next(suffix.parameters()).device.type
-
-    def parts() -> Iterator[NDArray[np.float64]]:
-        for x in activations.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), EVALUATED)):
-            with torch.inference_mode(), computing(device, bf16=bf16):
-                yield proba_of(suffix(placed(x, device)).float())
-
-    return np.concatenate(list(parts()))
+    device, proba = device_of(suffix), []
+    for x in activations.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), EVALUATED)):
+        with torch.inference_mode(), computing(device, bf16=bf16):
+            proba.append(proba_of(suffix(placed(x, device)).float()))
+    return np.concatenate(proba)
 
 
 def proba_of(logits: Tensor) -> NDArray[np.float64]:
@@ -144,3 +151,84 @@ def proba_of(logits: Tensor) -> NDArray[np.float64]:
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether torch, on a GPU or the CPU, could not get the memory it asked for."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArithmeticTiming:
+    """What a few steps in f32 and in bf16 showed."""
+
+    f32: float
+    """Shortest step, in seconds of processor time."""
+    bf16: float
+    cosine: float
+    """Of the gradient in bf16 to that in f32."""
+
+    @property
+    def choice(self) -> Arithmetic:
+        """bf16 if it is sound and worth it."""
+        return "bf16" if self.cosine >= SOUND and self.bf16 <= WORTH * self.f32 else "f32"
+
+
+def measured(trainable: Trainable, phase: int, x: Tensor, y: Tensor, *, cache: Path) -> ArithmeticTiming | None:
+    """Whether a phase should compute in f32 or in bf16 on this CPU, by a few steps; None: it has no bf16.
+
+    A CPU that computes in bf16 trains dense convolutions and matrices in half the time, but moves more bytes where
+    those are not what takes the time: no rule about the hardware alone is right. Times vary from run to run, though,
+    and the same seed is to give the same weights; so bf16 has to be clearly faster and its gradient nearly that of f32,
+    the choice is kept in the cache for every later run of the same shape, and a checkpoint holds the one it was begun
+    with. Processor time is measured, not the clock's: on a busy machine the clock has taken the faster of the two for
+    the slower.
+
+    No parameter moves; statistics of batch norms may.
+
+    Args:
+        trainable: as it is when the phase begins.
+        phase: its position in the plan.
+        x: what the suffix is given, `MOST` pictures or fewer.
+        y: their labels.
+        cache: folder in which the choice is kept.
+    """
+    if not computes_in_bf16():
+        return None
+    options, split = trainable.plan.phases[phase], trainable.splits[phase]
+    identity = {
+        "network": trainable.backbone.architecture,
+        "cut": split.at,
+        "learns": list(split.trained),
+        "head": asdict(trainable.plan.head),
+        "batch norm": options.batch_norm,
+        "x": list(x.shape),
+        "depthwise": "f32, wide gradients in parts",
+        "machine": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
+    }
+    file = cache / "arithmetic" / f"{digest(identity)}.json"
+    with suppress(OSError, ValueError, TypeError):
+        return ArithmeticTiming(**json.loads(file.read_text()))
+    suffix, weight = trainable.suffix(phase), torch.ones(len(y))
+    trainable.mode(options)
+
+    def step(half: bool) -> None:
+        torch.manual_seed(0)  # the same dropout every time
+        gradient(suffix, x, y, weight, bf16=half)
+
+    timing = _measure(step, list(suffix.parameters()))
+    suffix.zero_grad(set_to_none=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, asdict(timing))
+    return timing
+
+
+def _measure(step: Callable[[bool], None], parameters: Sequence[nn.Parameter]) -> ArithmeticTiming:
+    gradients = []
+    for half in (False, True):  # and warm up
+        step(half)
+        gradients.append(torch.cat([p.grad.flatten().double() for p in parameters if p.grad is not None]))
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(REPEATS):  # in turn, so that whatever else the machine does falls on both
+        for half, seconds in times.items():
+            began = time.process_time()
+            step(half)
+            seconds.append(time.process_time() - began)
+    cosine = float(functional.cosine_similarity(gradients[0], gradients[1], dim=0))
+    cosine = cosine if math.isfinite(cosine) else 0.0
+    return ArithmeticTiming(f32=min(times[False]), bf16=min(times[True]), cosine=cosine)

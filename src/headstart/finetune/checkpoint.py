@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from headstart.errors import ModelError, OptionError, Problem
-from headstart.evaluation.history import Epoch
+from headstart.evaluation.history import Epoch, History
 from headstart.files import replacing
 from headstart.finetune.notes import Note, from_plain, to_plain
 from headstart.finetune.trainable import State
@@ -60,11 +60,17 @@ class Snapshot:
     notes: list[Note] = field(default_factory=list)
     """What was decided on the way."""
 
+    @property
+    def history(self) -> History:
+        """All epochs so far."""
+        return History(
+            initial_loss=self.initial_loss, initial_accuracy=self.initial_accuracy, epochs=tuple(self.epochs)
+        )
+
     def save(self, file: Path, key: str) -> None:
         """Write ``file`` whole or not at all. ``key`` is that of the job."""
-        content: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        content["epochs"] = [asdict(epoch) for epoch in self.epochs]
-        content["notes"] = [to_plain(note) for note in self.notes]
+        epochs, notes = [asdict(epoch) for epoch in self.epochs], [to_plain(note) for note in self.notes]
+        content = {**vars(self), "epochs": epochs, "notes": notes}
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as unfinished, unfinished.open("wb") as stream:
             torch.save({"format": FORMAT, "run": key, "snapshot": content}, stream)
@@ -72,8 +78,8 @@ class Snapshot:
             os.fsync(stream.fileno())
 
     @classmethod
-    def load(cls, file: Path, key: str | None = None) -> Snapshot:
-        """The snapshot in ``file``, of the job of this key, or of any where there is no ``key``.
+    def load(cls, file: Path, key: str) -> Snapshot:
+        """The snapshot in ``file``, of the job of this key.
 
         Raises:
             ModelError: it cannot be read.
@@ -83,9 +89,9 @@ class Snapshot:
             saved = torch.load(file, map_location="cpu", weights_only=True)
             version, of, content = saved["format"], saved["run"], saved["snapshot"]
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            problem = Problem(expected="a readable checkpoint", found=f"{type(error).__name__}", todo="delete it")
+            problem = Problem(expected="a readable checkpoint", found=type(error).__name__, todo="delete it")
             raise ModelError(f"checkpoint {file}", [problem]) from error
-        if (version, of) != (FORMAT, key or of):
+        if (version, of) != (FORMAT, key):
             problem = Problem(
                 expected="the checkpoint of a run with the same pictures, weights, plan, seed and versions",
                 found="one of another run",
@@ -99,14 +105,6 @@ class Snapshot:
 def file_of(folder: Path, key: str) -> Path:
     """Where the checkpoint of a job lies in a folder of many; one in another format is not found there."""
     return folder / f"{key}-{FORMAT}"
-
-
-def epochs(file: Path) -> tuple[Epoch, ...]:
-    """The epochs that an interrupted run has finished; none where there is no checkpoint that can be read."""
-    try:
-        return tuple(Snapshot.load(file).epochs)
-    except (ModelError, OptionError):  # the loop itself says what is wrong with a checkpoint
-        return ()
 
 
 def keep_newest(folder: Path) -> None:

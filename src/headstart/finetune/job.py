@@ -10,9 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.catalog import Backbone
 from headstart.backbones.graph import computes_in_bf16
-from headstart.backbones.weights import Weights
+from headstart.backbones.space import NetworkSpec
 from headstart.device import trains_on
 from headstart.files import digest
 from headstart.finetune.plan import Plan
@@ -32,9 +31,11 @@ PACKAGES = ("torch", "timm", "openvino")
 class Job:
     """What `headstart.finetune.loop.finetune` is to do."""
 
-    backbone: Backbone
-    weights: Weights
-    """Of the backbone, before training."""
+    network: NetworkSpec
+    """The pretrained network, where it trains, and the cache of graphs and maps that all runs share. ``openvino`` and
+    ``torch`` train on the CPU, ``auto`` on a GPU that is there. With precision ``f32`` everything computes in that.
+    Else what learns computes in bf16 where that is faster: always on an NVIDIA GPU, and on a CPU where it was measured
+    to be. ``bf16`` and ``auto`` differ in what is frozen alone."""
     images: ImageSet
     train: Index
     """(n,) positions in ``images`` of the pictures to learn from."""
@@ -45,22 +46,16 @@ class Job:
     """Of a fresh head, of the order of the pictures, of their views and of dropout."""
     probe: LinearHead | None = None
     """A linear head on the backbone's features, for a plan that begins with one."""
-    device: str = "auto"
-    """``auto``, ``openvino``, ``torch``, ``cuda`` or ``mps``: ``openvino`` and ``torch`` train on the CPU, ``auto`` on
-    a GPU that is there."""
-    precision: str = "auto"
-    """``f32`` for everything, on every device. Else what learns computes in bf16 where that is faster: always on an
-    NVIDIA GPU, and on a CPU where it was measured to be. ``bf16`` and ``auto`` differ in what is frozen alone."""
 
     @property
     def trains_on(self) -> str:
         """``cpu``, ``cuda`` or ``mps``."""
-        return trains_on(self.device)
+        return trains_on(self.network.device)
 
     @property
     def evaluates_in(self) -> Arithmetic:
         """What the part that learns computes in when it answers, and on a GPU when it learns."""
-        return "bf16" if self.trains_on == "cuda" and self.precision != "f32" else "f32"
+        return "bf16" if self.trains_on == "cuda" and self.network.precision != "f32" else "f32"
 
     def key(self) -> str:
         """32 hexadecimal digits that name everything the weights depend on.
@@ -68,18 +63,13 @@ class Job:
         A checkpoint and a row of a table carry it; what has another key is never mistaken for the same job.
         """
         linear = b"" if self.probe is None else self.probe.weight.tobytes() + self.probe.bias.tobytes()
-        pictures = (*self.train, *self.val)
+        network, backbone, pictures = self.network, self.network.backbone, (*self.train, *self.val)
         return digest(
             {
                 "loop": LOOP,
-                "backbone": self.backbone.architecture,
-                "preprocessing": [
-                    self.backbone.mean,
-                    self.backbone.std,
-                    self.backbone.crop_pct,
-                    self.backbone.interpolation,
-                ],
-                "weights": self.weights.sha256,
+                "backbone": backbone.architecture,
+                "preprocessing": [backbone.mean, backbone.std, backbone.crop_pct, backbone.interpolation],
+                "weights": network.weights.sha256,
                 "plan": self.plan.to_dict(),
                 "pictures": [self.images.digests[i] for i in pictures],
                 "pixels": [decode.DECODER, transforms.ALGORITHM, transforms.VARIED_ALGORITHM],
@@ -87,8 +77,8 @@ class Job:
                 "train": len(self.train),
                 "seed": self.seed,
                 "probe": hashlib.sha256(linear).hexdigest(),
-                "device": [self.device, self.trains_on, self.precision],
-                "bf16": self.trains_on == "cpu" and self.precision != "f32" and computes_in_bf16(),
+                "device": [network.device, self.trains_on, network.precision],
+                "bf16": self.trains_on == "cpu" and network.precision != "f32" and computes_in_bf16(),
                 "versions": [_version(package) for package in (*PACKAGES, *(["peft"] if self.plan.lora else []))],
             }
         )

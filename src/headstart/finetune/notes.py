@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class MicroBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class ArithmeticMeasured:
-    """What a phase computes in, and the measurement that decided it; see `headstart.finetune.arithmetic`."""
+    """What a phase computes in, and the measurement that decided it; see `headstart.finetune.batches.measured`."""
 
     phase: int
     """From 1."""
@@ -86,10 +86,7 @@ class OfRuntime:
 
 
 Note = Diverged | MicroBatch | ArithmeticMeasured | TooLarge | DiskFull | Remade | NotRepeatable | OfRuntime
-KINDS: dict[str, type[Note]] = {
-    kind.__name__: kind
-    for kind in (Diverged, MicroBatch, ArithmeticMeasured, TooLarge, DiskFull, Remade, NotRepeatable, OfRuntime)
-}
+KINDS: dict[str, type[Note]] = {kind.__name__: kind for kind in get_args(Note)}
 
 
 def to_plain(note: Note) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ def optimiser_for(
         backbone: those that learn, by name, in the network's order.
         stages: names of the network's stages, in order, which say how deep a parameter lies.
     """
-    depths = _depths(list(backbone), stages)
+    depths = _depths(backbone, stages)
     by_depth: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for depth, parameter in [(0, p) for p in head] + [(depths[name], p) for name, p in backbone.items()]:
         # A bias or a normalisation has no direction to shrink along.
@@ -121,12 +121,10 @@ def _along_cosine(begin: float, end: float, share: float) -> float:
     return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _depths(names: Sequence[str], stages: Sequence[str]) -> dict[str, int]:
+def _depths(names: Iterable[str], stages: Sequence[str]) -> dict[str, int]:
     """How many stages below the head each parameter lies, 1 for the last; between two stages belongs to the first."""
-    positions: dict[str, int] = {}
-    position = 0
+    depths, position = {}, 0
     for name in names:
-        within = [i for i, stage in enumerate(stages) if name.startswith(f"{stage}.")]
-        position = within[0] if within else position
-        positions[name] = position
-    return {name: len(stages) - position for name, position in positions.items()}
+        position = next((i for i, stage in enumerate(stages) if name.startswith(f"{stage}.")), position)
+        depths[name] = len(stages) - position
+    return depths

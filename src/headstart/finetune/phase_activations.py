@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from headstart.backbones.split import FrozenPrefix
 from headstart.features.store import size_limit
 from headstart.finetune import lora
-from headstart.finetune.activations import ActivationCache
+from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.batches import predict
 from headstart.finetune.job import Job
 from headstart.finetune.notes import Note, OfRuntime
-from headstart.finetune.source import Source, sources
 from headstart.finetune.trainable import Trainable
 from headstart.finetune.views import PLAIN, Look
 from headstart.images.transforms import Geometry
@@ -30,7 +29,6 @@ class PhaseActivations:
 
     job: Job
     trainable: Trainable
-    cache: Path
     progress: Progress
     _latest: tuple[int, ActivationCache] | None = field(default=None, init=False)
     _sources: dict[int, Source] = field(default_factory=dict, init=False)
@@ -38,28 +36,20 @@ class PhaseActivations:
     """What phases run in one pass with the one after them, as it is before any training."""
 
     def __post_init__(self) -> None:
-        job = self.job
+        job, plan, backbone = self.job, self.job.plan, self.job.network.backbone
+        crop_pct, interpolation = plan.crop_pct or backbone.crop_pct, plan.interpolation or backbone.interpolation
+        geometry = Geometry(size=plan.size, mode=plan.mode, crop_pct=crop_pct, interpolation=interpolation)
+        self.look = Look(geometry=geometry, augment=plan.augment, seed=job.seed)
         # Sorted by content, so that any two runs on the same pictures find each other's activations.
         pool = sorted({int(i) for i in (*job.train, *job.val)}, key=lambda i: job.images.digests[i])
         self._paths, self._digests = [job.images.paths[i] for i in pool], [job.images.digests[i] for i in pool]
         self._place = {i: row for row, i in enumerate(pool)}
         for phase, (split, after) in enumerate(pairwise(self.trainable.splits)):
-            if split.suffix is not None or not self._views_stay:
-                break
+            if split.suffix is not None or (plan.augment.kind != "none" and plan.augment.views == "fresh"):
+                break  # what learns has been changed, or the phases show different views
             if after.prefix is not None and after.suffix is not None:
                 parts = lora.merged(after.prefix), lora.merged(after.suffix)
-                self._frozen[phase] = FrozenPrefix(self.trainable.backbone, *parts, size=job.plan.size)
-
-    @property
-    def geometry(self) -> Geometry:
-        """The plan's, and where it is silent the backbone's."""
-        plan, backbone = self.job.plan, self.job.backbone
-        return Geometry(
-            size=plan.size,
-            mode=plan.mode,
-            crop_pct=plan.crop_pct or backbone.crop_pct,
-            interpolation=plan.interpolation or backbone.interpolation,
-        )
+                self._frozen[phase] = FrozenPrefix(self.trainable.backbone, *parts, size=plan.size)
 
     def rows(self, index: Iterable[int]) -> list[int]:
         """Where in the activations the pictures at these positions in the job's images are."""
@@ -108,47 +98,33 @@ class PhaseActivations:
         return ActivationCache(
             paths=paths,
             digests=digests,
-            look=Look(geometry=self.geometry, augment=self.job.plan.augment, seed=self.job.seed),
+            look=self.look,
             source=source,
-            folder=self.cache / "maps",
+            folder=self.job.network.cache / "maps",
             limit=size_limit(),
         )
 
     def source(self, phase: int) -> Source:
         """What gives the activations of a phase; made at the first call, with the weights as they are then."""
-        if phase not in self._sources:
-            self._find_source(phase)
-        return self._sources[phase]
-
-    def _find_source(self, phase: int) -> None:
-        splits, plan, backbone = self.trainable.splits, self.job.plan, self.trainable.backbone
+        if phase in self._sources:
+            return self._sources[phase]
+        plan, splits = self.job.plan, self.trainable.splits
         prefix = splits[phase].prefix
         if prefix is None:
-            self._sources[phase] = Source(runtime=None, shape=(plan.size, plan.size, 3))
-            return
+            return Source(runtime=None, shape=(plan.size, plan.size, 3))
         first = next((number for number in (phase, phase - 1) if number in self._frozen), None)
-        frozen = FrozenPrefix(backbone, lora.merged(prefix), size=plan.size) if first is None else self._frozen[first]
-        phases = [phase] if first is None else [first + 1, first]  # the shorter part comes first
-        made = sources(
-            backbone,
-            frozen,
-            [splits[number].at for number in phases],
-            reads=plan.head.reads,
-            size=plan.size,
-            cache=self.cache,
-            device=self.job.device,
-            precision=self.job.precision,
-        )
+        if first is None:
+            frozen, phases = FrozenPrefix(self.trainable.backbone, lora.merged(prefix), size=plan.size), [phase]
+        else:
+            frozen, phases = self._frozen[first], [first + 1, first]  # the shorter part comes first
+        cuts = [splits[number].at for number in phases]
+        made = sources(frozen, self.job.network, cuts=cuts, reads=plan.head.reads, size=plan.size)
         self._sources.update(zip(phases, made, strict=True))
-
-    @property
-    def _views_stay(self) -> bool:
-        """Whether every phase shows the same views."""
-        return self.job.plan.augment.kind == "none" or self.job.plan.augment.views != "fresh"
+        return self._sources[phase]
 
     def _view(self, i: int, epoch: int) -> int:
         """Which view of the i-th training picture an epoch shows: a new one, or the fixed ones in turn."""
-        if self.job.plan.augment.kind == "none":
+        augment = self.job.plan.augment
+        if augment.kind == "none":
             return PLAIN
-        views = self.job.plan.augment.views
-        return epoch if views == "fresh" else (epoch + i) % views
+        return epoch if augment.views == "fresh" else (epoch + i) % augment.views

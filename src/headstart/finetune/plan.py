@@ -5,21 +5,17 @@ Every published recipe is one `Plan`. A plan is checked as a whole when it is ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from headstart.errors import OptionError, Problem
-from headstart.images.transforms import KINDS
 
 Triple = tuple[float, float, float]
 
 OPTIMISERS = ("sgd", "adam", "adamw", "rmsprop")
-SCHEDULES = ("constant", "step", "cosine", "one-cycle")
 CUTS = "head, none, all, the name of a module, last:N, layers:N, or fraction:F with 0 < F ≤ 1"
 """What `Phase.train_from` may be, in words."""
-READS = ("features", "pooled map", "map")
-STARTS = ("fresh", "glorot", "probe")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,73 +164,64 @@ Check = tuple[str, object, str, bool]
 
 
 def _checks(plan: Plan) -> Iterator[Check]:
-    yield "size", plan.size, "32 or more", plan.size >= 32
-    yield "mode", plan.mode, "crop or squash", plan.mode in ("crop", "squash")
-    yield "crop_pct", plan.crop_pct, "more than 0, at most 1", plan.crop_pct is None or 0 < plan.crop_pct <= 1
-    yield "std", plan.std, "three numbers above 0", plan.std is None or min(plan.std) > 0
-    yield from _head_checks(plan.head)
-    yield from _augment_checks(plan.augment)
+    yield from _of_fields(plan)
+    yield from _of_fields(plan.head, "head ")
+    linear, shape = plan.head.reads == "features" and not plan.head.hidden, f"{plan.head.reads} → {plan.head.hidden}"
+    expected = "a linear head on the features, to begin with a probe's"
+    yield "head start", shape, expected, plan.head.start != "probe" or linear
+    yield from _of_fields(plan.augment, "augment ")
     if plan.lora is not None:
-        yield "lora rank", plan.lora.rank, "1 or more", plan.lora.rank >= 1
-        yield "lora alpha", plan.lora.alpha, "a number above 0", 0 < plan.lora.alpha < float("inf")
-        yield "lora targets", plan.lora.targets, "one name or more", bool(plan.lora.targets)
+        yield from _of_fields(plan.lora, "lora ")
     if plan.backbone_dropout is not None:
         share = plan.backbone_dropout[1]
         yield "backbone_dropout", share, "above 0, below 1", 0 < share < 1
     yield "phases", plan.phases, "one or more", len(plan.phases) > 0
     for number, phase in enumerate(plan.phases, start=1):
-        yield from _phase_checks(phase, f"phase {number}")
+        for part in (phase, phase.optimiser, phase.schedule):
+            yield from _of_fields(part, f"phase {number} ")
 
 
-def _head_checks(head: Head) -> Iterator[Check]:
-    yield "head reads", head.reads, " or ".join(READS), head.reads in READS
-    yield "head dropout", head.dropout, "at least 0, below 1", 0 <= head.dropout < 1
-    yield "head hidden", head.hidden, "widths of 1 or more", all(width >= 1 for width in head.hidden)
-    yield "head hidden_dropout", head.hidden_dropout, "at least 0, below 1", 0 <= head.hidden_dropout < 1
-    yield "head logit", head.logit, "per class or one", head.logit in ("per class", "one")
-    yield "head start", head.start, " or ".join(STARTS), head.start in STARTS
-    linear = not head.hidden and head.reads == "features"
-    shape = f"{head.reads} → {head.hidden}"
-    yield "head start", shape, "a linear head on the features, to begin with a probe's", head.start != "probe" or linear
+def _of_fields(record: Any, prefix: str = "") -> Iterator[Check]:
+    """Checks of the fields of a part of a plan: those whose type lists their values, and those in `RANGES`."""
+    for name, kind in get_type_hints(type(record)).items():
+        value, values = getattr(record, name), get_args(kind)
+        if get_origin(kind) is Literal:
+            option = type(record).__name__.lower() if name == "name" else name
+            yield f"{prefix}{option}", value, " or ".join(values), value in values
+        elif name in RANGES and value is not None:
+            expected, holds = RANGES[name]
+            yield f"{prefix}{name}", value, expected, holds(value)
 
 
-def _augment_checks(augment: Augment) -> Iterator[Check]:
-    low, high = augment.area
-    yield "augment kind", augment.kind, " or ".join(KINDS), augment.kind in KINDS
-    yield "augment area", augment.area, "two shares above 0, at most 1, in order", 0 < low <= high <= 1
-    yield "augment turn", augment.turn, "from 0 to 0.5", 0 <= augment.turn <= 0.5
-    counted = augment.views == "fresh" or (isinstance(augment.views, int) and augment.views >= 1)
-    yield "augment views", augment.views, "1 or more, or fresh", counted
-
-
-def _phase_checks(phase: Phase, name: str) -> Iterator[Check]:
-    kind, _, amount = phase.train_from.partition(":")
-    sound = {"last": _is_count, "layers": _is_count, "fraction": _is_share}.get(kind, bool)
-    yield f"{name} train_from", phase.train_from, CUTS, sound(amount or kind)
-    yield f"{name} epochs", phase.epochs, "1 or more", phase.epochs >= 1
-    yield f"{name} batch_size", phase.batch_size, "1 or more", phase.batch_size >= 1
-    yield f"{name} batch_norm", phase.batch_norm, "eval or train", phase.batch_norm in ("eval", "train")
-    yield f"{name} keep", phase.keep, "last or best", phase.keep in ("last", "best")
-    yield f"{name} patience", phase.patience, "1 or more", phase.patience is None or phase.patience >= 1
-    yield f"{name} clip", phase.clip, "above 0", phase.clip is None or phase.clip > 0
-    optimiser, schedule = phase.optimiser, phase.schedule
-    yield f"{name} optimiser", optimiser.name, " or ".join(OPTIMISERS), optimiser.name in OPTIMISERS
-    yield f"{name} lr", optimiser.lr, "a number above 0", 0 < optimiser.lr < float("inf")
-    yield f"{name} momentum", optimiser.momentum, "at least 0, below 1", 0 <= optimiser.momentum < 1
-    yield f"{name} weight_decay", optimiser.weight_decay, "at least 0", optimiser.weight_decay >= 0
-    yield f"{name} layer_decay", optimiser.layer_decay, "above 0, at most 1", 0 < optimiser.layer_decay <= 1
-    yield f"{name} schedule", schedule.name, " or ".join(SCHEDULES), schedule.name in SCHEDULES
-    yield f"{name} step_size", schedule.step_size, "1 or more", schedule.step_size >= 1
-    yield f"{name} gamma", schedule.gamma, "above 0, at most 1", 0 < schedule.gamma <= 1
-    yield f"{name} warmup", schedule.warmup, "at least 0, below 1", 0 <= schedule.warmup < 1
-
-
-def _is_count(text: str) -> bool:
-    return text.isdecimal() and int(text) >= 1
-
-
-def _is_share(text: str) -> bool:
+def _begins_somewhere(train_from: str) -> bool:
+    kind, _, amount = train_from.partition(":")
+    if kind != "fraction":
+        return amount.isdecimal() and int(amount) >= 1 if kind in ("last", "layers") else bool(amount or kind)
     try:
-        return 0 < float(text) <= 1
+        return 0 < float(amount) <= 1
     except ValueError:
         return False
+
+
+RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "size": ("32 or more", lambda size: size >= 32),
+    "crop_pct": ("more than 0, at most 1", lambda share: 0 < share <= 1),
+    "std": ("three numbers above 0", lambda std: min(std) > 0),
+    "hidden": ("widths of 1 or more", lambda widths: all(width >= 1 for width in widths)),
+    "area": ("two shares above 0, at most 1, in order", lambda area: 0 < area[0] <= area[1] <= 1),
+    "turn": ("from 0 to 0.5", lambda turn: 0 <= turn <= 0.5),
+    "views": ("1 or more, or fresh", lambda views: views == "fresh" or (isinstance(views, int) and views >= 1)),
+    "targets": ("one name or more", bool),
+    "train_from": (CUTS, _begins_somewhere),
+    "clip": ("above 0", lambda norm: norm > 0),
+    "weight_decay": ("at least 0", lambda decay: decay >= 0),
+    **dict.fromkeys(("alpha", "lr"), ("a number above 0", lambda number: 0 < number < float("inf"))),
+    **dict.fromkeys(
+        ("dropout", "hidden_dropout", "momentum", "warmup"), ("at least 0, below 1", lambda share: 0 <= share < 1)
+    ),
+    **dict.fromkeys(("layer_decay", "gamma"), ("above 0, at most 1", lambda factor: 0 < factor <= 1)),
+    **dict.fromkeys(
+        ("rank", "epochs", "batch_size", "patience", "step_size"), ("1 or more", lambda number: number >= 1)
+    ),
+}
+"""What the options of a plan and of its parts must be, by name, and whether a value is."""

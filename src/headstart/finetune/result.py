@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,14 +14,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from headstart import files
-from headstart.backbones.space import Space, prepare
+from headstart.backbones.space import Space
 from headstart.evaluation.history import History
-from headstart.finetune.job import Job
+from headstart.finetune.activations import prepared
 from headstart.finetune.notes import Diverged, Note
 from headstart.finetune.phase_activations import PhaseActivations
-from headstart.finetune.plan import Plan
 from headstart.finetune.trainable import State, Summary, Trainable
-from headstart.images.transforms import Geometry
 from headstart.probe.heads import LinearHead
 
 Named = Literal["chosen", "last", "best"]
@@ -34,8 +30,6 @@ Named = Literal["chosen", "last", "best"]
 class FineTuned:
     """What came out of a run."""
 
-    job: Job
-    trainable: Trainable = field(repr=False)
     activations: PhaseActivations = field(repr=False)
     phase: int
     """Position in the plan of the phase that ended last, whose cut predictions use."""
@@ -52,20 +46,10 @@ class FineTuned:
     """What was decided on the way."""
 
     @property
-    def plan(self) -> Plan:
-        """What was carried out."""
-        return self.job.plan
-
-    @property
-    def geometry(self) -> Geometry:
-        """How its pictures are made square."""
-        return self.activations.geometry
-
-    @property
     def runtime(self) -> str:
         """What ran the frozen part of the last phase."""
-        frozen = self.activations.source(self.phase).runtime
-        return frozen.name if frozen else f"torch {self.job.evaluates_in} {self.job.trains_on}"
+        job, frozen = self.activations.job, self.activations.source(self.phase).runtime
+        return frozen.name if frozen else f"torch {job.evaluates_in} {job.trains_on}"
 
     @property
     def diverged(self) -> tuple[Diverged, ...]:
@@ -75,7 +59,7 @@ class FineTuned:
     @property
     def chosen(self) -> Literal["last", "best"]:
         """Which weights the plan ends with."""
-        return self.plan.phases[-1].keep
+        return self.activations.job.plan.phases[-1].keep
 
     @cached_property
     def last_proba(self) -> NDArray[np.float64]:
@@ -90,23 +74,22 @@ class FineTuned:
 
     def mixed(self, share: float) -> State:
         """Weights between those at the start (0) and the chosen ones (1): WiSE-FT, Wortsman et al. 2022, eq. 1."""
-        start, end = self.trainable.start, self.state()
+        start = self.activations.trainable.start
         return {
             name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
-            for name, value in end.items()
+            for name, value in self.state().items()
         }
 
     def use(self, weights: Named | State = "chosen") -> nn.Module:
         """The whole network with these weights, uint8 pictures (n, s, s, 3) → logits, in inference mode."""
-        self.trainable.load(self.state(weights))
-        return self.trainable.whole()
+        return self._with(weights).whole()
 
     def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
         """Probabilities (n, k) of the validation pictures with these weights.
 
         ``best`` were chosen on these very pictures, so that figures made of them are too good.
         """
-        self.trainable.load(self.state(weights))
+        self._with(weights)
         return self.activations.val_proba(self.phase, [])
 
     def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
@@ -115,36 +98,22 @@ class FineTuned:
         Raises:
             DataError: naming every picture that cannot be read.
         """
-        self.trainable.load(self.state(weights))
+        self._with(weights)
         computed = self.activations.of_files(self.phase, paths, [_digest(path) for path in paths], [])
         return self.activations.proba(self.phase, computed, range(len(paths)))
 
-    def deploy(
-        self,
-        weights: Named | State = "chosen",
-        *,
-        cache: Path,
-        temperature: float = 1.0,
-        device: str = "auto",
-        precision: str = "auto",
-    ) -> tuple[Space, LinearHead]:
+    def deploy(self, weights: Named | State = "chosen", *, temperature: float = 1.0) -> tuple[Space, LinearHead]:
         """What a model directory is made of: a network whose row ``tuned`` the linear head reads."""
-        state = self.state(weights)
-        module, head = self.trainable.served(state, temperature=temperature)
-        content = hashlib.sha256()
-        for name, value in sorted(module.state_dict().items()):
-            content.update(name.encode() + value.contiguous().numpy().tobytes())
-        identity = {
-            "architecture": self.trainable.backbone.architecture,
-            "weights": content.hexdigest(),
-            "head": repr(self.plan.head),
-            "cut": [one.at for one in self.trainable.splits],
-            "size": self.plan.size,
-            "timm": importlib.metadata.version("timm"),
-            "torch": importlib.metadata.version("torch"),
-        }
-        runtime = prepare(lambda: module, identity, cache=cache, device=device, precision=precision)
-        return Space(runtime=runtime, geometry=self.geometry), head
+        job, trainable = self.activations.job, self.activations.trainable
+        module, head = trainable.served(self.state(weights), temperature=temperature)
+        cuts = [cut.at for cut in trainable.splits]
+        runtime = prepared(module, job.network, head=repr(job.plan.head), cut=cuts, size=job.plan.size)
+        return Space(runtime=runtime, geometry=self.activations.look.geometry), head
+
+    def _with(self, weights: Named | State) -> Trainable:
+        """The network, which has these weights from now on."""
+        self.activations.trainable.load(self.state(weights))
+        return self.activations.trainable
 
 
 def _digest(path: Path) -> str:

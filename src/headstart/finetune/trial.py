@@ -1,28 +1,29 @@
 """Probe or fine-tuned network: the second is used where held-out pictures show that it is better, and not otherwise.
 
 A part of the training pictures is held out. On the rest the whole probe is chosen anew, and a network is fine-tuned
-from the probe of its last layer (LP-FT, Kumar et al. 2022); both answer the held-out part. Share and temperature of the
-fine-tuned network (`headstart.finetune.settling`) are settled for each half of the held-out part on the other half. A
-network that is kept is trained once more on everything.
+from the probe of its last layer (LP-FT, Kumar et al. 2022); both answer the held-out part. How far to go from the
+pretrained weights to the fine-tuned ones (WiSE-FT, Wortsman et al. 2022) and the temperature (Guo et al. 2017) are
+settled for each half of the held-out part on the other half. A network that is kept is trained once more on everything.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.history import History
-from headstart.evaluation.losses import accuracy, correct
+from headstart.evaluation.losses import accuracy, correct, log_losses, mean_and_error
 from headstart.evaluation.paired import mcnemar_exact
 from headstart.features.table import FeatureTable
-from headstart.finetune.plan import Plan
-from headstart.finetune.settling import SHARES, better, gain, settle, tempered
-from headstart.finetune.trial_plan import plan_for, seconds_for
+from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.images.splits import folds, holdout
 from headstart.probe.choice import Choice, choose, probe_with
 from headstart.probe.heads import LinearHead
@@ -39,6 +40,27 @@ LEAST_PER_CLASS = 20
 """Training pictures of the smallest class below which fine-tuning is not tried: at most eight of them are held out."""
 HELD_OUT, LEAST_SHARE, MOST_SHARE = 100, 0.2, 0.4
 """Pictures that are held out, as long as they are between these shares of all."""
+SHARES = (0.5, 0.75, 1.0)
+"""Of the way from the pretrained weights to the fine-tuned ones; of Wortsman's grid in steps of 0.05, three."""
+SURE = 0.95
+"""How sure a lower log-loss must be, one-sided, to be believed."""
+SMALLEST = 1e-30
+"""Probabilities below are taken for this where they become logits."""
+
+# How a trial trains. Set by hand, not searched; what it leads to is measured by ``benchmarks/never_worse.py``.
+EPOCHS = 6
+LEARNING_RATE = 3e-4
+WEIGHT_DECAY = 0.01
+WARMUP = 0.1
+"""Share of all steps in which the rate rises; along a cosine it then falls to 0."""
+VIEWS = 2
+"""Fixed random crops of each picture, of which an epoch shows one."""
+CLIP = 1.0
+"""Greatest norm of the gradient."""
+STEP = 3
+"""Passes forward that a step of training costs: one itself, and about two for the gradient."""
+TRAININGS = 2
+"""One with some pictures held out, and one with all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +158,6 @@ def select(
     network: NetworkSpec,
     finetune: str,
     *,
-    seed: int,
     deadline: float | None = None,
 ) -> Selection:
     """Settle what is deployed for the pictures ``index``: the probe ``choice``, or a network fine-tuned on them.
@@ -145,37 +166,34 @@ def select(
         table: features of the pictures.
         index: (n,) positions of the training pictures.
         choice: the probe that was chosen on them.
-        options: it was chosen with.
+        options: it was chosen with; their seed is also that of what is held out, and of training.
         network: that gives the features, and is fine-tuned.
         finetune: one of `FINETUNE`.
-        seed: of what is held out, and of training.
         deadline: in seconds of ``time.monotonic``; ``auto`` does not try what would not meet it.
     """
     declined = declines(table, index, choice, options, deadline=deadline) if finetune == "auto" else None
     trial = None
     if finetune != "never" and declined is None:
-        trial = attempt(table, index, options, network, seed=seed, forced=finetune == "always")
+        trial = attempt(table, index, options, network, forced=finetune == "always")
     if trial is None or not trial.kept:
         space = table.space(choice.candidate.size)
         return Selection(space=space, output=choice.candidate.output, head=choice.head, trial=trial, declined=declined)
-    tuned = final(table, index, trial, options, network, seed=seed)
-    space, head = tuned.deploy(
-        tuned.mixed(trial.share),
-        cache=network.cache,
-        temperature=trial.temperature,
-        device=network.device,
-        precision=network.precision,
-    )
+    # Now on all pictures: the held-out ones are among those it learns from, and the last epoch is kept.
+    tuned = _trained(table, index, trial.index, trial.plan, options, network)
+    space, head = tuned.deploy(tuned.mixed(trial.share), temperature=trial.temperature)
     return Selection(space=space, output="tuned", head=head, trial=trial)
 
 
 def declines(
-    table: FeatureTable, index: Index, choice: Choice, options: ProbeOptions, *, deadline: float | None
+    table: FeatureTable, index: Index, choice: Choice, options: ProbeOptions, *, deadline: float | None = None
 ) -> Declined | None:
     """Why fine-tuning is not worth a try for the pictures ``index``; None where it is."""
     y = table.images.y[index]
-    if declined := nothing_to_win(choice, y, options):
-        return declined
+    error, fewest = float((~correct(choice.score.proba, y)).mean()), int(np.bincount(y).min())
+    if error <= options.enough:
+        return Declined(kind="little to win", value=error)
+    if fewest < LEAST_PER_CLASS:
+        return Declined(kind="few pictures", value=fewest)
     if deadline is not None:
         needed = seconds_for(len(y), table.bench.rate(choice.candidate.size))
         if time.monotonic() + needed > deadline:
@@ -183,17 +201,16 @@ def declines(
     return None
 
 
-def nothing_to_win(choice: Choice, y: Index, options: ProbeOptions) -> Declined | None:
-    """Why the answers of the probe to its training pictures ``y`` (n,) leave no room for a better network, if so."""
-    error = float((~correct(choice.proba, y)).mean())
-    if error <= options.enough:
-        return Declined(kind="little to win", value=error)
-    fewest = int(np.bincount(y).min())
-    return Declined(kind="few pictures", value=fewest) if fewest < LEAST_PER_CLASS else None
+def seconds_for(n: int, rate: float) -> float:
+    """About how long trial and final training of n pictures take, where the frozen network does ``rate`` a second.
+
+    It counts every step as one of the whole network, of which less is trained.
+    """
+    return TRAININGS * n * (VIEWS + EPOCHS * STEP) / rate
 
 
 def attempt(
-    table: FeatureTable, index: Index, options: ProbeOptions, network: NetworkSpec, *, seed: int, forced: bool = False
+    table: FeatureTable, index: Index, options: ProbeOptions, network: NetworkSpec, *, forced: bool = False
 ) -> Trial:
     """Hold a part of the pictures ``index`` out, and let probe and fine-tuned network answer it.
 
@@ -202,17 +219,17 @@ def attempt(
     """
     y, groups = table.images.y[index], table.images.groups[index]
     fraction = float(np.clip(HELD_OUT / len(index), LEAST_SHARE, MOST_SHARE))
-    inner, held = holdout(y, groups, fraction=fraction, seed=seed)
+    inner, held = holdout(y, groups, fraction=fraction, seed=options.seed)
     train, val, y, groups = index[inner], index[held], y[held], groups[held]
 
     within = choose(table, train, options)
     probe = within.head.predict_proba(table.rows(within.candidate.size, within.candidate.output, val))
     plan = plan_for(network, within.candidate.size, balanced=options.balanced)
-    run = _trained(table, train, val, plan, options, network, seed=seed)
+    run = _trained(table, train, val, plan, options, network)
     answers = {share: run.val_proba(run.mixed(share)) for share in SHARES}
 
     tuned, procedure = np.empty_like(probe), np.empty_like(probe)
-    for there, here in folds(y, groups, n_splits=2, seed=seed):
+    for there, here in folds(y, groups, n_splits=2, seed=options.seed):
         half = settle({share: proba[there] for share, proba in answers.items()}, y[there])
         tuned[here] = tempered(answers[half.share][here], half.temperature)
         chosen = forced or better(probe[there], half.proba, y[there], groups[there])
@@ -236,18 +253,36 @@ def attempt(
     )
 
 
-def final(
-    table: FeatureTable, index: Index, trial: Trial, options: ProbeOptions, network: NetworkSpec, *, seed: int
-) -> FineTuned:
-    """The fine-tuned network of a trial that was kept, trained by the same plan on all pictures ``index``.
+def plan_for(network: NetworkSpec, size: int, *, balanced: bool) -> Plan:
+    """Few epochs at a low rate, on fixed views of ``size`` pixels, from the probe of the last layer."""
+    phase = Phase(
+        train_from=upper_part(network, size),
+        epochs=EPOCHS,
+        optimiser=Optimiser(name="adamw", lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY),
+        schedule=Schedule(name="cosine", warmup=WARMUP),
+        clip=CLIP,
+    )
+    head, augment = Head(start="probe"), Augment(kind="crop", views=VIEWS)
+    return Plan(size=size, head=head, augment=augment, phases=(phase,), balanced=balanced)
 
-    Its weights are those of the last epoch; the held-out pictures, now among those it learned from, choose nothing.
+
+def upper_part(spec: NetworkSpec, size: int) -> str:
+    """Where training begins: after the first stage whose map has a sixteenth of the picture's side.
+
+    What lies below sees edges and textures, costs most, and gains least (Yosinski et al. 2014). Of networks whose
+    stages are all alike, transformers, the last quarter is trained.
     """
-    return _trained(table, index, trial.index, trial.plan, options, network, seed=seed)
+    from headstart.backbones import network
+
+    stages = network.stages(network.build(spec.backbone, spec.weights, size=size))
+    if len({stage.reduction for stage in stages}) == 1:
+        return stages[-max(len(stages) // 4, 1)].name
+    deep = [stage.name for stage in stages if stage.reduction >= 16]
+    return deep[1] if len(deep) > 1 else stages[-1].name
 
 
 def _trained(
-    table: FeatureTable, train: Index, val: Index, plan: Plan, options: ProbeOptions, network: NetworkSpec, *, seed: int
+    table: FeatureTable, train: Index, val: Index, plan: Plan, options: ProbeOptions, network: NetworkSpec
 ) -> FineTuned:
     """Fine-tune on ``train`` from the probe of the last layer, going on where an earlier run was cut off."""
     from headstart.finetune import checkpoint  # torch is loaded where something is trained, and not before
@@ -255,19 +290,55 @@ def _trained(
     from headstart.finetune.loop import finetune
 
     last_layer = Candidate(size=plan.size, output="last", family="logistic regression")
-    job = Job(
-        backbone=network.backbone,
-        weights=network.weights,
-        images=table.images,
-        train=train,
-        val=val,
-        plan=plan,
-        seed=seed,
-        probe=probe_with(table, train, last_layer, options),
-        device=network.device,
-        precision=network.precision,
-    )
+    probe = probe_with(table, train, last_layer, options)
+    job = Job(network=network, images=table.images, train=train, val=val, plan=plan, seed=options.seed, probe=probe)
     folder = network.cache / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.keep_newest(folder)
-    return finetune(job, cache=network.cache, checkpoint=folder, progress=table.bench.progress)
+    return finetune(job, checkpoint=folder, progress=table.bench.progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """A share and a temperature, and what they make of the answers they were settled on."""
+
+    share: float
+    temperature: float
+    proba: Floats
+    """(n, k)"""
+
+
+def settle(answers: Mapping[float, Floats], y: Index) -> Settled:
+    """The share whose answers have the lowest log-loss on pictures of classes ``y`` (n,), each at its best temperature.
+
+    ``answers``: for each share the probabilities (n, k). Of equal shares the lower is taken.
+    """
+    options = []
+    for share in sorted(answers):
+        temperature = fit_temperature(_logits(answers[share]), y)
+        options.append(Settled(share=share, temperature=temperature, proba=tempered(answers[share], temperature)))
+    return min(options, key=lambda option: log_losses(option.proba, y).mean())
+
+
+def tempered(proba: Floats, temperature: float) -> Floats:
+    """Probabilities (n, k) at another temperature; above 1 they become less sure."""
+    return softmax(_logits(proba), temperature)
+
+
+def gain(probe: Floats, tuned: Floats, y: Index, groups: Index) -> tuple[float, float]:
+    """How much lower the log-loss of ``tuned`` (n, k) is than that of ``probe``, in nats, and its standard error.
+
+    The pictures of one of ``groups`` (n,) count as one draw.
+    """
+    return mean_and_error(log_losses(probe, y) - log_losses(tuned, y), groups)
+
+
+def better(probe: Floats, tuned: Floats, y: Index, groups: Index) -> bool:
+    """Whether the log-loss of ``tuned`` is surely lower (paired t-test over groups), and no more pictures are wrong."""
+    difference, error = gain(probe, tuned, y, groups)
+    enough = float(stdtrit(max(len(np.unique(groups)) - 1, 1), SURE)) * error
+    return difference > enough and int(correct(tuned, y).sum()) >= int(correct(probe, y).sum())
+
+
+def _logits(proba: Floats) -> Floats:
+    return np.asarray(np.log(np.maximum(proba, SMALLEST)))

@@ -98,11 +98,7 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
             board.append(leader)
         best = leader if trials.beats(leader, best) else best
     return Choice(
-        score=best,
-        head=trials.fit(best),
-        board=tuple(board),
-        enough_at=enough_at,
-        beyond_budget=tuple(sorted(beyond)),
+        score=best, head=trials.fit(best), board=tuple(board), enough_at=enough_at, beyond_budget=tuple(sorted(beyond))
     )
 
 

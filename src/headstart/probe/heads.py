@@ -1,12 +1,28 @@
 """Heads on frozen features. All of them are linear, so all of them are deployed as one matrix and one vector.
 
-Each family is a function of a matrix in its principal axes (:class:`headstart.probe.logistic.Axes`), fitted on
-several sets of rows at once, that yields ``(strength, W (folds, r, k), b (folds, k))`` from simple to flexible.
+Each family is a function of a matrix in its principal axes (`Axes`), fitted on several sets of rows at once, that
+yields ``(strength, W (folds, r, k), b (folds, k))`` from simple to flexible.
+
+Multinomial logistic regression is fitted along a path of C, for several folds of one matrix at once. The objective of
+one fold is scikit-learn's, ``C · Σᵢ cᵢ · CE(xᵢW + b, yᵢ) + ½‖W‖²`` with the intercept b free. Three things make a path
+over five folds cost about as much as one ordinary fit:
+
+- **One rotation.** An L2 penalty does not change under rotation, so the matrix is written once in its principal axes,
+  which have at most min(n, d) columns. Every fit of the path works there.
+- **One preconditioner.** In those axes XᵀX = diag(s²), and the Hessian of the cross-entropy is at most ½·XᵀX (Böhning,
+  "Multinomial logistic regression algorithm", 1992). This holds for any subset of the rows too. Scaling axis j by
+  √(½·C·max(c)·sⱼ² + 1) leaves a well-conditioned problem for L-BFGS.
+- **One product.** The folds share the matrix, so their gradients come from one matrix product, and the path is
+  warm-started from strong to weak regularisation.
+
+``benchmarks/heads.py`` compares cost and log-losses with scikit-learn's: about an eighth of the CPU time for the same
+log-losses within 0.003.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,11 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.evaluation.calibration import softmax
-from headstart.probe.logistic import Axes, Fit, Floats, fit_path
 
+Floats = NDArray[np.floating]
+Fit = tuple[float, Floats, Floats]
+"""A strength of regularisation, the weights W (folds, r, k) and the intercepts b (folds, k) of all folds."""
 Family = Literal["nearest mean", "shrunk LDA", "logistic regression"]
-#: Strengths of logistic regression, as scikit-learn's C on standardised features: half decades.
 C_PATH = tuple((10.0 ** np.arange(-5.0, 1.5, 0.5)).tolist())
+"""Strengths of logistic regression, as scikit-learn's C on standardised features: half decades."""
+MEMORY = 10
+"""The last steps of L-BFGS from which it estimates the curvature."""
+MOST_STEPS = 200
+"""Of L-BFGS for one C."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +110,138 @@ def shrunk_lda(Z: Floats, y: NDArray[np.int64], means: Floats, d: int) -> tuple[
     W = d * solve(ridge, means.T, assume_a="pos", check_finite=False)
     prior = np.bincount(y, minlength=k) / n
     return W, -0.5 * np.einsum("ck,kc->c", means, W) + np.log(np.maximum(prior, 1e-12))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """A standardised matrix ``S = (X − mean) / scale`` (n, d) in its principal axes, ``Z = S @ components``.
+
+    ``Z`` (n, r) float32 has ZᵀZ = diag(squares). The components (d, r) are ``basis`` itself where d ≤ n. Otherwise they
+    are never formed: they are ``standardised.T @ basis``, with ``basis`` (n, r).
+    """
+
+    Z: NDArray[np.float32]
+    squares: NDArray[np.float64]
+    basis: NDArray[np.float32]
+    standardised: NDArray[np.float32] | None
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    def unproject(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+        """A linear map on the axes, W (r, k) and b (k,), as the same map on raw features: (d, k), (k,)."""
+        weight: Floats = self.basis @ W.astype(np.float32)
+        if self.standardised is not None:
+            weight = self.standardised.T @ weight
+        weight = weight.astype(np.float64) / self.scale[:, None]
+        return weight, b - self.mean.astype(np.float64) @ weight
+
+
+def principal_axes(X: NDArray[np.float32]) -> Axes:
+    """Standardise X (n, d) and rotate it to its principal axes; exact up to float32 rounding. X is overwritten."""
+    from scipy.linalg import eigh
+
+    mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
+    X -= mean
+    scale = np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X)).astype(np.float32)
+    scale[scale < 1e-6 * max(float(scale.max(initial=0.0)), 1e-12)] = 1.0
+    X /= scale
+    wide = X.shape[1] > X.shape[0]
+    squares, vectors = eigh(X @ X.T if wide else X.T @ X, overwrite_a=True, check_finite=False, driver="evd")
+    keep = squares > 1e-5 * squares[-1]
+    squares, vectors = squares[keep][::-1], np.ascontiguousarray(vectors[:, keep][:, ::-1])
+    root = np.sqrt(squares)
+    return Axes(
+        Z=vectors * root if wide else X @ vectors,
+        squares=squares.astype(np.float64),
+        basis=vectors / root if wide else vectors,
+        standardised=X if wide else None,
+        mean=mean,
+        scale=scale,
+    )
+
+
+def fit_path(
+    axes: Axes,
+    y: NDArray[np.int64],
+    rows: NDArray[np.bool_],
+    Cs: Sequence[float],
+    num_classes: int,
+    class_weight: Floats | None = None,
+    tolerance: float = 1e-3,
+) -> Iterator[Fit]:
+    """Fit all folds for each C, ascending.
+
+    ``rows`` (folds, n) says which rows each fold is fitted on; ``class_weight`` (k,) multiplies the loss of a class.
+    ``tolerance`` bounds the largest entry of the preconditioned gradient, relative to that at zero weights.
+    """
+    n, r = axes.Z.shape
+    folds, k = len(rows), num_classes
+    cost = np.ones(k) if class_weight is None else class_weight
+    sample = rows.astype(np.float64) * cost[y]  # (folds, n)
+    onehot = np.zeros((n, k))
+    onehot[np.arange(n), y] = 1.0
+    V = np.zeros((folds, r + 1, k))  # the last row is the intercept
+    previous, penalised = np.ones((r + 1, 1)), np.append(np.ones(r), 0.0)
+    for C in Cs:
+        root = np.sqrt(0.5 * C * cost.max() * np.append(axes.squares, n) + penalised)[:, None]
+
+        def objective(v: Floats, C: float = C, root: Floats = root) -> tuple[float, Floats]:
+            W = v.reshape(folds, r + 1, k) / root
+            stacked = W[:, :-1].transpose(1, 0, 2).reshape(r, folds * k).astype(np.float32)
+            logits = (axes.Z @ stacked).reshape(n, folds, k).transpose(1, 0, 2) + W[:, -1:, :]
+            logits -= logits.max(axis=2, keepdims=True)
+            exp = np.exp(logits)
+            total = exp.sum(axis=2, keepdims=True)
+            loss = C * float((sample * (np.log(total[..., 0]) - (logits * onehot).sum(axis=2))).sum())
+            residual = C * sample[..., None] * (exp / total - onehot)  # (folds, n, k)
+            flat = residual.transpose(1, 0, 2).reshape(n, folds * k).astype(np.float32)
+            gradient = np.empty_like(W)
+            gradient[:, :-1] = (axes.Z.T @ flat).reshape(r, folds, k).transpose(1, 0, 2) + W[:, :-1]
+            gradient[:, -1] = residual.sum(axis=1)
+            return loss + 0.5 * float((W[:, :-1] ** 2).sum()), (gradient / root).ravel()
+
+        start = (V / previous * root).ravel()
+        at_zero = np.abs(objective(np.zeros_like(start))[1]).max()
+        V = minimise(objective, start, gradient_tolerance=tolerance * at_zero, max_iter=MOST_STEPS).reshape(V.shape)
+        W, previous = V / root, root
+        yield C, W[:, :-1], W[:, -1]
+
+
+def minimise(
+    objective: Callable[[Floats], tuple[float, Floats]], x: Floats, *, gradient_tolerance: float, max_iter: int
+) -> Floats:
+    """Minimise a smooth convex function by L-BFGS (Nocedal and Wright, "Numerical Optimization", algorithm 7.5).
+
+    ``objective`` gives value and gradient. It is assumed well scaled, so that a step of one is nearly always right:
+    a halving line search on the Armijo condition is then enough. SciPy's L-BFGS-B spends three times as long on its
+    bookkeeping for bounds as these objectives take to evaluate.
+    """
+    value, gradient = objective(x)
+    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)  # (Δx, Δgradient, 1 / Δx·Δgradient)
+    for _ in range(max_iter):
+        if np.abs(gradient).max() <= gradient_tolerance:
+            break
+        direction = -gradient
+        projections = []
+        for dx, dg, rho in reversed(steps):
+            projections.append(rho * (dx @ direction))
+            direction -= projections[-1] * dg
+        if steps:
+            _, dg, rho = steps[-1]
+            direction /= rho * (dg @ dg)
+        for (dx, dg, rho), projection in zip(steps, reversed(projections), strict=True):
+            direction += (projection - rho * (dg @ direction)) * dx
+        slope, step = float(gradient @ direction), 1.0
+        while True:
+            new_x = x + step * direction
+            new_value, new_gradient = objective(new_x)
+            if new_value <= value + 1e-4 * step * slope or step < 1e-6:
+                break
+            step /= 2
+        dx, dg = new_x - x, new_gradient - gradient
+        curvature = float(dx @ dg)
+        if new_value >= value or curvature <= 0:  # float32 products have nothing more to give
+            break
+        steps.append((dx, dg, 1.0 / curvature))
+        x, value, gradient = new_x, new_value, new_gradient
+    return x

@@ -18,8 +18,7 @@ from headstart.files import plain
 from headstart.images.splits import folds
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
-from headstart.probe.heads import C_PATH, Family, LinearHead, fit_family
-from headstart.probe.logistic import Axes, Fit, principal_axes
+from headstart.probe.heads import C_PATH, Axes, Family, Fit, LinearHead, fit_family, principal_axes
 
 Index = NDArray[np.int64]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ import numpy as np
 
 from headstart import output_folder
 from headstart.backbones import catalog
-from headstart.backbones.weights import Weights, locate
+from headstart.backbones.weights import Weights, locate_named
 from headstart.errors import (
     DataError,
     HeadstartError,
@@ -38,15 +38,13 @@ from headstart.evaluation.comparison import check_claim, compare_results
 from headstart.evaluation.history import History
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.features.store import cache_folder
 from headstart.files import digest, display, write_json
 from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
-from headstart.recipes.grid import Setting
+from headstart.recipes.grid import Claim, Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.runner import Parts, Stopwatch, Tell, with_splits
-from headstart.recipes.tables import Claim
+from headstart.recipes.runner import Parts, Stopwatch, Tell, job_of, with_splits
 from headstart.report.comparison import kept_line, no_result_line
 from headstart.report.finetuning_notes import in_words
 
@@ -137,12 +135,8 @@ class _Rows:
         self.parts = Parts.of(self.images)
         tested = bool(len(self.parts.test))
         self.measured = self.parts.test if tested else self.parts.val
-        n = len(self.measured)
-        self.measured_on = (
-            MeasuredOn(kind="split", split="test", n=n)
-            if tested
-            else MeasuredOn(kind="split", split="val", epoch="last", n=n)
-        )
+        of = MeasuredOn(kind="split", split="test") if tested else MeasuredOn(kind="split", split="val", epoch="last")
+        self.measured_on = replace(of, n=len(self.measured))
 
     @property
     def gone_through(self) -> int:
@@ -193,15 +187,13 @@ class _Rows:
         """The outcome of a row, from its file if it is finished."""
         from headstart.finetune.loop import finetune
 
-        job = self.job(setting, seed)
+        job = job_of(setting.recipe, self.images, self.weights[setting.recipe.backbone], seed=seed)
         key = self.key(job)
         file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
         if file.is_file():
             return self.read(setting, file)
         stopwatch = Stopwatch()
-        tuned = finetune(
-            job, cache=cache_folder(), checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch
-        )
+        tuned = finetune(job, checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch)
         paths = [self.images.paths[i] for i in self.parts.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
         outcome = Outcome(
@@ -220,20 +212,6 @@ class _Rows:
         write_json(file, {**document, **outcome.to_dict(), "proba": proba.tolist()})
         checkpoint.unlink(missing_ok=True)
         return outcome
-
-    def job(self, setting: Setting, seed: int) -> Job:
-        """What is trained for a row."""
-        from headstart.finetune.job import Job
-
-        return Job(
-            backbone=catalog.get(setting.recipe.backbone),
-            weights=self.weights[setting.recipe.backbone],
-            images=self.images,
-            train=self.parts.train,
-            val=self.parts.val,
-            plan=setting.recipe.plan,
-            seed=seed,
-        )
 
     def key(self, job: Job) -> str:
         """The name of a row: everything that its result depends on."""
@@ -271,11 +249,9 @@ def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str
     backbones = {setting.recipe.backbone: catalog.get(setting.recipe.backbone) for setting in settings}
     located: dict[str, Weights] = {}
     missing: dict[str, str] = {}
-    random = weights == "random"
-    file = Path(weights) if weights and not random else None
     for number, (name, backbone) in enumerate(backbones.items(), start=1):
         try:
-            located[name] = locate(backbone, random=random, file=file)
+            located[name] = locate_named(backbone, weights)
         except (WeightsError, MissingPackageError) as error:
             if number == len(backbones) and not located:
                 raise

@@ -1,4 +1,4 @@
-"""Settings to compare: a grid over a recipe's options, or the rows of a published table."""
+"""Settings to compare: a grid over a recipe's options, or the rows of a published table, which are data here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,48 @@ from headstart.errors import OptionError, Problem
 from headstart.finetune.plan import OPTIMISERS, Optimiser, Phase
 from headstart.recipes import records
 from headstart.recipes.records import Recipe
-from headstart.recipes.tables import PublishedTable, Row
 
 MODES = {"frozen": "head", "full": "all"}
 """What is trained, by the name of a mode; any other name is where training begins, as in a plan."""
+WORDS = {"size": "{} px", "lr": "lr {:g}", "batch": "batch {}"}
+"""What a value is called in the name of a setting; others are called by the value alone."""
 MOMENTUM = 0.9
 """Of SGD where the recipe has another optimiser, and so no momentum of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row: a recipe at one learning rate and batch size, and what the write-up measured."""
+
+    name: str
+    recipe: str
+    """In :mod:`headstart.recipes.records`."""
+    lr: float
+    batch_size: int
+    accuracy: float
+    """The best validation accuracy of any epoch, of one seed, from 0 to 1."""
+    seconds: int
+    """On the machine of the write-up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """“``better`` is better than ``worse``”, as the published figures have it; no ``worse`` means all other rows."""
+
+    better: str
+    worse: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedTable:
+    """A table of a write-up."""
+
+    name: str
+    about: str
+    n: int
+    """Validation pictures that its accuracies were measured on."""
+    rows: tuple[Row, ...]
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +93,7 @@ def grid(
     for values in product(*(dict.fromkeys(values) or (None,) for _, values in axes)):
         chosen = dict(zip((name for name, _ in axes), values, strict=True))
         named = several or [name for name, values in axes if values]
-        varied = [_word(name, chosen[name]) for name in named]
+        varied = [WORDS.get(name, "{}").format(chosen[name]) for name in named]
         settings.append(Setting(name=" ".join(varied) or base.name, recipe=_varied(base, chosen, epochs)))
     return tuple(settings)
 
@@ -117,11 +153,6 @@ def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[st
         raise OptionError("settings to compare", problems)
 
 
-def _word(axis: str, value: Any) -> str:
-    """What a value is called in the name of a setting."""
-    return {"size": "{} px", "lr": "lr {:g}", "batch": "batch {}"}.get(axis, "{}").format(value)
-
-
 def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:
     """``base`` with what is ``chosen``; what is None or missing stays. The plan refuses what has no meaning."""
     chosen = {axis: value for axis, value in chosen.items() if value is not None}
@@ -148,3 +179,44 @@ def _phase(phase: Phase, chosen: dict[str, Any], scale: float, epochs: int | Non
         batch_size=chosen.get("batch", phase.batch_size),
         optimiser=optimiser,
     )
+
+
+def _row(name: str, recipe: str, lr: float, batch_size: int, accuracy: float, minutes: int, seconds: int) -> Row:
+    time = 60 * minutes + seconds
+    return Row(name=name, recipe=recipe, lr=lr, batch_size=batch_size, accuracy=accuracy, seconds=time)
+
+
+TABLES = (
+    PublishedTable(
+        name="resnet18",
+        about="Ants and bees: learning rate, batch size, and whether the backbone learns.",
+        n=153,
+        rows=(
+            _row("A full", "resnet18-full", 1e-3, 8, 0.9542, 11, 22),
+            _row("A frozen", "resnet18-frozen", 1e-3, 8, 0.9412, 8, 58),
+            _row("B full", "resnet18-full", 1e-3, 4, 0.9346, 14, 53),
+            _row("B frozen", "resnet18-frozen", 1e-3, 4, 0.9542, 11, 26),
+            _row("C full", "resnet18-full", 0.1, 4, 0.9542, 9, 24),
+            _row("C frozen", "resnet18-frozen", 0.1, 4, 0.6797, 11, 56),
+            _row("VGG16 full", "vgg16-full", 1e-3, 8, 0.9346, 37, 36),
+            _row("VGG16 frozen", "vgg16-frozen", 1e-3, 8, 0.9739, 18, 34),
+        ),
+        claims=(
+            Claim(better="A full", worse="A frozen"),
+            Claim(better="B frozen", worse="B full"),
+            Claim(better="C full", worse="C frozen"),
+            Claim(better="B frozen", worse="C frozen"),
+            Claim(better="VGG16 frozen", worse="VGG16 full"),
+            Claim(better="VGG16 frozen"),
+        ),
+    ),
+)
+
+
+def published_table(name: str) -> PublishedTable:
+    """The table of that name; raises OptionError with all names."""
+    for table in TABLES:
+        if table.name == name:
+            return table
+    names = ", ".join(table.name for table in TABLES)
+    raise OptionError("--table", [Problem(expected=f"one of {names}", found=name, todo="name one of these")])

@@ -115,6 +115,14 @@ def _crops_vgg(phase: Phase) -> Plan:
 _FILTERED = "pictures are filtered as they are made smaller, which Keras' resizing leaves out"
 _DENSE_256 = Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one", start="glorot")
 _TURNS = Augment(kind="rotate", turn=0.2, views="fresh")
+_DENSE_PLAN = Plan(
+    size=180,
+    mode="squash",
+    interpolation="bilinear",
+    head=_DENSE_256,
+    augment=_TURNS,
+    phases=(_adam("head", lr=1e-3, epochs=20, keep="best"), _adam("last:3", lr=1e-5, epochs=30, keep="best")),
+)
 
 RECIPES = (
     Recipe(
@@ -176,17 +184,7 @@ RECIPES = (
         name="vgg16-dense256",
         about="A frozen VGG-16 with augmentation, a dense layer of 256, then block 5 fine-tuned (cats and dogs).",
         backbone="vgg16",
-        plan=Plan(
-            size=180,
-            mode="squash",
-            interpolation="bilinear",
-            head=_DENSE_256,
-            augment=_TURNS,
-            phases=(
-                _adam("head", lr=1e-3, epochs=20, keep="best"),
-                _adam("last:3", lr=1e-5, epochs=30, keep="best"),
-            ),
-        ),
+        plan=_DENSE_PLAN,
         test="batches",
         departures=(_FILTERED,),
         published="test accuracy 0.985",
@@ -195,14 +193,7 @@ RECIPES = (
         name="vgg16-dense256-stored",
         about="The first half of vgg16-dense256 without augmentation: the base runs once, the head learns from that.",
         backbone="vgg16",
-        plan=Plan(
-            size=180,
-            mode="squash",
-            interpolation="bilinear",
-            head=_DENSE_256,
-            augment=Augment(kind="none"),
-            phases=(_adam("head", lr=1e-3, epochs=20, keep="best"),),
-        ),
+        plan=replace(_DENSE_PLAN, augment=Augment(kind="none"), phases=_DENSE_PLAN.phases[:1]),
         test="batches",
         departures=(_FILTERED,),
     ),
@@ -214,10 +205,7 @@ RECIPES = (
             size=128,
             head=Head(reads="map", hidden=(256,), hidden_dropout=0.5),
             augment=Augment(kind="none"),
-            phases=(
-                _adam("head", lr=1e-3, epochs=10),
-                _adam("head", lr=1e-4, epochs=20, batch_size=16),
-            ),
+            phases=(_adam("head", lr=1e-3, epochs=10), _adam("head", lr=1e-4, epochs=20, batch_size=16)),
         ),
     ),
     Recipe(

@@ -110,6 +110,12 @@ class Experiment:
     folder: Path
     command: str = ""
 
+    @property
+    def published(self) -> dict[str, tuple[float, int]]:
+        """Setting → best validation accuracy and seconds of the write-up, where there is one."""
+        rows = {setting.name: setting.published for setting in self.settings}
+        return {name: (row.accuracy, row.seconds) for name, row in rows.items() if row}
+
     def caveats(self) -> tuple[str, ...]:
         """What all numbers rest on."""
         backbones = {
@@ -150,16 +156,11 @@ class Experiment:
 
     def content(self) -> words.ComparisonContent:
         """For the page and the terminal."""
-        published = {
-            setting.name: (setting.published.accuracy, setting.published.seconds)
-            for setting in self.settings
-            if setting.published
-        }
         marks = {outcome.setting: words.DIVERGED for outcome in self.outcomes if outcome.diverged}
         return words.ComparisonContent(
             title=self.title,
             comparison=self.comparison,
-            table=words.settings_table(self.comparison, published=published, marks=marks),
+            table=words.settings_table(self.comparison, published=self.published, marks=marks),
             measured_on=words.measured_pictures(self.measured_on),
             claims=tuple(map(words.claim_words, self.claims)),
             caveats=self.caveats(),
@@ -182,11 +183,7 @@ class Experiment:
     def write(self) -> None:
         """The table, the results and the page; each whole or not at all."""
         write_json(self.folder / "results.json", self.to_dict())
-        published = {setting.name: setting.published for setting in self.settings}
         rows = self.comparison.table()
-        lines = []
-        for row in rows:
-            of = published.get(row["setting"])
-            lines.append([*row.values(), of.accuracy if of else None, of.seconds if of else None])
+        lines = ([*row.values(), *self.published.get(row["setting"], (None, None))] for row in rows)
         write_csv(self.folder / "table.csv", [*rows[0], "published_best_epoch", "published_seconds"], lines)
         write_report(self.folder / "compare.html", words.comparison_page(self.content()))

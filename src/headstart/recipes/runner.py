@@ -24,23 +24,21 @@ from numpy.typing import NDArray
 
 from headstart import output_folder
 from headstart.backbones import catalog
-from headstart.backbones.catalog import Backbone
-from headstart.backbones.weights import Weights, locate, origin_of
+from headstart.backbones.space import NetworkSpec
+from headstart.backbones.weights import Weights, locate, locate_named, origin_of
 from headstart.claims.colour_baseline import Transfer, transfer
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem, UnreadableImageError
-from headstart.evaluation.curves import verdict
-from headstart.evaluation.held_out import HeldOut, evaluate_pictures, write_held_out
+from headstart.evaluation.held_out import AnsweredPart, HeldOut, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.evaluation.metrics import Evaluation
 from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
 from headstart.progress import Progress
-from headstart.recipes import page
+from headstart.recipes import reproduction
 from headstart.recipes.records import Recipe
 from headstart.recipes.reproduction import Reproduction, TrainingRecord
 from headstart.report import recipe as words
@@ -48,6 +46,7 @@ from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent, write_report
 
 if TYPE_CHECKING:
+    from headstart.finetune.job import Job
     from headstart.finetune.result import FineTuned
     from headstart.finetune.trainable import Summary
 
@@ -59,17 +58,6 @@ BATCH = 32
 """Pictures in the validation batches of which a fifth becomes the test split, as in Keras' tutorials."""
 VAL_FRACTION = 0.2
 """Share of the training pictures that becomes the validation split where there is none."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class AnsweredPart:
-    """Some of the pictures, with the network's answers."""
-
-    index: NDArray[np.int64]
-    """(n,) positions."""
-    proba: NDArray[np.float64]
-    """(n, k)"""
-    measured_on: MeasuredOn
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,31 +135,41 @@ def run(
     """
     output_folder.check(source, folder, what="recipe", writes=FILES)
     backbone = catalog.get(recipe.backbone)
-    located = _weights(backbone, weights)
+    located = locate_named(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)
     _require_readable(pictures)
     output_folder.claim(folder, "recipe")
     watch = _Teller(tell, len(images.classes))
-    tuned = _train(recipe, backbone, located, images, folder, seed=seed, progress=progress, watch=watch)
-    training = _training(tuned, watch.prepared(tuned.history), n_val=len(Parts.of(images).val))
-    _save(tuned, images, Parts.of(images).train, origin_of(backbone, located), recipe, folder / "model")
+    job = job_of(recipe, images, located, seed=seed)
+    tuned = _train(job, recipe, folder, progress=progress, watch=watch)
+    _save(tuned, images.subset(job.train), origin_of(backbone, located), recipe, folder / "model")
     honest, others = _answers(tuned, images)
-    elsewhere = tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else ()
+    largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
         recipe=recipe,
         folder=folder,
         classes=images.classes,
-        evaluation=_evaluate(images, honest, seed=seed),
-        others=tuple(_evaluate(images, part, seed=seed) for part in others),
-        transfer=None if located.origin == "random" else _transfer(images, _largest(honest, others)),
-        elsewhere=elsewhere,
-        training=training,
+        evaluation=honest.evaluation(images, seed=seed),
+        others=tuple(part.evaluation(images, seed=seed) for part in others),
+        transfer=None if located.origin == "random" else _transfer(job, largest),
+        elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
+        training=TrainingRecord.of(tuned, prepared=watch.prepared(tuned.history)),
     )
-    made = page.made_of(ran, backbone, origin=located.origin, seed=seed)
-    _write(
-        ran, images, honest, page.content(ran, backbone, images, honest.index, honest.proba, made=made, command=command)
+    made = reproduction.made_of(ran, backbone, origin=located.origin, seed=seed)
+    page = reproduction.content(
+        ran, images, honest, geometry=tuned.activations.look.geometry, made=made, command=command
     )
+    _write(ran, images, honest, page)
     return ran
+
+
+def job_of(recipe: Recipe, images: ImageSet, weights: Weights, *, seed: int) -> Job:
+    """What is trained for a recipe on ``images`` that have their splits."""
+    from headstart.finetune.job import Job
+
+    parts = Parts.of(images)
+    network = NetworkSpec(backbone=catalog.get(recipe.backbone), weights=weights, cache=cache_folder())
+    return Job(network=network, images=images, train=parts.train, val=parts.val, plan=recipe.plan, seed=seed)
 
 
 def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
@@ -192,27 +190,11 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
     return replace(images, split=split)
 
 
-def _train(
-    recipe: Recipe,
-    backbone: Backbone,
-    weights: Weights,
-    images: ImageSet,
-    folder: Path,
-    *,
-    seed: int,
-    progress: Progress | None,
-    watch: _Teller,
-) -> FineTuned:
+def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None, watch: _Teller) -> FineTuned:
     """The trained network. Raises DataError if not even the first epoch could be finished."""
-    from headstart.finetune.job import Job
     from headstart.finetune.loop import finetune
 
-    parts = Parts.of(images)
-    job = Job(
-        backbone=backbone, weights=weights, images=images, train=parts.train, val=parts.val, plan=recipe.plan, seed=seed
-    )
-    checkpoint = folder / "checkpoint"
-    tuned = finetune(job, cache=cache_folder(), checkpoint=checkpoint, progress=progress, watch=watch.watch)
+    tuned = finetune(job, checkpoint=folder / "checkpoint", progress=progress, watch=watch.watch)
     if not tuned.history.epochs:
         todo = "lower the learning rate of the recipe's plan, or use other weights"
         problem = Problem(expected="a loss that falls", found="; ".join(in_words(tuned.notes)), todo=todo)
@@ -220,15 +202,17 @@ def _train(
     return tuned
 
 
-def _save(
-    tuned: FineTuned, images: ImageSet, train: NDArray[np.int64], origin: Mapping[str, str], recipe: Recipe, to: Path
-) -> None:
-    """Write the model directory, with the weights that the plan keeps."""
-    space, head = tuned.deploy(cache=cache_folder())
-    counts = np.bincount(images.y[train], minlength=len(images.classes)).tolist()
-    training = {"pictures": len(train), "class_counts": dict(zip(images.classes, counts, strict=True))}
-    training |= {"fingerprint": images.fingerprint(), "recipe": recipe.name}
-    Model(classes=images.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
+def _save(tuned: FineTuned, train: ImageSet, origin: Mapping[str, str], recipe: Recipe, to: Path) -> None:
+    """Write the model directory, with the weights that the plan keeps; ``train`` are the pictures it learned from."""
+    space, head = tuned.deploy()
+    counts = np.bincount(train.y, minlength=len(train.classes)).tolist()
+    training = {
+        "pictures": len(train),
+        "class_counts": dict(zip(train.classes, counts, strict=True)),
+        "fingerprint": tuned.activations.job.images.fingerprint(),
+        "recipe": recipe.name,
+    }
+    Model(classes=train.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
 
 
 def _require_readable(paths: Sequence[Path]) -> None:
@@ -244,21 +228,11 @@ def _require_readable(paths: Sequence[Path]) -> None:
         raise DataError("pictures to be answered", problems)
 
 
-def _weights(backbone: Backbone, weights: str | None) -> Weights:
-    random = weights == "random"
-    return locate(backbone, random=random, file=Path(weights) if weights and not random else None)
-
-
-def _evaluate(images: ImageSet, answered: AnsweredPart, *, seed: int) -> Evaluation:
-    return evaluate_pictures(images, answered.index, answered.proba, measured_on=answered.measured_on, seed=seed)
-
-
 def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[AnsweredPart, ...]]:
     """What the figure is measured on, always with the weights that are saved; and what is shown beside it."""
-    val, test = Parts.of(images).val, Parts.of(images).test
-    last = AnsweredPart(
-        index=val, proba=tuned.last_proba, measured_on=MeasuredOn(kind="split", split="val", epoch="last")
-    )
+    val, test = tuned.activations.job.val, Parts.of(images).test
+    of_last = MeasuredOn(kind="split", split="val", epoch="last")
+    last = AnsweredPart(index=val, proba=tuned.last_proba, measured_on=of_last)
     if not len(test):
         if tuned.chosen == "last":
             return last, ()
@@ -266,17 +240,12 @@ def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[An
         return AnsweredPart(index=val, proba=tuned.val_proba(), measured_on=best), (last,)
     proba = tuned.predict_proba([images.paths[i] for i in test])
     honest = AnsweredPart(index=test, proba=proba, measured_on=MeasuredOn(kind="split", split="test"))
-    if any(phase.keep == "best" or phase.patience for phase in tuned.plan.phases):
+    if any(phase.keep == "best" or phase.patience for phase in tuned.activations.job.plan.phases):
         return honest, ()
     # Nothing was chosen on validation, so it counts as well: several times as many pictures.
     every = np.concatenate([val, test])
     both = MeasuredOn(kind="all held out", n=len(every))
     return honest, (AnsweredPart(index=every, proba=np.concatenate([tuned.last_proba, proba]), measured_on=both),)
-
-
-def _largest(honest: AnsweredPart, others: Sequence[AnsweredPart]) -> AnsweredPart:
-    """All held-out pictures where nothing was chosen on them, else those of the figure itself."""
-    return next((answered for answered in others if answered.measured_on.kind == "all held out"), honest)
 
 
 class _Teller(Stopwatch):
@@ -297,30 +266,9 @@ class _Teller(Stopwatch):
         self.told = len(lines)
 
 
-def _training(tuned: FineTuned, prepared: float, *, n_val: int) -> TrainingRecord:
-    history = tuned.history
-    ends = [phase[-1].epoch for phase in history.phases]
-    return TrainingRecord(
-        history=history,
-        n_val=n_val,
-        kept_epoch=tuned.best_epoch if tuned.chosen == "best" else history.last.epoch,
-        verdicts=tuple(verdict(replace(history, epochs=history.epochs[:end]), n_val=n_val) for end in ends),
-        summaries=tuned.summaries,
-        notes=tuned.notes,
-        runtime=tuned.runtime,
-        prepared=prepared,
-    )
-
-
-def _transfer(images: ImageSet, answered: AnsweredPart) -> Transfer:
-    train = Parts.of(images).train
-    return transfer(
-        answered.proba,
-        images.y[answered.index],
-        [images.paths[i] for i in answered.index],
-        train_paths=[images.paths[i] for i in train],
-        train_y=images.y[train],
-    )
+def _transfer(job: Job, answered: AnsweredPart) -> Transfer:
+    train, measured = job.images.subset(job.train), job.images.subset(answered.index)
+    return transfer(answered.proba, measured.y, measured.paths, train_paths=train.paths, train_y=train.y)
 
 
 def _write(ran: Reproduction, images: ImageSet, answered: AnsweredPart, content: ReportContent) -> None:

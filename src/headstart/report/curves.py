@@ -11,6 +11,7 @@ from headstart.evaluation.history import Epoch, History
 from headstart.report import drawing
 from headstart.report.drawing import ACCENT, CHARACTER, INK, MUTED, PAPER, WIDTH, as_svg, page_style
 from headstart.report.section import THIN, percent
+from headstart.report.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -159,7 +160,7 @@ def comparison_figure(comparison: Comparison) -> str:
         _bars(canvas, comparison, list(letters), left=WIDTH - right + 22, top=top)
     below = top + ROW * len(rows)
     fewest, most = min(setting.seeds for setting in rows), max(setting.seeds for setting in rows)
-    seeds = f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' if most > 1 else ''}"
+    seeds = f"{fewest} to {most} seeds" if fewest < most else f"{counted(most, 'seed')}"
     canvas.text(8, below + 38, f"accuracy on {comparison.n:,} test pictures, {seeds}, 95{THIN}% interval", color=MUTED)
     joined = "Settings joined by a bar" if bars else "Settings that share a letter"
     canvas.text(8, below + 56, f"{joined} cannot be told apart.", color=MUTED)
@@ -181,15 +182,16 @@ def curve_verdict(verdict: CurveVerdict) -> str:
     """The verdict with the numbers that it rests on, a paragraph."""
     reason = REASONS[verdict.reason].format(epoch=verdict.lowest_epoch, loss=verdict.lowest_loss)
     said = [f"{verdict.fit.capitalize()}, {verdict.state}.", *_about_loss(verdict), reason]
-    said += [*_about_gap(verdict), *_about_changes(verdict.phase_starts[1:], verdict.gap_changes)]
+    said += [*_about_gap(verdict), *_about_changes(verdict.history.phase_starts[1:], verdict.gap_changes)]
     return " ".join(filter(None, said))
 
 
 def _about_loss(verdict: CurveVerdict) -> list[str]:
     trend = verdict.trend
-    epochs = f"{verdict.epochs} epoch{'s' if verdict.epochs > 1 else ''}"
-    said = [f"Validation loss went from {verdict.initial_loss:z.3f} to {verdict.val_loss:z.3f} in {epochs}."]
-    if verdict.tail < FEWEST_EPOCHS:
+    history, loss = verdict.history, verdict.end.val_loss
+    epochs = counted(len(history.epochs), "epoch")
+    said = [f"Validation loss went from {history.initial_loss:z.3f} to {loss.end:z.3f} in {epochs}."]
+    if verdict.end.length < FEWEST_EPOCHS:
         said.append(f"Too few epochs to show a trend: that takes {FEWEST_EPOCHS} in the last phase.")
     elif trend.state == "flat":
         said.append(f"Over the last {trend.epochs} it hardly changed.")
@@ -197,14 +199,14 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
         way = "fell by" if trend.change < 0 else "rose by"
         said.append(f"Over the last {trend.epochs} it {way} {abs(trend.change):z.3f}.")
     if verdict.unsteady:
-        said.append(f"It jumps by about {verdict.noise:.2f} from epoch to epoch: the learning rate looks too high.")
+        said.append(f"It jumps by about {loss.noise:.2f} from epoch to epoch: the learning rate looks too high.")
     return said
 
 
 def _about_gap(verdict: CurveVerdict) -> list[str]:
-    gap = verdict.gap
+    end, gap = verdict.end, verdict.end.gap
     said = [
-        f"Accuracy is {100 * verdict.train_accuracy:z.1f} % in training, {100 * verdict.val_accuracy:z.1f} % on "
+        f"Accuracy is {100 * end.train_accuracy:z.1f} % in training, {100 * end.val_accuracy:z.1f} % on "
         f"validation, where one picture is {100 / gap.n_val:.2f} points."
     ]
     if gap.loss < 0:

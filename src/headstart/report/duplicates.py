@@ -36,7 +36,7 @@ def duplicates(
             for pair in telling[:MOST_SHOWN]
             for i, name in zip((pair.first, pair.second), _names(copies, pair), strict=True)
         ),
-        table=_table(copies, telling),
+        table=_table(copies, telling) if telling else None,
         method=" ".join([text("copies", least=COPY), *([text("leak")] if leak else [])]),
     )
 

@@ -22,7 +22,7 @@ MOST_CANDIDATES = 14
 class CandidateRow:
     """One head that was tried, out of fold. ``screened``: dropped after a quick look, not fully measured."""
 
-    name: str
+    candidate: str
     log_loss: float
     """In nats."""
     standard_error: float
@@ -74,7 +74,7 @@ def candidates(rows: Sequence[CandidateRow]) -> str:
             row.log_loss, y, xerr=row.standard_error, color=colour, elinewidth=2, fmt="o", markersize=8,
             markerfacecolor=fill, markeredgecolor=colour, clip_on=False,
         )  # fmt: skip
-        name = drawing.short(row.name, 58) + ("  (quick look)" if row.screened else "")
+        name = drawing.short(row.candidate, 58) + ("  (quick look)" if row.screened else "")
         axes.text(
             0, y - 0.38, name, transform=axes.get_yaxis_transform(), va="center",
             color=INK if row.chosen else MUTED, weight="bold" if row.chosen else "normal",
@@ -88,7 +88,7 @@ def candidates(rows: Sequence[CandidateRow]) -> str:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.set_xlabel("out-of-fold log-loss ± 1 standard error, less is better", labelpad=8)
-    text = ", ".join(f"{row.name} {row.log_loss:.3f}{' (chosen)' if row.chosen else ''}" for row in shown)
+    text = ", ".join(f"{row.candidate} {row.log_loss:.3f}{' (chosen)' if row.chosen else ''}" for row in shown)
     return as_svg(figure, "candidates", f"Out-of-fold log-loss of {len(shown)} candidates: {text}")
 
 

@@ -44,19 +44,14 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
     return [int(i) for i in train[order[:count]]]
 
 
-def thumbnail(images: ImageSet, i: int, *, caption: str = "") -> Thumbnail:
+def thumbnail(images: ImageSet, i: int, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
-    return Thumbnail(jpeg=small_jpeg(images.paths[i]), caption=caption or images.classes[images.y[i]])
+    return picture(images.paths[i], caption=caption or images.classes[images.y[i]])
 
 
 def picture(path: Path, *, caption: str) -> Thumbnail:
     """The middle of any picture. Raises UnreadableImageError."""
     return Thumbnail(jpeg=small_jpeg(path), caption=caption)
-
-
-def captioned(images: ImageSet, i: int, caption: str) -> Thumbnail:
-    """The middle of picture ``i`` with words under it."""
-    return thumbnail(images, i, caption=caption)
 
 
 def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:

@@ -15,17 +15,6 @@ from headstart.report import curves, drawing, figures
 from headstart.report.section import Section, Thumbnail, percent
 from headstart.report.words import measured_on
 
-METRICS = (
-    ("accuracy", "Accuracy", "share of pictures that were right"),
-    ("balanced_accuracy", "Balanced accuracy", "mean recall, every class counting the same"),
-    ("macro_f1", "Macro F1", "precision and recall in one number, every class counting the same"),
-    ("roc_auc", "ROC AUC", "how often a picture of a class scores above one of another"),
-    ("majority_baseline", "Majority baseline", "accuracy of always giving the most frequent class"),
-    ("log_loss", "Log-loss", "nats; 0 is certain and right, less is better"),
-    ("ece", "Calibration error", "mean gap between how sure and how often right, less is better"),
-)
-NOT_A_SHARE = ("log_loss", "ece")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
@@ -124,8 +113,6 @@ def render(content: ReportContent | PlainPage) -> str:
         evaluation=content.evaluation,
         figures=drawn,
         answer=_answer(content.evaluation),
-        metrics=METRICS,
-        not_a_share=NOT_A_SHARE,
     )
 
 

@@ -68,6 +68,14 @@ def took(seconds: float, prepared: float) -> str:
     return f"trained in {seconds:.1f} s; {prepared:.1f} s more for what is frozen and for getting ready"
 
 
+def verdicts(said: Sequence[str]) -> str:
+    """What the curves showed after each phase, the whole run last, as a paragraph."""
+    *phases, whole = said
+    if not phases:
+        return whole
+    return " ".join([*(f"After phase {i}: {phase}" for i, phase in enumerate(phases, start=1)), f"At the end: {whole}"])
+
+
 def sentence(text: str) -> str:
     """The text with a capital and a full stop."""
     return f"{text[0].upper()}{text[1:].rstrip('.')}."

@@ -42,15 +42,7 @@ def content(title: str, fitted: Fitted, doubts: Doubts, *, seconds: Mapping[str,
         augmented=_augmented(fitted, nine[0]),
         mistakes=gallery.mistakes(images, first.index, first.proba),
         candidates=tuple(
-            CandidateRow(
-                name=str(score.candidate),
-                log_loss=score.log_loss,
-                standard_error=score.standard_error,
-                accuracy=score.accuracy,
-                n=len(score.losses),
-                chosen=score.candidate == choice.candidate and not score.screened,
-                screened=score.screened,
-            )
+            CandidateRow(**score.to_dict(), chosen=score.candidate == choice.candidate and not score.screened)
             for score in choice.board
         ),
         choice_reason=choice_reason(choice),
@@ -113,6 +105,6 @@ def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
         by_group_section(worth.groups) if worth.groups else None,
         certificate_section(worth.certificate) if worth.certificate else None,
         *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
-        duplicates(deduplicated, doubts.leak, partial(gallery.captioned, deduplicated.copies.images)),
+        duplicates(deduplicated, doubts.leak, partial(gallery.thumbnail, deduplicated.copies.images)),
     )
     return tuple(part for part in parts if part)

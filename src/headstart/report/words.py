@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
+from headstart.files import some
+from headstart.images.record import Changes
 
 SPLITS = {"test": "the test split", "val": "the validation split"}
 
@@ -46,3 +49,23 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         )
 
     return {"measured_on": said, **saying(evaluation.to_dict())}
+
+
+def changed_pictures(changes: Changes) -> tuple[str, ...]:
+    """In what pictures differ from those of a run, a sentence a kind; other groups where nothing else explains them."""
+    told = (
+        _changed(changes.missing, "missing"),
+        _changed(changes.added, "added"),
+        _changed([f"{before} → {now}" for before, now in changes.renamed], "renamed or moved"),
+        _changed(changes.contents, "with other contents"),
+        _changed(changes.classes, "with another class"),
+        _changed(changes.splits, "in another split"),
+    )
+    if not any(told) and changes.grouped:
+        return ("The pictures are the same, and grouped differently.",)
+    return tuple(sentence for sentence in told if sentence)
+
+
+def _changed(names: Sequence[str], what: str) -> str:
+    count = f"{len(names)} picture{'s' if len(names) != 1 else ''}"
+    return f"{count} {what}: {some(names, 5)}." if names else ""

@@ -96,7 +96,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
     folder.mkdir(parents=True, exist_ok=True)
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
-    copies = partial(gallery.captioned, fitted.deduplicated.copies.images)
+    copies = partial(gallery.thumbnail, fitted.deduplicated.copies.images)
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
         duplicates(fitted.deduplicated, leak, copies),

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart import output_folder
 from headstart.errors import DataError, Problem
 from headstart.evaluation.comparison import Comparison, Result, compare_results
-from headstart.evaluation.held_out import HeldOut, read_held_out
+from headstart.evaluation.held_out import read_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import write_json
 from headstart.report.comparison import ComparisonContent, comparison_page, runs_content
@@ -58,53 +59,64 @@ def compare_runs(folders: Sequence[Path], *, command: str = "") -> Contest:
     Raises:
         DataError: a run without answers, or runs whose pictures, labels or way of measuring differ.
     """
-    answers = [read_held_out(folder / ANSWERS) for folder in folders]
-    measured = [json.loads((folder / METRICS).read_text(encoding="utf-8")) for folder in folders]
-    facts = [MeasuredOn.from_dict(document["measurement"]) for document in measured]
-    folds = [fact.folds for fact in facts]
-    order = [_by_picture(held_out) for held_out in answers]
-    _require_same(folders, answers, order, folds)
+    runs = [_Run.read(folder) for folder in folders]
+    _require_same(runs)
     results = []
-    for name, held_out, places in zip(_names(folders), answers, order, strict=True):
-        correct = held_out.correct[places]
-        accuracy = float(correct.mean())
+    for name, run in zip(_names(folders), runs, strict=True):
+        accuracy = float(run.correct.mean())
         results.append(
-            Result(name=name, seed=0, correct=correct, last_accuracy=accuracy, best_accuracy=accuracy, seconds=0.0)
+            Result(name=name, seed=0, correct=run.correct, last_accuracy=accuracy, best_accuracy=accuracy, seconds=0.0)
         )
-    fewest = min(folds)
+    fewest = min(run.measured_on.folds for run in runs)
     comparison = compare_results(results, train_fraction=(fewest - 1) / fewest if fewest else None)
-    return Contest(comparison=comparison, measured_on=facts[0], command=command)
+    return Contest(comparison=comparison, measured_on=runs[0].measured_on, command=command)
 
 
-def _by_picture(held_out: HeldOut) -> list[int]:
-    """Positions in an order that the pictures' content alone decides."""
-    return sorted(range(len(held_out.digests)), key=lambda i: (held_out.digests[i], held_out.names[i]))
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Run:
+    """The answers of a run, in an order that the content of the pictures alone decides."""
+
+    folder: Path
+    measured_on: MeasuredOn
+    digests: tuple[str, ...]
+    """SHA-256 of each of the n pictures."""
+    labels: NDArray[np.str_]
+    """(n,)"""
+    correct: NDArray[np.bool_]
+    """(n,)"""
+
+    @classmethod
+    def read(cls, folder: Path) -> _Run:
+        """From the files of a run. Raises DataError for a run without answers."""
+        answers = read_held_out(folder / ANSWERS)
+        document = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        order = sorted(range(len(answers.digests)), key=lambda i: (answers.digests[i], answers.names[i]))
+        return cls(
+            folder=folder,
+            measured_on=MeasuredOn.from_dict(document["measurement"]),
+            digests=tuple(answers.digests[i] for i in order),
+            labels=np.array(answers.labels)[order],
+            correct=answers.correct[order],
+        )
 
 
-def _require_same(
-    folders: Sequence[Path], answers: Sequence[HeldOut], order: Sequence[Sequence[int]], folds: Sequence[int]
-) -> None:
+def _require_same(runs: Sequence[_Run]) -> None:
     problems = []
-    first = answers[0]
-    pictures = [first.digests[i] for i in order[0]]
-    labels = np.array([first.labels[i] for i in order[0]])
-    for folder, held_out, places, of in zip(folders[1:], answers[1:], order[1:], folds[1:], strict=True):
-        others = [held_out.digests[i] for i in places]
-        if others != pictures:
-            missing, extra = len(set(pictures) - set(others)), len(set(others) - set(pictures))
-            problems.append(
-                Problem(
-                    expected=f"the {len(pictures)} pictures that {folders[0]} was measured on",
-                    found=f"{len(others)} in {folder}: {missing} of those are not there, {extra} are others",
-                    todo="train both on the same folder with the same splits",
-                )
-            )
-        elif changed := int((np.array([held_out.labels[i] for i in places]) != labels).sum()):
-            found = f"{changed} have another label in {folder}"
+    first = runs[0]
+    for run in runs[1:]:
+        if run.digests != first.digests:
+            here, there = set(run.digests), set(first.digests)
+            missing, extra = len(there - here), len(here - there)
+            expected = f"the {len(first.digests)} pictures that {first.folder} was measured on"
+            found = f"{len(run.digests)} in {run.folder}: {missing} of those are not there, {extra} are others"
+            todo = "train both on the same folder with the same splits"
+            problems.append(Problem(expected=expected, found=found, todo=todo))
+        elif changed := int((run.labels != first.labels).sum()):
+            found = f"{changed} have another label in {run.folder}"
             todo = "train both with the same labels"
-            problems.append(Problem(expected=f"the labels of {folders[0]}", found=found, todo=todo))
-        elif bool(of) != bool(folds[0]):
-            held, folded = (folder, folders[0]) if folds[0] else (folders[0], folder)
+            problems.append(Problem(expected=f"the labels of {first.folder}", found=found, todo=todo))
+        elif bool(run.measured_on.folds) != bool(first.measured_on.folds):
+            held, folded = (run.folder, first.folder) if first.measured_on.folds else (first.folder, run.folder)
             expected = "runs that were measured the same way"
             found = f"{folded} out of fold, {held} on pictures that were held out"
             problems.append(Problem(expected=expected, found=found, todo="train both on the same splits"))

@@ -14,7 +14,7 @@ from headstart.files import plain, sha256
 from headstart.images.record import changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
-from headstart.report import changed_pictures
+from headstart.report.words import changed_pictures
 from headstart.workflows.train import surroundings, train
 
 MOST_FIGURES = 8
@@ -77,7 +77,7 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
         again = Path(scratch) / "run"
         done = train(source, again, options, title=source.name, progress=progress)
         # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
-        changed = [*changed_pictures.sentences(changes(pictures, done.fitted.images)), *changed]
+        changed = [*changed_pictures(changes(pictures, done.fitted.images)), *changed]
         now = json.loads((again / "run.json").read_text(encoding="utf-8"))
         changed += _resources(recorded, now)
         files = _files(run)

@@ -1,7 +1,12 @@
-"""The gradient of wide depthwise convolutions, beside torch's own."""
+"""The gradient of wide depthwise convolutions, beside torch's own; memory kept while training, given back after."""
 
 from __future__ import annotations
 
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from headstart.finetune.batches import computing
-from headstart.finetune.depthwise import DepthwiseOnCpu
+from headstart.finetune.cpu import DepthwiseOnCpu
 
 
 def gradients(convolution: nn.Conv2d, x: Tensor) -> tuple[Tensor, ...]:
@@ -61,3 +66,42 @@ def test_stays_in_f32_where_the_rest_is_bf16() -> None:
         narrow = functional.conv2d(x, torch.randn(8, 1, 3, 3), groups=8)
         dense = functional.conv2d(x, torch.randn(8, 8, 1, 1))
     assert (wide.dtype, narrow.dtype, dense.dtype) == (torch.float32, torch.float32, torch.bfloat16)
+
+
+MEASURED = """
+import json, resource, torch
+from headstart.finetune.cpu import memory_kept
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        torch.ones(16 * 1024 * 1024)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1])
+
+outside = faults()
+with memory_kept():
+    inside = min(faults() for _ in range(4))  # once blocks have found their places
+    held = resident()
+print(json.dumps([outside, inside, held, resident()]))
+"""
+PAGES = 64 * 1024 * 1024 // 4096
+"""Of a block that is taken and given back, in a fresh process, with pages of 4 kB."""
+
+
+def huge_pages() -> bool:
+    try:
+        return "[always]" in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or huge_pages(), reason="a matter of glibc and small pages")
+def test_pages_are_cleared_once_and_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", MEASURED], stdout=subprocess.PIPE, text=True, check=True)
+    outside, inside, held, afterwards = json.loads(done.stdout)
+    assert outside > 8 * PAGES * 0.9
+    assert inside < outside / 4
+    assert afterwards < held - PAGES / 2
