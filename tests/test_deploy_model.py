@@ -15,6 +15,7 @@ from PIL import Image
 
 from headstart import pipeline
 from headstart.abstain.abstention import Abstention
+from headstart.backbones.space import NetworkSpec
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.directory import find_model
