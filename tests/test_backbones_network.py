@@ -110,7 +110,7 @@ def test_widths(name: str, last: int, depths: int) -> None:
     backbone = backbone_of(name)
     frozen = network.FrozenNetwork(backbone, built(name), size=backbone.input_size)
     assert frozen.widths == {"last": last, "depths": depths}
-    assert network.count_parameters(frozen).trainable == 0
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
 
 
 def test_rows_are_timm_features_and_statistics_of_the_maps_in_order() -> None:

@@ -305,6 +305,20 @@ def test_every_device_gives_the_golden_answers(saved: Path, copy: Path, monkeypa
     np.testing.assert_array_equal(golden_of(Model.load(saved, device="torch"), saved), golden_of(torch_, saved))
 
 
+def test_where_bfloat16_strays_float32_is_used_and_that_is_said(
+    saved: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if Model.load(saved, device="openvino").space.runtime.precision == "f32":
+        pytest.skip("this CPU does not compute in bfloat16")
+    document = json.loads((copy / "model.json").read_text())
+    document |= {"runtime": "torch f32 cpu", "golden": document["golden_f32"]}
+    (copy / "model.json").write_text(json.dumps(document))
+    monkeypatch.setattr("headstart.deploy.golden.OTHER_PRECISION_TOLERANCE", -1.0)
+    model = Model.load(copy, device="openvino")
+    assert model.space.runtime.name == "openvino f32"
+    assert "bfloat16" in model.notes[-1]
+
+
 def golden_f32(folder: Path) -> list[list[float]]:
     answers = json.loads((folder / "model.json").read_text())["golden_f32"]
     return [answers[name] for name in sorted(answers)]

@@ -1,9 +1,9 @@
 """What an answer rests on: where in the picture its evidence lies, and whether hiding that place changes the answer.
 
 The heads are linear and their rows are pooled from maps, so the score of a class splits into a part for every
-position of the map, exactly (`backbones.feature_maps`; of a mean-pooled last layer this is the map of Zhou et
-al. 2016, "Learning deep features for discriminative localization"). Where something else stands between maps and
-head, random halves of the picture are hidden instead, and the score is explained by what was hidden (Ribeiro et al.
+position of the map, exactly (`backbones.feature_maps`; of a mean-pooled last layer this is the class-activation map of
+Zhou et al. 2016, "Learning deep features for discriminative localization"). Where something else stands between maps
+and head, random halves of the picture are hidden instead, and the score is explained by what was hidden (Ribeiro et al.
 2016, "Why should I trust you?"; Petsiuk et al. 2018, "RISE").
 
 A map persuades whether it is right or not. So it is always checked by what it claims (deletion, Samek et al. 2017):

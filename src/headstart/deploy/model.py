@@ -79,13 +79,14 @@ class Model:
     ) -> list[Prediction]:
         """A Prediction for each picture, in the order given.
 
-        The same picture gives the same probabilities in whatever form it comes; only of a JPEG twice as large as the
-        network's images or larger, pixels that were decoded in full give others than the file, by at most a few
-        hundredths, because files are decoded at a fraction of their size.
+        The same picture gives the same probabilities in whatever form it comes, with one exception: a JPEG whose
+        shorter side is at least twice what the network is given is decoded at a fraction of its size, which full pixels
+        (an array, a Pillow image that was decoded) cannot be. Over 89 photographs their probabilities differed from
+        the file's by 0.011 on average and by 0.11 at most, and no answer changed.
 
         A picture's probabilities depend on no other picture. The network is compiled twice, for one image at a time and
-        for batches: fewer pictures than fill a batch (16) go one by one, which is soonest, and their probabilities
-        differ by about 1e-5 (in bfloat16 1e-2) from those of many.
+        for batches: fewer pictures than fill a batch (16) go one by one, which is soonest. Rows of the two may differ
+        in the last bits (within 1e-5 of each number in float32).
 
         Args:
             pictures: paths, bytes, files opened in binary mode, Pillow images, uint8 arrays (h, w, 3), (h, w, 4) with
@@ -196,6 +197,18 @@ class Model:
         folder = directory.find_model(Path(folder))
         document = directory.read(folder)
         network = SavedSpec.of(folder, device=device, threads=threads)
+        try:
+            return cls._opened(folder, document, network)
+        except golden.GoldenError as error:
+            if error.precision == "f32":
+                raise
+        model = cls._opened(folder, document, replace(network, precision="f32"))
+        note = "In bfloat16 this model strays from the answers it gave when it was trained: it runs in float32."
+        return replace(model, notes=(*model.notes, note))
+
+    @classmethod
+    def _opened(cls, folder: Path, document: directory.Document, network: SavedSpec) -> Model:
+        """The model in ``folder``, run by ``network``, after a look at its golden answers."""
         space = SpaceSpec(network=network, geometry=document.geometry).open()
         head = _head(folder, document, width=space.runtime.widths.get(document.output))
         runtime, trained_with = space.runtime, document.runtime

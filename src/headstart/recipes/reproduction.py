@@ -32,6 +32,7 @@ from headstart.report.words import evaluation_document, measured_on
 
 if TYPE_CHECKING:
     from headstart.finetune.notes import Note
+    from headstart.finetune.result import FineTuned
     from headstart.finetune.trainable import Summary
 
 
@@ -52,6 +53,19 @@ class TrainingRecord:
     """What ran the frozen part."""
     prepared: float
     """Seconds spent on the outputs of what is frozen, and on getting ready; almost none where the cache has them."""
+
+    @classmethod
+    def of(cls, tuned: FineTuned, *, prepared: float) -> TrainingRecord:
+        """How the training of ``tuned`` went; ``prepared`` as above."""
+        return cls(
+            history=tuned.history,
+            n_val=len(tuned.activations.job.val),
+            kept_epoch=tuned.best_epoch if tuned.chosen == "best" else tuned.history.last.epoch,
+            summaries=tuned.summaries,
+            notes=tuned.notes,
+            runtime=tuned.runtime,
+            prepared=prepared,
+        )
 
     @property
     def verdicts(self) -> tuple[str, ...]:

@@ -153,15 +153,7 @@ def run(
         others=tuple(part.evaluation(images, seed=seed) for part in others),
         transfer=None if located.origin == "random" else _transfer(job, largest),
         elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
-        training=TrainingRecord(
-            history=tuned.history,
-            n_val=len(job.val),
-            kept_epoch=tuned.best_epoch if tuned.chosen == "best" else tuned.history.last.epoch,
-            summaries=tuned.summaries,
-            notes=tuned.notes,
-            runtime=tuned.runtime,
-            prepared=watch.prepared(tuned.history),
-        ),
+        training=TrainingRecord.of(tuned, prepared=watch.prepared(tuned.history)),
     )
     made = reproduction.made_of(ran, backbone, origin=located.origin, seed=seed)
     page = reproduction.content(
