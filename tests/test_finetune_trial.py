@@ -34,7 +34,7 @@ OPTIONS = ProbeOptions(sizes=(64,))
 
 def declined(y: np.ndarray, P: np.ndarray, *, deadline: float | None = None) -> Declined | None:
     """Why fine-tuning is not tried where the probe's answers are ``P`` and 100 pictures go through in a second."""
-    table = SimpleNamespace(images=SimpleNamespace(y=y), rate=lambda size: 100.0)
+    table = SimpleNamespace(images=SimpleNamespace(y=y), bench=SimpleNamespace(rate=lambda size: 100.0))
     choice = SimpleNamespace(score=SimpleNamespace(proba=P), candidate=SimpleNamespace(size=64))
     return trial.declines(table, np.arange(len(y)), choice, OPTIONS, deadline=deadline)  # type: ignore[arg-type]
 
@@ -85,10 +85,10 @@ def test_a_kept_network_is_served_as_it_was_measured(tuned: ImageClassifier, pho
     assert tuned.selection_.trial is not None
     assert tuned.selection_.trial.kept
     assert tuned.model_.output == "tuned"
-    first, *others = tuned.measure()
-    assert first.evaluation.measured_on == MeasuredOn(kind="held out")
-    assert [part.evaluation.n for part in others] == [first.evaluation.n] * 2
-    assert first.evaluation.n == len(tuned.selection_.trial.index) < len(tuned.images_)
+    first, *others = tuned.evaluations_
+    assert first.measured_on == MeasuredOn(kind="held out")
+    assert [evaluation.n for evaluation in others] == [first.n] * 2
+    assert first.n == len(tuned.selection_.trial.index) < len(tuned.images_)
     tuned.save(tmp_path / "model")
     paths = sorted(photos.rglob("*.jpeg"))
     again = ImageClassifier.load(tmp_path / "model").predict_proba(paths)
@@ -119,7 +119,7 @@ def test_held_out_pictures_are_no_training_pictures_of_the_trial(tuned: ImageCla
 
 
 def test_an_unknown_word_is_refused() -> None:
-    with pytest.raises(OptionError, match="expected: finetune auto, never, always"):
+    with pytest.raises(OptionError, match="expected: finetune 'auto' or 'never' or 'always'"):
         ImageClassifier(finetune="maybe").fit("nowhere")
 
 

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Index = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-FINETUNE = ("auto", "never", "always")
 LEAST_PER_CLASS = 20
 """Training pictures of the smallest class below which fine-tuning is not tried: at most eight of them are held out."""
 HELD_OUT, LEAST_SHARE, MOST_SHARE = 100, 0.2, 0.4
@@ -168,7 +167,7 @@ def select(
         choice: the probe that was chosen on them.
         options: it was chosen with; their seed is also that of what is held out, and of training.
         network: that gives the features, and is fine-tuned.
-        finetune: one of `FINETUNE`.
+        finetune: one of `headstart.options.FINETUNE`.
         deadline: in seconds of ``time.monotonic``; ``auto`` does not try what would not meet it.
     """
     declined = declines(table, index, choice, options, deadline=deadline) if finetune == "auto" else None
