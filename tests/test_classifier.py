@@ -67,7 +67,7 @@ def test_a_held_out_split_is_what_is_quoted(tmp_path: Path) -> None:
     for split, first in (("train", 0), ("val", 100), ("test", 200)):
         write_folder(tmp_path / split, {"rings": 10, "stripes": 10}, first_seed=first)
     classifier = ImageClassifier(sizes=[224]).fit(tmp_path)
-    test, val = (part.evaluation for part in classifier.measure())
+    test, val = classifier.evaluations_
     assert (test.measured_on.split, val.measured_on.split) == ("test", "val")
     assert classifier.evaluation_ is test
     assert classifier.model_.training["pictures"] == 20

@@ -16,18 +16,15 @@ SIDE, OBJECT = 224, 64
 
 
 def scene(kind: str, seed: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A cloudy picture with one small object in it, which alone decides the class, and the corner of the object."""
+    """A cloudy picture with one small object in it, or with ``nothing``, and the corner of the object."""
     rng = np.random.default_rng([seed, len(kind)])
     clouds = rng.uniform(60, 190, (7, 7, 3)).repeat(32, axis=0).repeat(32, axis=1)
     picture = clouds + rng.normal(0, 12, (SIDE, SIDE, 3))
     top, left = (int(corner) for corner in rng.integers(0, SIDE - OBJECT, 2))
-    y, x = np.mgrid[:OBJECT, :OBJECT] - (OBJECT - 1) / 2
-    radius = np.hypot(x, y)
+    radius = np.hypot(*(np.mgrid[:OBJECT, :OBJECT] - (OBJECT - 1) / 2))
+    ink, inside = np.sin(radius * 2 * np.pi / 10) > 0, radius < OBJECT / 2
     if kind == "target":
-        ink, inside = np.sin(radius * 2 * np.pi / 10) > 0, radius < OBJECT / 2
-    else:
-        ink, inside = np.sin(x * 2 * np.pi / 10) * np.sin(y * 2 * np.pi / 10) > 0, radius < OBJECT / 2
-    picture[top : top + OBJECT, left : left + OBJECT][inside] = np.where(ink, 250, 5)[inside][:, None]
+        picture[top : top + OBJECT, left : left + OBJECT][inside] = np.where(ink, 250, 5)[inside][:, None]
     return np.clip(picture, 0, 255).astype(np.uint8), (top, left)
 
 
@@ -35,7 +32,7 @@ def scene(kind: str, seed: int) -> tuple[NDArray[np.uint8], tuple[int, int]]:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of where the object, not the background, decides."""
     folder = tmp_path_factory.mktemp("scenes")
-    for kind in ("target", "checks"):
+    for kind in ("target", "nothing"):
         (folder / kind).mkdir()
         for seed in range(20):
             (folder / kind / f"{seed}.png").write_bytes(encode(scene(kind, seed)[0], format="PNG"))
@@ -77,7 +74,7 @@ def test_the_map_lands_on_the_object_that_decides(explainer: Explainer, tmp_path
 
 def test_the_parts_add_up_to_the_score(explainer: Explainer, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(encode(scene("checks", 7)[0], format="PNG"))
+    path.write_bytes(encode(scene("nothing", 7)[0], format="PNG"))
     found = explainer.explain(path)
     assert found.method == "exact"
     assert found.evidence.mean() == pytest.approx(found.score, abs=1e-4 * max(1.0, abs(found.score)))
@@ -93,7 +90,7 @@ def test_a_model_whose_maps_cannot_be_read_is_explained_by_hiding(
 ) -> None:
     monkeypatch.setattr(explainer, "_maps", None)
     path = tmp_path / "a.png"
-    path.write_bytes(encode(scene("checks", 100)[0], format="PNG"))
+    path.write_bytes(encode(scene("nothing", 100)[0], format="PNG"))
     found = explainer.explain(path)
     assert found.method == "hiding"
     assert np.isnan(found.miss)
@@ -162,5 +159,5 @@ def test_what_cannot_be_explained_is_said(explainer: Explainer, tmp_path: Path) 
     with pytest.raises(DataError, match=r"no\.jpg"):
         explainer.explain(tmp_path / "no.jpg")
     (tmp_path / "a.png").write_bytes(encode(scene("target", 1)[0], format="PNG"))
-    with pytest.raises(OptionError, match="one of checks, target"):
+    with pytest.raises(OptionError, match="one of nothing, target"):
         explainer.explain(tmp_path / "a.png", class_name="bird")
