@@ -22,7 +22,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from headstart.backbones import catalog
+from headstart.backbones import catalog, pretrained
 from headstart.cli import app
 from headstart.images.decode import encode
 from headstart.recipes import records
@@ -108,7 +108,7 @@ def small_networks(hub: Path) -> Iterator[None]:
         for module in (constants, file_download):
             patch.setattr(module, "HF_HUB_CACHE", str(hub), raising=False)
         patch.setattr(constants, "HF_HUB_OFFLINE", True)
-        patch.setattr(catalog, "_CATALOGUE", tuple(shrunk(record) for record in catalog.all()))
+        patch.setattr(pretrained, "_CATALOGUE", tuple(shrunk(record) for record in catalog.all()))
         short = (replace(recipe, plan=replace(recipe.with_epochs(1).plan, size=SIDE)) for recipe in records.RECIPES)
         patch.setattr(records, "RECIPES", tuple(short))
         yield
