@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 DOCUMENT, TENSORS = "network.json", "network.safetensors"
-TODO = "copy the whole folder again, or train again with this version"
+COPY_AGAIN = "copy the whole folder again, or train again with this version"
 
 _FIELDS = {
     "architecture": str, "mean": list, "std": list, "size": int, "widths": dict, "identity": dict, "sha256": str,
@@ -79,7 +79,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     write_json(folder / DOCUMENT, document, indent=1)
 
 
-def read_document(path: Path, *, kind: str, version: int, todo: str = TODO) -> dict[str, Any]:
+def read_document(path: Path, *, kind: str, version: int, todo: str = COPY_AGAIN) -> dict[str, Any]:
     """The JSON document of a ``kind`` of folder; raises ModelError if it is damaged or of another format."""
     what = f"{kind} {path.parent}"
     try:
@@ -95,7 +95,7 @@ def read_document(path: Path, *, kind: str, version: int, todo: str = TODO) -> d
 
 
 def wrong_types(
-    document: Mapping[str, Any], fields: Mapping[str, type], *, place: str = "", todo: str = TODO
+    document: Mapping[str, Any], fields: Mapping[str, type], *, place: str = "", todo: str = COPY_AGAIN
 ) -> list[Problem]:
     """The ``fields`` of a document that are missing or of another type; where a float should be, an int will do."""
     return [
@@ -105,7 +105,7 @@ def wrong_types(
     ]
 
 
-def changed_files(folder: Path, hashes: Mapping[str, Any], *, todo: str = TODO) -> list[Problem]:
+def changed_files(folder: Path, hashes: Mapping[str, Any], *, todo: str = COPY_AGAIN) -> list[Problem]:
     """The files of ``folder`` that are missing, or of which SHA-256 is another than in ``hashes``, by name."""
     found = {name: sha256(folder / name) if (folder / name).is_file() else "no such file" for name in hashes}
     return [
@@ -129,10 +129,10 @@ def describe(folder: Path, *, size: int | None = None) -> dict[str, Any]:
         raise ModelError(what, problems)
     if not (_is_triple(document["mean"]) and _is_triple(document["std"]) and document["size"] > 0):
         found = f"{document['mean']}, {document['std']}, {document['size']}"
-        raise ModelError.of(what, expected="mean and std of three colours, size above 0", found=found, todo=TODO)
+        raise ModelError.of(what, expected="mean and std of three colours, size above 0", found=found, todo=COPY_AGAIN)
     if size not in (None, document["size"]):
         found = str(document["size"])
-        raise ModelError.of(what, expected=f"a network for pictures of {size} pixels", found=found, todo=TODO)
+        raise ModelError.of(what, expected=f"a network for pictures of {size} pixels", found=found, todo=COPY_AGAIN)
     return document
 
 
@@ -154,7 +154,7 @@ def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, dict[s
     except Exception as error:  # the file's library raises its own kind
         found = f"{type(error).__name__}: {error}"
     if found != document["sha256"]:
-        raise ModelError.of(what, expected=f"{TENSORS} with SHA-256 {document['sha256']}", found=found, todo=TODO)
+        raise ModelError.of(what, expected=f"{TENSORS} with SHA-256 {document['sha256']}", found=found, todo=COPY_AGAIN)
     try:
         published = network.record(document["architecture"])
         backbone = replace(published, mean=tuple(document["mean"]), std=tuple(document["std"]))
@@ -164,9 +164,9 @@ def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, dict[s
         raise ModelError(what, error.problems) from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
         found = f"{type(error).__name__}: {error}"
-        raise ModelError.of(what, expected="a network that can be built", found=found, todo=TODO) from error
+        raise ModelError.of(what, expected="a network that can be built", found=found, todo=COPY_AGAIN) from error
     if frozen.widths != document["widths"]:
-        raise ModelError.of(what, expected=f"rows of {document['widths']}", found=str(frozen.widths), todo=TODO)
+        raise ModelError.of(what, expected=f"rows of {document['widths']}", found=str(frozen.widths), todo=COPY_AGAIN)
     return frozen, document["identity"]
 
 
@@ -211,7 +211,7 @@ def _fill(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
         "that the network does not have": [name for name in tensors if name not in own],
         "of another shape or type": unfit,
     }
-    if problems := listed(kinds, expected=f"every tensor of the network in {TENSORS}", todo=TODO):
+    if problems := listed(kinds, expected=f"every tensor of the network in {TENSORS}", todo=COPY_AGAIN):
         raise ModelError("tensors of the network", problems)
     for name, value in own.items():
         value.copy_(tensors[name] if name in tensors else tensors[name.replace("tuned.", "pretrained.", 1)])
