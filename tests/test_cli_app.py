@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from command import headstart
-from headstart.cli.app import seconds
+from headstart.cli.app import interrupted, refused, seconds
 from headstart.errors import OptionError
 
 
@@ -44,3 +44,49 @@ def test_a_full_disk_is_a_problem_in_words(photos: Path, run_folder: Path, tmp_p
     assert "to do: free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.parametrize("verb", ["check", "compare", "demo", "recipes", "train", "replay"])
+def test_what_keeps_its_work_goes_on(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert interrupted(verb) == 130
+    said = capsys.readouterr().err
+    assert "what was computed is kept, and the same command goes on from there" in said
+    assert ("unless with --fresh" in said) == (verb == "replay")
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "watch", "explain", None])
+def test_what_keeps_nothing_begins_anew(verb: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert interrupted(verb) == 130
+    assert capsys.readouterr().err == "\ninterrupted. Nothing is broken: the same command begins anew.\n"
+
+
+def test_a_path_that_leads_nowhere_is_not_said_to_be_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        (tmp_path / "nodir" / "a.csv").read_text()
+    said = refused(caught.value)
+    assert f"found: No such file or directory: {tmp_path / 'nodir' / 'a.csv'}" in said
+    assert "to do: check the path; where something is to be written, create the folder" in said
+    assert "space" not in said
+    assert "free some space" in refused(OSError(28, "No space left on device", "a"))
+
+
+def test_decisions_that_are_not_there_are_a_wrong_path(photos: Path, tmp_path: Path) -> None:
+    done = headstart("check", photos, "--apply", tmp_path / "typo.csv", "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert f"No such file or directory: {tmp_path / 'typo.csv'}" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    """There is no run here: the place to write is looked at first."""
+    nowhere = tmp_path / "nodir"
+    for words in (
+        ("predict", tmp_path, "a.jpg", "--csv", nowhere / "a.csv"),
+        ("explain", tmp_path, "a.jpg", "-o", nowhere / "a.html"),
+        ("watch", tmp_path, "a.jpg", "-o", nowhere / "a.html", "--queue", nowhere / "a.csv"),
+    ):
+        done = headstart(*words)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: where to write: {2 if '--queue' in words else 1} problem")
+        assert f"found: no folder {nowhere}" in done.stderr
+        assert "to do: create the folder, or check the path" in done.stderr

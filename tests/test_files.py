@@ -138,3 +138,9 @@ def test_what_cannot_be_printed_is_escaped() -> None:
 def test_a_long_list_is_cut_and_says_by_how_much() -> None:
     assert some(["a", "b"]) == "a, b"
     assert some([str(i) for i in range(12)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write_text(tmp_path / "nodir" / "a.csv", "")
+    assert caught.value.filename == str(tmp_path / "nodir" / "a.csv")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import OptionError
-from headstart.output_folder import check, claim, default_name
+from headstart.output_folder import check, check_files, claim, default_name, nearest
 
 WRITES = ("model", "metrics.json")
 
@@ -77,3 +77,30 @@ def test_folders_keep_their_whole_name_and_files_lose_their_ending(tmp_path: Pat
     (tmp_path / "photos.v1.csv").touch()
     assert default_name(tmp_path / "photos.v1.csv") == "photos.v1"
     assert default_name(tmp_path / "photos.v1" / "..") == tmp_path.name
+
+
+def test_a_folder_that_cannot_be_made_is_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(OptionError, match="notes is a file"):
+        check(photos, tmp_path / "notes" / "run", what="run")
+    monkeypatch.setattr("os.access", lambda *_: False)  # as on a disk that is read-only
+    with pytest.raises(OptionError, match=f"found: {tmp_path} cannot be written"):
+        check(photos, tmp_path / "runs" / "run", what="run")
+
+
+def test_files_to_write_need_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_files({"-o": tmp_path / "a.html", "--csv": None, "--queue": Path("a.csv")})
+    with pytest.raises(OptionError, match="2 problems") as caught:
+        check_files({"-o": tmp_path, "--queue": tmp_path / "no" / "a.csv"})
+    assert f"expected: a file that -o can write\n   found: {tmp_path} is a folder" in str(caught.value)
+    assert f"found: no folder {tmp_path / 'no'}" in str(caught.value)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(OptionError, match=f"found: {tmp_path} cannot be written"):
+        check_files({"--csv": tmp_path / "a.csv"})
+
+
+def test_the_nearest_folder_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert nearest(tmp_path) == tmp_path
+    assert nearest(tmp_path / "a" / "b") == tmp_path
+    monkeypatch.chdir(tmp_path)
+    assert nearest(Path("a") / "b") == tmp_path

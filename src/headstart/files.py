@@ -82,7 +82,10 @@ def replacing(path: Path) -> Iterator[Path]:
     such a library for a disk that is full is raised as OSError.
     """
     unfinished = path.with_name(f".{path.name[:100]}-{uuid.uuid4().hex}.part")
-    handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except OSError as error:  # its name is ours, and would tell nobody anything
+        raise OSError(error.errno, error.strerror, str(path)) from error
     mode = os.fstat(handle).st_mode & 0o777
     os.close(handle)
     try:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headstart.errors import OptionError, Problem
-from headstart.files import display
+from headstart.files import display, write_text
 
 MARK = ".headstart"
 """The file that says which kind of results a folder holds."""
@@ -35,12 +36,14 @@ def check(
         for name in never
         if source is not None and (folder / name).resolve() == source.resolve()
     ]
+    above = nearest(folder)
     if source is not None and source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         todo = "choose a folder elsewhere with -o: the pictures are only ever read"
         problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))
-    elif folder.exists() and not folder.is_dir():
-        found = f"{display(folder)} is a file"
-        problems.append(Problem(expected="a folder", found=found, todo="choose another name with -o"))
+    elif not writable(above):
+        found = f"{display(above)} {'cannot be written' if above.is_dir() else 'is a file'}"
+        todo = "choose another folder with -o"
+        problems.append(Problem(expected="a folder that can be written", found=found, todo=todo))
     elif _kind(folder) != what and (there := [name for name in writes if (folder / name).exists()]):
         found = f"{display(folder)} with {', '.join(there)} of something else"
         todo = "choose another name with -o: that would be replaced"
@@ -49,10 +52,46 @@ def check(
         raise OptionError(f"where to write the {what}", problems)
 
 
+def check_files(files: Mapping[str, Path | None]) -> None:
+    """Refuse files to write before any work is done.
+
+    ``files``: by the option that names each; None where it was not given.
+
+    Raises:
+        OptionError: naming everything that is wrong.
+    """
+    problems = []
+    for option, file in files.items():
+        if file is None:
+            continue
+        if file.is_dir():
+            found = f"{display(file)} is a folder"
+        elif not file.parent.is_dir():
+            found = f"no folder {display(file.parent)}"
+        elif not writable(file.parent):
+            found = f"{display(file.parent)} cannot be written"
+        else:
+            continue
+        todo = "create the folder, or check the path"
+        problems.append(Problem(expected=f"a file that {option} can write", found=found, todo=todo))
+    if problems:
+        raise OptionError("where to write", problems)
+
+
+def nearest(folder: Path) -> Path:
+    """``folder``, or what is there of the folders above it, the nearest."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def writable(folder: Path) -> bool:
+    """Whether files can be made in ``folder``, which is there."""
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
 def claim(folder: Path, what: str) -> None:
     """Make ``folder``, and mark it as one of this kind of results."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).write_text(f"{what}\n", encoding="utf-8")
+    write_text(folder / MARK, f"{what}\n")
 
 
 def default_name(source: Path) -> str:

@@ -105,6 +105,7 @@ def apply(images: ImageSet, review: Path, table: Path) -> Applied:
             cells = [os.path.abspath(path), label]  # noqa: PTH100, links stay what they are
             cells += [f"group {group}" if members[group] > 1 else ""] if grouped else []
             rows.append(cells + ([str(images.split[i])] if several else []))
+    table.parent.mkdir(parents=True, exist_ok=True)
     write_csv(table, columns, rows)
     dropped = sum(label is None for label in decided.values())
     return Applied(table=table, pictures=len(rows), relabelled=len(decided) - dropped, dropped=dropped)

@@ -16,7 +16,7 @@ def main() -> NoReturn:
         app()
         code: Any = 0
     except KeyboardInterrupt:  # before or after a command's own work, such as while modules are still loaded
-        code = interrupted()
+        code = interrupted(next(iter(sys.argv[1:]), None))
     except SystemExit as end:
         code = end.code
     if code == 130:

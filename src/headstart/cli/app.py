@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
+from headstart.files import display
 from headstart.options import DEFAULTS, FitOptions
 from headstart.progress import Silent
 
@@ -34,7 +35,7 @@ class Commands(TyperGroup):
             say(f"error: {error}")
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
-            raise typer.Exit(interrupted()) from None
+            raise typer.Exit(interrupted(ctx.invoked_subcommand)) from None
         except BrokenPipeError:  # the reader of our output has gone; there is nobody left to tell
             sys.stderr.close()
             raise typer.Exit(1) from None
@@ -43,19 +44,30 @@ class Commands(TyperGroup):
             raise typer.Exit(2) from error
 
 
-def interrupted() -> int:
-    """Say what an interruption means; returns the exit code."""
-    say("\ninterrupted. Nothing is broken: what was computed is kept, and the same command goes on from there.")
+_GOES_ON = "what was computed is kept, and the same command goes on from there"
+_INTERRUPTED = dict.fromkeys(("check", "compare", "demo", "recipes", "train"), _GOES_ON) | {
+    "replay": f"{_GOES_ON}, unless with --fresh"
+}
+"""By command, what is true of one that was interrupted; the others keep nothing."""
+
+
+def interrupted(command: str | None) -> int:
+    """Say what an interruption of ``command``, such as ``"train"``, means; returns the exit code."""
+    say(f"\ninterrupted. Nothing is broken: {_INTERRUPTED.get(command or '', 'the same command begins anew')}.")
     return 130
 
 
 def refused(error: OSError | sqlite3.OperationalError) -> str:
-    """What the machine would not do, in words."""
+    """What the machine would not do, or which path is wrong, in words."""
     where = str(error.filename2 or error.filename or "") if isinstance(error, OSError) else "the store of features"
     what = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    found = f"{what}: {display(where)}" if where else what
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        todo = "check the path; where something is to be written, create the folder"
+        return f"a path is wrong\n{Problem(expected='a file or folder that is there', found=found, todo=todo)}"
     problem = Problem(
         expected="files that can be read, and a disk with room that can be written to",
-        found=f"{what}: {where}" if where else what,
+        found=found,
         todo="free some space or mend the permissions; the same command then goes on from what is kept",
     )
     return f"the machine refused\n{problem}"
