@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.deploy.model import Prediction
-from headstart.deploy.predictions import line, row, summary, write_csv
+from headstart.deploy.predictions import row, write_csv
 
 CLASSES = ("ants", "bees", "flies")
 GOOD = Prediction(path=Path("a, b.jpg"), proba=np.array([0.2, 0.7, 0.1]))
@@ -47,7 +47,6 @@ def test_an_unreadable_picture_has_a_row_with_the_reason() -> None:
 def test_a_picture_that_was_no_file_has_no_path(tmp_path: Path) -> None:
     answer = Prediction(position=2, proba=np.array([0.2, 0.7, 0.1]))
     assert row(answer, CLASSES)["path"] is None
-    assert line(row(answer, CLASSES)) == "-\tbees 70.0%"
     write_csv(tmp_path / "answers.csv", [answer], CLASSES)
     with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
         assert [line["path"] for line in csv.DictReader(file)] == [""]
@@ -67,19 +66,6 @@ def test_a_row_holds_what_is_doubtful_in_plain_json_types() -> None:
         "answer": "ask, please",
         "reason": "",
     }
-
-
-def test_a_line_says_what_is_doubtful() -> None:
-    assert line(row(GOOD, CLASSES, top=2)) == "a, b.jpg\tbees 70.0%, ants 20.0%"
-    assert line(row(BAD, CLASSES)) == "bad.jpg\tnot read: empty file"
-    assert line(row(DOUBTFUL, CLASSES)) == "c.jpg\tbees 50.0%\tanswer: ask, please\tunsure {bees, ants}"
-    strange = Prediction(path=Path("d.jpg"), proba=np.array([0.9, 0.1, 0]), unfamiliar=True, prediction_set=("ants",))
-    assert line(row(strange, CLASSES)) == "d.jpg\tants 90.0%\tunfamiliar"
-
-
-def test_the_summary_counts_what_is_doubtful_and_what_could_not_be_read() -> None:
-    assert summary([GOOD]) == "1 picture labelled"
-    assert summary([GOOD, DOUBTFUL, BAD]) == "2 pictures labelled, 1 of them unsure, 1 could not be read"
 
 
 def test_the_table_has_a_line_per_prediction_and_a_column_per_class(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from headstart.cli.classify import _checked
 from headstart.errors import OptionError
 from headstart.images.decode import encode
 from headstart.images.folder import scan
@@ -16,10 +18,11 @@ from pictures import draw, write_folder
 
 @pytest.fixture(scope="module")
 def spoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of 24, one picture of each in the folder of the other."""
+    """Two classes of 24, one picture of each in the folder of the other, and one that is there twice, recompressed."""
     root = write_folder(tmp_path_factory.mktemp("spoilt") / "photos", {"rings": 24, "stripes": 24})
     (root / "rings" / "x.jpeg").write_bytes(encode(draw("stripes", 900)))
     (root / "stripes" / "y.jpeg").write_bytes(encode(draw("rings", 900)))
+    (root / "rings" / "again.jpeg").write_bytes(encode(draw("rings", 0), format="JPEG", quality=60))
     return root
 
 
@@ -43,6 +46,22 @@ def test_the_page_shows_them_and_says_what_to_do(checked: Checkup) -> None:
     assert "What to do with it" in page
     assert checked.apply.replace("'", "&#39;") in page
     assert page.count("data:image/jpeg;base64,") >= 2
+
+
+def test_near_copies_are_told_as_on_the_page(checked: Checkup) -> None:
+    assert "Are there copies among the pictures?" in (checked.folder / "review.html").read_text(encoding="utf-8")
+    document = checked.to_dict()
+    assert document["copies"] == [["rings/000.jpeg", "rings/again.jpeg"]]
+    assert document["findings"] == list(checked.lines)
+    assert any(line.startswith("Near copies within a split (1): [rings/000.jpeg, ") for line in checked.lines)
+    assert checked.listed == len((checked.folder / "review.csv").read_text(encoding="utf-8").splitlines()) - 1
+
+
+def test_the_terminal_says_the_copies_too(checked: Checkup) -> None:
+    lines = list(_checked(checked))
+    assert lines[: len(checked.lines)] == list(checked.lines)
+    nothing = replace(checked, findings=replace(checked.findings, suspects=(), poor=(), grey=(), mixed=None))
+    assert "Nothing was found that is doubtful." not in list(_checked(nothing))  # there are still copies
 
 
 def test_decisions_lead_to_a_table_and_leave_the_pictures_alone(checked: Checkup, spoilt: Path, tmp_path: Path) -> None:

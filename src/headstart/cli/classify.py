@@ -24,8 +24,10 @@ from headstart.cli.app import (
     say,
     showing_progress,
 )
+from headstart.command import command
+from headstart.files import display
 from headstart.options import DEFAULTS
-from headstart.output_folder import default_name
+from headstart.output_folder import check_files, default_name
 
 if TYPE_CHECKING:
     from headstart.deploy.fitted import Measurement
@@ -71,23 +73,23 @@ def check(
     if apply:
         applied = workflow.apply_review(photos, apply, folder)
         say(applied_line(applied))
-        answer(applied.to_dict, [f"headstart train {applied.table}"], as_json=as_json)
+        answer(applied.to_dict, [command("train", applied.table, options={})], as_json=as_json)
         return
     with showing_progress() as progress:
         done = workflow.check_pictures(photos, folder, fit_options(context), progress=progress)
     answer(done.to_dict, _checked(done), as_json=as_json)
-    say("Fill in its column decision (keep, drop or relabel:NAME), then:")
-    say(done.apply)
+    if done.listed and not as_json:
+        say(f"Fill in the column `decision` of {workflow.LIST} (keep, drop or relabel:NAME), then:")
+        say(done.apply)
     say(f"{done.seconds:.1f} s")
     if done.findings.images.left_out:
         raise typer.Exit(1)
 
 
 def _checked(done: Checkup) -> Iterator[str]:
-    from headstart.report.pictures import finding_lines
     from headstart.workflows.check import LIST, PAGE
 
-    yield from finding_lines(done.findings) or ["Nothing was found that is doubtful."]
+    yield from done.lines or ["Nothing was found that is doubtful."]
     yield f"page    {done.folder / PAGE}"
     yield f"list    {done.folder / LIST}"
 
@@ -140,6 +142,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
 def _print_run(run: TrainedRun) -> None:
     from headstart.report import run_page, tuning
     from headstart.report.tuning import choice_reason
+    from headstart.report.words import counted
 
     fitted = run.fitted
     notes = (*run_page.lines(fitted, run.doubts), *fitted.model.notes, choice_reason(fitted.choice))
@@ -151,7 +154,7 @@ def _print_run(run: TrainedRun) -> None:
     typer.echo(f"model   {run.folder / 'model'}")
     typer.echo(f"report  {run.folder / 'report.html'}")
     if left_out := len(fitted.images.left_out):
-        say(f"{left_out} files were left out; the report names them")
+        say(f"{counted(left_out, 'file was', 'files were')} left out and named in the report")
     say(f"{run.seconds:.1f} s")
 
 
@@ -173,26 +176,24 @@ def predict(
     all are, and `unfamiliar` where the picture is unlike those of training. Where more than one class cannot be ruled
     out, they are listed in braces. With costs, `answer` is what costs least on average.
     """
-    from headstart.deploy import predictions as table
     from headstart.deploy.model import Model
-    from headstart.images.walk import find_images
+    from headstart.report import predictions as words
+    from headstart.workflows import predict as workflow
 
+    check_files({"--csv": csv_file})
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
-    pictures = find_images(inputs)
     model = Model.load(run)
     for note in model.notes:
         say(note)
-    model = model.with_costs(cost) if cost else model
+    options = workflow.PredictOptions(coverage=coverage, costs=cost, top=top)
     with showing_progress() as progress:
-        predictions = model.predict(pictures, coverage=coverage, progress=progress)
-    rows = [table.row(prediction, model.classes, top=top) for prediction in predictions]
+        predicted = workflow.predict(model, inputs, options, progress=progress)
     if csv_file:
-        table.write_csv(csv_file, predictions, model.classes)
-    document = {"classes": list(model.classes), "coverage": model.abstention.covers(coverage), "predictions": rows}
-    answer(lambda: document, () if csv_file else map(table.line, rows), as_json=as_json)
-    say(table.summary(predictions))
-    if not predictions or any(prediction.proba is None for prediction in predictions):
+        predicted.write_csv(csv_file)
+    answer(predicted.to_dict, () if csv_file else map(words.line, predicted.rows), as_json=as_json)
+    say(words.summary(predicted.predictions))
+    if not predicted.complete:
         raise typer.Exit(1)
 
 
@@ -200,20 +201,13 @@ def predict(
 def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
-    from headstart.report.words import evaluation_document
     from headstart.workflows import evaluate as workflow
 
     with showing_progress() as progress:
         done = workflow.evaluate(Model.load(run), photos, progress=progress)
-    measured = done.measurement
-    document = {
-        **evaluation_document(measured.evaluation),
-        "abstention": measured.abstention.to_dict(),
-        "left_out": list(done.left_out),
-    }
-    answer(lambda: document, _measured(measured, every_metric=True), as_json=as_json)
-    for line in done.left_out:
-        say(f"left out: {line}")
+    answer(done.to_dict, _measured(done.measurement, every_metric=True), as_json=as_json)
+    for out in done.left_out:
+        say(f"left out: {display(out.path)}: {out.reason}")
     if done.left_out:
         raise typer.Exit(1)
 

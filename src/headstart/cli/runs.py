@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.app import Json, Run, Seed, answer, app, repeats, say, showing_progress
+from headstart.files import some
 from headstart.options import DEFAULTS
+from headstart.output_folder import check_files
 
 if TYPE_CHECKING:
     from headstart.workflows.explain import Explained
@@ -29,6 +31,7 @@ def explain(
     """Show what an answer rests on, and whether hiding it changes the answer."""
     from headstart.workflows import explain as workflow
 
+    check_files({"-o": out})
     explained = workflow.explain(run, picture, class_name=class_name, seed=seed)
     if out:
         workflow.write_page(out, explained, repeats(context))
@@ -60,8 +63,10 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Tell whether new pictures are like the training pictures, how many answers are right, and what to label next."""
+    from headstart.report.words import counted
     from headstart.workflows import watch as workflow
 
+    check_files({"-o": out, "--queue": queue})
     with showing_progress() as progress:
         watched = workflow.watch(run, paths, count=count, seed=seed, progress=progress)
     if queue:
@@ -70,8 +75,8 @@ def watch(
         workflow.write_page(out, watched, repeats(context))
     written = [f"{name}\t{path}" for name, path in (("page", out), ("queue", queue)) if path]
     answer(watched.to_dict, (*_watched(watched), *written), as_json=as_json)
-    if watched.known:
-        say(f"{len(watched.known)} are pictures it was trained on")
+    if known := len(watched.known):
+        say(f"{counted(known, 'is a picture', 'are pictures')} it was trained on")
     for path, reason in watched.left_out:
         say(f"left out: {path}: {reason}")
     if watched.left_out:
@@ -83,7 +88,7 @@ def _watched(watched: Watch) -> Iterator[str]:
 
     yield verdict(watched.drift)
     yield claim(watched.accuracy.accuracy, trusted=watched.trusted)
-    yield f"worth a label next: {', '.join(row['path'] for row in watched.rows()[:5])}, …"
+    yield f"worth a label next: {some([row['path'] for row in watched.rows()], 5)}"
 
 
 @app.command(epilog="Example: headstart replay runs/photos")

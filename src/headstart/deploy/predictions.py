@@ -31,30 +31,6 @@ def row(prediction: Prediction, classes: Sequence[str], *, top: int = 1) -> dict
     return {"path": path, "label": label, "probability": probability, "top": best, **said}
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row as people read it: path, or - for no file; the most probable classes; what makes the answer doubtful."""
-    path = "-" if row["path"] is None else row["path"]
-    if row["label"] is None:
-        return f"{path}\tnot read: {row['reason']}"
-    doubts = [name for name in ("unsure", "unfamiliar") if row[name]]
-    if row["prediction_set"] and len(row["prediction_set"]) > 1:
-        doubts.append(f"{{{', '.join(row['prediction_set'])}}}")
-    best = ", ".join(f"{label} {probability:.1%}" for label, probability in row["top"])
-    decided = "" if row["answer"] is None else f"\tanswer: {row['answer']}"
-    return f"{path}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
-
-
-def summary(predictions: Sequence[Prediction]) -> str:
-    """How many pictures were labelled, and how many of these answers are doubtful; in words."""
-    unread = sum(prediction.proba is None for prediction in predictions)
-    labelled = len(predictions) - unread
-    said = [f"{labelled} picture{'s' if labelled != 1 else ''} labelled"]
-    for name in ("unsure", "unfamiliar"):
-        if count := sum(getattr(prediction, name) is True for prediction in predictions):
-            said.append(f"{count} of them {name}")
-    return ", ".join([*said, f"{unread} could not be read"] if unread else said)
-
-
 def write_csv(path: Path, predictions: Sequence[Prediction], classes: Sequence[str]) -> None:
     """Write a line per prediction, whole or not at all.
 

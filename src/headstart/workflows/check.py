@@ -16,7 +16,9 @@ from typing import Any
 
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
+from headstart.audit.duplicates import Deduplicated
 from headstart.audit.findings import Findings
+from headstart.audit.leak import Leak
 from headstart.command import command, fit_options
 from headstart.files import display, plain
 from headstart.images.folder import scan
@@ -26,7 +28,14 @@ from headstart.progress import Progress
 from headstart.report import gallery, review
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
-from headstart.report.pictures import finding_lines, poor_reason, review_reasons, suspect_reasons
+from headstart.report.pictures import (
+    copy_lines,
+    finding_lines,
+    leak_sentence,
+    poor_reason,
+    review_reasons,
+    suspect_reasons,
+)
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
 PARAMETERS = ("backbone", "sizes", "budget", "random_state")
@@ -39,19 +48,31 @@ class Checkup:
 
     folder: Path
     findings: Findings
+    deduplicated: Deduplicated
+    """The copies among the pictures."""
+    leak: Leak | None
+    """What they would have added to the accuracy; None without copies."""
+    listed: int
+    """Pictures in the list, to be decided on."""
     apply: str
     """The command that carries out what a person has decided."""
     seconds: float
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was found in plain sentences, the most serious first."""
+        copies = (*copy_lines(self.deduplicated), *([leak_sentence(self.leak)] if self.leak else []))
+        return (*finding_lines(self.findings), *copies)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        findings, images = self.findings, self.findings.images
+        findings, images, copies = self.findings, self.findings.images, self.deduplicated.copies
         names = [gallery.name_of(images, path) for path in images.paths]
         return plain(
             self,
             "folder",
             pictures=len(images),
-            findings=finding_lines(findings),
+            findings=self.lines,
             suspects=[
                 {
                     "path": names[suspect.index],
@@ -75,7 +96,10 @@ class Checkup:
                 }
                 for shortcut in findings.shortcuts
             ],
+            copies=[[gallery.name_of(copies.images, copies.images.paths[i]) for i in each] for each in copies.clusters],
+            leak=self.leak,
             left_out={gallery.name_of(images, out.path): out.reason for out in images.left_out},
+            apply=self.apply,
             seconds=round(self.seconds, 2),
         )
 
@@ -94,7 +118,8 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed
     folder.mkdir(parents=True, exist_ok=True)
-    decisions.write_review(folder / LIST, findings, review_reasons(findings))
+    reasons = review_reasons(findings)
+    decisions.write_review(folder / LIST, findings, reasons)
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     copies = partial(gallery.thumbnail, fitted.deduplicated.copies.images)
     parts = (
@@ -109,12 +134,19 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
     )
     write_report(folder / PAGE, page)
-    return Checkup(folder=folder, findings=findings, apply=apply, seconds=seconds)
+    return Checkup(
+        folder=folder,
+        findings=findings,
+        deduplicated=fitted.deduplicated,
+        leak=leak,
+        listed=len(reasons),
+        apply=apply,
+        seconds=seconds,
+    )
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
     output_folder.check(source, folder, what="review", never=[TABLE])
     images = scan(source, for_training=False)
-    folder.mkdir(parents=True, exist_ok=True)
     return decisions.apply(images, decided, folder / TABLE)

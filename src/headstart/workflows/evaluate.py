@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import display
 from headstart.images.folder import ImageSet, scan
+from headstart.images.walk import LeftOut
 from headstart.progress import Progress
+from headstart.report.words import evaluation_document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +24,16 @@ class Evaluated:
     """What :func:`evaluate` measured."""
 
     measurement: Measurement
-    left_out: tuple[str, ...]
-    """Name and reason of each picture that could not be used."""
+    left_out: tuple[LeftOut, ...]
+    """What could not be used."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            **evaluation_document(self.measurement.evaluation),
+            "abstention": self.measurement.abstention.to_dict(),
+            "left_out": [{"path": display(out.path), "reason": out.reason} for out in self.left_out],
+        }
 
 
 def evaluate(model: Model, source: Path, *, progress: Progress | None = None) -> Evaluated:
@@ -38,12 +49,10 @@ def evaluate(model: Model, source: Path, *, progress: Progress | None = None) ->
     to_model = _class_numbers(model, images, source)
     predictions = model.predict(images.paths, progress=progress)
     read = np.array([i for i, prediction in enumerate(predictions) if prediction.proba is not None], dtype=np.int64)
-    left_out = (
-        *(f"{display(path)}: {p.reason}" for path, p in zip(images.paths, predictions, strict=True) if p.proba is None),
-        *(f"{display(out.path)}: {out.reason}" for out in images.left_out),
-    )
+    unread = [(path, p.reason) for path, p in zip(images.paths, predictions, strict=True) if p.proba is None]
+    left_out = (*(LeftOut(path, reason) for path, reason in unread), *images.left_out)
     if not len(read):
-        todo = "see the reasons: " + "; ".join(left_out)
+        todo = "see the reasons: " + "; ".join(f"{display(out.path)}: {out.reason}" for out in left_out)
         what, found = f"{source} cannot be evaluated", "none that can be read"
         raise DataError.of(what, expected="pictures", found=found, todo=todo)
     measurement = measure(
