@@ -64,6 +64,14 @@ def test_two_runs_are_compared(tmp_path: Path) -> None:
     assert [(row["setting"], row["accuracy"]) for row in document["settings"]] == [("a", 1.0), ("b", 0.4)]
 
 
+def test_what_would_be_ignored_beside_runs_is_refused(tmp_path: Path) -> None:
+    a, b = run_of(tmp_path / "a", 0), run_of(tmp_path / "b", 12)
+    done = headstart("compare", a, b, "--lr", "0.1", "--seeds", "3", "--table", "resnet18", "--weights", "random")
+    assert done.returncode == 2
+    assert "expected: of finished runs, no option but -o and --json" in done.stderr
+    assert "found: --lr, --seeds, --table, --weights" in done.stderr
+
+
 def test_a_run_alone_or_beside_pictures_is_refused(pictures: Path, tmp_path: Path) -> None:
     a = run_of(tmp_path / "a", 0)
     alone = headstart("compare", a)
@@ -77,7 +85,8 @@ def test_a_run_alone_or_beside_pictures_is_refused(pictures: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--table", "resnet18", "--lr", "0.1"], "found: --table and lrs"),
+        (["--table", "resnet18", "--lr", "0.1", "--batch-size", "4"], "found: --lr, --batch-size"),
+        (["--table", "resnet18", "--recipe", "resnet18-frozen"], "found: --recipe"),
         (["--table", "resnet50"], "expected: one of resnet18"),
         (["--lr", "fast"], "write --lr 1,2"),
         (["--optimiser", "lion"], "expected: an optimiser"),

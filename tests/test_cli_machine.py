@@ -15,7 +15,7 @@ def test_doctor_says_what_works_here() -> None:
     done = headstart("doctor", "--json")
     findings = json.loads(done.stdout)
     assert (done.returncode, findings["problems"]) == (0, [])
-    assert "efficientnet_lite0" in findings["facts"]["backbones ready"]
+    assert "efficientnet_lite0" in findings["facts"]["backbones"]
 
 
 def test_cache_shows_and_clears(tmp_path: Path) -> None:

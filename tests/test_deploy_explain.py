@@ -94,7 +94,8 @@ def test_a_model_whose_maps_cannot_be_read_is_explained_by_hiding(
     found = explainer.explain(path)
     assert found.method == "hiding"
     assert np.isnan(found.miss)
-    assert "stands between" in found.why_not_exact
+    assert found.why_not_exact == "not pooled"
+    assert found.to_dict()["miss"] is None
     assert found.evidence.shape == (7, 7)
 
 

@@ -65,9 +65,12 @@ def test_the_page_holds_everything_and_escapes_names() -> None:
 
 
 def test_the_page_names_the_method_that_was_used() -> None:
-    hidden = replace(explanation(), why_not_exact="a dense layer follows", miss=float("nan"))
+    hidden = replace(explanation(), why_not_exact="not pooled", miss=float("nan"))
     page = render(explain_page(hidden, (), training=None, command=""))
-    assert "could not be split exactly: a dense layer follows" in page
+    assert "could not be split exactly: something other than pooling stands between the last map and the head" in page
+    missed = replace(explanation(), why_not_exact="parts miss", miss=-0.25)
+    page = render(explain_page(missed, (), training=None, command=""))
+    assert "could not be split exactly: the parts of the map miss the score by -0.25." in page
     assert "does not know its training pictures" in page
     assert "class-activation map" in render(explain_page(explanation(), (), training=None, command=""))
 

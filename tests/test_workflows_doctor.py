@@ -1,17 +1,29 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from headstart.cli.machine import _facts, _problems
 from headstart.workflows.doctor import examine
 
 
 def test_a_sound_machine_has_facts_and_no_problems() -> None:
-    findings = examine()
-    assert findings["problems"] == []
-    assert findings["facts"]["precision on CPU"] in ("bf16", "f32")
-    assert "efficientnet_lite0" in findings["facts"]["backbones ready"]
+    machine = examine()
+    assert machine.sound
+    assert _problems(machine) == []
+    assert "efficientnet_lite0" in machine.backbones
+    facts = dict(line.split(maxsplit=1) for line in _facts(machine))
+    assert facts["numpy"] == machine.packages["numpy"]
+    assert f"precision on CPU       {'bf16' if machine.bf16 else 'f32'}" in list(_facts(machine))
+    assert json.loads(json.dumps(machine.to_dict()))["backbones"] == list(machine.backbones)
+
+
+def test_it_reads_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "new" / "cache"))
+    assert examine().sound
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_cache_that_cannot_be_made_is_a_problem_with_its_remedy(
@@ -19,10 +31,19 @@ def test_a_cache_that_cannot_be_made_is_a_problem_with_its_remedy(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "file"))
-    (problem,) = examine()["problems"]
+    machine = examine()
+    assert not machine.sound
+    (problem,) = _problems(machine)
     assert "set HEADSTART_CACHE to another folder" in problem
 
 
 def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headstart.workflows.doctor.NEEDED", ("numpy", "openvino", "no-such-package"))
-    assert examine()["problems"] == ["the package no-such-package is missing: pip install headstart"]
+    machine = examine()
+    assert not machine.sound
+    assert _problems(machine) == ["the package no-such-package is missing: pip install headstart"]
+
+
+def test_a_source_checkout_that_is_not_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headstart.workflows.doctor.version", lambda package: "not installed")
+    assert "headstart              not installed" in list(_facts(examine()))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from headstart.cli.runs import sentences
 from headstart.errors import DataError
 from headstart.options import FitOptions
 from headstart.workflows.replay import replay
@@ -22,11 +23,14 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_is_repeated_to_the_byte(run: Path) -> None:
     found = replay(run, fresh=True)
-    assert found.same, found.sentences
+    first, *others = sentences(found)
+    assert found.same, others
     assert {"metrics.json", "model/head.safetensors", "model/model.json"} <= set(found.compared)
-    assert found.changed == ()
-    assert found.sentences[0].startswith("The same: ")
-    assert found.sentences[0].endswith("identical byte for byte (all features computed anew).")
+    assert (found.changed, found.different) == ((), ())
+    assert not found.pictures
+    assert not others
+    assert first.startswith("The same: ")
+    assert first.endswith("identical byte for byte (all features computed anew).")
 
 
 def test_changed_pictures_are_named(run: Path, photos: Path, tmp_path: Path) -> None:
@@ -35,10 +39,14 @@ def test_changed_pictures_are_named(run: Path, photos: Path, tmp_path: Path) -> 
     (moved / "stripes" / "004.jpeg").unlink()
     found = replay(run, photos=moved)
     assert not found.same
-    assert found.changed == ("1 picture missing: stripes/004.jpeg.", "1 picture added: rings/020.jpeg.")
-    assert any("model/head.safetensors" in line for line in found.different)
-    assert found.sentences[0].startswith("Not the same")
-    assert "Changed: 1 picture added: rings/020.jpeg." in found.sentences
+    assert (found.pictures.missing, found.pictures.added) == (("stripes/004.jpeg",), ("rings/020.jpeg",))
+    assert found.changed == ()
+    assert ("file", "model/head.safetensors") in {(each.kind, each.name) for each in found.different}
+    first, *others = sentences(found)
+    assert first.startswith("Not the same")
+    assert others[:2] == ["Changed: 1 picture missing: stripes/004.jpeg.", "Changed: 1 picture added: rings/020.jpeg."]
+    document = json.loads(json.dumps(found.to_dict()))
+    assert document["pictures"]["added"] == ["rings/020.jpeg"]
 
 
 def test_other_options_and_versions_are_named(run: Path, tmp_path: Path) -> None:
@@ -50,9 +58,10 @@ def test_other_options_and_versions_are_named(run: Path, tmp_path: Path) -> None
     (edited / "run.json").write_text(json.dumps(record))
     found = replay(edited)
     assert not found.same
-    assert found.changed[0].startswith("numpy 0.1 → ")
-    assert found.changed[1] == "the option forgotten is not known to this version"
-    assert found.changed[2].startswith("the network ran with abacus f16, and runs here with ")
+    version, option, runtime = found.changed
+    assert (version.kind, version.name, version.before) == ("version", "numpy", "0.1")
+    assert (option.kind, option.name) == ("option", "forgotten")
+    assert (runtime.kind, runtime.before) == ("runtime", "abacus f16")
     assert found.to_dict()["same"] is False
 
 

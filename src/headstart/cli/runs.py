@@ -15,7 +15,23 @@ from headstart.output_folder import check_files
 
 if TYPE_CHECKING:
     from headstart.workflows.explain import Explained
+    from headstart.workflows.replay import Difference, Replay
     from headstart.workflows.watch import Watch
+
+MOST_METRICS = 8
+"""Metrics named where a run did not come out the same; ``--json`` has all."""
+_CHANGED = {
+    "version": "{name} {before} → {now}",
+    "option": "the option {name} is not known to this version",
+    "budget": "a budget was set, so that what was tried depended on the clock",
+    "costs": "the costs: their file has other contents",
+    "weights": "other weights of {name}: their hash differs",
+    "runtime": "the network ran with {before}, and runs here with {now}",
+    "head": "the head: {before[candidate]}, C = {before[strength]:g} → {now[candidate]}, C = {now[strength]:g}",
+    "metric": "{name}: {before} → {now}",
+    "pictures": "measured on {before} → {now} pictures",
+}
+"""By kind of a difference, how it is said."""
 
 
 @app.command(epilog="Example: headstart explain runs/photos new.jpg -o why.html")
@@ -103,10 +119,45 @@ def replay(
 
     with showing_progress() as progress:
         replayed = workflow.replay(run, photos=photos, fresh=fresh, progress=progress)
-    first, *others = replayed.sentences
-    answer(replayed.to_dict, [first], as_json=as_json)
+    first, *others = sentences(replayed)
+    answer(lambda: replayed.to_dict() | {"sentences": [first, *others]}, [first], as_json=as_json)
     if not as_json:
         for line in others:
             say(line)
     if not replayed.same:
         raise typer.Exit(1)
+
+
+def sentences(replayed: Replay) -> Iterator[str]:
+    """Whether a run came out the same, then why."""
+    from headstart.report.words import changed_pictures, counted
+
+    features = "all features computed anew" if replayed.fresh else "features from the store where it has them"
+    changed = [*changed_pictures(replayed.pictures), *map(_sentence, replayed.changed)]
+    if replayed.same:
+        compared = counted(len(replayed.compared), "file is", "files are")
+        yield f"The same: {compared} identical byte for byte ({features})."
+        yield from (f"Changed, and without effect: {line}" for line in changed)
+        return
+    yield f"Not the same ({features})."
+    yield from (f"Changed: {line}" for line in changed)
+    if not changed:
+        yield "Nothing that is recorded has changed: pictures, options, versions and machine are the same."
+    metrics = [difference for difference in replayed.different if difference.kind == "metric"]
+    for difference in replayed.different:
+        if difference.kind != "file" and difference not in metrics[MOST_METRICS:]:
+            yield f"Different: {_sentence(difference)}"
+    files = [difference.name for difference in replayed.different if difference.kind == "file"]
+    if not {"metrics.json", "model/head.safetensors"} & set(files):
+        yield "Different: not the head and no figure: metrics.json and model/head.safetensors are what they were"
+    yield f"Different: {len(files)} of {len({*replayed.compared, *files})} files: {', '.join(files)}"
+
+
+def _sentence(difference: Difference) -> str:
+    name, values = difference.name, {"before": difference.before, "now": difference.now}
+    if difference.kind == "metric":
+        name = name.replace("_", " ")
+        values = {key: "undefined" if value is None else f"{value:.6g}" for key, value in values.items()}
+    elif difference.kind == "version":
+        values = {key: value or "not recorded" for key, value in values.items()}
+    return _CHANGED[difference.kind].format(name=name, **values)

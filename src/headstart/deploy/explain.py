@@ -30,6 +30,9 @@ from headstart.images.decode import resample
 from headstart.images.transforms import load
 
 Method = Literal["exact", "hiding"]
+WhyNotExact = Literal["", "not pooled", "more than pooled", "parts miss"]
+"""Why a score cannot be split: something other than pooling stands between the last map and the head; the head reads
+more than was pooled from maps; the parts miss the score by more than `EXACT_WITHIN`. Empty where it was split."""
 Grid = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
@@ -113,9 +116,8 @@ class Explanation:
     score: float
     """Logit of the target less that of the rival, in float32."""
     miss: float
-    """Mean of the parts less the score; nan with hiding."""
-    why_not_exact: str
-    """Why the score was not split but explained by hiding; empty where it was split."""
+    """Mean of the parts less the score; nan where there were no parts."""
+    why_not_exact: WhyNotExact
     row: NDArray[np.float32] = field(repr=False)
     """(d,) the picture's row ``last``, to find others like it."""
     check: Check
@@ -133,7 +135,7 @@ class Explanation:
             "probabilities": dict(zip(self.classes, self.proba.tolist(), strict=True)),
             "class": self.classes[self.target],
             "rather_than": self.classes[self.rival],
-            **plain(self, "method", "why_not_exact", "score"),
+            **plain(self, "method", "why_not_exact", "score", miss=None if np.isnan(self.miss) else self.miss),
             "evidence": self.evidence.round(6).tolist(),
             "check": self.check.to_dict(),
         }
@@ -184,12 +186,10 @@ class Explainer:
             X = np.stack([rows[model.output] for rows in rows_of(images, model.space.runtime)])
             return X.astype(np.float64) @ weight + bias, head.predict_proba(X)[:, target]
 
-        exact = _exact(self._maps, model.output, image, weight, bias)
-        if isinstance(exact, str):
+        why_not, evidence, score, miss = _exact(self._maps, model.output, image, weight, bias)
+        if why_not:
             evidence = by_hiding(image, lambda images: scores(images)[0], seed=seed)
-            score, miss = float(rows[model.output].astype(np.float64) @ weight + bias), float("nan")
-        else:
-            evidence, score, miss = exact
+            score = float(rows[model.output].astype(np.float64) @ weight + bias)
         return Explanation(
             path=path,
             classes=model.classes,
@@ -200,7 +200,7 @@ class Explainer:
             evidence=evidence,
             score=score,
             miss=miss,
-            why_not_exact=exact if isinstance(exact, str) else "",
+            why_not_exact=why_not,
             row=rows["last"],
             check=check(image, evidence, scores, seed=seed),
         )
@@ -235,22 +235,21 @@ def _overlap(cells: int, side: int) -> Grid:
 
 def _exact(
     maps: MapGraph | None, output: str, image: Image, weight: NDArray[np.float64], bias: float
-) -> tuple[Grid, float, float] | str:
-    """Evidence, score, and by how much the parts miss it; or why they are not to be had."""
+) -> tuple[WhyNotExact, Grid, float, float]:
+    """Why they cannot be used, evidence, score, and by how much the parts miss it; nan and an empty grid for none."""
+    none = np.empty((0, 0)), float("nan"), float("nan")
     if maps is None:
-        return "something other than pooling stands between the last map and the head"
+        return "not pooled", *none
     rows, pooled = maps.run(image)
     if sum(len(stretch.positions) for stretch in pooled) != len(weight):
-        return "the head reads more than was pooled from maps"
+        return "more than pooled", *none
     score = float(rows[output].astype(np.float64) @ weight + bias)
     sides = [stretch.positions.shape[1] for stretch in pooled]
     # Of many depths twice as fine as the coarsest: what single positions of the finest say is too noisy to point.
     evidence = split_score(pooled, weight, bias, side=min(sides) * (1 if len(pooled) == 1 else 2))
     miss = float(evidence.mean()) - score
     scale = float(np.abs(weight) @ np.abs(rows[output].astype(np.float64))) or 1.0
-    if abs(miss) > EXACT_WITHIN * scale:
-        return f"the parts of the map miss the score by {miss:.3g}"
-    return evidence, score, miss
+    return ("parts miss" if abs(miss) > EXACT_WITHIN * scale else ""), evidence, score, miss
 
 
 # ── hiding ──────────────────────────────────────────────────────────────────────────────────────────────────────────

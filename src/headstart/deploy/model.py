@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from headstart.images.sources import Source, listed
 from headstart.images.transforms import View
 from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
+from headstart.versions import version
 
 FAMILIAR = "last"
 """The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
@@ -250,10 +250,4 @@ def _abstention(folder: Path, document: directory.Document) -> Abstention:
 
 def versions() -> dict[str, str]:
     """Versions of headstart and of the packages that take part in a prediction."""
-    installed = {}
-    for package in ("headstart", "numpy", "openvino", "pillow", "safetensors"):
-        try:
-            installed[package] = version(package)
-        except PackageNotFoundError:
-            installed[package] = "not installed"
-    return installed
+    return {package: version(package) for package in ("headstart", "numpy", "openvino", "pillow", "safetensors")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from headstart.finetune.plan import Plan
 from headstart.images import decode, transforms
 from headstart.images.folder import ImageSet
 from headstart.probe.heads import LinearHead
+from headstart.versions import version
 
 Index = NDArray[np.int64]
 Arithmetic = Literal["f32", "bf16"]
@@ -79,13 +79,6 @@ class Job:
                 "probe": hashlib.sha256(linear).hexdigest(),
                 "device": [network.device, self.trains_on, network.precision],
                 "bf16": self.trains_on == "cpu" and network.precision != "f32" and computes_in_bf16(),
-                "versions": [_version(package) for package in (*PACKAGES, *(["peft"] if self.plan.lora else []))],
+                "versions": [version(package) for package in (*PACKAGES, *(["peft"] if self.plan.lora else []))],
             }
         )
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

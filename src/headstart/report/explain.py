@@ -21,6 +21,12 @@ SHOWN = 320
 """Side of the picture and of its map on the page, in pixels."""
 APART = 16
 """Space between the two, in pixels."""
+WHY_NOT_EXACT = {
+    "": "",
+    "not pooled": "something other than pooling stands between the last map and the head",
+    "more than pooled": "the head reads more than was pooled from maps",
+    "parts miss": "the parts of the map miss the score by {miss:.3g}",
+}
 LITTLE = 0.05
 """A fall of the probability below which the answer hardly changes. Chosen, not measured; it only adds a sentence."""
 FOR = np.array([226.0, 84.0, 18.0])
@@ -54,6 +60,8 @@ def explain_page(
     target, rival = explanation.classes[explanation.target], explanation.classes[explanation.rival]
     name, probability = display(explanation.path.name), percent(float(explanation.proba.max()))
     miss, side = abs(explanation.miss), len(explanation.evidence)
+    why = WHY_NOT_EXACT[explanation.why_not_exact].format(miss=explanation.miss)
+    method = text(f"map-{explanation.method}", of=explanation, why=why, miss=miss, side=side, pictures=2 * HALVES)
     return PlainPage(
         title="What the answer rests on",
         lede=(f"{name} is “{answer}”, says the model: {probability}.", verdict(explanation)),
@@ -63,7 +71,7 @@ def explain_page(
                 title=f"What speaks for “{target}”",
                 aside=f"Orange speaks for “{target}”, blue for “{rival}”; the paler, the less.",
                 figures=(_side_by_side(explanation),),
-                method=text(f"map-{explanation.method}", of=explanation, miss=miss, side=side, pictures=2 * HALVES),
+                method=method,
             ),
             _check(explanation),
             _neighbours(explanation, neighbours, training),

@@ -19,6 +19,7 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import write_json
 from headstart.report.comparison import ComparisonContent, comparison_page, runs_content
 from headstart.report.page import write_report
+from headstart.report.words import counted
 
 METRICS, ANSWERS = "metrics.json", "predictions.csv"
 
@@ -107,12 +108,12 @@ def _require_same(runs: Sequence[_Run]) -> None:
         if run.digests != first.digests:
             here, there = set(run.digests), set(first.digests)
             missing, extra = len(there - here), len(here - there)
-            expected = f"the {len(first.digests)} pictures that {first.folder} was measured on"
-            found = f"{len(run.digests)} in {run.folder}: {missing} of those are not there, {extra} are others"
+            expected = f"the {counted(len(first.digests), 'picture')} that {first.folder} was measured on"
+            found = f"{len(run.digests)} in {run.folder}: {missing} missing, {extra} added"
             todo = "train both on the same folder with the same splits"
             problems.append(Problem(expected=expected, found=found, todo=todo))
         elif changed := int((run.labels != first.labels).sum()):
-            found = f"{changed} have another label in {run.folder}"
+            found = f"another label of {counted(changed, 'picture')} in {run.folder}"
             todo = "train both with the same labels"
             problems.append(Problem(expected=f"the labels of {first.folder}", found=found, todo=todo))
         elif bool(run.measured_on.folds) != bool(first.measured_on.folds):

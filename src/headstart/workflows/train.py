@@ -17,7 +17,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,7 @@ from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
 from headstart.report.tuning import choice_reason
 from headstart.report.words import evaluation_document
+from headstart.versions import version
 
 FILES = (
     "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
@@ -168,6 +168,6 @@ def _record(fitted: Fitted) -> dict[str, Any]:
 
 def surroundings() -> dict[str, str]:
     """Versions of all that takes part in training, and the kind of machine: what may change the last digits."""
-    others = {name: metadata.version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
+    others = {name: version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
     here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
     return {**versions(), **others, **here}
