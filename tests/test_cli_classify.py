@@ -242,6 +242,8 @@ def test_check_writes_a_page_and_a_list_and_takes_the_decisions(tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"headstart train {tmp_path / 'out' / 'pictures.csv'}\n"
     assert "23 pictures" in done.stderr
+    done = headstart("check", photos, "--apply", review, "-o", tmp_path / "my checks")
+    assert done.stdout == f"headstart train '{tmp_path / 'my checks' / 'pictures.csv'}'\n"
     review.write_text("path,label,why,suggested,decision\nrings/001.jpeg,rings,,,burn\n")
     done = headstart("check", photos, "--apply", review, "-o", tmp_path / "out")
     assert done.returncode == 2

@@ -15,7 +15,10 @@ from test_backbones_weights import hub_server
 
 def test_list_names_every_recipe() -> None:
     listed = headstart("recipes", "list").stdout
-    assert [line.split()[0] for line in listed.splitlines()] == [recipe.name for recipe in RECIPES]
+    names = [recipe.name for recipe in RECIPES]
+    assert [line.split()[0] for line in listed.splitlines()] == names
+    document = json.loads(headstart("recipes", "list", "--json").stdout)
+    assert [recipe["name"] for recipe in document["recipes"]] == names
 
 
 def test_show_counts_as_the_write_up_does() -> None:

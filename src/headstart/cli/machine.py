@@ -51,7 +51,7 @@ def backbones_fetch(name: str) -> None:
 
 @cache_app.callback(invoke_without_command=True)
 def cache(context: typer.Context, as_json: Json = False) -> None:
-    """Show what the store of features holds; `headstart cache clear` empties it."""
+    """Show what the store of features holds; `headstart cache clear` frees it."""
     if context.invoked_subcommand is not None:
         return
     from headstart.features.store import open_store
@@ -66,7 +66,7 @@ def cache(context: typer.Context, as_json: Json = False) -> None:
 
 @cache_app.command("clear", epilog="Example: headstart cache clear")
 def cache_clear() -> None:
-    """Empty the store of features; the next run computes them again."""
+    """Free the computed features; the next run computes them again. Converted networks stay."""
     from headstart.features.store import open_store
 
     with open_store() as store:

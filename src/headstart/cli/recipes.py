@@ -20,12 +20,12 @@ recipes_app = family("recipes", "Published procedures, run as published.", no_ar
 
 
 @recipes_app.command("list", epilog="Example: headstart recipes list")
-def recipes_list() -> None:
+def recipes_list(as_json: Json = False) -> None:
     """List the published recipes."""
     from headstart.recipes.records import RECIPES
 
-    for recipe in RECIPES:
-        typer.echo(f"{recipe.name:<22} {recipe.about}")
+    lines = (f"{recipe.name:<22} {recipe.about}" for recipe in RECIPES)
+    answer(lambda: {"recipes": [plain(each, "name", "about", "backbone") for each in RECIPES]}, lines, as_json=as_json)
 
 
 @recipes_app.command("show", epilog="Example: headstart recipes show mobilenetv2-two-phase")
