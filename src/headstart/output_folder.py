@@ -36,12 +36,10 @@ def check(
         for name in never
         if source is not None and (folder / name).resolve() == source.resolve()
     ]
-    above = nearest(folder)
     if source is not None and source.is_dir() and folder.resolve().is_relative_to(source.resolve()):
         todo = "choose a folder elsewhere with -o: the pictures are only ever read"
         problems.append(Problem(expected="a folder outside the pictures", found=display(folder), todo=todo))
-    elif not writable(above):
-        found = f"{display(above)} {'cannot be written' if above.is_dir() else 'is a file'}"
+    elif found := obstacle(nearest(folder)):
         todo = "choose another folder with -o"
         problems.append(Problem(expected="a folder that can be written", found=found, todo=todo))
     elif _kind(folder) != what and (there := [name for name in writes if (folder / name).exists()]):
@@ -62,18 +60,10 @@ def check_files(files: Mapping[str, Path | None]) -> None:
     """
     problems = []
     for option, file in files.items():
-        if file is None:
-            continue
-        if file.is_dir():
-            found = f"{display(file)} is a folder"
-        elif not file.parent.is_dir():
-            found = f"no folder {display(file.parent)}"
-        elif not writable(file.parent):
-            found = f"{display(file.parent)} cannot be written"
-        else:
-            continue
-        todo = "create the folder, or check the path"
-        problems.append(Problem(expected=f"a file that {option} can write", found=found, todo=todo))
+        found = f"{display(file)} is a folder" if file and file.is_dir() else file and obstacle(file.parent)
+        if found:
+            todo = "create the folder, or check the path"
+            problems.append(Problem(expected=f"a file that {option} can write", found=found, todo=todo))
     if problems:
         raise OptionError("where to write", problems)
 
@@ -83,9 +73,11 @@ def nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def writable(folder: Path) -> bool:
-    """Whether files can be made in ``folder``, which is there."""
-    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+def obstacle(folder: Path) -> str:
+    """Why no files can be made in ``folder``, in a few words; empty where they can."""
+    if not folder.is_dir():
+        return f"{display(folder)} is a file" if folder.exists() else f"no folder {display(folder)}"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{display(folder)} cannot be written"
 
 
 def claim(folder: Path, what: str) -> None:

@@ -69,7 +69,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
-    from headstart.report.pictures import applied_line
+    from headstart.report.pictures import applied_line, review_reasons
     from headstart.workflows import check as workflow
 
     folder = out or Path("checks") / default_name(photos)
@@ -81,7 +81,7 @@ def check(
     with showing_progress() as progress:
         done = workflow.check_pictures(photos, folder, fit_options(context), progress=progress)
     answer(done.to_dict, _checked(done), as_json=as_json)
-    if done.listed and not as_json:
+    if not as_json and review_reasons(done.findings):
         say(f"Fill in the column `decision` of {workflow.LIST} (keep, drop or relabel:NAME), then:")
         say(done.apply)
     say(f"{done.seconds:.1f} s")

