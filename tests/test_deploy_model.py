@@ -15,12 +15,13 @@ from PIL import Image
 
 from headstart import pipeline
 from headstart.abstain.abstention import Abstention
+from headstart.abstain.novelty import FAMILIAR
 from headstart.backbones.space import NetworkSpec
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.directory import find_model
 from headstart.deploy.golden import pictures as golden_pictures
-from headstart.deploy.model import FAMILIAR, Model
+from headstart.deploy.model import Model
 from headstart.device import accelerator
 from headstart.errors import ModelError, OptionError
 from headstart.features.table import FeatureTable

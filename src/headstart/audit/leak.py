@@ -16,6 +16,7 @@ from headstart.arrays import Floats, Index, Mask
 from headstart.audit.duplicates import Deduplicated
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.losses import correct
+from headstart.evaluation.measured_on import SPLITS
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
@@ -51,8 +52,7 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
     images: its workbench is used.
     """
     images = deduplicated.copies.images
-    splits: tuple[Split, ...] = ("test", "val")
-    split: Split = next((name for name in splits if (images.split == name).any()), "folds")
+    split: Split = next((name for name in SPLITS if (images.split == name).any()), "folds")
     index = np.flatnonzero(images.split == ("train" if split == "folds" else split))
     copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():

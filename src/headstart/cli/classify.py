@@ -28,7 +28,7 @@ from headstart.options import DEFAULTS
 from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
-    from headstart.deploy.fitted import Measurement
+    from headstart.claims.measured import Measurement
     from headstart.options import FitOptions
     from headstart.workflows.check import Checkup
     from headstart.workflows.train import Run as TrainedRun

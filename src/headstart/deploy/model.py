@@ -25,6 +25,7 @@ import numpy as np
 
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
+from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats
 from headstart.backbones.graph import DOCUMENT
 from headstart.backbones.runtime import Rows
@@ -37,8 +38,6 @@ from headstart.images.transforms import View
 from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
 
-FAMILIAR = "last"
-"""The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
 ANSWERED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes, for one picture or for many
 
 

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,15 +25,16 @@ from numpy.typing import NDArray
 from headstart import output_folder
 from headstart.backbones import catalog
 from headstart.backbones.space import NetworkSpec
-from headstart.backbones.weights import Weights, locate, locate_named, origin_of
+from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.claims.colour_baseline import Transfer, transfer
-from headstart.deploy.model import Model
+from headstart.deploy.fitted import assemble
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.evaluation.held_out import AnsweredPart, HeldOut, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
+from headstart.finetune.trial import Selection
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
@@ -142,15 +143,17 @@ def run(
     watch = _Teller(tell, len(images.classes))
     job = job_of(recipe, images, located, seed=seed)
     tuned = _train(job, recipe, folder, progress=progress, watch=watch)
-    _save(tuned, images.subset(job.train), origin_of(backbone, located), recipe, folder / "model")
+    space, head = tuned.deploy()
+    selection = Selection(space=space, output="tuned", head=head)
+    assemble(images, job.network, selection, how={"recipe": recipe.name}).save(folder / "model")
     honest, others = _answers(tuned, images)
     largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
         recipe=recipe,
         folder=folder,
         classes=images.classes,
-        evaluation=honest.evaluation(images, seed=seed),
-        others=tuple(part.evaluation(images, seed=seed) for part in others),
+        evaluation=honest.evaluation(images, images.train_counts, seed=seed),
+        others=tuple(part.evaluation(images, images.train_counts, seed=seed) for part in others),
         transfer=None if located.origin == "random" else _transfer(job, largest),
         elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
         training=TrainingRecord.of(tuned, prepared=watch.prepared(tuned.history)),
@@ -200,19 +203,6 @@ def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None,
         problem = Problem(expected="a loss that falls", found="; ".join(in_words(tuned.notes)), todo=todo)
         raise DataError(f"recipe {recipe.name} could not be trained", [problem])
     return tuned
-
-
-def _save(tuned: FineTuned, train: ImageSet, origin: Mapping[str, str], recipe: Recipe, to: Path) -> None:
-    """Write the model directory, with the weights that the plan keeps; ``train`` are the pictures it learned from."""
-    space, head = tuned.deploy()
-    counts = np.bincount(train.y, minlength=len(train.classes)).tolist()
-    training = {
-        "pictures": len(train),
-        "class_counts": dict(zip(train.classes, counts, strict=True)),
-        "fingerprint": tuned.activations.job.images.fingerprint(),
-        "recipe": recipe.name,
-    }
-    Model(classes=train.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
 
 
 def _require_readable(paths: Sequence[Path]) -> None:

@@ -21,16 +21,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.command import command, fit_options
-from headstart.deploy.model import FAMILIAR, versions
-from headstart.deploy.reference import Reference, relative_names, sample
+from headstart.deploy.model import versions
 from headstart.evaluation.held_out import HeldOut, write_held_out
-from headstart.features.rows import unit
-from headstart.features.table import FeatureTable, Workbench
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.grouping import read
@@ -88,35 +83,14 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
             images = read(source, options.group_by)
         fitted = pipeline.fit(images, options, bench)
         doubts = pipeline.doubt(fitted, bench)
-        reference = _reference(fitted, bench)
         output_folder.claim(folder, "run")
         (folder / "report.html").unlink(missing_ok=True)
         with bench.clock.timed("saving the model"):
             fitted.model.save(folder / "model")
-            reference.save(folder / "training")
+            if fitted.reference is not None:
+                fitted.reference.save(folder / "training")
         _write(source, folder, fitted, doubts, dict(bench.clock.seconds), title or source.resolve().name)
         return Run(folder=folder, fitted=fitted, doubts=doubts, seconds=bench.clock.elapsed)
-
-
-def _reference(fitted: Fitted, bench: Workbench) -> Reference:
-    """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
-    images, space, first = fitted.images, fitted.model.space, fitted.evaluations[0]
-    train = np.flatnonzero(images.split == "train")
-    kept = sample(len(train), seed=fitted.options.random_state)
-    index = train[kept]
-    rows = FeatureTable(images, bench).through(space).rows(space.geometry.size, FAMILIAR, index)
-    return Reference(
-        classes=images.classes,
-        root=None if images.root is None else images.root.absolute(),
-        names=relative_names([images.paths[i] for i in index], images.root),
-        digests=tuple(images.digests[i] for i in index),
-        rows=unit(rows),
-        y=images.y[index],
-        proba=None if fitted.selection.fine_tuned else fitted.choice.proba[kept].astype(np.float32),
-        held_out_proba=first.proba.astype(np.float32),
-        held_out_y=images.y[first.index],
-        measured_on=first.evaluation.measured_on,
-    )
 
 
 def _write(
