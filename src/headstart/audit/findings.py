@@ -14,7 +14,7 @@ import numpy as np
 
 from headstart.arrays import Floats, Index, Mask, Rows
 from headstart.audit import shortcuts
-from headstart.audit.doubts import Conflict, LabelDoubts, Outliers, conflicts, doubt_labels, find_outliers
+from headstart.audit.doubts import Conflict, LabelDoubts, conflicts, doubt_labels, ordinary
 from headstart.audit.duplicates import Deduplicated
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
@@ -144,7 +144,7 @@ def check(
             them is wrong.
     """
     doubts = doubt_labels(proba, images.y)
-    odd = find_outliers(X, images.groups, seed=seed)
+    usual = ordinary(X, images.groups, seed=seed)
     poor = _poor(facts, input_size)
     blank = {picture.index for picture in poor if picture.kind == "blank"}
     train = np.flatnonzero(images.split == "train")
@@ -153,7 +153,7 @@ def check(
         images=images,
         audit=audit,
         facts=facts,
-        suspects=_suspects(images, proba, doubts, odd, conflicts(clusters, images.y, proba), blank),
+        suspects=_suspects(images, proba, doubts, usual, conflicts(clusters, images.y, proba), blank),
         expected_errors=doubts.expected,
         poor=poor,
         grey=_grey(facts),
@@ -163,13 +163,18 @@ def check(
 
 
 def _suspects(
-    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, copies: Mapping[int, Conflict], blank: set[int]
+    images: ImageSet,
+    proba: Floats,
+    doubts: LabelDoubts,
+    usual: Floats,
+    copies: Mapping[int, Conflict],
+    blank: set[int],
 ) -> tuple[Suspect, ...]:
     """The pictures from SUSPICIOUS up, most suspicious first, each with its reasons."""
     right = doubts.confidence.copy()
     for i, copy in copies.items():
         right[i] = min(right[i], copy.right)
-    suspicion = 1.0 - right * odd.ordinary
+    suspicion = 1.0 - right * usual
     suspects = []
     for i in np.argsort(-suspicion, kind="stable").tolist():
         if suspicion[i] < SUSPICIOUS:
@@ -188,7 +193,7 @@ def _suspects(
                 blank=i in blank,
                 copy=other,
                 looks_like=looks_like,
-                unlike_others=bool(odd.ordinary[i] <= UNORDINARY),
+                unlike_others=bool(usual[i] <= UNORDINARY),
             )
         )
     return tuple(suspects)

@@ -39,10 +39,6 @@ class Leak:
     """Accuracy of the head that had not: the honest one."""
     copied: int
     """Pictures, of ``optimism.n``, that had a copy among those learned from."""
-    copied_leaky: float
-    """Accuracy on these pictures of the head that had learned from the copies."""
-    copied_deduplicated: float
-    """Accuracy on these pictures of the head that had not."""
 
 
 def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions) -> Leak | None:
@@ -68,8 +64,6 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
         leaky=float(leaky.mean()),
         deduplicated=float(honest.mean()),
         copied=int(copied.sum()),
-        copied_leaky=float(leaky[copied].mean()),
-        copied_deduplicated=float(honest[copied].mean()),
     )
 
 
