@@ -6,9 +6,10 @@ right, and that the picture is an ordinary one. A picture's suspicion is one les
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from headstart.audit.duplicates import Deduplicated
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
 from headstart.features.table import FeatureTable
+from headstart.files import plain
 from headstart.images import facts as picture_facts
 from headstart.images.facts import GREY, Facts
 from headstart.images.folder import ImageSet
@@ -49,6 +51,7 @@ FEW = 0.2
 not measured; harmless, as poor pictures are only listed."""
 
 PoorKind = Literal["blank", "tiny", "blurred"]
+_COPIES = ("duplicates_within", "duplicates_across", "groups_across", "conflicting", "left_out")  # of `Audit`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +128,26 @@ class Findings:
     def alarms(self) -> tuple[Shortcut, ...]:
         """Facts that give the class away."""
         return tuple(shortcut for shortcut in self.shortcuts if shortcut.alarm)
+
+    @property
+    def mislabelled(self) -> int:
+        """Pictures that should probably have another label."""
+        return sum(bool(suspect.suggested) for suspect in self.suspects)
+
+    def to_dict(self) -> dict[str, Any]:
+        """How much was found of each kind, in plain JSON types."""
+        kinds, audit = Counter(picture.kind for picture in self.poor), self.audit
+        return plain(
+            self,
+            "mislabelled",
+            "mixed",
+            expected_label_errors=self.expected_errors,
+            shortcuts=[shortcut.fact for shortcut in self.alarms],
+            unlike_others=len(self.suspects) - self.mislabelled,
+            **{kind: kinds[kind] for kind in get_args(PoorKind)},
+            grey=len(self.grey),
+            **{name: len(getattr(audit, name)) for name in _COPIES},
+        )
 
 
 def check(

@@ -138,12 +138,10 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
 
 
 def _print_run(run: TrainedRun) -> None:
-    from headstart.report import run_page, tuning
-    from headstart.report.tuning import choice_reason
+    from headstart.report import tuning
 
     fitted = run.fitted
-    notes = (*run_page.lines(fitted, run.doubts), *fitted.model.notes, choice_reason(fitted.choice))
-    for note in (*notes, tuning.outcome(fitted.selection)):
+    for note in (*run.notes, tuning.choice_reason(fitted.choice), tuning.outcome(fitted.selection)):
         if note:
             say(note)
     for line in _measured(fitted.evaluations[0]):
@@ -176,13 +174,14 @@ def predict(
     from headstart.deploy import predictions as table
     from headstart.deploy.model import Model
     from headstart.images.walk import find_images
+    from headstart.report.words import runtime_note
 
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     pictures = find_images(inputs)
     model = Model.load(run)
     for note in model.notes:
-        say(note)
+        say(runtime_note(note))
     model = model.with_costs(cost) if cost else model
     with showing_progress() as progress:
         predictions = model.predict(pictures, coverage=coverage, progress=progress)

@@ -184,7 +184,8 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
     split = images.split.copy()
     if not (split == "val").any():
         train = np.flatnonzero(split == "train")
-        _, held = holdout(images.y[train], images.groups[train], fraction=VAL_FRACTION, seed=seed)
+        y, groups = images.y[train], images.groups[train]
+        _, held = holdout(y, groups, fraction=VAL_FRACTION, seed=seed, classes=images.classes)
         split[train[held]] = "val"
     if recipe.test == "batches" and not (split == "test").any():
         val = np.flatnonzero(split == "val")

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -36,7 +36,7 @@ from headstart.report import run_page, tuning
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
 from headstart.report.tuning import choice_reason
-from headstart.report.words import evaluation_document
+from headstart.report.words import evaluation_document, runtime_note
 
 FILES = (
     "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
@@ -52,6 +52,8 @@ class Run:
     fitted: Fitted
     doubts: Doubts
     seconds: float
+    notes: tuple[str, ...]
+    """What is to be said of the pictures, the most serious first, and of what runs the model."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -59,7 +61,7 @@ class Run:
         return {
             "run": str(self.folder),
             **evaluation_document(first.evaluation),
-            "notes": [*run_page.lines(self.fitted, self.doubts), *self.fitted.model.notes],
+            "notes": list(self.notes),
             "choice": choice_reason(self.fitted.choice),
             "finetune": tuning.outcome(self.fitted.selection),
             "abstention": first.abstention.to_dict(),
@@ -89,12 +91,20 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
             fitted.model.save(folder / "model")
             if fitted.reference is not None:
                 fitted.reference.save(folder / "training")
-        _write(source, folder, fitted, doubts, dict(bench.clock.seconds), title or source.resolve().name)
-        return Run(folder=folder, fitted=fitted, doubts=doubts, seconds=bench.clock.elapsed)
+        said = run_page.lines(fitted, doubts)
+        _write(source, folder, fitted, doubts, said, dict(bench.clock.seconds), title or source.resolve().name)
+        notes = (*said, *map(runtime_note, fitted.model.notes))
+        return Run(folder=folder, fitted=fitted, doubts=doubts, seconds=bench.clock.elapsed, notes=notes)
 
 
 def _write(
-    source: Path, folder: Path, fitted: Fitted, doubts: Doubts, seconds: Mapping[str, float], title: str
+    source: Path,
+    folder: Path,
+    fitted: Fitted,
+    doubts: Doubts,
+    said: Sequence[str],
+    seconds: Mapping[str, float],
+    title: str,
 ) -> None:
     """The files of the run directory but for the model, the report last."""
     images, first = fitted.images, fitted.evaluations[0]
@@ -113,10 +123,10 @@ def _write(
             "command": again,
             **_record(fitted),
             "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
-            "doubts": run_page.doubts_document(fitted, doubts),
+            "doubts": run_page.doubts_document(doubts, said),
         },
     )
-    write_report(folder / "report.html", run_page.content(title, fitted, doubts, seconds=seconds, command=again))
+    write_report(folder / "report.html", run_page.content(title, fitted, doubts, said, seconds=seconds, command=again))
 
 
 def _record(fitted: Fitted) -> dict[str, Any]:
