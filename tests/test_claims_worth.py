@@ -18,7 +18,7 @@ from pictures import write_folder
 def questioned(options: FitOptions, fitted: Fitted) -> Worth:
     with pipeline.workbench(options) as bench:
         table, probe = FeatureTable(fitted.images, bench), ProbeOptions(sizes=(224,))
-        return measure_worth(table, fitted.choice, fitted.network, fitted.evaluations[0], probe)
+        return measure_worth(table, fitted.choice, fitted.evaluations[0], probe)
 
 
 def test_all_questions_have_an_answer(doubted: tuple[Fitted, Doubts]) -> None:

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from headstart.abstain.abstention import abstention_of
 from headstart.abstain.costs import read_costs
 from headstart.audit.duplicates import Deduplicated, deduplicate, find_duplicates
@@ -98,7 +96,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
     with clock.timed("looking for copies"):
         deduplicated = deduplicate(find_duplicates(table, probe.sizes[0]))
         images, table = deduplicated.images, table.of(deduplicated.images)
-        train, summary = np.flatnonzero(images.split == "train"), audit(images)
+        train, summary = images.in_split("train"), audit(images)
 
     # ── a head, chosen by cross-validation inside the training images ───────────────────────────────────────────
     with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):
@@ -119,7 +117,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
     # ── the model, and what is remembered of its images ─────────────────────────────────────────────────────────
     how = {"random_state": probe.seed, "head": str(choice.candidate), "strength": choice.strength}
     how["fine_tuned"] = selection.fine_tuned
-    model = assemble(images, network, selection, abstention=abstention, how=how)
+    model = assemble(images, network, selection, how, abstention)
     reference = Reference.of(table, choice, selection, evaluations[0], seed=probe.seed) if evaluations else None
     return Fitted(
         options=options,
@@ -140,21 +138,13 @@ def doubt(fitted: Fitted, bench: Workbench) -> Doubts:
     """Question what `fit` found, and the figure that is quoted first. The same `Fitted` gives the same answers."""
     findings, leak = doubt_images(fitted, bench)
     table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
-    worth = measure_worth(table, fitted.choice, fitted.network, fitted.evaluations[0], probe)
+    worth = measure_worth(table, fitted.choice, fitted.evaluations[0], probe)
     return Doubts(findings=findings, leak=leak, worth=worth)
 
 
 def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | None]:
     """What may be wrong with the images, and what their copies would have added to the accuracy."""
-    images, probe = fitted.images, ProbeOptions.of(fitted.options, fitted.network.backbone)
+    table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
     with bench.clock.timed("checking the pictures"):
-        table = FeatureTable(images, bench)
-        findings = inspect(
-            table,
-            fitted.choice,
-            probe,
-            audit=fitted.audit,
-            deduplicated=fitted.deduplicated,
-            input_size=fitted.network.backbone.input_size,
-        )
+        findings = inspect(table, fitted.choice, probe, fitted.audit, fitted.deduplicated)
         return findings, measure_leak(table, fitted.deduplicated, fitted.choice, probe)

@@ -204,17 +204,12 @@ def abstention_of(
 
     ``choice`` and ``selection`` were made on the training images of the table.
     """
-    images, train = table.images, np.flatnonzero(table.images.split == "train")
+    images, train = table.images, table.images.in_split("train")
     kept = selection.trial if selection.fine_tuned else None
+    proba, held_out = (kept.tuned, np.searchsorted(train, kept.index)) if kept else (choice.proba, None)
+    rows, groups = table.through(selection.space, FAMILIAR, train), images.groups[train]
     return learn_abstention(
-        table.through(selection.space).rows(selection.space.geometry.size, FAMILIAR, train),
-        images.y[train],
-        images.classes,
-        proba=kept.tuned if kept else choice.proba,
-        held_out=np.searchsorted(train, kept.index) if kept else None,
-        groups=images.groups[train],
-        costs=costs,
-        seed=seed,
+        rows, images.y[train], images.classes, proba=proba, held_out=held_out, groups=groups, costs=costs, seed=seed
     )
 
 

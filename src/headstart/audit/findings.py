@@ -6,7 +6,6 @@ right, and that the picture is an ordinary one. A picture's suspicion is one les
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -136,18 +135,12 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """How much was found of each kind, in plain JSON types."""
-        kinds, audit = Counter(picture.kind for picture in self.poor), self.audit
-        return plain(
-            self,
-            "mislabelled",
-            "mixed",
-            expected_label_errors=self.expected_errors,
-            shortcuts=[shortcut.fact for shortcut in self.alarms],
-            unlike_others=len(self.suspects) - self.mislabelled,
-            **{kind: kinds[kind] for kind in get_args(PoorKind)},
-            grey=len(self.grey),
-            **{name: len(getattr(audit, name)) for name in _COPIES},
-        )
+        counts = {name: len(getattr(self.audit, name)) for name in _COPIES} | {
+            kind: sum(picture.kind == kind for picture in self.poor) for kind in get_args(PoorKind)
+        }
+        given_away, odd = [shortcut.fact for shortcut in self.alarms], len(self.suspects) - self.mislabelled
+        counts |= {"grey": len(self.grey), "mislabelled": self.mislabelled, "unlike_others": odd}
+        return plain(self, "mixed", shortcuts=given_away, expected_label_errors=self.expected_errors, **counts)
 
 
 def check(
@@ -170,7 +163,7 @@ def check(
     usual = ordinary(X, images.groups, seed=seed)
     poor = _poor(facts, input_size)
     blank = {picture.index for picture in poor if picture.kind == "blank"}
-    train = np.flatnonzero(images.split == "train")
+    train = images.in_split("train")
     in_train = Facts(images=tuple(facts.images[i] for i in train))
     return Findings(
         images=images,
@@ -264,13 +257,7 @@ def _mixed(facts: Facts) -> MixedSizes | None:
 
 
 def inspect(
-    table: FeatureTable,
-    choice: Choice,
-    options: ProbeOptions,
-    *,
-    audit: Audit,
-    deduplicated: Deduplicated,
-    input_size: int,
+    table: FeatureTable, choice: Choice, options: ProbeOptions, audit: Audit, deduplicated: Deduplicated
 ) -> Findings:
     """Look for everything that can be doubted about the images of the table, on which ``choice`` was made.
 
@@ -280,7 +267,6 @@ def inspect(
         options: that it was chosen with; outliers are looked for among the rows of the first size.
         audit: what counting and hashing found.
         deduplicated: the copies.
-        input_size: the size the network was made for; images with half of it on their shorter side are tiny.
     """
     kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
     return check(
@@ -289,7 +275,7 @@ def inspect(
         table.rows(options.sizes[0], "last", np.arange(len(table.images))),
         audit=audit,
         facts=picture_facts.unpacked(table.images.paths, kept),
-        input_size=input_size,
+        input_size=table.bench.network.backbone.input_size,
         clusters=_clusters(deduplicated),
         seed=options.seed,
     )

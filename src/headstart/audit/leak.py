@@ -49,7 +49,7 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
     """
     images = deduplicated.copies.images
     split: Split = next((name for name in SPLITS if (images.split == name).any()), "folds")
-    index = np.flatnonzero(images.split == ("train" if split == "folds" else split))
+    index = images.in_split("train" if split == "folds" else split)
     copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():
         return None
@@ -82,7 +82,7 @@ def _on_split(
     """Whether each held-out picture is answered rightly, (n,): having learned from copies, and not."""
     images, candidate = deduplicated.copies.images, choice.candidate
     table = table.of(images)
-    leaky = probe_with(table, np.flatnonzero(images.split == "train"), candidate, options)
+    leaky = probe_with(table, images.in_split("train"), candidate, options)
     X = table.rows(candidate.size, candidate.output, index)
     first, second = (correct(head.predict_proba(X), images.y[index]) for head in (leaky, choice.head))
     return first.astype(np.float64), second.astype(np.float64)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from headstart.abstain.abstention import Abstention, AbstentionReport, measure_abstention
 from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats, Index, Labels
@@ -52,15 +50,9 @@ def measure(
         new: whether it was trained on none of these pictures; else each is answered out of fold.
         novelty: (n,) of new pictures, as the model measures it; None where it does not.
     """
+    y, groups, prior = images.y[part.index], images.groups[part.index], counts / counts.sum()
     report = measure_abstention(
-        abstention,
-        part.proba,
-        images.y[part.index],
-        measured_on=part.measured_on,
-        prior=counts / counts.sum(),
-        new=new,
-        novelty=novelty,
-        groups=images.groups[part.index],
+        abstention, part.proba, y, measured_on=part.measured_on, prior=prior, new=new, novelty=novelty, groups=groups
     )
     evaluation = part.evaluation(images, counts, seed=seed)
     return Measurement(evaluation=evaluation, abstention=report, index=part.index, proba=part.proba.mean(axis=0))
@@ -79,32 +71,28 @@ def measure_fit(
     if held_out := [split for split in SPLITS if (images.split == split).any()]:
         return tuple(_on_split(table, selection, abstention, split, seed) for split in held_out)
     if selection.trial is not None and selection.fine_tuned:
-        trial, held_out_pictures = selection.trial, MeasuredOn(kind="held out")
-        answers = (
-            (trial.procedure, held_out_pictures),
-            (trial.tuned, replace(held_out_pictures, answers="fine-tuned")),
-            (trial.probe, replace(held_out_pictures, answers="frozen")),
-        )
-        parts = [AnsweredPart(index=trial.index, proba=proba[None], measured_on=on) for proba, on in answers]
-        return tuple(measure(part, images, abstention, counts, seed=seed, new=False) for part in parts)
-    train = np.flatnonzero(images.split == "train")
-    within = tuple(size for size in options.sizes if size not in choice.beyond_budget)
-    repeats = repeats_for(len(train))
-    part = AnsweredPart(
-        index=train,
-        proba=nested_proba(table, train, replace(options, sizes=within), repeats=repeats),
-        measured_on=MeasuredOn(kind="cross-validation", folds=options.n_splits, repeats=repeats),
-    )
-    return (measure(part, images, abstention, counts, seed=seed, new=False),)
+        trial, on = selection.trial, MeasuredOn(kind="held out")
+        index = trial.index
+        answers = {
+            on: trial.procedure[None],
+            replace(on, answers="fine-tuned"): trial.tuned[None],
+            replace(on, answers="frozen"): trial.probe[None],
+        }
+    else:
+        index, repeats = images.in_split("train"), repeats_for(int(counts.sum()))
+        within = tuple(size for size in options.sizes if size not in choice.beyond_budget)
+        on = MeasuredOn(kind="cross-validation", folds=options.n_splits, repeats=repeats)
+        answers = {on: nested_proba(table, index, replace(options, sizes=within), repeats=repeats)}
+    parts = [AnsweredPart(index=index, proba=proba, measured_on=on) for on, proba in answers.items()]
+    return tuple(measure(part, images, abstention, counts, seed=seed, new=False) for part in parts)
 
 
 def _on_split(
     table: FeatureTable, selection: Selection, abstention: Abstention, split: Split, seed: int
 ) -> Measurement:
-    images, size = table.images, selection.space.geometry.size
-    index = np.flatnonzero(images.split == split)
-    served = table.through(selection.space)
-    X, familiar = (served.rows(size, output, index) for output in (selection.output, FAMILIAR))
+    images = table.images
+    index = images.in_split(split)
+    X, familiar = (table.through(selection.space, output, index) for output in (selection.output, FAMILIAR))
     novelty = abstention.novelty.measure(familiar) if abstention.novelty else None
     proba = selection.head.predict_proba(X)[None]
     part = AnsweredPart(index=index, proba=proba, measured_on=MeasuredOn(kind="split", split=split))

@@ -199,18 +199,13 @@ def predict(
 def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
-    from headstart.report.words import evaluation_document
+    from headstart.report.words import measurement_document
     from headstart.workflows import evaluate as workflow
 
     with showing_progress() as progress:
         done = workflow.evaluate(Model.load(run), photos, progress=progress)
-    measured = done.measurement
-    document = {
-        **evaluation_document(measured.evaluation),
-        "abstention": measured.abstention.to_dict(),
-        "left_out": list(done.left_out),
-    }
-    answer(lambda: document, _measured(measured, every_metric=True), as_json=as_json)
+    document = {**measurement_document(done.measurement), "left_out": list(done.left_out)}
+    answer(lambda: document, _measured(done.measurement, every_metric=True), as_json=as_json)
     for line in done.left_out:
         say(f"left out: {line}")
     if done.left_out:

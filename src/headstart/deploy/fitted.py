@@ -14,12 +14,7 @@ from headstart.images.folder import ImageSet
 
 
 def assemble(
-    images: ImageSet,
-    network: NetworkSpec,
-    selection: Selection,
-    *,
-    abstention: Abstention | None = None,
-    how: Mapping[str, Any],
+    images: ImageSet, network: NetworkSpec, selection: Selection, how: Mapping[str, Any], abstention: Abstention | None
 ) -> Model:
     """The model of ``selection``, which knows when not to answer and what it was trained on.
 
@@ -27,8 +22,8 @@ def assemble(
         images: those of the split ``train`` were trained on.
         network: the pretrained one.
         selection: what is deployed.
-        abstention: when not to answer; None where that was not learned.
         how: what else is to be kept about its training, in plain JSON types.
+        abstention: when not to answer; None where that was not learned.
     """
     counts = images.train_counts.tolist()
     training = {

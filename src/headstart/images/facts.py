@@ -92,12 +92,9 @@ class Facts:
 
 def packed(path: Path) -> bytes | None:
     """The facts of `measure` as bytes to keep, without the one that the file's name gives; None if unreadable."""
-    measured = _measured(path)
-    if measured is None:
+    if (measured := _measured(path)) is None:
         return None
-    facts = asdict(measured)
-    del facts["number"]
-    return json.dumps(facts).encode()
+    return json.dumps({name: value for name, value in asdict(measured).items() if name != "number"}).encode()
 
 
 def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:

@@ -52,6 +52,10 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def in_split(self, name: str) -> NDArray[np.int64]:
+        """Positions of the pictures of a split."""
+        return np.flatnonzero(self.split == name)
+
     @property
     def train_counts(self) -> NDArray[np.int64]:
         """``(k,)`` training pictures of each class."""

@@ -150,7 +150,7 @@ class Trials:
         so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
         """
         images, seed = self.table.images, self.options.seed
-        train = np.flatnonzero(images.split == "train")
+        train = images.in_split("train")
         place = {i: hashlib.sha256(f"{seed} {images.digests[i]}".encode()).digest() for i in train.tolist()}
         chosen: set[int] = set()
         for label in range(self.sample.num_classes):

@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart import output_folder
 from headstart.backbones import catalog
@@ -59,20 +58,6 @@ BATCH = 32
 """Pictures in the validation batches of which a fifth becomes the test split, as in Keras' tutorials."""
 VAL_FRACTION = 0.2
 """Share of the training pictures that becomes the validation split where there is none."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
-    """Positions of the pictures of each split."""
-
-    train: NDArray[np.int64]
-    val: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, images: ImageSet) -> Parts:
-        """By the names of their splits."""
-        return cls(**{name: np.flatnonzero(images.split == name) for name in ("train", "val", "test")})
 
 
 class Stopwatch:
@@ -145,7 +130,7 @@ def run(
     tuned = _train(job, recipe, folder, progress=progress, watch=watch)
     space, head = tuned.deploy()
     selection = Selection(space=space, output="tuned", head=head)
-    assemble(images, job.network, selection, how={"recipe": recipe.name}).save(folder / "model")
+    assemble(images, job.network, selection, {"recipe": recipe.name}, None).save(folder / "model")
     honest, others = _answers(tuned, images)
     largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
@@ -170,9 +155,9 @@ def job_of(recipe: Recipe, images: ImageSet, weights: Weights, *, seed: int) -> 
     """What is trained for a recipe on ``images`` that have their splits."""
     from headstart.finetune.job import Job
 
-    parts = Parts.of(images)
+    train, val = images.in_split("train"), images.in_split("val")
     network = NetworkSpec(backbone=catalog.get(recipe.backbone), weights=weights, cache=cache_folder())
-    return Job(network=network, images=images, train=parts.train, val=parts.val, plan=recipe.plan, seed=seed)
+    return Job(network=network, images=images, train=train, val=val, plan=recipe.plan, seed=seed)
 
 
 def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
@@ -221,7 +206,7 @@ def _require_readable(paths: Sequence[Path]) -> None:
 
 def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[AnsweredPart, ...]]:
     """What the figure is measured on, always with the weights that are saved; and what is shown beside it."""
-    val, test = tuned.activations.job.val, Parts.of(images).test
+    val, test = tuned.activations.job.val, images.in_split("test")
     of_last = MeasuredOn(kind="split", split="val", epoch="last")
     last = AnsweredPart(index=val, proba=tuned.last_proba, measured_on=of_last)
     if not len(test):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
+from headstart.claims.measured import Measurement
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
 from headstart.files import some
@@ -63,6 +64,11 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
 def runtime_note(note: RuntimeNote) -> str:
     """Why a network runs otherwise than was asked for, or than it did."""
     return _RUNTIME_NOTES[note.what].format(note=note, least=LEAST_PARITY)
+
+
+def measurement_document(measurement: Measurement) -> dict[str, Any]:
+    """An evaluation as in `evaluation_document`, with what abstaining would give."""
+    return {**evaluation_document(measurement.evaluation), "abstention": measurement.abstention.to_dict()}
 
 
 def changed_pictures(changes: Changes) -> tuple[str, ...]:

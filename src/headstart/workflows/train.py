@@ -15,8 +15,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from headstart.report import run_page, tuning
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
 from headstart.report.tuning import choice_reason
-from headstart.report.words import evaluation_document, runtime_note
+from headstart.report.words import measurement_document, runtime_note
 
 FILES = (
     "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
@@ -52,19 +52,22 @@ class Run:
     fitted: Fitted
     doubts: Doubts
     seconds: float
-    notes: tuple[str, ...]
-    """What is to be said of the pictures, the most serious first, and of what runs the model."""
+    said: tuple[str, ...]
+    """What is to be said of the pictures, the most serious first."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the pictures, and of what runs the model."""
+        return [*self.said, *map(runtime_note, self.fitted.model.notes)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        first = self.fitted.evaluations[0]
         return {
             "run": str(self.folder),
-            **evaluation_document(first.evaluation),
-            "notes": list(self.notes),
+            **measurement_document(self.fitted.evaluations[0]),
+            "notes": self.notes,
             "choice": choice_reason(self.fitted.choice),
             "finetune": tuning.outcome(self.fitted.selection),
-            "abstention": first.abstention.to_dict(),
             "left_out": len(self.fitted.images.left_out),
             "seconds": round(self.seconds, 2),
         }
@@ -91,28 +94,19 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
             fitted.model.save(folder / "model")
             if fitted.reference is not None:
                 fitted.reference.save(folder / "training")
-        said = run_page.lines(fitted, doubts)
-        _write(source, folder, fitted, doubts, said, dict(bench.clock.seconds), title or source.resolve().name)
-        notes = (*said, *map(runtime_note, fitted.model.notes))
-        return Run(folder=folder, fitted=fitted, doubts=doubts, seconds=bench.clock.elapsed, notes=notes)
+        said = tuple(run_page.lines(fitted, doubts))
+        run = Run(folder=folder, fitted=fitted, doubts=doubts, said=said, seconds=bench.clock.elapsed)
+        _write(run, source, title or source.resolve().name, dict(bench.clock.seconds))
+        return replace(run, seconds=bench.clock.elapsed)
 
 
-def _write(
-    source: Path,
-    folder: Path,
-    fitted: Fitted,
-    doubts: Doubts,
-    said: Sequence[str],
-    seconds: Mapping[str, float],
-    title: str,
-) -> None:
+def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> None:
     """The files of the run directory but for the model, the report last."""
+    folder, fitted, doubts = run.folder, run.fitted, run.doubts
     images, first = fitted.images, fitted.evaluations[0]
     again = command("train", source, options={"-o": folder, **fit_options(fitted.options)})
-    parts = [
-        {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in fitted.evaluations
-    ]
-    write_json(folder / "metrics.json", {**parts[0], "others": parts[1:]})
+    others = [measurement_document(part) for part in fitted.evaluations[1:]]
+    write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
     write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
     record.write(folder / "data.json", images)
     decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
@@ -123,10 +117,11 @@ def _write(
             "command": again,
             **_record(fitted),
             "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
-            "doubts": run_page.doubts_document(doubts, said),
+            "doubts": run_page.doubts_document(doubts, run.said),
         },
     )
-    write_report(folder / "report.html", run_page.content(title, fitted, doubts, said, seconds=seconds, command=again))
+    page = run_page.content(title, fitted, doubts, run.said, seconds=seconds, command=again)
+    write_report(folder / "report.html", page)
 
 
 def _record(fitted: Fitted) -> dict[str, Any]:
