@@ -17,21 +17,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.abstain.novelty import FAMILIAR
-from headstart.claims.measured import Measurement
 from headstart.deploy.directory import Tensors, read_tensors, write_tensors
 from headstart.errors import ModelError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
-from headstart.features.table import FeatureTable
 from headstart.files import plain, write_json
-from headstart.finetune.trial import Selection
-from headstart.probe.choice import Choice
+
+if TYPE_CHECKING:  # what only training needs takes half a second to import
+    from headstart.claims.measured import Measurement
+    from headstart.features.table import FeatureTable
+    from headstart.finetune.trial import Selection
+    from headstart.probe.choice import Choice
 
 FORMAT = 2
 _TENSORS = ("rows", "y", "proba", "held_out_proba", "held_out_y")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
-from headstart.claims.measured import Measurement
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
 from headstart.files import some
 from headstart.images.record import Changes
+
+if TYPE_CHECKING:  # what only training needs takes half a second to import
+    from headstart.claims.measured import Measurement
 
 _RUNTIME_NOTES = {
     "no openvino": "OpenVINO is not installed: torch computes on the CPU, several times slower",
