@@ -151,7 +151,9 @@ def test_a_graph_that_strays_is_not_used_and_that_is_said(tmp_path: Path) -> Non
     strayed = fallen_back.notes[-1]
     assert (strayed.what, strayed.runtime, round(strayed.parity, 4)) == ("strays", "openvino f32", -1.0)
     stray(tmp_path / "model")
-    with pytest.raises(ModelError, match=r"the rows it gave when it was made\n   found: strays openvino f32 -1\.0000"):
+    with pytest.raises(
+        ModelError, match=r"the rows it gave when it was made\n   found: .*strays openvino f32 -1\.0000"
+    ):
         SavedSpec.of(tmp_path / "model", device="openvino").prepare(64)
     built_again = SavedSpec.of(tmp_path / "model", device="auto" if not GPU else "torch").prepare(64)
     assert built_again.name == "torch f32 cpu"
