@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.audit import doubts
-from headstart.audit.doubts import conflicts, doubt_labels, find_outliers
+from headstart.audit.doubts import conflicts, distances, doubt_labels, ordinary
 
 
 def judged(n: int, k: int, wrong: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -68,14 +68,14 @@ def cloud(n: int, seed: int, d: int = 24) -> np.ndarray:
 def test_one_picture_unlike_all_others_is_found() -> None:
     X = cloud(300, 0)
     X[17] = -X[17]
-    found = find_outliers(X, np.arange(300), seed=0)
-    assert found.distance.argmax() == 17
-    assert found.ordinary[17] < 0.01
-    assert np.delete(found.ordinary, 17).min() > 0.1
+    assert distances(X, np.arange(300), seed=0).argmax() == 17
+    found = ordinary(X, np.arange(300), seed=0)
+    assert found[17] < 0.01
+    assert np.delete(found, 17).min() > 0.1
 
 
 def test_where_nothing_is_odd_hardly_anything_is_found() -> None:
-    flagged = [(find_outliers(cloud(200, seed), np.arange(200), seed=0).ordinary < 0.05).sum() for seed in range(20)]
+    flagged = [(ordinary(cloud(200, seed), np.arange(200), seed=0) < 0.05).sum() for seed in range(20)]
     assert max(flagged) <= 2
     assert sum(flagged) <= 8  # of 4,000 pictures
 
@@ -83,32 +83,32 @@ def test_where_nothing_is_odd_hardly_anything_is_found() -> None:
 def test_only_the_direction_of_features_counts() -> None:
     X = cloud(100, 1)
     scaled = X * np.random.default_rng(1).uniform(0.5, 2, (100, 1)).astype(np.float32)
-    one, two = (find_outliers(rows, np.arange(100), seed=0) for rows in (X, scaled))
-    np.testing.assert_allclose(one.distance, two.distance, atol=1e-4)
+    one, two = (distances(rows, np.arange(100), seed=0) for rows in (X, scaled))
+    np.testing.assert_allclose(one, two, atol=1e-4)
 
 
 def test_copies_do_not_vouch_for_each_other() -> None:
     X, groups = cloud(200, 2), np.arange(200)
     X[:15] = -X[0]  # the same odd picture fifteen times
-    alone = find_outliers(X, groups, seed=0)
+    alone = distances(X, groups, seed=0)
     groups[:15] = 0
-    together = find_outliers(X, groups, seed=0)
-    assert alone.distance[0] < 0.01
-    assert together.distance[0] == together.distance.max()
+    together = distances(X, groups, seed=0)
+    assert alone[0] < 0.01
+    assert together[0] == together.max()
 
 
 def test_a_sample_of_neighbours_is_enough(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     X = cloud(600, 3)
     X[5] = -X[5]
-    whole = find_outliers(X, np.arange(600), seed=0)
+    whole = distances(X, np.arange(600), seed=0)
     monkeypatch.setattr(doubts, "MOST", 200)
-    sampled = find_outliers(X, np.arange(600), seed=0)
-    assert sampled.distance.argmax() == whole.distance.argmax() == 5
-    assert np.corrcoef(whole.distance, sampled.distance)[0, 1] > 0.8
+    sampled = distances(X, np.arange(600), seed=0)
+    assert sampled.argmax() == whole.argmax() == 5
+    assert np.corrcoef(whole, sampled)[0, 1] > 0.8
 
 
 def test_very_few_pictures_and_identical_ones_are_survived() -> None:
     for X in (cloud(3, 4), np.ones((10, 4), np.float32), np.zeros((4, 4), np.float32)):
-        found = find_outliers(X, np.arange(len(X)), seed=0)
-        assert np.isfinite(found.ordinary).all()
-        assert found.ordinary.min() >= 0
+        found = ordinary(X, np.arange(len(X)), seed=0)
+        assert np.isfinite(found).all()
+        assert found.min() >= 0

@@ -22,6 +22,7 @@ def images(rows: str, left_out: tuple[LeftOut, ...] = ()) -> ImageSet:
         y=np.array([classes.index(row[1]) for row in table]),
         split=np.array([row[2] for row in table]),
         groups=np.unique(groups, return_inverse=True)[1].astype(np.int64),
+        group_names=("",) * len(table),
         digests=digests,
         left_out=left_out,
         layout="table",

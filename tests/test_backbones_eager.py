@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from headstart.backbones import catalog, weights
-from headstart.backbones.runtime import LEAST_PARITY, Runtime, pictures
+from headstart.backbones.runtime import LEAST_PARITY, Runtime, RuntimeNote, pictures
 from headstart.backbones.space import NetworkSpec, SavedSpec
 from headstart.errors import MissingPackageError, OptionError
 
@@ -66,7 +66,7 @@ def test_without_openvino_torch_does_everything(tmp_path: Path, monkeypatch: pyt
     made = prepared(tmp_path, device="auto" if not torch.cuda.is_available() else "torch")
     assert made.name.startswith("torch f32")
     if not torch.cuda.is_available():
-        assert made.notes == ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
+        assert made.notes == (RuntimeNote(what="no openvino"),)
     made.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["network.json", "network.safetensors"]
     reopened = SavedSpec.of(tmp_path / "model", device="torch").prepare(SIZE)

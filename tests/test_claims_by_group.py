@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from headstart.claims.by_group import by_group, labels_of
+from headstart.claims.by_group import by_group, group_names
 from headstart.evaluation.intervals import wilson
+from headstart.files import below
+from headstart.images.folder import scan
+from pictures import write_folder
 
 
 def answers(*right: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -53,10 +57,16 @@ def test_without_two_groups_there_is_nothing_to_compare() -> None:
     assert by_group([0] * 20, [0] * 20, list(range(20))) is None
 
 
-def test_numbered_groups_are_called_by_their_first_file() -> None:
-    paths = [Path("x/one.jpg"), Path("x/two.jpg"), Path("y/three.jpg")]
-    names = labels_of(np.array([4, 4, 2]), paths)
-    assert names == ["the group of one.jpg and 1 more"] * 2 + ["the group of three.jpg"]
+def test_groups_are_called_what_they_were_given_as_and_others_by_their_first_file(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, {"rings": 8, "stripes": 8}, side=32)
+    images = scan(folder)
+    assert len(set(group_names(images))) == 16  # both classes have a 000.jpeg
+    assert group_names(images)[0] == below(folder, images.paths[0])
+    by_patient = replace(images, group_names=("p1", "p2", "p1", *[""] * 13)).grouped(["a", "b", "a", *[None] * 13])
+    assert group_names(by_patient)[:4] == ["p1", "p2", "p1", below(folder, images.paths[3])]
+    copies = by_patient.grouped(["copy", "copy", None, "copy", *[None] * 12])  # found in both patients, and elsewhere
+    assert group_names(copies)[:4] == ["p1 + p2"] * 4
+    assert group_names(copies.subset(np.array([3, 1]))) == ["p2", "p2"]
 
 
 def test_plain_json() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +11,35 @@ from headstart.features.table import FeatureTable
 from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
+from headstart.probe.trials import ProbeOptions
 from pictures import write_folder
 
 
-def questioned(options: FitOptions, fitted: Fitted, names: list[str] | None = None) -> Worth:
-    first = fitted.evaluations[0]
+def questioned(options: FitOptions, fitted: Fitted) -> Worth:
     with pipeline.workbench(options) as bench:
-        return measure_worth(
-            FeatureTable(fitted.images, bench), fitted.choice, fitted.network, proba=first.proba, index=first.index,
-            balanced=False, seed=0, group_names=names,
-        )  # fmt: skip
+        table, probe = FeatureTable(fitted.images, bench), ProbeOptions(sizes=(224,))
+        return measure_worth(table, fitted.choice, fitted.evaluations[0], probe)
 
 
 def test_all_questions_have_an_answer(doubted: tuple[Fitted, Doubts]) -> None:
     fitted, doubts = doubted
-    found = questioned(fitted.options, fitted, [f"site {number % 2}" for number in range(len(fitted.images))])
+    found = questioned(fitted.options, fitted)
     assert found.certificate is not None
     assert found.certificate.verdict in ("helps", "does not help", "hurts")
     assert [depth.name for depth in found.certificate.depths][-1] == "final map"
     assert found.curve.n == 40
-    assert found.groups is not None
-    assert {group.name for group in found.groups.groups} == {"site 0", "site 1"}
+    assert found.groups is None
     assert found.certificate == doubts.worth.certificate
     assert doubts.worth.groups is None
+
+
+def test_groups_are_called_by_the_names_they_were_given(doubted: tuple[Fitted, Doubts]) -> None:
+    fitted, _ = doubted
+    sites = np.arange(len(fitted.images)) % 5
+    images = replace(fitted.images, groups=sites, group_names=tuple(f"site {number}" for number in sites))
+    found = questioned(fitted.options, replace(fitted, images=images))
+    assert found.groups is not None
+    assert {group.name for group in found.groups.groups} == {f"site {number}" for number in range(5)}
 
 
 def test_a_network_with_random_weights_has_no_certificate_and_few_pictures_still_a_curve(tmp_path: Path) -> None:

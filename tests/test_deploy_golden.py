@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,19 +25,17 @@ class Answering:
     runtime: str = "openvino f32"
 
     @property
-    def space(self) -> Any:
-        name, precision = self.runtime, self.runtime.split()[1]
-        return SimpleNamespace(runtime=SimpleNamespace(name=name, precision=precision))
+    def here(self) -> Any:
+        return SimpleNamespace(name=self.runtime, precision=self.runtime.split()[1])
 
-    def predict(self, paths: list[Path]) -> list[Any]:
-        proba = None if self.proba is None else np.array(self.proba)
-        return [SimpleNamespace(proba=proba) for _ in paths]
+    def ask(self, paths: Sequence[Path]) -> list[Any]:
+        return [None if self.proba is None else np.array(self.proba) for _ in paths]
 
 
 def check(model: Answering, *, saved: list[float], saved_f32: list[float], by: str) -> None:
     expected, expected_f32 = (dict.fromkeys(NAMES, proba) for proba in (saved, saved_f32))
     document = SimpleNamespace(golden=expected, golden_f32=expected_f32, runtime=by)
-    golden.check(model, Path("model"), document)  # type: ignore[arg-type]
+    golden.check(model.ask, model.here, Path("model"), document)  # type: ignore[arg-type]
 
 
 def test_the_pictures_differ_and_can_be_decoded(tmp_path: Path) -> None:
@@ -73,3 +73,34 @@ def test_an_answer_is_held_against_that_of_the_same_precision(
 def test_a_picture_that_cannot_be_read_holds_nothing() -> None:
     with pytest.raises(ModelError, match="a difference of nan"):
         check(Answering(None), saved=[0.4, 0.6], saved_f32=[0.4, 0.6], by="openvino f32")
+
+
+def test_as_many_pictures_as_are_asked_for_are_answered_together() -> None:
+    asked: list[int] = []
+    gave = [0.4, 0.6]
+
+    def ask(paths: Sequence[Path]) -> list[Any]:
+        asked.append(len(paths))
+        return [np.array(gave)] * len(paths)
+
+    document: Any = SimpleNamespace(golden=dict.fromkeys(NAMES, gave), runtime="openvino f32")
+    for at_least in (1, 16):
+        golden.check(ask, Answering(None).here, Path("model"), document, at_least=at_least)
+    assert asked == [4, 16]
+
+
+def test_a_check_is_made_once_when_it_holds_and_again_while_it_does_not() -> None:
+    made: list[int] = []
+
+    def check() -> None:
+        made.append(len(made))
+        if len(made) < 3:
+            raise ModelError("no", [])
+
+    once = golden.Once(check)
+    for _ in range(2):
+        with pytest.raises(ModelError):
+            once()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: once(), range(8)))
+    assert made == [0, 1, 2]

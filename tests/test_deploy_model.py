@@ -15,12 +15,14 @@ from PIL import Image
 
 from headstart import pipeline
 from headstart.abstain.abstention import Abstention
+from headstart.abstain.novelty import FAMILIAR
+from headstart.backbones.runtime import RuntimeNote
 from headstart.backbones.space import NetworkSpec
 from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.directory import find_model
 from headstart.deploy.golden import pictures as golden_pictures
-from headstart.deploy.model import FAMILIAR, Model
+from headstart.deploy.model import Model
 from headstart.device import accelerator
 from headstart.errors import ModelError, OptionError
 from headstart.features.table import FeatureTable
@@ -316,7 +318,19 @@ def test_where_bfloat16_strays_float32_is_used_and_that_is_said(
     monkeypatch.setattr("headstart.deploy.golden.OTHER_PRECISION_TOLERANCE", -1.0)
     model = Model.load(copy, device="openvino")
     assert model.space.runtime.name == "openvino f32"
-    assert "bfloat16" in model.notes[-1]
+    assert model.notes[-1] == RuntimeNote(what="other answers")
+
+
+def test_the_network_for_batches_is_proven_before_the_first_batch(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model.load(saved)
+    paths = sorted((saved / "golden").iterdir())
+    assert len(model.predict(paths * 4)) == 16
+    strayed = Model.load(saved)
+    monkeypatch.setattr("headstart.deploy.golden.SAME_PRECISION_TOLERANCE", -1.0)
+    assert len(strayed.predict(paths)) == 4
+    with pytest.raises(ModelError, match="does not give the answers it gave when it was trained"):
+        strayed.predict(paths * 4)
+    assert len(model.predict(paths * 4)) == 16  # looked at once
 
 
 def golden_f32(folder: Path) -> list[list[float]]:

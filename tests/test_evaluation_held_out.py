@@ -51,6 +51,8 @@ def test_answers_are_measured_against_the_majority_of_training(tmp_path: Path) -
     assert held_out.names[0].startswith("val")
     assert sorted(held_out.labels) == ["rings", "rings", "rings", "stripes"]
     measured_on = MeasuredOn(kind="split", split="val")
-    evaluation = AnsweredPart(index=index, proba=proba, measured_on=measured_on).evaluation(images, seed=0)
+    evaluation = AnsweredPart(index=index, proba=proba, measured_on=measured_on).evaluation(
+        images, images.train_counts, seed=0
+    )
     assert evaluation.accuracy.value == held_out.correct.mean() == 0.75
     assert evaluation.majority_baseline.value == 0.25  # stripes are more frequent in training

@@ -59,7 +59,7 @@ def test_the_same_pictures_can_be_sent_through_another_network(tmp_path: Path) -
     with FeatureStore(tmp_path / "cache") as store:
         table = tiny_table(images, store)
         other = Space(runtime=TinyRuntime(48), geometry=Geometry(size=48, mode="squash"))
-        X = table.through(other).rows(48, "last", np.array([1, 5]))
+        X = table.through(other, "last", np.array([1, 5]))
         assert X.shape == (2, 6)
         assert other.runtime.pictures_seen == 2  # type: ignore[attr-defined]
 

@@ -236,12 +236,13 @@ def test_a_later_phase_that_learns_less_runs_on_what_was_trained(photos: Path, c
     """The frozen part of the last phase holds layers that the phase before it changed."""
     deep = Phase(train_from="blocks.3", epochs=1, optimiser=Optimiser(name="sgd", lr=0.05))
     out = tune(photos, cache, replace(PLAN, phases=(deep, Phase(epochs=1))))
-    whole = out.use("last")
+    module, head = out.activations.trainable.served(out.last)
     from headstart.images.transforms import Geometry, load
 
     pictures = np.stack([load(path, Geometry(size=32, mode="squash"))[0] for path in scan(photos).paths[::4]])
     with torch.inference_mode():
-        proba = torch.softmax(whole(torch.from_numpy(pictures)), 1).numpy()
+        rows = dict(zip(module.widths, module(torch.from_numpy(pictures)), strict=True))
+    proba = head.predict_proba(rows["tuned"].numpy())
     np.testing.assert_allclose(proba, out.last_proba, atol=0.01)
 
 

@@ -88,7 +88,7 @@ def test_what_is_left_is_an_ordinary_network(photos: Path, cache: Path) -> None:
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed == {f"blocks.{i}.attn.{part}.weight" for i in (4, 5) for part in ("qkv", "proj")}
     assert {f"backbone.{name}" for name in changed} == {name for name in out.last if name.startswith("backbone")}
-    assert not lora.adapted(out.use("last"))
+    assert not lora.adapted(out.activations.trainable.network)
     for name in changed:  # a product of rank 4 was added
         difference = after[name] - before[name]
         assert int(torch.linalg.matrix_rank(difference, rtol=1e-3)) <= 4

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from headstart.backbones.runtime import RuntimeNote
 from headstart.finetune.notes import (
     KINDS,
     ArithmeticMeasured,
@@ -14,7 +15,6 @@ from headstart.finetune.notes import (
     MicroBatch,
     Note,
     NotRepeatable,
-    OfRuntime,
     Remade,
     TooLarge,
     from_plain,
@@ -29,7 +29,7 @@ EVERY: tuple[Note, ...] = (
     DiskFull(folder="maps"),
     Remade(),
     NotRepeatable(),
-    OfRuntime(text="said"),
+    RuntimeNote(what="strays", runtime="openvino bf16", parity=0.99),
 )
 
 

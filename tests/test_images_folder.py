@@ -158,6 +158,8 @@ def test_table(tmp_path: Path) -> None:
     assert names(images)[:2] == ["files/y/0.png", "files/y/1.png"], "in the order of the rows"
     # two pictures of patient 0 in each class are one group; those without a group are alone
     assert images.groups.tolist() == [0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 4, 5]
+    assert images.group_names == ("patient0", "patient0", "patient1", "patient1", "", "") * 2
+    assert images.subset(np.array([2, 4])).group_names == ("patient1", "")
 
 
 def test_copies_join_groups_of_a_table(tmp_path: Path) -> None:
@@ -179,6 +181,9 @@ def test_table_with_splits(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(rows))
     images = scan(tmp_path / "t.csv")
     assert images.split.tolist() == (["train"] * 4 + ["val"]) * 2
+    assert images.in_split("val").tolist() == [4, 9]
+    assert images.in_split("test").tolist() == []
+    assert images.train_counts.tolist() == np.bincount(images.y[images.split == "train"]).tolist()
     (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(row.replace("train", "test") for row in rows))
     text = error_of(scan, tmp_path / "t.csv")
     assert "expected: at least two classes to train on" in text

@@ -79,6 +79,8 @@ def test_a_column_of_the_table_names_the_group(bursts: Path) -> None:
         images = scan(table)
         grouped = grouped_by(images, "patient", table)
         assert len(np.unique(grouped.groups)) == 4 + 2
+        assert set(grouped.group_names) == {"", *(f"p{number}" for number in range(4))}
+        assert set(images.group_names) == {""}
         assert len(np.unique(grouped_by(images, "burst([0-9])", table).groups)) == 6
         with pytest.raises(DataError, match="or one of the columns path, label, patient"):
             grouped_by(images, "doctor", table)

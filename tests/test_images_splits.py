@@ -59,9 +59,11 @@ def test_fewer_folds_for_small_classes() -> None:
 def test_no_two_folds() -> None:
     y = np.repeat([0, 1], [50, 3])
     groups = np.array([*range(50), 50, 50, 50])
-    for split in (lambda: folds(y, groups, seed=0), lambda: holdout(y, groups, fraction=0.2, seed=0)):
-        with pytest.raises(DataError, match="class number 1 has 1 in 51 groups in all"):
-            split()
+    for names, named in (((), "class number 1"), (("ants", "bees"), "'bees'")):
+        with pytest.raises(DataError, match=f"found: {named} has 1 in 51 groups in all"):
+            folds(y, groups, seed=0, classes=names)
+        with pytest.raises(DataError, match=f"found: {named} has 1 in 51 groups in all"):
+            holdout(y, groups, fraction=0.2, seed=0, classes=names)
 
 
 @pytest.mark.parametrize("fraction", [0.05, 0.2, 0.5, 0.9])

@@ -63,6 +63,10 @@ def test_copies_of_what_is_tested_on_are_not_trained_on(tmp_path: Path) -> None:
     assert doubts.leak is not None
     assert (doubts.leak.copied, doubts.leak.optimism.n) == (3, 20)
     assert doubts.leak.deduplicated == evaluation.accuracy.value
+    written = json.loads(json.dumps(doubts_document(doubts, [])["leak"]))
+    assert (written["split"], written["copied"], written["optimism"]["n"]) == ("test", 3, 20)
+    assert {"low", "high"} <= set(written["optimism"])
+    assert written["sentence"].startswith("3 of 20 pictures of test had a copy in training.")
 
 
 def test_near_copies_under_different_labels_are_suspects(tmp_path: Path, doubted: tuple[Fitted, Doubts]) -> None:
@@ -75,9 +79,13 @@ def test_near_copies_under_different_labels_are_suspects(tmp_path: Path, doubted
 
 
 def test_doubts_are_plain_json(doubted: tuple[Fitted, Doubts]) -> None:
-    record = json.loads(json.dumps(doubts_document(*doubted)))
+    record = json.loads(json.dumps(doubts_document(doubted[1], ["said"]), allow_nan=False))
     assert {"findings", "leak", "certificate", "learning_curve", "by_group"} <= set(record)
     assert record["leak"] is None
+    assert record["findings"]["sentences"] == ["said"]
+    counts = {"mislabelled", "unlike_others", "blank", "tiny", "blurred", "grey", "left_out", "conflicting"}
+    assert counts <= set(record["findings"])
+    assert record["findings"]["expected_label_errors"] >= 0
 
 
 def test_a_figure_that_is_not_asked_for_is_not_measured(photos: Path) -> None:

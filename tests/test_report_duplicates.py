@@ -23,8 +23,6 @@ LEAK = Leak(
     leaky=11 / 12,
     deduplicated=10 / 12,
     copied=1,
-    copied_leaky=1.0,
-    copied_deduplicated=0.0,
 )
 
 

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from headstart.finetune.notes import ArithmeticMeasured, DiskFull, Diverged, MicroBatch, Note, OfRuntime, TooLarge
+from headstart.backbones.runtime import RuntimeNote
+from headstart.finetune.notes import ArithmeticMeasured, DiskFull, Diverged, MicroBatch, Note, TooLarge
 from headstart.report.finetuning_notes import in_words
 from test_finetune_notes import EVERY
 
@@ -43,7 +44,7 @@ from test_finetune_notes import EVERY
             DiskFull(folder="/cache/maps"),
             "the maps do not fit on the disk: they are computed again in every epoch; room for /cache/maps would help",
         ),
-        (OfRuntime(text="as it says"), "as it says"),
+        (RuntimeNote(what="no bf16"), "this CPU does not compute in bf16: f32 instead"),
     ],
 )
 def test_notes_in_words(note: Note, said: str) -> None:

@@ -131,8 +131,7 @@ def test_copies_in_val_and_test_and_a_series_are_told(splits: ImageSet) -> None:
 def test_a_leak_is_worth_points_and_sure_or_not() -> None:
     both = np.repeat([1, 1, 0], [85, 10, 5]), np.repeat([1, 0, 0], [85, 10, 5])
     leak = Leak(
-        split="test", optimism=paired_difference(*both), leaky=0.95, deduplicated=0.85, copied=10, copied_leaky=1.0,
-        copied_deduplicated=0.0,
+        split="test", optimism=paired_difference(*both), leaky=0.95, deduplicated=0.85, copied=10,
     )  # fmt: skip
     # 10/102 ± 1.95996 √(12 − 10²/100)/102
     assert leak_sentence(leak) == (
@@ -157,8 +156,7 @@ def test_a_leak_is_worth_points_and_sure_or_not() -> None:
 )
 def test_a_leak_that_took_accuracy_away_is_said_with_its_sign(numbers: tuple[float, float, float], said: str) -> None:
     leak = Leak(
-        split="val", optimism=Estimate(*numbers, 100, ""), leaky=0.9, deduplicated=0.9, copied=2, copied_leaky=0.5,
-        copied_deduplicated=0.5,
+        split="val", optimism=Estimate(*numbers, 100, ""), leaky=0.9, deduplicated=0.9, copied=2,
     )  # fmt: skip
     assert leak_sentence(leak).endswith(f"The leak was worth {said}")
 

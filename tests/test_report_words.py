@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from headstart.backbones.runtime import RuntimeNote
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.record import Changes
-from headstart.report.words import changed_pictures, measured_on
+from headstart.report.words import changed_pictures, measured_on, runtime_note
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,30 @@ def test_many_names_are_cut_short() -> None:
     names = tuple(f"{number}.jpg" for number in range(7))
     expected = "7 pictures missing: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 2 more."
     assert changed_pictures(replace(NONE, missing=names)) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        (
+            RuntimeNote(what="no openvino"),
+            "OpenVINO is not installed: torch computes on the CPU, several times slower",
+        ),
+        (RuntimeNote(what="no graph"), "there is no OpenVINO graph: torch computes on the CPU, several times slower"),
+        (RuntimeNote(what="no bf16"), "this CPU does not compute in bf16: f32 instead"),
+        (
+            RuntimeNote(what="strays", runtime="openvino f32", parity=-1.0),
+            "openvino f32 strays from torch f32 (mean cosine -1.0000 < 0.998): not used",
+        ),
+        (
+            RuntimeNote(what="other answers"),
+            "In bfloat16 this model strays from the answers it gave when it was trained: it runs in float32.",
+        ),
+        (
+            RuntimeNote(what="moved", runtime="openvino bf16", here="torch f32 cpu"),
+            "Trained with openvino bf16, runs here with torch f32 cpu.",
+        ),
+    ],
+)
+def test_why_a_network_runs_otherwise(note: RuntimeNote, words: str) -> None:
+    assert runtime_note(note) == words

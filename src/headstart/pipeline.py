@@ -11,17 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from headstart.abstain.abstention import abstention_of
 from headstart.abstain.costs import read_costs
 from headstart.audit.duplicates import Deduplicated, deduplicate, find_duplicates
 from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
+from headstart.claims.measured import Measurement, measure_fit
 from headstart.claims.worth import Worth, measure_worth
-from headstart.deploy.fitted import Measurement, assemble, measure_fit
+from headstart.deploy.fitted import assemble
 from headstart.deploy.model import Model
+from headstart.deploy.reference import Reference
 from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, select
@@ -49,10 +50,12 @@ class Fitted:
     """The head that was chosen on frozen rows, and every candidate that was looked at."""
     selection: Selection
     """Whether that head or a fine-tuned network is used, and why."""
-    model: Model
-    """What is used, ready to predict and to be saved."""
     evaluations: tuple[Measurement, ...]
     """All that can be claimed of it, the figure to be quoted first; empty where it was not asked for."""
+    model: Model
+    """What is used, ready to predict and to be saved."""
+    reference: Reference | None
+    """What is remembered of the training images beside the model; None where nothing was measured."""
     timings: Mapping[str, float]
     """Seconds by stage."""
 
@@ -82,8 +85,8 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
     """Choose, train and measure a classifier of ``images``. Raises DataError where too few of a class can be read."""
     clock, network = bench.clock, bench.network
     probe = ProbeOptions.of(options, network.backbone)
-    if options.cost is not None:
-        read_costs(Path(options.cost), images.classes)  # what is wrong with it is said before any work
+    # what is wrong with the costs is said before any work
+    costs = None if options.cost is None else read_costs(Path(options.cost), images.classes)
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
     with clock.timed("features"):
@@ -93,7 +96,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
     with clock.timed("looking for copies"):
         deduplicated = deduplicate(find_duplicates(table, probe.sizes[0]))
         images, table = deduplicated.images, table.of(deduplicated.images)
-        train, summary = np.flatnonzero(images.split == "train"), audit(images)
+        train, summary = images.in_split("train"), audit(images)
 
     # ── a head, chosen by cross-validation inside the training images ───────────────────────────────────────────
     with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):
@@ -103,13 +106,19 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
     with clock.timed("fine-tuning"):
         selection = select(table, train, choice, probe, network, options.finetune, deadline=clock.deadline)
 
-    # ── the model, which knows when not to answer ───────────────────────────────────────────────────────────────
+    # ── when not to answer ──────────────────────────────────────────────────────────────────────────────────────
     with clock.timed("learning when not to answer"):
-        model = assemble(table, network, choice, selection, options)
+        abstention = abstention_of(table, choice, selection, costs, seed=probe.seed)
 
     # ── what can be claimed of it ───────────────────────────────────────────────────────────────────────────────
     with clock.timed("evaluation"):
-        evaluations = measure_fit(table, model, choice, selection, probe) if evaluate else ()
+        evaluations = measure_fit(table, choice, selection, abstention, probe) if evaluate else ()
+
+    # ── the model, and what is remembered of its images ─────────────────────────────────────────────────────────
+    how = {"random_state": probe.seed, "head": str(choice.candidate), "strength": choice.strength}
+    how["fine_tuned"] = selection.fine_tuned
+    model = assemble(images, network, selection, how, abstention)
+    reference = Reference.of(table, choice, selection, evaluations[0], seed=probe.seed) if evaluations else None
     return Fitted(
         options=options,
         network=network,
@@ -118,8 +127,9 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
         deduplicated=deduplicated,
         choice=choice,
         selection=selection,
-        model=model,
         evaluations=evaluations,
+        model=model,
+        reference=reference,
         timings=dict(clock.seconds),
     )
 
@@ -127,30 +137,14 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
 def doubt(fitted: Fitted, bench: Workbench) -> Doubts:
     """Question what `fit` found, and the figure that is quoted first. The same `Fitted` gives the same answers."""
     findings, leak = doubt_images(fitted, bench)
-    worth = measure_worth(
-        FeatureTable(fitted.images, bench),
-        fitted.choice,
-        fitted.network,
-        proba=fitted.evaluations[0].proba,
-        index=fitted.evaluations[0].index,
-        balanced=fitted.options.class_weight == "balanced",
-        seed=fitted.options.random_state,
-    )
+    table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
+    worth = measure_worth(table, fitted.choice, fitted.evaluations[0], probe)
     return Doubts(findings=findings, leak=leak, worth=worth)
 
 
 def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | None]:
     """What may be wrong with the images, and what their copies would have added to the accuracy."""
-    backbone = fitted.network.backbone
-    probe = ProbeOptions.of(fitted.options, backbone)
+    table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
     with bench.clock.timed("checking the pictures"):
-        findings = inspect(
-            FeatureTable(fitted.images, bench),
-            fitted.choice,
-            probe,
-            audit=fitted.audit,
-            deduplicated=fitted.deduplicated,
-            input_size=backbone.input_size,
-        )
-        given = FeatureTable(fitted.deduplicated.copies.images, bench)
-        return findings, measure_leak(given, fitted.deduplicated, fitted.choice, probe)
+        findings = inspect(table, fitted.choice, probe, fitted.audit, fitted.deduplicated)
+        return findings, measure_leak(table, fitted.deduplicated, fitted.choice, probe)

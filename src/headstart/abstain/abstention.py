@@ -17,20 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.abstain.conformal import COVERAGE, PredictionSets, TooFewPictures, learn_prediction_sets
 from headstart.abstain.costs import CostReport, Costs, measure_costs
-from headstart.abstain.novelty import Novelty, learn_novelty
+from headstart.abstain.novelty import FAMILIAR, Novelty, learn_novelty
 from headstart.arrays import Floats, Singles
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
 from headstart.files import plain, some
+
+if TYPE_CHECKING:
+    from headstart.features.table import FeatureTable
+    from headstart.finetune.trial import Selection
+    from headstart.probe.choice import Choice
 
 Tensors = dict[str, Singles]
 
@@ -189,6 +194,22 @@ def learn_abstention(
         no_sets=sets if isinstance(sets, TooFewPictures) else None,
         novelty=learn_novelty(rows, y, groups, seed=seed)[0],
         costs=costs,
+    )
+
+
+def abstention_of(
+    table: FeatureTable, choice: Choice, selection: Selection, costs: Costs | None, *, seed: int
+) -> Abstention:
+    """Learn when what is deployed should not answer, from answers of a network or head that did not know the picture.
+
+    ``choice`` and ``selection`` were made on the training images of the table.
+    """
+    images, train = table.images, table.images.in_split("train")
+    kept = selection.trial if selection.fine_tuned else None
+    proba, held_out = (kept.tuned, np.searchsorted(train, kept.index)) if kept else (choice.proba, None)
+    rows, groups = table.through(selection.space, FAMILIAR, train), images.groups[train]
+    return learn_abstention(
+        rows, images.y[train], images.classes, proba=proba, held_out=held_out, groups=groups, costs=costs, seed=seed
     )
 
 

@@ -28,6 +28,8 @@ from headstart.arrays import Floats, Mask, Singles
 from headstart.features.rows import unit
 from headstart.files import plain
 
+FAMILIAR = "last"
+"""The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
 SHARE = 0.03
 """Share of pictures like those of training that count as unfamiliar. Chosen; ``benchmarks/novelty.py`` measures what it
 gives: 2.6 to 3.6 % of held-out pictures, and 100 % of those of another subject."""

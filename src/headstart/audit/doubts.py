@@ -110,19 +110,11 @@ def conflicts(clusters: Index, y: Labels, proba: Floats) -> dict[int, Conflict]:
     return conflicting
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Outliers:
-    """How unlike the others each of n pictures is."""
+def ordinary(X: Rows, groups: Index, *, seed: int) -> Floats:
+    """How likely each of n pictures is like the others, (n,).
 
-    distance: Floats
-    """(n,) mean distance to its nearest neighbours, 0 to 2."""
-    ordinary: Floats
-    """(n,) of the pictures at least as far out as this one, the share to be expected if nothing were wrong: the
-    q-value of Benjamini and Hochberg (1995). 1 for all but the farthest."""
-
-
-def find_outliers(X: Rows, groups: Index, *, seed: int) -> Outliers:
-    """Measure n pictures.
+    Of the pictures at least as far out as this one, it is the share to be expected if nothing were wrong: the q-value
+    of Benjamini and Hochberg (1995). 1 for all but the farthest.
 
     Args:
         X: (n, d) frozen features.
@@ -132,20 +124,19 @@ def find_outliers(X: Rows, groups: Index, *, seed: int) -> Outliers:
     from scipy.special import ndtr
 
     n = len(X)
-    distance = _distances(X, groups, seed)
-    logs = np.log(np.maximum(distance, 1e-6))
+    logs = np.log(np.maximum(distances(X, groups, seed=seed), 1e-6))
     centre, quarter, tenth = np.quantile(logs, (0.5, 0.75, 0.9))
     scale = max((quarter - centre) / _QUARTILE, (tenth - centre) / _DECILE)
     tail = np.where(logs > centre, ndtr(-(logs - centre) / max(float(scale), _SAME)), 1.0)
     order = np.argsort(tail, kind="stable")
     expected = tail[order] * n / np.arange(1, n + 1)
-    ordinary = np.empty(n)
-    ordinary[order] = np.minimum(1.0, np.minimum.accumulate(expected[::-1])[::-1])
-    return Outliers(distance=distance, ordinary=ordinary)
+    share = np.empty(n)
+    share[order] = np.minimum(1.0, np.minimum.accumulate(expected[::-1])[::-1])
+    return share
 
 
-def _distances(X: Rows, groups: Index, seed: int) -> Floats:
-    """(n,) mean distance to the nearest pictures of other groups; 2 where there are none."""
+def distances(X: Rows, groups: Index, *, seed: int) -> Floats:
+    """(n,) mean distance to the nearest pictures of other groups, 0 to 2; 2 where there are none."""
     Z = unit(X)
     n = len(Z)
     among = np.sort(np.random.default_rng(seed).choice(n, MOST, replace=False)) if n > MOST else np.arange(n)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from headstart.arrays import Floats, Index, Mask, Rows
 from headstart.audit import shortcuts
-from headstart.audit.doubts import Conflict, LabelDoubts, Outliers, conflicts, doubt_labels, find_outliers
+from headstart.audit.doubts import Conflict, LabelDoubts, conflicts, doubt_labels, ordinary
 from headstart.audit.duplicates import Deduplicated
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
 from headstart.features.table import FeatureTable
+from headstart.files import plain
 from headstart.images import facts as picture_facts
 from headstart.images.facts import GREY, Facts
 from headstart.images.folder import ImageSet
@@ -49,6 +50,7 @@ FEW = 0.2
 not measured; harmless, as poor pictures are only listed."""
 
 PoorKind = Literal["blank", "tiny", "blurred"]
+_COPIES = ("duplicates_within", "duplicates_across", "groups_across", "conflicting", "left_out")  # of `Audit`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,20 @@ class Findings:
         """Facts that give the class away."""
         return tuple(shortcut for shortcut in self.shortcuts if shortcut.alarm)
 
+    @property
+    def mislabelled(self) -> int:
+        """Pictures that should probably have another label."""
+        return sum(bool(suspect.suggested) for suspect in self.suspects)
+
+    def to_dict(self) -> dict[str, Any]:
+        """How much was found of each kind, in plain JSON types."""
+        counts = {name: len(getattr(self.audit, name)) for name in _COPIES} | {
+            kind: sum(picture.kind == kind for picture in self.poor) for kind in get_args(PoorKind)
+        }
+        given_away, odd = [shortcut.fact for shortcut in self.alarms], len(self.suspects) - self.mislabelled
+        counts |= {"grey": len(self.grey), "mislabelled": self.mislabelled, "unlike_others": odd}
+        return plain(self, "mixed", shortcuts=given_away, expected_label_errors=self.expected_errors, **counts)
+
 
 def check(
     images: ImageSet, proba: Floats, X: Rows, *, audit: Audit, facts: Facts, input_size: int, seed: int, clusters: Index
@@ -144,16 +160,16 @@ def check(
             them is wrong.
     """
     doubts = doubt_labels(proba, images.y)
-    odd = find_outliers(X, images.groups, seed=seed)
+    usual = ordinary(X, images.groups, seed=seed)
     poor = _poor(facts, input_size)
     blank = {picture.index for picture in poor if picture.kind == "blank"}
-    train = np.flatnonzero(images.split == "train")
+    train = images.in_split("train")
     in_train = Facts(images=tuple(facts.images[i] for i in train))
     return Findings(
         images=images,
         audit=audit,
         facts=facts,
-        suspects=_suspects(images, proba, doubts, odd, conflicts(clusters, images.y, proba), blank),
+        suspects=_suspects(images, proba, doubts, usual, conflicts(clusters, images.y, proba), blank),
         expected_errors=doubts.expected,
         poor=poor,
         grey=_grey(facts),
@@ -163,13 +179,18 @@ def check(
 
 
 def _suspects(
-    images: ImageSet, proba: Floats, doubts: LabelDoubts, odd: Outliers, copies: Mapping[int, Conflict], blank: set[int]
+    images: ImageSet,
+    proba: Floats,
+    doubts: LabelDoubts,
+    usual: Floats,
+    copies: Mapping[int, Conflict],
+    blank: set[int],
 ) -> tuple[Suspect, ...]:
     """The pictures from SUSPICIOUS up, most suspicious first, each with its reasons."""
     right = doubts.confidence.copy()
     for i, copy in copies.items():
         right[i] = min(right[i], copy.right)
-    suspicion = 1.0 - right * odd.ordinary
+    suspicion = 1.0 - right * usual
     suspects = []
     for i in np.argsort(-suspicion, kind="stable").tolist():
         if suspicion[i] < SUSPICIOUS:
@@ -188,7 +209,7 @@ def _suspects(
                 blank=i in blank,
                 copy=other,
                 looks_like=looks_like,
-                unlike_others=bool(odd.ordinary[i] <= UNORDINARY),
+                unlike_others=bool(usual[i] <= UNORDINARY),
             )
         )
     return tuple(suspects)
@@ -236,13 +257,7 @@ def _mixed(facts: Facts) -> MixedSizes | None:
 
 
 def inspect(
-    table: FeatureTable,
-    choice: Choice,
-    options: ProbeOptions,
-    *,
-    audit: Audit,
-    deduplicated: Deduplicated,
-    input_size: int,
+    table: FeatureTable, choice: Choice, options: ProbeOptions, audit: Audit, deduplicated: Deduplicated
 ) -> Findings:
     """Look for everything that can be doubted about the images of the table, on which ``choice`` was made.
 
@@ -252,7 +267,6 @@ def inspect(
         options: that it was chosen with; outliers are looked for among the rows of the first size.
         audit: what counting and hashing found.
         deduplicated: the copies.
-        input_size: the size the network was made for; images with half of it on their shorter side are tiny.
     """
     kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
     return check(
@@ -261,7 +275,7 @@ def inspect(
         table.rows(options.sizes[0], "last", np.arange(len(table.images))),
         audit=audit,
         facts=picture_facts.unpacked(table.images.paths, kept),
-        input_size=input_size,
+        input_size=table.bench.network.backbone.input_size,
         clusters=_clusters(deduplicated),
         seed=options.seed,
     )

@@ -16,6 +16,7 @@ from headstart.arrays import Floats, Index, Mask
 from headstart.audit.duplicates import Deduplicated
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.losses import correct
+from headstart.evaluation.measured_on import SPLITS
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
@@ -38,10 +39,6 @@ class Leak:
     """Accuracy of the head that had not: the honest one."""
     copied: int
     """Pictures, of ``optimism.n``, that had a copy among those learned from."""
-    copied_leaky: float
-    """Accuracy on these pictures of the head that had learned from the copies."""
-    copied_deduplicated: float
-    """Accuracy on these pictures of the head that had not."""
 
 
 def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions) -> Leak | None:
@@ -51,9 +48,8 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
     images: its workbench is used.
     """
     images = deduplicated.copies.images
-    splits: tuple[Split, ...] = ("test", "val")
-    split: Split = next((name for name in splits if (images.split == name).any()), "folds")
-    index = np.flatnonzero(images.split == ("train" if split == "folds" else split))
+    split: Split = next((name for name in SPLITS if (images.split == name).any()), "folds")
+    index = images.in_split("train" if split == "folds" else split)
     copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():
         return None
@@ -68,8 +64,6 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
         leaky=float(leaky.mean()),
         deduplicated=float(honest.mean()),
         copied=int(copied.sum()),
-        copied_leaky=float(leaky[copied].mean()),
-        copied_deduplicated=float(honest[copied].mean()),
     )
 
 
@@ -88,7 +82,7 @@ def _on_split(
     """Whether each held-out picture is answered rightly, (n,): having learned from copies, and not."""
     images, candidate = deduplicated.copies.images, choice.candidate
     table = table.of(images)
-    leaky = probe_with(table, np.flatnonzero(images.split == "train"), candidate, options)
+    leaky = probe_with(table, images.in_split("train"), candidate, options)
     X = table.rows(candidate.size, candidate.output, index)
     first, second = (correct(head.predict_proba(X), images.y[index]) for head in (leaky, choice.head))
     return first.astype(np.float64), second.astype(np.float64)

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from headstart.backbones import graph, saved
 from headstart.backbones.network import FrozenModule
-from headstart.backbones.runtime import BATCH, LEAST_PARITY, Rows, measured_parity, padded, pictures, strays
+from headstart.backbones.runtime import BATCH, LEAST_PARITY, Notes, Rows, RuntimeNote, measured_parity, padded, pictures
 from headstart.errors import OptionError
 from headstart.files import digest
 
 
 def fastest(
-    frozen: FrozenModule, identity: Mapping[str, Any], *, target: str, precision: str, notes: tuple[str, ...]
+    frozen: FrozenModule, identity: Mapping[str, Any], *, target: str, precision: str, notes: Notes
 ) -> TorchRuntime:
     """A torch runtime on ``target`` (``cpu``, ``cuda``, ``mps``) in the best precision that keeps parity.
 
@@ -44,7 +44,7 @@ def fastest(
         runtime.parity = measured_parity(runtime, reference)
         if runtime.parity >= LEAST_PARITY:
             break
-        notes += (strays(runtime),)
+        notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
     return runtime
 
 
@@ -52,7 +52,7 @@ class TorchRuntime:
     """A frozen network in torch; see `headstart.backbones.runtime.Runtime`."""
 
     def __init__(
-        self, frozen: FrozenModule, identity: Mapping[str, Any], *, device: str, precision: str, notes: tuple[str, ...]
+        self, frozen: FrozenModule, identity: Mapping[str, Any], *, device: str, precision: str, notes: Notes
     ) -> None:
         self.name = f"torch {precision} {device}"
         self.precision, self.notes, self.batch = precision, notes, BATCH

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import saved
-from headstart.backbones.runtime import BATCH, LEAST_PARITY, Rows, measured_parity, padded, pictures, strays
+from headstart.backbones.runtime import BATCH, LEAST_PARITY, Notes, Rows, RuntimeNote, measured_parity, padded, pictures
 from headstart.errors import ModelError
 from headstart.files import digest, replacing, sha256, write_json
 
@@ -183,7 +183,7 @@ def describe(folder: Path) -> dict[str, Any]:
 
 def compile_graph(
     folder: Path, *, precision: str, threads: int | None = None, remember: bool = False
-) -> tuple[OpenVinoRuntime | None, tuple[str, ...]]:
+) -> tuple[OpenVinoRuntime | None, Notes]:
     """The graph in ``folder``, compiled in the best precision that keeps parity, and notes on what was not.
 
     Args:
@@ -197,9 +197,9 @@ def compile_graph(
     """
     description = describe(folder)
     capable = computes_in_bf16()
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     if precision == "bf16" and not capable:
-        notes = ("this CPU does not compute in bf16: f32 instead",)
+        notes = (RuntimeNote(what="no bf16"),)
     for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
         runtime = OpenVinoRuntime(folder, description, precision=candidate, threads=threads, notes=notes)
         if runtime.parity_key not in description["parity"]:
@@ -210,7 +210,7 @@ def compile_graph(
                     write_json(folder / DOCUMENT, description, indent=1)
         if runtime.parity >= LEAST_PARITY:
             return runtime, notes
-        notes += (strays(runtime),)
+        notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
     return None, notes
 
 
@@ -218,13 +218,7 @@ class OpenVinoRuntime:
     """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`."""
 
     def __init__(
-        self,
-        folder: Path,
-        description: Mapping[str, Any],
-        *,
-        precision: str,
-        threads: int | None,
-        notes: tuple[str, ...],
+        self, folder: Path, description: Mapping[str, Any], *, precision: str, threads: int | None, notes: Notes
     ) -> None:
         self.name = f"openvino {precision}"
         self.precision, self.notes, self.batch = precision, notes, BATCH

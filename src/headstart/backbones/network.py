@@ -248,7 +248,6 @@ class Stage:
     """A part of a network before which it can be split, and the map that comes out of it."""
 
     name: str
-    channels: int
     reduction: int
     """Pixels of the image per position of the map, along one side."""
 
@@ -268,12 +267,10 @@ def stages(model: nn.Module) -> tuple[Stage, ...]:
     noted: list[Stage] = []
 
     def note(name: str, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-        if output.ndim == 4 and output.shape[2] > 1:
-            _, first, rows, last = output.shape  # (n, c, h, w) or (n, h, w, c), images being square
-            reduction = 2 ** round(math.log2(size / rows))
-            noted.append(Stage(name=name, channels=first if rows == last else last, reduction=reduction))
+        if output.ndim == 4 and output.shape[2] > 1:  # (n, c, h, w) or (n, h, w, c), images being square
+            noted.append(Stage(name=name, reduction=2 ** round(math.log2(size / output.shape[2]))))
         elif output.ndim == 3:  # tokens
-            noted.append(Stage(name=name, channels=output.shape[2], reduction=info[-1]["reduction"]))
+            noted.append(Stage(name=name, reduction=info[-1]["reduction"]))
 
     handles = [
         part.register_forward_hook(partial(note, name))

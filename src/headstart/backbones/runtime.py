@@ -6,8 +6,9 @@ Whether a runtime is faithful is measured on a few made-up pictures, by the cosi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,24 @@ LEAST_PARITY = 0.998
 """Least mean cosine to torch in float32. bf16 of a sound network gives 0.999; a wrong graph far less."""
 STATISTICS = 3
 """Numbers that a row ``depths`` has of each channel: mean, maximum, standard deviation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeNote:
+    """Why a network runs otherwise than was asked for, or than it did; `headstart.report.words` says it in English."""
+
+    what: Literal["no openvino", "no graph", "no bf16", "strays", "other answers", "moved"]
+    """OpenVINO is not installed; the folder has no graph; the CPU does not compute in bf16; a runtime strays from torch
+    in float32; in bf16 the model gives other answers than when it was trained; it was trained with another runtime."""
+    runtime: str = ""
+    """Which strays, or which it was trained with."""
+    here: str = ""
+    """Which it runs with, where that is another."""
+    parity: float = 1.0
+    """Mean cosine to torch in float32 of one that strays."""
+
+
+Notes = tuple[RuntimeNote, ...]
 
 
 class Runtime(Protocol):
@@ -41,8 +60,8 @@ class Runtime(Protocol):
     `split.FrozenPrefix`; or ``last`` and ``tuned``, see `split.TunedNetwork`."""
     parity: float
     """Mean cosine to torch in float32 on made-up pictures, at least `LEAST_PARITY`."""
-    notes: tuple[str, ...]
-    """What was tried and not used, and why; for people."""
+    notes: Notes
+    """What was tried and not used, and why."""
 
     @property
     def key(self) -> str:
@@ -104,11 +123,6 @@ def _mean_cosine(a: Floats, b: Floats) -> float:
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosines = np.divide((a * b).sum(1), norms, out=np.all(a == b, axis=1).astype(np.float64), where=norms > 0)
     return float(cosines.mean())
-
-
-def strays(runtime: Runtime) -> str:
-    """The note about a runtime that is not used."""
-    return f"{runtime.name} strays from torch f32 (mean cosine {runtime.parity:.4f} < {LEAST_PARITY}): not used"
 
 
 def padded(images: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import catalog, graph, saved
 from headstart.backbones.pretrained import Backbone
-from headstart.backbones.runtime import Runtime
+from headstart.backbones.runtime import Notes, Runtime, RuntimeNote
 from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
@@ -175,7 +175,7 @@ class SavedSpec:
             raise OptionError.of("threads", expected="1 or more", found=str(self.threads), todo=todo)
         if target == "openvino":
             runtime: Runtime | None = None
-            notes = ("there is no OpenVINO graph: torch computes on the CPU, several times slower",)
+            notes = (RuntimeNote(what="no graph"),)
             if (self.folder / graph.DOCUMENT).is_file():
                 runtime, notes = graph.compile_graph(self.folder, precision=self.precision, threads=self.threads)
             if runtime is not None:
@@ -184,7 +184,7 @@ class SavedSpec:
                 raise ModelError.of(
                     f"graph {self.folder}",
                     expected="a graph with the rows it gave when it was made",
-                    found="; ".join(notes),
+                    found=", ".join(note.what + f" {note.runtime} {note.parity:.4f}".rstrip() for note in notes),
                     todo="choose the device torch, or save the model again with the versions installed here",
                 )
             target = "cpu"
@@ -275,7 +275,7 @@ def prepare(
     return eager.fastest(frozen(), identity, target=target, precision=precision, notes=notes)
 
 
-def _target(device: str, precision: str) -> tuple[str, tuple[str, ...]]:
+def _target(device: str, precision: str) -> tuple[str, Notes]:
     """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it; raises as `prepare`."""
     for option, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
@@ -286,4 +286,4 @@ def _target(device: str, precision: str) -> tuple[str, tuple[str, ...]]:
         return target, ()
     if device == "openvino":
         raise MissingPackageError("openvino", "the device openvino", "pip install openvino")
-    return "cpu", ("OpenVINO is not installed: torch computes on the CPU, several times slower",)
+    return "cpu", (RuntimeNote(what="no openvino"),)

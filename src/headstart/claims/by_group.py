@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.arrays import Index, Mask
+from headstart.arrays import Mask
 from headstart.evaluation.intervals import Estimate, wilson
 from headstart.evaluation.paired import holm
-from headstart.files import plain
+from headstart.files import below, plain
+from headstart.images.folder import ImageSet
 
 FEWEST = 5
 """Pictures below which a group is not looked at by itself. Chosen, not measured: of fewer, one mistake more or less is
@@ -82,14 +83,16 @@ def by_group(predicted: ArrayLike, y: ArrayLike, groups: Sequence[Any]) -> ByGro
     return ByGroup(groups=tuple(looked_at), small=len(names) - len(large), rest=_accuracy(outside))
 
 
-def labels_of(groups: Index, paths: Sequence[Path]) -> list[str]:
-    """A name for each picture's numbered group: its first file, and how many there are beside it. (n,) names."""
-    _, first, codes, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
-    names = [
-        f"the group of {paths[i].name}" + (f" and {size - 1} more" if size > 1 else "")
-        for i, size in zip(first, sizes, strict=True)
+def group_names(images: ImageSet) -> list[str]:
+    """(n,) a name for the group of each picture: all that were given to its pictures, else its first file."""
+    given: dict[int, set[str]] = defaultdict(set)
+    for group, name in zip(images.groups.tolist(), images.group_names, strict=True):
+        given[group] |= {name} - {""}
+    _, first, codes = np.unique(images.groups, return_index=True, return_inverse=True)
+    return [
+        " + ".join(sorted(given[group])) or below(images.root, images.paths[first[code]])
+        for group, code in zip(images.groups.tolist(), codes, strict=True)
     ]
-    return [names[code] for code in codes]
 
 
 def _weaker(hits: Mask, inside: Mask) -> float:

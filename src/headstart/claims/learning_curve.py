@@ -176,7 +176,7 @@ def learning_curve(pictures: Pictures, recipe: FixedHead, *, seed: int, total: i
     y, n = pictures.y, len(pictures.y)
     axes = principal_axes(pictures.X)
     units = Units.of(n, pictures.groups)
-    splits = folds(y, pictures.groups, seed=seed)
+    splits = folds(y, pictures.groups, seed=seed, classes=pictures.classes)
     rng = np.random.default_rng(seed)
     places = [places_in(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
     tests = [test for _, test in splits for _ in range(DRAWS)]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from headstart.backbones.space import NetworkSpec
-from headstart.claims.by_group import ByGroup, by_group, labels_of
+from headstart.arrays import Index
+from headstart.claims.by_group import ByGroup, by_group, group_names
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.learning_curve import LearningCurve, learning_curve
+from headstart.claims.measured import Measurement
 from headstart.claims.parts import FixedHead, Pictures
-from headstart.features.table import FeatureTable, Workbench
+from headstart.features.table import FeatureTable
 from headstart.probe.choice import Choice
+from headstart.probe.trials import ProbeOptions
 
 MOST_ON_THE_CURVE = 5000
 """Images on which the learning curve is measured at most: beyond, its intervals are narrow as it is."""
@@ -31,31 +29,17 @@ class Worth:
     """None where there are no groups of five images or more."""
 
 
-def measure_worth(
-    table: FeatureTable,
-    choice: Choice,
-    network: NetworkSpec,
-    *,
-    proba: NDArray[np.float64],
-    index: NDArray[np.int64],
-    balanced: bool,
-    seed: int,
-    group_names: Sequence[str] | None = None,
-) -> Worth:
+def measure_worth(table: FeatureTable, choice: Choice, quoted: Measurement, options: ProbeOptions) -> Worth:
     """Question a chosen head and the answers that are quoted.
 
     Args:
         table: of the images it was chosen on.
         choice: the head.
-        network: that gave its rows.
-        proba: (m, k) the answers that are quoted first.
-        index: (m,) which images they are of.
-        balanced: whether every class counted the same in the loss.
-        seed: of samples and folds.
-        group_names: (n,) the group of every image; without it groups are called by their first file.
+        quoted: the answers that are quoted first.
+        options: the head was chosen with; their seed is also that of samples and folds.
     """
-    images, chosen = table.images, choice.candidate
-    train = np.flatnonzero(images.split == "train")
+    images, chosen, seed = table.images, choice.candidate, options.seed
+    train = images.in_split("train")
     with table.bench.clock.timed("learning curve"):
         sample = subsample(train, images.y, images.groups, images.digests, seed=seed, most=MOST_ON_THE_CURVE)
         pictures = Pictures(
@@ -64,27 +48,21 @@ def measure_worth(
             groups=images.groups[sample],
             classes=images.classes,
         )
-        head = FixedHead(family=chosen.family, strength=choice.strength, balanced=balanced)
+        head = FixedHead(family=chosen.family, strength=choice.strength, balanced=options.balanced)
         curve = learning_curve(pictures, head, seed=seed, total=len(train))
     certificate = None
-    if network.weights.origin != "random":
+    if table.bench.network.weights.origin != "random":
         with table.bench.clock.timed("transfer certificate"):
-            certificate = _certificate(table, choice, network, train, seed)
-    names = labels_of(images.groups, images.paths) if group_names is None else list(group_names)
-    groups = by_group(proba.argmax(axis=1), images.y[index], [names[i] for i in index])
+            certificate = _certificate(table, choice, train, seed)
+    names = group_names(images)
+    groups = by_group(quoted.proba.argmax(axis=1), images.y[quoted.index], [names[i] for i in quoted.index])
     return Worth(certificate=certificate, curve=curve, groups=groups)
 
 
-def _certificate(
-    table: FeatureTable, choice: Choice, network: NetworkSpec, train: NDArray[np.int64], seed: int
-) -> Certificate:
-    untrained: Workbench = table.bench.with_network(network.untrained())
+def _certificate(table: FeatureTable, choice: Choice, train: Index, seed: int) -> Certificate:
+    network = table.bench.network
+    untrained = FeatureTable(table.images, table.bench.with_network(network.untrained()))
+    candidate, channels = choice.candidate, network.depth_channels()
     return transfer_certificate(
-        table,
-        FeatureTable(table.images, untrained),
-        train,
-        size=choice.candidate.size,
-        output=choice.candidate.output,
-        channels=network.depth_channels(),
-        seed=seed,
+        table, untrained, train, size=candidate.size, output=candidate.output, channels=channels, seed=seed
     )

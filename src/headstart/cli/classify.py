@@ -30,7 +30,7 @@ from headstart.options import DEFAULTS
 from headstart.output_folder import check_files, default_name
 
 if TYPE_CHECKING:
-    from headstart.deploy.fitted import Measurement
+    from headstart.claims.measured import Measurement
     from headstart.options import FitOptions
     from headstart.workflows.check import Checkup
     from headstart.workflows.train import Run as TrainedRun
@@ -146,13 +146,11 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
 
 
 def _print_run(run: TrainedRun) -> None:
-    from headstart.report import run_page, tuning
-    from headstart.report.tuning import choice_reason
+    from headstart.report import tuning
     from headstart.report.words import counted
 
     fitted = run.fitted
-    notes = (*run_page.lines(fitted, run.doubts), *fitted.model.notes, choice_reason(fitted.choice))
-    for note in (*notes, tuning.outcome(fitted.selection)):
+    for note in (*run.notes, tuning.choice_reason(fitted.choice), tuning.outcome(fitted.selection)):
         if note:
             say(note)
     for line in _measured(fitted.evaluations[0]):
@@ -186,6 +184,7 @@ def predict(
     """
     from headstart.deploy.model import Model
     from headstart.report import predictions as words
+    from headstart.report.words import runtime_note
     from headstart.workflows import predict as workflow
 
     check_files({"--csv": csv_file})
@@ -193,7 +192,7 @@ def predict(
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     model = Model.load(run)
     for note in model.notes:
-        say(note)
+        say(runtime_note(note))
     options = workflow.PredictOptions(coverage=coverage, costs=cost, top=top)
     with showing_progress() as progress:
         predicted = workflow.predict(model, inputs, options, progress=progress)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
 
 import numpy as np
 
+from headstart.arrays import Floats
+from headstart.backbones.runtime import Runtime
+from headstart.deploy.directory import Document
 from headstart.errors import ModelError, Problem
 from headstart.images.decode import encode
 
-if TYPE_CHECKING:
-    from headstart.deploy.directory import Document
-    from headstart.deploy.model import Model
-
+Ask = Callable[[Sequence[Path]], Sequence[Floats | None]]
+"""The probabilities (k,) that a model gives for each picture; None for one that it cannot read."""
 FOLDER = "golden"
 SAME_PRECISION_TOLERANCE = 1e-3
 """Between two runtimes of one precision, of a probability. Measured with lite0: OpenVINO and torch in float32, 3e-6."""
@@ -48,13 +49,26 @@ def write(folder: Path) -> None:
         (folder / FOLDER / name).write_bytes(data)
 
 
-def answers(model: Model, folder: Path, names: Sequence[str]) -> dict[str, list[float]]:
-    """What ``model`` answers for the pictures of these names in a model directory; nan for one it cannot read."""
-    predictions = model.predict([folder / FOLDER / name for name in names])
+def answers(ask: Ask, folder: Path, names: Sequence[str]) -> dict[str, list[float]]:
+    """What ``ask`` answers for the pictures of these names in a model directory; nan for one it cannot read."""
+    answered = ask([folder / FOLDER / name for name in names])
     return {
-        name: [float("nan")] if prediction.proba is None else prediction.proba.tolist()
-        for name, prediction in zip(names, predictions, strict=True)
+        name: [float("nan")] if proba is None else proba.tolist() for name, proba in zip(names, answered, strict=True)
     }
+
+
+class Once:
+    """A check that is made by the first of several threads that ask for it, and not again once it has held."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._lock, self._todo = Lock(), [check]
+
+    def __call__(self) -> None:
+        """Make the check, or wait for the thread that makes it. Raises what it raises."""
+        with self._lock:
+            for check in self._todo:
+                check()
+            self._todo = []
 
 
 class GoldenError(ModelError):
@@ -65,20 +79,20 @@ class GoldenError(ModelError):
         self.precision = precision
 
 
-def check(model: Model, folder: Path, document: Document) -> None:
-    """Let ``model``, loaded from ``folder``, answer again, and compare with what ``document`` says it answered.
+def check(ask: Ask, here: Runtime, folder: Path, document: Document, *, at_least: int = 1) -> None:
+    """Let a model loaded from ``folder`` answer again, and compare with what ``document`` says it answered.
 
-    A runtime of the same name is held against that runtime's answers, any other against those in float32.
+    A runtime of the same name is held against that runtime's answers, any other against those in float32. The model is
+    asked about ``at_least`` so many pictures together, the same several times where there are fewer.
 
     Raises:
         GoldenError: naming every picture.
     """
-    here = model.space.runtime
     same = here.name == document.runtime
     expected = document.golden if same else document.golden_f32
     tolerance = SAME_PRECISION_TOLERANCE if same or here.precision == "f32" else OTHER_PRECISION_TOLERANCE
     problems = []
-    for name, proba in answers(model, folder, list(expected)).items():
+    for name, proba in answers(ask, folder, list(expected) * -(-at_least // len(expected))).items():
         difference = np.abs(np.array(proba) - np.array(expected[name])).max()
         if not difference <= tolerance:
             problems.append(

@@ -9,14 +9,17 @@
     graph.*                  the same network for OpenVINO, derived
     golden/                  pictures drawn by us, and in model.json the probabilities they must give
 
-Loading checks the hashes and runs the golden pictures through the whole path, from file to probability. A model
-that loads gives the answers it gave when it was trained.
+Loading checks the hashes and runs the golden pictures through the whole path, from file to probability, one picture at
+a time; before the first batch they are run through the network for batches too. Compiling that one takes as long as all
+else in loading, and a single picture does not need it. A model that answers gives the answers it gave when it was
+trained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +27,10 @@ import numpy as np
 
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
+from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats
 from headstart.backbones.graph import DOCUMENT
-from headstart.backbones.runtime import Rows
+from headstart.backbones.runtime import Notes, Rows, RuntimeNote
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
@@ -37,8 +41,6 @@ from headstart.probe.heads import LinearHead
 from headstart.progress import Progress, Silent
 from headstart.versions import version
 
-FAMILIAR = "last"
-"""The kind of row by which a picture is familiar or not; there is one at every input size, whatever the head reads."""
 ANSWERED_TOGETHER = 64  # pictures; distances cost one pass over a few megabytes, for one picture or for many
 
 
@@ -70,9 +72,12 @@ class Model:
     """Name, licence, source and hash of the pretrained weights."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """What the model was trained on: class counts, fingerprint, seed, strength."""
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
+    """Why it runs otherwise than was asked for, or than in training, where it does."""
     abstention: Abstention = field(default_factory=Abstention)
     """When not to rely on an answer; one that knows nothing says nothing."""
+    batches: golden.Once | None = field(default=None, repr=False)
+    """Looks at the golden answers of a loaded model again, before the first batch."""
 
     def predict(
         self, pictures: Iterable[Source], *, coverage: float | None = None, progress: Progress | None = None
@@ -111,6 +116,8 @@ class Model:
         """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one."""
         sources = listed(pictures)
         few = len(sources) < self.space.runtime.batch
+        if self.batches and not few:
+            self.batches()
         block: list[tuple[int, Rows | str]] = []
         with (progress or Silent()).stage(stage, len(sources)) as advance:
             for i, views in extract(sources, self.space.single() if few else self.space):
@@ -120,6 +127,9 @@ class Model:
                     block = []
                 advance(i + 1)
         yield from self._answered(sources, block, coverage)
+
+    def _proba(self, pictures: Sequence[Path]) -> list[Floats | None]:
+        return [prediction.proba for prediction in self.predict(pictures)]
 
     def _answered(
         self, sources: Sequence[Source], block: Sequence[tuple[int, Rows | str]], coverage: float | None
@@ -165,8 +175,8 @@ class Model:
                 "runtime": self.space.runtime.name,
                 "training": dict(self.training),
                 "versions": versions(),
-                "golden": golden.answers(self, new, names),
-                "golden_f32": golden.answers(self._in_f32(new), new, names),
+                "golden": golden.answers(self._proba, new, names),
+                "golden_f32": golden.answers(self._in_f32(new)._proba, new, names),
             }
             directory.write_document(new, fields)
 
@@ -203,16 +213,14 @@ class Model:
             if error.precision == "f32":
                 raise
         model = cls._opened(folder, document, replace(network, precision="f32"))
-        note = "In bfloat16 this model strays from the answers it gave when it was trained: it runs in float32."
-        return replace(model, notes=(*model.notes, note))
+        return replace(model, notes=(*model.notes, RuntimeNote(what="other answers")))
 
     @classmethod
     def _opened(cls, folder: Path, document: directory.Document, network: SavedSpec) -> Model:
         """The model in ``folder``, run by ``network``, after a look at its golden answers."""
         space = SpaceSpec(network=network, geometry=document.geometry).open()
         head = _head(folder, document, width=space.runtime.widths.get(document.output))
-        runtime, trained_with = space.runtime, document.runtime
-        moved = [f"Trained with {trained_with}, runs here with {runtime.name}."] * (runtime.name != trained_with)
+        runtime, moved = space.runtime, RuntimeNote(what="moved", runtime=document.runtime, here=space.runtime.name)
         model = cls(
             classes=document.classes,
             space=space,
@@ -220,11 +228,12 @@ class Model:
             head=head,
             backbone=document.backbone,
             training=document.training,
-            notes=(*runtime.notes, *moved),
+            notes=(*runtime.notes, moved) if moved.runtime != moved.here else runtime.notes,
             abstention=_abstention(folder, document),
         )
-        golden.check(model, folder, document)
-        return model
+        check = partial(golden.check, model._proba, runtime, folder, document)
+        check()
+        return replace(model, batches=golden.Once(partial(check, at_least=runtime.batch)))
 
 
 def _head(folder: Path, document: directory.Document, *, width: int | None) -> LinearHead:

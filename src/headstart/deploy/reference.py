@@ -17,16 +17,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.abstain.novelty import FAMILIAR
 from headstart.deploy.directory import Tensors, read_tensors, write_tensors
 from headstart.errors import ModelError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
 from headstart.files import plain, write_json
+
+if TYPE_CHECKING:  # what only training needs takes half a second to import
+    from headstart.claims.measured import Measurement
+    from headstart.features.table import FeatureTable
+    from headstart.finetune.trial import Selection
+    from headstart.probe.choice import Choice
 
 FORMAT = 2
 _TENSORS = ("rows", "y", "proba", "held_out_proba", "held_out_y")
@@ -57,6 +64,26 @@ class Reference:
     """(m,) their labels."""
     measured_on: MeasuredOn
     """What these are."""
+
+    @classmethod
+    def of(
+        cls, table: FeatureTable, choice: Choice, selection: Selection, first: Measurement, *, seed: int
+    ) -> Reference:
+        """What is kept of the training pictures of the table; ``first`` is the measurement that is quoted."""
+        images, train = table.images, table.images.in_split("train")
+        index = train[kept := sample(len(train), seed=seed)]
+        return cls(
+            classes=images.classes,
+            root=None if images.root is None else images.root.absolute(),
+            names=relative_names([images.paths[i] for i in index], images.root),
+            digests=tuple(images.digests[i] for i in index),
+            rows=unit(table.through(selection.space, FAMILIAR, index)),
+            y=images.y[index],
+            proba=None if selection.fine_tuned else choice.proba[kept].astype(np.float32),
+            held_out_proba=first.proba.astype(np.float32),
+            held_out_y=images.y[first.index],
+            measured_on=first.evaluation.measured_on,
+        )
 
     def __len__(self) -> int:
         return len(self.names)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Labels
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -59,13 +60,13 @@ class AnsweredPart:
     """(n, k), or (repeats, n, k)."""
     measured_on: MeasuredOn
 
-    def evaluation(self, images: ImageSet, *, seed: int) -> Evaluation:
-        """Measure the answers on ``images``, which have their splits; the majority baseline is that of training.
+    def evaluation(self, images: ImageSet, counts: Labels, *, seed: int) -> Evaluation:
+        """Measure the answers on ``images``.
 
-        ``seed`` is of the resampling behind one interval; see `headstart.evaluation.metrics.evaluate`.
+        ``counts`` (k,) are the pictures of each class in training, for the majority baseline; ``seed`` is of the
+        resampling behind one interval, see `headstart.evaluation.metrics.evaluate`.
         """
-        majority = int(np.bincount(images.y[images.split == "train"]).argmax())
-        part = images.subset(self.index)
+        part, majority = images.subset(self.index), int(counts.argmax())
         return evaluate(
             self.proba, part.y, images.classes, measured_on=self.measured_on, majority=majority,
             groups=part.groups, seed=seed,

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 Split = Literal["test", "val"]
 """A split that no model learns from."""
+SPLITS: tuple[Split, ...] = ("test", "val")
+"""The one to be quoted first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,9 +104,9 @@ class FeatureTable:
         """The table of other images on the same workbench."""
         return FeatureTable(images, self.bench)
 
-    def through(self, space: Space) -> FeatureTable:
-        """The same images through one network, whatever the size asked for."""
-        return FeatureTable(self.images, self.bench.through(space))
+    def through(self, space: Space, output: str, index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The rows (n, d) of the images ``index`` as another open network gives them."""
+        return FeatureTable(self.images, self.bench.through(space)).rows(space.geometry.size, output, index)
 
     def space(self, size: int) -> Space:
         """The space of an input size."""

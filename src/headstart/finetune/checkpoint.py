@@ -21,7 +21,7 @@ from headstart.files import replacing
 from headstart.finetune.notes import Note, from_plain, to_plain
 from headstart.finetune.trainable import State
 
-FORMAT = 3
+FORMAT = 4
 KEPT, WEEK = 8, 7 * 86_400.0
 """Checkpoints that stay whatever their age, and seconds after which others are removed."""
 

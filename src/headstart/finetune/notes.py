@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
+from headstart.backbones.runtime import RuntimeNote
+
 
 @dataclass(frozen=True, kw_only=True)
 class Diverged:
@@ -78,14 +80,7 @@ class NotRepeatable:
     """This machine computed other outputs the second time, so none are kept."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfRuntime:
-    """What the runtime of the frozen part noted."""
-
-    text: str
-
-
-Note = Diverged | MicroBatch | ArithmeticMeasured | TooLarge | DiskFull | Remade | NotRepeatable | OfRuntime
+Note = Diverged | MicroBatch | ArithmeticMeasured | TooLarge | DiskFull | Remade | NotRepeatable | RuntimeNote
 KINDS: dict[str, type[Note]] = {kind.__name__: kind for kind in get_args(Note)}
 
 

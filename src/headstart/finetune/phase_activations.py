@@ -16,7 +16,7 @@ from headstart.finetune import lora
 from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.batches import predict
 from headstart.finetune.job import Job
-from headstart.finetune.notes import Note, OfRuntime
+from headstart.finetune.notes import Note
 from headstart.finetune.trainable import Trainable
 from headstart.finetune.views import PLAIN, Look
 from headstart.images.transforms import Geometry
@@ -93,8 +93,7 @@ class PhaseActivations:
     def of_files(self, phase: int, paths: Sequence[Path], digests: Sequence[str], notes: list[Note]) -> ActivationCache:
         """The activations of any pictures in a phase."""
         source = self.source(phase)
-        said = [OfRuntime(text=text) for text in (source.runtime.notes if source.runtime else ())]
-        notes.extend(note for note in said if note not in notes)
+        notes.extend(note for note in (source.runtime.notes if source.runtime else ()) if note not in notes)
         return ActivationCache(
             paths=paths,
             digests=digests,

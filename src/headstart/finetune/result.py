@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from headstart import files
 from headstart.backbones.space import Space
@@ -19,7 +18,7 @@ from headstart.evaluation.history import History
 from headstart.finetune.activations import prepared
 from headstart.finetune.notes import Diverged, Note
 from headstart.finetune.phase_activations import PhaseActivations
-from headstart.finetune.trainable import State, Summary, Trainable
+from headstart.finetune.trainable import State, Summary
 from headstart.probe.heads import LinearHead
 
 Named = Literal["chosen", "last", "best"]
@@ -80,16 +79,12 @@ class FineTuned:
             for name, value in self.state().items()
         }
 
-    def use(self, weights: Named | State = "chosen") -> nn.Module:
-        """The whole network with these weights, uint8 pictures (n, s, s, 3) → logits, in inference mode."""
-        return self._with(weights).whole()
-
     def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
         """Probabilities (n, k) of the validation pictures with these weights.
 
         ``best`` were chosen on these very pictures, so that figures made of them are too good.
         """
-        self._with(weights)
+        self._load(weights)
         return self.activations.val_proba(self.phase, [])
 
     def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
@@ -98,7 +93,7 @@ class FineTuned:
         Raises:
             DataError: naming every picture that cannot be read.
         """
-        self._with(weights)
+        self._load(weights)
         computed = self.activations.of_files(self.phase, paths, [_digest(path) for path in paths], [])
         return self.activations.proba(self.phase, computed, range(len(paths)))
 
@@ -110,10 +105,9 @@ class FineTuned:
         runtime = prepared(module, job.network, head=repr(job.plan.head), cut=cuts, size=job.plan.size)
         return Space(runtime=runtime, geometry=self.activations.look.geometry), head
 
-    def _with(self, weights: Named | State) -> Trainable:
-        """The network, which has these weights from now on."""
+    def _load(self, weights: Named | State) -> None:
+        """Give the network these weights from now on."""
         self.activations.trainable.load(self.state(weights))
-        return self.activations.trainable
 
 
 def _digest(path: Path) -> str:

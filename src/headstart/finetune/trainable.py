@@ -137,12 +137,6 @@ class Trainable:
         after = [] if cut.suffix is None else [cut.suffix]
         return nn.Sequential(*before, *after, self.head)
 
-    def whole(self) -> nn.Module:
-        """uint8 pictures (n, s, s, 3) → logits."""
-        uncut = self._split("all").suffix
-        assert uncut is not None
-        return nn.Sequential(network.Normalise(self.backbone), uncut, self.head).eval()
-
     def served(self, state: State, *, temperature: float = 1.0) -> tuple[TunedNetwork, LinearHead]:
         """The network with the tensors ``state`` as it is deployed, and its last linear layer.
 

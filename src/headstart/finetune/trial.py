@@ -218,7 +218,7 @@ def attempt(
     """
     y, groups = table.images.y[index], table.images.groups[index]
     fraction = float(np.clip(HELD_OUT / len(index), LEAST_SHARE, MOST_SHARE))
-    inner, held = holdout(y, groups, fraction=fraction, seed=options.seed)
+    inner, held = holdout(y, groups, fraction=fraction, seed=options.seed, classes=table.images.classes)
     train, val, y, groups = index[inner], index[held], y[held], groups[held]
 
     within = choose(table, train, options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -79,8 +79,6 @@ class Facts:
 
     images: tuple[ImageFacts | None, ...]
     """None where a picture cannot be read any more."""
-    failed: dict[int, str] = field(default_factory=dict)
-    """Position → reason."""
 
     def column(self, name: str) -> Floats:
         """(n,) or, of ``border``, (n, 3) numbers; nan where there is none."""
@@ -94,23 +92,18 @@ class Facts:
 
 def packed(path: Path) -> bytes | None:
     """The facts of `measure` as bytes to keep, without the one that the file's name gives; None if unreadable."""
-    measured = _measured(path)
-    if isinstance(measured, str):
+    if (measured := _measured(path)) is None:
         return None
-    facts = asdict(measured)
-    del facts["number"]
-    return json.dumps(facts).encode()
+    return json.dumps({name: value for name, value in asdict(measured).items() if name != "number"}).encode()
 
 
 def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:
-    """The inverse of `packed` for many pictures; those of which nothing is kept are measured, or fail with a reason."""
-    facts = [
-        _measured(path) if data is None else _unpack(json.loads(data), path)
-        for path, data in zip(paths, kept, strict=True)
-    ]
+    """The inverse of `packed` for many pictures; those of which nothing is kept are measured, if they can be read."""
     return Facts(
-        images=tuple(None if isinstance(image, str) else image for image in facts),
-        failed={i: reason for i, reason in enumerate(facts) if isinstance(reason, str)},
+        images=tuple(
+            _measured(path) if data is None else _unpack(json.loads(data), path)
+            for path, data in zip(paths, kept, strict=True)
+        )
     )
 
 
@@ -118,13 +111,11 @@ def _unpack(facts: dict[str, Any], path: Path) -> ImageFacts:
     return ImageFacts(**{**facts, "border": tuple(facts["border"]), "number": number_in(path.name)})
 
 
-def _measured(path: Path) -> ImageFacts | str:
+def _measured(path: Path) -> ImageFacts | None:
     try:
         return measure(path)
-    except UnreadableImageError as error:
-        return error.reason
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    except (UnreadableImageError, OSError):
+        return None
 
 
 def measure(path: Path) -> ImageFacts:

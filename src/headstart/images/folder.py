@@ -41,6 +41,8 @@ class ImageSet:
     """``(n,)`` of "train", "val", "test"."""
     groups: NDArray[np.int64]
     """``(n,)``: pictures of one group, which byte-identical ones always share, never cross a fold."""
+    group_names: tuple[str, ...]
+    """``(n,)`` what was given to name each picture's group; empty where nothing was."""
     digests: tuple[str, ...]
     """SHA-256 of each file's bytes, in hexadecimal."""
     left_out: tuple[LeftOut, ...] = ()
@@ -49,6 +51,15 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def in_split(self, name: str) -> NDArray[np.int64]:
+        """Positions of the pictures of a split."""
+        return np.flatnonzero(self.split == name)
+
+    @property
+    def train_counts(self) -> NDArray[np.int64]:
+        """``(k,)`` training pictures of each class."""
+        return np.bincount(self.y[self.split == "train"], minlength=len(self.classes))
 
     def subset(self, index: NDArray[Any]) -> ImageSet:
         """The pictures at ``index``, positions or a mask ``(n,)``, in that order."""
@@ -59,6 +70,7 @@ class ImageSet:
             y=self.y[rows],
             split=self.split[rows],
             groups=self.groups[rows],
+            group_names=tuple(self.group_names[row] for row in rows),
             digests=tuple(self.digests[row] for row in rows),
         )
 
@@ -183,6 +195,7 @@ def _assembled(labelled: Entries) -> ImageSet:
         y=np.array([position[entry.label] for entry, _ in kept], dtype=np.int64),
         split=np.array([entry.split for entry, _ in kept], dtype="U5"),
         groups=_merged(digests, [entry.group for entry, _ in kept]),
+        group_names=tuple("" if entry.group is None else str(entry.group) for entry, _ in kept),
         digests=digests,
         left_out=(*labelled.left_out, *refused),
         layout=labelled.layout,

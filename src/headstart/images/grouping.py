@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from headstart.errors import DataError, OptionError, Problem
@@ -39,7 +40,8 @@ def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> Im
     keys = [name or None for name in named]
     if problems := list(_problems(images, keys, group_by)):
         raise DataError(f"groups by {group_by!r}", problems)
-    return images.grouped(keys)
+    names = tuple(key or name for key, name in zip(keys, images.group_names, strict=True))
+    return replace(images.grouped(keys), group_names=names)
 
 
 def _matched(images: ImageSet, group_by: str, columns: Sequence[str]) -> list[str | None]:

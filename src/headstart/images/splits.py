@@ -6,6 +6,8 @@ one group on both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ Indices = NDArray[np.intp]
 
 
 def folds(
-    y: NDArray[np.int64], groups: NDArray[np.int64], *, n_splits: int = 5, seed: int
+    y: NDArray[np.int64], groups: NDArray[np.int64], *, n_splits: int = 5, seed: int, classes: Sequence[str] = ()
 ) -> list[tuple[Indices, Indices]]:
     """Split ``n`` pictures into folds: ``(train, test)`` positions, each picture tested exactly once.
 
@@ -31,6 +33,7 @@ def folds(
         groups: ``(n,)``; pictures of one group stay together.
         n_splits: folds, at least 2.
         seed: same seed, same folds.
+        classes: ``(k,)`` names, for the error; without them it gives the number of a class.
 
     Raises:
         DataError: not even two folds can be made.
@@ -40,13 +43,15 @@ def folds(
         parts = _folds(y, groups, count, seed)
         if all(len(test) and _same_classes(y, train) for train, test in parts):
             return parts
-    raise _too_few(y, groups)
+    raise _too_few(y, groups, classes)
 
 
-def holdout(y: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float, seed: int) -> tuple[Indices, Indices]:
+def holdout(
+    y: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float, seed: int, classes: Sequence[str] = ()
+) -> tuple[Indices, Indices]:
     """Set aside about ``fraction`` (in (0, 1)) of each class, in whole groups: ``(train, test)`` positions.
 
-    Every class keeps at least one group on either side.
+    Every class keeps at least one group on either side. ``classes`` as for `folds`.
 
     Raises:
         DataError: a class has all its pictures in one group.
@@ -62,7 +67,7 @@ def holdout(y: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float,
     test = in_test[member]
     train, test = np.flatnonzero(~test), np.flatnonzero(test)
     if not (_same_classes(y, train) and _same_classes(y, test)):
-        raise _too_few(y, groups)
+        raise _too_few(y, groups, classes)
     return train, test
 
 
@@ -97,12 +102,13 @@ def _groups_per_class(y: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[i
     return dict(zip(labels.tolist(), counts.tolist(), strict=True))
 
 
-def _too_few(y: NDArray[np.int64], groups: NDArray[np.int64]) -> DataError:
+def _too_few(y: NDArray[np.int64], groups: NDArray[np.int64], classes: Sequence[str]) -> DataError:
     counts = _groups_per_class(y, groups)
     label = min(counts, key=counts.__getitem__)
+    name = repr(classes[label]) if classes else f"class number {label}"
     problem = Problem(
         expected="enough distinct groups of every class to have one on both sides of a split",
-        found=f"class number {label} has {counts[label]} in {len(np.unique(groups))} groups in all",
+        found=f"{name} has {counts[label]} in {len(np.unique(groups))} groups in all",
         todo="add pictures of that class, or group them more finely",
     )
     return DataError("splitting pictures", [problem])

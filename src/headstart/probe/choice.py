@@ -109,8 +109,8 @@ def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, re
     """
     from threadpoolctl import threadpool_limits
 
-    y, groups = table.images.y[index], table.images.groups[index]
-    proba = np.full((repeats, len(index), len(table.images.classes)), np.nan)
+    y, groups, classes = table.images.y[index], table.images.groups[index], table.images.classes
+    proba = np.full((repeats, len(index), len(classes)), np.nan)
 
     def outer_fold(repeat: int, train: Index, test: Index) -> None:
         choice = choose(table, index[train], options)
@@ -120,7 +120,7 @@ def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, re
     outer = [
         (repeat, train, test)
         for repeat in range(repeats)
-        for train, test in folds(y, groups, n_splits=options.n_splits, seed=options.seed + 1 + repeat)
+        for train, test in folds(y, groups, n_splits=options.n_splits, seed=options.seed + 1 + repeat, classes=classes)
     ]
     with table.bench.progress.stage("nested cross-validation", len(outer)) as advance, threadpool_limits(1, "blas"):
         for done, _ in enumerate(in_order(lambda fold: outer_fold(*fold), outer, window=len(outer)), start=1):

@@ -105,9 +105,9 @@ class Sample:
     @classmethod
     def of(cls, table: FeatureTable, index: Index, options: ProbeOptions) -> Sample:
         """The images ``index`` (n,) of the table, in folds of the options' number and seed."""
-        y, groups = table.images.y[index], table.images.groups[index]
-        splits = folds(y, groups, n_splits=options.n_splits, seed=options.seed)
-        return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(table.images.classes))
+        y, groups, classes = table.images.y[index], table.images.groups[index], table.images.classes
+        splits = folds(y, groups, n_splits=options.n_splits, seed=options.seed, classes=classes)
+        return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(classes))
 
     def part(self, keep: NDArray[np.bool_]) -> Sample:
         """The pictures where ``keep`` holds, in the same folds."""
@@ -150,7 +150,7 @@ class Trials:
         so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
         """
         images, seed = self.table.images, self.options.seed
-        train = np.flatnonzero(images.split == "train")
+        train = images.in_split("train")
         place = {i: hashlib.sha256(f"{seed} {images.digests[i]}".encode()).digest() for i in train.tolist()}
         chosen: set[int] = set()
         for label in range(self.sample.num_classes):

@@ -44,7 +44,7 @@ from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.runner import Parts, Stopwatch, Tell, job_of, with_splits
+from headstart.recipes.runner import Stopwatch, Tell, job_of, with_splits
 from headstart.report.comparison import kept_line, no_result_line
 from headstart.report.finetuning_notes import in_words
 
@@ -132,9 +132,9 @@ class _Rows:
     failures: list[Failure] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.parts = Parts.of(self.images)
-        tested = bool(len(self.parts.test))
-        self.measured = self.parts.test if tested else self.parts.val
+        self.test = self.images.in_split("test")
+        tested = bool(len(self.test))
+        self.measured = self.test if tested else self.images.in_split("val")
         of = MeasuredOn(kind="split", split="test") if tested else MeasuredOn(kind="split", split="val", epoch="last")
         self.measured_on = replace(of, n=len(self.measured))
 
@@ -194,7 +194,7 @@ class _Rows:
             return self.read(setting, file)
         stopwatch = Stopwatch()
         tuned = finetune(job, checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch)
-        paths = [self.images.paths[i] for i in self.parts.test]
+        paths = [self.images.paths[i] for i in self.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
         outcome = Outcome(
             setting=setting.name,
@@ -215,7 +215,7 @@ class _Rows:
 
     def key(self, job: Job) -> str:
         """The name of a row: everything that its result depends on."""
-        measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.parts.test]
+        measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
         return digest({"format": FORMAT, "run": job.key(), "test": measured})
 
     def read(self, setting: Setting, file: Path) -> Outcome:

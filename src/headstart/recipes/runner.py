@@ -14,26 +14,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headstart import output_folder
 from headstart.backbones import catalog
 from headstart.backbones.space import NetworkSpec
-from headstart.backbones.weights import Weights, locate, locate_named, origin_of
+from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.claims.colour_baseline import Transfer, transfer
-from headstart.deploy.model import Model
+from headstart.deploy.fitted import assemble
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.evaluation.held_out import AnsweredPart, HeldOut, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
+from headstart.finetune.trial import Selection
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
@@ -58,20 +58,6 @@ BATCH = 32
 """Pictures in the validation batches of which a fifth becomes the test split, as in Keras' tutorials."""
 VAL_FRACTION = 0.2
 """Share of the training pictures that becomes the validation split where there is none."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
-    """Positions of the pictures of each split."""
-
-    train: NDArray[np.int64]
-    val: NDArray[np.int64]
-    test: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, images: ImageSet) -> Parts:
-        """By the names of their splits."""
-        return cls(**{name: np.flatnonzero(images.split == name) for name in ("train", "val", "test")})
 
 
 class Stopwatch:
@@ -142,15 +128,17 @@ def run(
     watch = _Teller(tell, len(images.classes))
     job = job_of(recipe, images, located, seed=seed)
     tuned = _train(job, recipe, folder, progress=progress, watch=watch)
-    _save(tuned, images.subset(job.train), origin_of(backbone, located), recipe, folder / "model")
+    space, head = tuned.deploy()
+    selection = Selection(space=space, output="tuned", head=head)
+    assemble(images, job.network, selection, {"recipe": recipe.name}, None).save(folder / "model")
     honest, others = _answers(tuned, images)
     largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
         recipe=recipe,
         folder=folder,
         classes=images.classes,
-        evaluation=honest.evaluation(images, seed=seed),
-        others=tuple(part.evaluation(images, seed=seed) for part in others),
+        evaluation=honest.evaluation(images, images.train_counts, seed=seed),
+        others=tuple(part.evaluation(images, images.train_counts, seed=seed) for part in others),
         transfer=None if located.origin == "random" else _transfer(job, largest),
         elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
         training=TrainingRecord.of(tuned, prepared=watch.prepared(tuned.history)),
@@ -167,9 +155,9 @@ def job_of(recipe: Recipe, images: ImageSet, weights: Weights, *, seed: int) -> 
     """What is trained for a recipe on ``images`` that have their splits."""
     from headstart.finetune.job import Job
 
-    parts = Parts.of(images)
+    train, val = images.in_split("train"), images.in_split("val")
     network = NetworkSpec(backbone=catalog.get(recipe.backbone), weights=weights, cache=cache_folder())
-    return Job(network=network, images=images, train=parts.train, val=parts.val, plan=recipe.plan, seed=seed)
+    return Job(network=network, images=images, train=train, val=val, plan=recipe.plan, seed=seed)
 
 
 def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
@@ -181,7 +169,8 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
     split = images.split.copy()
     if not (split == "val").any():
         train = np.flatnonzero(split == "train")
-        _, held = holdout(images.y[train], images.groups[train], fraction=VAL_FRACTION, seed=seed)
+        y, groups = images.y[train], images.groups[train]
+        _, held = holdout(y, groups, fraction=VAL_FRACTION, seed=seed, classes=images.classes)
         split[train[held]] = "val"
     if recipe.test == "batches" and not (split == "test").any():
         val = np.flatnonzero(split == "val")
@@ -202,19 +191,6 @@ def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None,
     return tuned
 
 
-def _save(tuned: FineTuned, train: ImageSet, origin: Mapping[str, str], recipe: Recipe, to: Path) -> None:
-    """Write the model directory, with the weights that the plan keeps; ``train`` are the pictures it learned from."""
-    space, head = tuned.deploy()
-    counts = np.bincount(train.y, minlength=len(train.classes)).tolist()
-    training = {
-        "pictures": len(train),
-        "class_counts": dict(zip(train.classes, counts, strict=True)),
-        "fingerprint": tuned.activations.job.images.fingerprint(),
-        "recipe": recipe.name,
-    }
-    Model(classes=train.classes, space=space, output="tuned", head=head, backbone=origin, training=training).save(to)
-
-
 def _require_readable(paths: Sequence[Path]) -> None:
     """Before hours of training, not after. Raises DataError naming every one that cannot be read."""
     problems = []
@@ -230,7 +206,7 @@ def _require_readable(paths: Sequence[Path]) -> None:
 
 def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[AnsweredPart, ...]]:
     """What the figure is measured on, always with the weights that are saved; and what is shown beside it."""
-    val, test = tuned.activations.job.val, Parts.of(images).test
+    val, test = tuned.activations.job.val, images.in_split("test")
     of_last = MeasuredOn(kind="split", split="val", epoch="last")
     last = AnsweredPart(index=val, proba=tuned.last_proba, measured_on=of_last)
     if not len(test):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from headstart.finetune import notes
+from headstart.report.words import runtime_note
 
 
 def in_words(taken: Iterable[notes.Note]) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def _words(note: notes.Note) -> str:
         case notes.NotRepeatable():
             return "this machine does not compute the same maps twice: none are kept"
         case _:
-            return note.text
+            return runtime_note(note)
 
 
 def _diverged(note: notes.Diverged) -> str:

@@ -35,7 +35,7 @@ def name_of(images: ImageSet, path: Path) -> str:
 
 def one_of_each(images: ImageSet, count: int) -> list[int]:
     """The first pictures of each class in turn, until there are ``count``."""
-    train = np.flatnonzero(images.split == "train")
+    train = images.in_split("train")
     rank = np.empty(len(train), int)
     for label in range(len(images.classes)):
         members = images.y[train] == label

@@ -129,7 +129,7 @@ def finding_lines(findings: Findings) -> list[str]:
     """Everything that was found, a sentence each, the most serious first."""
     lines = [shortcut_sentence(shortcut, findings.images.classes) for shortcut in findings.alarms]
     lines += folder_lines(findings.audit)
-    if mislabelled := sum(bool(suspect.suggested) for suspect in findings.suspects):
+    if mislabelled := findings.mislabelled:
         wrong = f"{findings.expected_errors:.0f} {'is' if round(findings.expected_errors) == 1 else 'are'} wrong"
         lines.append(
             f"Labels in doubt: {mislabelled} of {len(findings.images):,}. Estimated over all pictures, about {wrong}."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from headstart.deploy.model import versions
+from headstart.files import plain
 from headstart.images.transforms import augmented
 from headstart.pipeline import Doubts, Fitted
 from headstart.report import gallery, review
@@ -20,6 +21,7 @@ from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
 from headstart.report.tuning import choice_reason, tuning
+from headstart.report.words import runtime_note
 
 MOST_SUSPECTS = 12
 """Suspicious pictures shown; `headstart check` shows them all."""
@@ -27,16 +29,18 @@ SHORTEST_STAGE = 0.05
 """Seconds below which a stage is not listed: it was not gone into."""
 
 
-def content(title: str, fitted: Fitted, doubts: Doubts, *, seconds: Mapping[str, float], command: str) -> ReportContent:
-    """Everything the page shows. ``seconds`` by stage; ``command`` repeats the run."""
+def content(
+    title: str, fitted: Fitted, doubts: Doubts, said: Sequence[str], *, seconds: Mapping[str, float], command: str
+) -> ReportContent:
+    """Everything the page shows. ``said`` by `lines`; ``seconds`` by stage; ``command`` repeats the run."""
     images, choice, first = fitted.images, fitted.choice, fitted.evaluations[0]
     nine = gallery.one_of_each(images, 9)
     return ReportContent(
         title=title,
         evaluation=first.evaluation,
         other_evaluations=tuple(part.evaluation for part in fitted.evaluations[1:]),
-        audit_lines=tuple(lines(fitted, doubts)),
-        notes=fitted.model.notes,
+        audit_lines=tuple(said),
+        notes=tuple(map(runtime_note, fitted.model.notes)),
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
         augmented=_augmented(fitted, nine[0]),
@@ -59,12 +63,12 @@ def lines(fitted: Fitted, doubts: Doubts) -> list[str]:
     return [*finding_lines(doubts.findings), *copy_lines(fitted.deduplicated)]
 
 
-def doubts_document(fitted: Fitted, doubts: Doubts) -> dict[str, Any]:
-    """What was doubted, in plain JSON types and words."""
-    worth = doubts.worth
+def doubts_document(doubts: Doubts, said: Sequence[str]) -> dict[str, Any]:
+    """What was doubted, in plain JSON types, and beside the facts what is said about them."""
+    worth, leak = doubts.worth, doubts.leak
     return {
-        "findings": lines(fitted, doubts),
-        "leak": leak_sentence(doubts.leak) if doubts.leak else None,
+        "findings": {**doubts.findings.to_dict(), "sentences": list(said)},
+        "leak": plain(leak, sentence=leak_sentence(leak)) if leak else None,
         "certificate": certificate_document(worth.certificate) if worth.certificate else None,
         "learning_curve": worth.curve.to_dict(),
         "by_group": worth.groups.to_dict() if worth.groups else None,

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
 from headstart.files import some
 from headstart.images.record import Changes
 
+if TYPE_CHECKING:  # what only training needs takes half a second to import
+    from headstart.claims.measured import Measurement
+
+_RUNTIME_NOTES = {
+    "no openvino": "OpenVINO is not installed: torch computes on the CPU, several times slower",
+    "no graph": "there is no OpenVINO graph: torch computes on the CPU, several times slower",
+    "no bf16": "this CPU does not compute in bf16: f32 instead",
+    "strays": "{note.runtime} strays from torch f32 (mean cosine {note.parity:.4f} < {least}): not used",
+    "other answers": "In bfloat16 this model strays from the answers it gave when it was trained: it runs in float32.",
+    "moved": "Trained with {note.runtime}, runs here with {note.here}.",
+}
 SPLITS = {"test": "the test split", "val": "the validation split"}
 
 
@@ -49,6 +61,16 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
         )
 
     return {"measured_on": said, **saying(evaluation.to_dict())}
+
+
+def runtime_note(note: RuntimeNote) -> str:
+    """Why a network runs otherwise than was asked for, or than it did."""
+    return _RUNTIME_NOTES[note.what].format(note=note, least=LEAST_PARITY)
+
+
+def measurement_document(measurement: Measurement) -> dict[str, Any]:
+    """An evaluation as in `evaluation_document`, with what abstaining would give."""
+    return {**evaluation_document(measurement.evaluation), "abstention": measurement.abstention.to_dict()}
 
 
 def changed_pictures(changes: Changes) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from headstart.deploy.fitted import SPLITS, Measurement, measure
+from headstart.claims.measured import Measurement, measure
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
-from headstart.evaluation.measured_on import MeasuredOn
+from headstart.evaluation.held_out import AnsweredPart
+from headstart.evaluation.measured_on import SPLITS, MeasuredOn
 from headstart.files import display
 from headstart.images.folder import ImageSet, scan
 from headstart.images.walk import LeftOut
@@ -56,11 +57,14 @@ def evaluate(model: Model, source: Path, *, progress: Progress | None = None) ->
         what, found = f"{source} cannot be evaluated", "none that can be read"
         raise DataError.of(what, expected="pictures", found=found, todo=todo)
     measurement = measure(
-        model,
+        AnsweredPart(
+            index=read,
+            proba=np.array([predictions[i].proba for i in read])[None],
+            measured_on=MeasuredOn(kind="pictures", n=len(read), source=source.name),
+        ),
         replace(images, y=to_model[images.y], classes=model.classes),
-        read,
-        np.array([predictions[i].proba for i in read])[None],
-        MeasuredOn(kind="pictures", n=len(read), source=source.name),
+        model.abstention,
+        np.array([model.training["class_counts"][name] for name in model.classes]),
         new=True,
         novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
     )

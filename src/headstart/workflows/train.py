@@ -16,20 +16,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.command import command, fit_options
-from headstart.deploy.model import FAMILIAR, versions
-from headstart.deploy.reference import Reference, relative_names, sample
+from headstart.deploy.model import versions
 from headstart.evaluation.held_out import HeldOut, write_held_out
-from headstart.features.rows import unit
-from headstart.features.table import FeatureTable, Workbench
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.grouping import read
@@ -40,7 +35,7 @@ from headstart.report import run_page, tuning
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
 from headstart.report.tuning import choice_reason
-from headstart.report.words import evaluation_document
+from headstart.report.words import measurement_document, runtime_note
 from headstart.versions import version
 
 FILES = (
@@ -57,17 +52,22 @@ class Run:
     fitted: Fitted
     doubts: Doubts
     seconds: float
+    said: tuple[str, ...]
+    """What is to be said of the pictures, the most serious first."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the pictures, and of what runs the model."""
+        return [*self.said, *map(runtime_note, self.fitted.model.notes)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        first = self.fitted.evaluations[0]
         return {
             "run": str(self.folder),
-            **evaluation_document(first.evaluation),
-            "notes": [*run_page.lines(self.fitted, self.doubts), *self.fitted.model.notes],
+            **measurement_document(self.fitted.evaluations[0]),
+            "notes": self.notes,
             "choice": choice_reason(self.fitted.choice),
             "finetune": tuning.outcome(self.fitted.selection),
-            "abstention": first.abstention.to_dict(),
             "left_out": len(self.fitted.images.left_out),
             "seconds": round(self.seconds, 2),
         }
@@ -88,47 +88,25 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
             images = read(source, options.group_by)
         fitted = pipeline.fit(images, options, bench)
         doubts = pipeline.doubt(fitted, bench)
-        reference = _reference(fitted, bench)
         output_folder.claim(folder, "run")
         (folder / "report.html").unlink(missing_ok=True)
         with bench.clock.timed("saving the model"):
             fitted.model.save(folder / "model")
-            reference.save(folder / "training")
-        _write(source, folder, fitted, doubts, dict(bench.clock.seconds), title or source.resolve().name)
-        return Run(folder=folder, fitted=fitted, doubts=doubts, seconds=bench.clock.elapsed)
+            if fitted.reference is not None:
+                fitted.reference.save(folder / "training")
+        said = tuple(run_page.lines(fitted, doubts))
+        run = Run(folder=folder, fitted=fitted, doubts=doubts, said=said, seconds=bench.clock.elapsed)
+        _write(run, source, title or source.resolve().name, dict(bench.clock.seconds))
+        return replace(run, seconds=bench.clock.elapsed)
 
 
-def _reference(fitted: Fitted, bench: Workbench) -> Reference:
-    """What is worth remembering of the training pictures: `explain` and `watch` hold new ones against it."""
-    images, space, first = fitted.images, fitted.model.space, fitted.evaluations[0]
-    train = np.flatnonzero(images.split == "train")
-    kept = sample(len(train), seed=fitted.options.random_state)
-    index = train[kept]
-    rows = FeatureTable(images, bench).through(space).rows(space.geometry.size, FAMILIAR, index)
-    return Reference(
-        classes=images.classes,
-        root=None if images.root is None else images.root.absolute(),
-        names=relative_names([images.paths[i] for i in index], images.root),
-        digests=tuple(images.digests[i] for i in index),
-        rows=unit(rows),
-        y=images.y[index],
-        proba=None if fitted.selection.fine_tuned else fitted.choice.proba[kept].astype(np.float32),
-        held_out_proba=first.proba.astype(np.float32),
-        held_out_y=images.y[first.index],
-        measured_on=first.evaluation.measured_on,
-    )
-
-
-def _write(
-    source: Path, folder: Path, fitted: Fitted, doubts: Doubts, seconds: Mapping[str, float], title: str
-) -> None:
+def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> None:
     """The files of the run directory but for the model, the report last."""
+    folder, fitted, doubts = run.folder, run.fitted, run.doubts
     images, first = fitted.images, fitted.evaluations[0]
     again = command("train", source, options={"-o": folder, **fit_options(fitted.options)})
-    parts = [
-        {**evaluation_document(part.evaluation), "abstention": part.abstention.to_dict()} for part in fitted.evaluations
-    ]
-    write_json(folder / "metrics.json", {**parts[0], "others": parts[1:]})
+    others = [measurement_document(part) for part in fitted.evaluations[1:]]
+    write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
     write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
     record.write(folder / "data.json", images)
     decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
@@ -139,10 +117,11 @@ def _write(
             "command": again,
             **_record(fitted),
             "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
-            "doubts": run_page.doubts_document(fitted, doubts),
+            "doubts": run_page.doubts_document(doubts, run.said),
         },
     )
-    write_report(folder / "report.html", run_page.content(title, fitted, doubts, seconds=seconds, command=again))
+    page = run_page.content(title, fitted, doubts, run.said, seconds=seconds, command=again)
+    write_report(folder / "report.html", page)
 
 
 def _record(fitted: Fitted) -> dict[str, Any]:

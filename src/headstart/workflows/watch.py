@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats, Index, Rows
-from headstart.deploy.model import FAMILIAR, Model, Prediction
+from headstart.deploy.model import Model, Prediction
 from headstart.deploy.reference import Reference
 from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
