@@ -113,7 +113,7 @@ def test_the_page_says_what_the_run_measured_and_how_it_was_made(photos: Path) -
 def test_every_epoch_is_listed_once(photos: Path) -> None:
     html = render(page(photos))
     assert html.count('<th class="n">train loss</th>') == 1
-    assert "All 3 epochs" in html
+    assert "In numbers: 3 epochs" in html
 
 
 def test_a_doubt_about_pretraining_comes_before_the_figure_is_used(photos: Path) -> None:

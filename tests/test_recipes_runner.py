@@ -91,13 +91,13 @@ def test_a_recipe_shows_what_its_write_up_shows(shortened: Reproduction, photos:
         "Predicted labels",
         "Nine augmented views",
         "Before training: validation loss",
-        "All 4 epochs",
+        "In numbers: 4 epochs",
         "After phase 1: ",
         "Did pretraining help?",
         "Pictures from elsewhere",
         "backbone efficientnet_lite0 where the write-up has mobilenetv2",
         "shortened to at most 2 epochs in each phase",
-        "so it flatters",
+        "too optimistic",
     ):
         assert words in page
     with (folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
@@ -233,7 +233,7 @@ def test_the_figure_is_that_of_the_saved_weights(kept_best: Reproduction, photos
     assert f'<p class="big">{100 * np.mean(right):.1f}<small>' in page
 
 
-def test_a_chosen_epoch_is_named_and_said_to_flatter_beside_the_last(kept_best: Reproduction) -> None:
+def test_a_chosen_epoch_is_named_and_called_too_optimistic_beside_the_last(kept_best: Reproduction) -> None:
     ran, folder = kept_best, kept_best.folder
     assert (ran.evaluation.measured_on.split, ran.evaluation.measured_on.epoch) == ("val", "best")
     (last,) = ran.others
@@ -242,7 +242,9 @@ def test_a_chosen_epoch_is_named_and_said_to_flatter_beside_the_last(kept_best: 
     assert last.log_loss.value == pytest.approx(ran.training.history.last.val_loss, abs=1e-4)
     assert ran.evaluation.log_loss.value == pytest.approx(ran.training.history.best.val_loss, abs=1e-4)
     lines = list(ran.lines())
-    assert lines[1].endswith("the validation split, best epoch: it was chosen on these very pictures, which flatters")
+    assert lines[1].endswith(
+        "the validation split, best epoch: too optimistic, because it was chosen on these pictures"
+    )
     assert lines[2].endswith("measured on the validation split, last epoch")
     kept = f"The weights of epoch {ran.training.kept_epoch} of 6 are kept, which has the lowest validation loss."
     assert kept in lines

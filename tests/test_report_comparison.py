@@ -64,7 +64,7 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
         title="<b>",
         comparison=found,
         table=settings_table(found, published={}, marks={}),
-        measured_on="the 100 pictures",
+        measured_on=MeasuredOn(kind="split", split="test"),
         claims=("The published conclusion does not hold here.",),
         troubles=("s0 diverged.",),
     )
@@ -73,11 +73,14 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
     assert [one.id for one in made.sections] == ["table", "published", "pairs", "troubles", "limits"]
     html = render(made)
     assert "&lt;b&gt;" in html
-    assert "All accuracies are on the 100 pictures." in html
+    assert "All accuracies are on the 100 pictures of the test split." in html
     alone = comparison(50)
     bare = comparison_page(
         ComparisonContent(
-            title="t", comparison=alone, table=settings_table(alone, published={}, marks={}), measured_on="x"
+            title="t",
+            comparison=alone,
+            table=settings_table(alone, published={}, marks={}),
+            measured_on=MeasuredOn(kind="cross-validation", folds=5),
         )
     )
     assert [one.id for one in bare.sections] == ["table", "pairs", "limits"]
@@ -112,14 +115,15 @@ def test_conclusions_are_plain_sentences() -> None:
         "p = 1.",
         "One seed each: this compares the models there are. Another seed may reverse the order.",
         "One picture is 0.65 points; no difference can be told below 6 pictures put right and none put wrong.",
-        "The best epoch on validation is 2.0 points above the last on average: it flatters.",
+        "The best epoch on validation, 2.0 points above the last on average, is too optimistic: it was chosen on these "
+        "pictures.",
     )
 
 
 @pytest.mark.parametrize(("best", "said"), [(0.9, False), (0.9004, False), (0.901, True), (0.8, False)])
-def test_the_best_epoch_is_said_to_flatter_only_where_it_does(best: float, said: bool) -> None:
+def test_the_best_epoch_is_called_too_optimistic_only_where_it_is(best: float, said: bool) -> None:
     lines = conclusions(compare_results([model("a", 1, best=best)]))
-    assert any("it flatters" in line for line in lines) == said
+    assert any("is too optimistic" in line for line in lines) == said
 
 
 def test_a_setting_alone_says_so() -> None:
@@ -134,7 +138,7 @@ def test_a_pair_is_told_with_its_pictures_and_p() -> None:
     )
     assert pair_words(five).startswith("“tuned” and “probe” cannot be told apart: 5 of 153 pictures differ")
     (same,) = compare_results([model("a", 3, seed) for seed in (0, 1)] + [model("b", 3, seed) for seed in (0, 1)]).pairs
-    assert "as many of 153 pictures right with the first, on average over seeds" in pair_words(same)
+    assert "cannot be told apart: as many pictures right with either, on average over seeds" in pair_words(same)
 
 
 def test_conclusions_over_seeds() -> None:
@@ -187,10 +191,24 @@ def test_runs_have_a_table_of_their_own() -> None:
 
 def test_the_measured_pictures_are_named_with_their_split() -> None:
     val = MeasuredOn(kind="split", split="val", epoch="last", n=153)
-    assert measured_pictures(val) == (
+    assert measured_pictures(val, 153) == (
         "the 153 pictures of the validation split after the last epoch, which nothing was chosen on"
     )
-    assert measured_pictures(MeasuredOn(kind="split", split="test", n=2)) == "the 2 pictures of the test split"
+    test = MeasuredOn(kind="split", split="test")
+    assert [measured_pictures(test, n) for n in (1, 2)] == [
+        f"the {n} of the test split" for n in ("1 picture", "2 pictures")
+    ]
+    folds = MeasuredOn(kind="cross-validation", folds=5)
+    assert measured_pictures(folds, 1) == "1 picture, 5-fold nested cross-validation"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [(0, "0 of 153 pictures differ ("), (1, "1 of 153 pictures differs ("), (2, "2 of 153 pictures differ (")],
+)
+def test_pictures_that_differ_are_counted(wrong: int, words: str) -> None:
+    (pair,) = compare_results([model("a", 0), model("b", wrong)]).pairs
+    assert words in pair_words(pair)
 
 
 def test_conditions_are_told_a_sentence_each() -> None:

@@ -28,11 +28,15 @@ def test_the_start_stands_beside_guessing() -> None:
     )
 
 
-def test_the_best_epoch_is_said_to_flatter_and_the_last_stands_beside_it() -> None:
+def test_the_best_epoch_is_called_too_optimistic_and_the_last_stands_beside_it() -> None:
     run = history([0.5] * 3, [0.5, 0.3, 0.4], val_accuracy=[0.8, 0.95, 0.9])
     assert best_epoch(run, 153) == (
-        "best validation accuracy 0.9500, in epoch 2 of 3: picked by looking at these 153 pictures, so it flatters; "
-        "the last epoch has 0.9000"
+        "best validation accuracy 0.9500, in epoch 2 of 3: too optimistic, because the epoch was chosen on these 153 "
+        "pictures; the last epoch has 0.9000, 5.0 points less"
+    )
+    assert " on these 2 pictures; " in best_epoch(run, 2)
+    assert best_epoch(history([0.5], [0.5], val_accuracy=[0.8]), 1).endswith(
+        "because the epoch was chosen on this picture; the last epoch has the same"
     )
     assert kept_epoch(2, run) == "The weights of epoch 2 of 3 are kept, which has the lowest validation loss."
 

@@ -40,21 +40,22 @@ def recipes_show(
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
-    counted = runner.summaries(recipe, num_classes=classes)
-    document = plain(recipe, "name", "backbone", "plan", phases=counted)
-    answer(lambda: document, _shown(recipe, counted), as_json=as_json)
+    summaries = runner.summaries(recipe, num_classes=classes)
+    document = plain(recipe, "name", "backbone", "plan", phases=summaries)
+    answer(lambda: document, _shown(recipe, summaries), as_json=as_json)
 
 
-def _shown(recipe: Recipe, counted: Sequence[Summary]) -> Iterator[str]:
+def _shown(recipe: Recipe, summaries: Sequence[Summary]) -> Iterator[str]:
     from headstart.report.recipe import parameters
+    from headstart.report.words import counted
 
     yield f"{recipe.name}: {recipe.about}"
     yield f"published: {recipe.published or 'no figure'}"
     for departure in recipe.departures:
         yield f"not as published: {departure}"
-    for phase, summary in zip(recipe.plan.phases, counted, strict=True):
+    for phase, summary in zip(recipe.plan.phases, summaries, strict=True):
         by = phase.optimiser
-        yield f"{phase.epochs} epochs, batch {phase.batch_size}, {by.name} {by.lr:g}, {parameters(summary)}"
+        yield f"{counted(phase.epochs, 'epoch')}, batch {phase.batch_size}, {by.name} {by.lr:g}, {parameters(summary)}"
 
 
 @recipes_app.command("run", epilog="Example: headstart recipes run resnet18-frozen photos -o runs/frozen")

@@ -28,7 +28,8 @@ class Recipe:
     plan: Plan
     test: Literal["none", "batches"] = "none"
     """``batches``: where no test split is given, a fifth of the validation batches of 32 is moved to one, as Keras'
-    tutorials do. ``none``: the validation split is quoted, at the last epoch, which nothing chose."""
+    tutorials do. ``none``: the validation split is quoted; after the last epoch, which nothing chose, or where a phase
+    keeps the best epoch, after that, labelled as chosen on these pictures."""
     published: str = ""
     """The results of the write-up, as it states them."""
     departures: tuple[str, ...] = ()

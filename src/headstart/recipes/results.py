@@ -161,7 +161,7 @@ class Experiment:
             title=self.title,
             comparison=self.comparison,
             table=words.settings_table(self.comparison, published=self.published, marks=marks),
-            measured_on=words.measured_pictures(self.measured_on),
+            measured_on=self.measured_on,
             claims=tuple(map(words.claim_words, self.claims)),
             caveats=self.caveats(),
             troubles=self.troubles(),

@@ -16,6 +16,7 @@ from headstart.files import display
 from headstart.report import gallery
 from headstart.report.certificate import transfer_sentence
 from headstart.report.section import Section, Table, text
+from headstart.report.words import points
 
 if TYPE_CHECKING:
     from headstart.finetune.trainable import Summary
@@ -50,11 +51,13 @@ def before_training(history: History, num_classes: int) -> str:
 
 
 def best_epoch(history: History, n_val: int) -> str:
-    """The figure that write-ups quote, and why it flatters."""
-    best = history.best_accuracy
+    """The figure that write-ups quote, why it is too optimistic, and by how much it is above the last epoch's."""
+    best, last = history.best_accuracy.val_accuracy, history.last.val_accuracy
+    less = f"{last:.4f}, {points(best - last)} points less" if best > last else "the same"
+    chosen = "this picture" if n_val == 1 else f"these {n_val:,} pictures"
     return (
-        f"best validation accuracy {best.val_accuracy:.4f}, in epoch {best.epoch} of {len(history.epochs)}: picked by "
-        f"looking at these {n_val} pictures, so it flatters; the last epoch has {history.last.val_accuracy:.4f}"
+        f"best validation accuracy {best:.4f}, in epoch {history.best_accuracy.epoch} of {len(history.epochs)}: too "
+        f"optimistic, because the epoch was chosen on {chosen}; the last epoch has {less}"
     )
 
 

@@ -140,7 +140,7 @@ def _to_label(labelling_queue: Sequence[Mapping[str, Any]], thumbnails: Sequence
     return Section(
         id="queue",
         title="Worth a label next",
-        aside="Fill in the labels in the CSV file, and “headstart train” reads it.",
+        aside="--queue writes them to a CSV file: fill in the labels, and “headstart train” reads it.",
         sentences=(said,),
         thumbnails=tuple(thumbnails),
         table=Table(
