@@ -7,6 +7,7 @@ import pytest
 
 from headstart.evaluation.comparison import Comparison, Result, check_claim, compare_results
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.finetune.plan import Departure
 from headstart.report.comparison import (
     ComparisonContent,
     aligned,
@@ -217,14 +218,14 @@ def test_conditions_are_told_a_sentence_each() -> None:
         prepared=44.4,
         stand_ins=(("vgg16", "efficientnet_lite0"),),
         weights={"resnet18": "hub (0123)"},
-        departures={"shortened": ("a", "b")},
+        departures={Departure(kind="epochs", number=2): ("a", "b")},
     )
     assert said[0] == "All settings have in common: backbone resnet18; size 224 px."
     assert said[2].endswith("that and getting ready took 44 s.")
     assert said[3:] == (
         "efficientnet_lite0 stands in for the published vgg16: a conclusion that does not hold here may hold there.",
         "Weights of resnet18: hub (0123).",
-        "Not as published in a, b: shortened.",
+        "Not as published in a, b: shortened to at most 2 epochs in each phase.",
     )
     bare = settings_caveats(in_common={}, prepared=0, stand_ins=(), weights={}, departures={})
     assert bare[0] == "All settings have in common: nothing."

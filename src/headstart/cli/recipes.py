@@ -46,13 +46,12 @@ def recipes_show(
 
 
 def _shown(recipe: Recipe, summaries: Sequence[Summary]) -> Iterator[str]:
-    from headstart.report.recipe import parameters
+    from headstart.report.recipe import departure_lines, parameters
     from headstart.report.words import counted
 
     yield f"{recipe.name}: {recipe.about}"
     yield f"published: {recipe.published or 'no figure'}"
-    for departure in recipe.departures:
-        yield f"not as published: {departure}"
+    yield from departure_lines(recipe)
     for phase, summary in zip(recipe.plan.phases, summaries, strict=True):
         by = phase.optimiser
         yield f"{counted(phase.epochs, 'epoch')}, batch {phase.batch_size}, {by.name} {by.lr:g}, {parameters(summary)}"
@@ -83,6 +82,7 @@ def recipes_run(
     """Run a published recipe; the same command goes on with a run that was interrupted."""
     from headstart.recipes import records, runner
     from headstart.report.finetuning_notes import in_words
+    from headstart.report.recipe import departure_lines, document, lines
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
@@ -102,8 +102,8 @@ def recipes_run(
             tell=beside(progress, say if as_json else typer.echo),
             progress=progress,
         )
-    answer(ran.to_dict, (*ran.lines(), f"report  {folder / 'report.html'}"), as_json=as_json)
+    answer(lambda: document(ran), (*lines(ran), f"report  {folder / 'report.html'}"), as_json=as_json)
     if as_json:
         return
-    for note in (*(f"not as published: {departure}" for departure in recipe.departures), *in_words(ran.training.notes)):
+    for note in (*departure_lines(recipe), *in_words(ran.notes)):
         say(note)

@@ -15,6 +15,7 @@ from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain, write_csv, write_json
 from headstart.finetune.notes import Diverged, to_plain
+from headstart.finetune.plan import Departure
 from headstart.recipes import records
 from headstart.recipes.grid import Setting, in_common
 from headstart.report import comparison as words
@@ -123,7 +124,7 @@ class Experiment:
             for setting in self.settings
             if setting.published
         }
-        departing: dict[str, list[str]] = {}
+        departing: dict[Departure, list[str]] = {}
         for setting in self.settings:
             for departure in setting.recipe.departures:
                 departing.setdefault(departure, []).append(setting.name)
@@ -133,7 +134,7 @@ class Experiment:
             stand_ins=sorted((own, used) for own, used in backbones if own != used),
             weights=self.weights,
             # What all depart in does not lie between them.
-            departures={said: names for said, names in departing.items() if len(names) < len(self.settings)},
+            departures={fact: names for fact, names in departing.items() if len(names) < len(self.settings)},
         )
 
     def troubles(self) -> tuple[str, ...]:

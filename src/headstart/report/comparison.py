@@ -13,8 +13,10 @@ from typing import Any
 from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain
+from headstart.finetune.plan import Departure
 from headstart.report.curves import comparison_figure
 from headstart.report.page import PlainPage
+from headstart.report.recipe import departure
 from headstart.report.section import Section, Table, between, p_value, percent, text
 from headstart.report.words import SPLITS, counted, points
 from headstart.report.words import measured_on as in_words
@@ -257,7 +259,7 @@ def settings_caveats(
     prepared: float,
     stand_ins: Sequence[tuple[str, str]],
     weights: Mapping[str, str],
-    departures: Mapping[str, Sequence[str]],
+    departures: Mapping[Departure, Sequence[str]],
 ) -> tuple[str, ...]:
     """What the reader must know before using the numbers, a sentence each.
 
@@ -275,7 +277,7 @@ def settings_caveats(
         text("times", prepared=prepared),
         *(text("stand-in", own=own, used=used) for own, used in stand_ins),
         *(f"Weights of {name}: {origin}." for name, origin in weights.items()),
-        *(f"Not as published in {', '.join(names)}: {said}." for said, names in departures.items()),
+        *(f"Not as published in {', '.join(names)}: {departure(fact)}." for fact, names in departures.items()),
     )
 
 
