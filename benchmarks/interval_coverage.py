@@ -1,6 +1,6 @@
 """How often the 95 % intervals of `headstart.evaluation` hold the truth, on data sets whose truth is known.
 
-    python benchmarks/interval_coverage.py [--sets 500] [--seed 100]
+    python benchmarks/interval_coverage.py [--sets 500] [--seed 100] [--unseen 0.25] [--prior 0.03]
 
 Every design draws 500 data sets of 50 to 400 pictures: labels by a prior, logits with a skill that sets the accuracy,
 and in the designs with groups a part of the noise that the pictures of one group share. The truth of every metric is
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.evaluation import intervals
 from headstart.evaluation.calibration import softmax
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -113,7 +114,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=500)
     parser.add_argument("--seed", type=int, default=100, help="of the first design; the others follow")
+    parser.add_argument("--unseen", type=float, default=intervals.UNSEEN_MISTAKES, help="in place of UNSEEN_MISTAKES")
+    parser.add_argument("--prior", type=float, default=intervals.AREA_PRIOR, help="in place of AREA_PRIOR")
     options = parser.parse_args()
+    intervals.UNSEEN_MISTAKES, intervals.AREA_PRIOR = options.unseen, options.prior
     print(f"{'':40}" + "".join(f"{name.replace('_', ' '):>19}" for name in METRICS) + f"{'true accuracy':>15}")
     outside = []
     for seed, design in enumerate(DESIGNS, options.seed):

@@ -14,7 +14,7 @@ from headstart.finetune.checkpoint import Snapshot
 from headstart.images.folder import scan
 from headstart.recipes.records import get
 from headstart.recipes.runner import run, summaries, with_splits
-from headstart.report.recipe import Reproduction, parameters
+from headstart.report.recipe import Reproduction, lines, parameters
 from pictures import write_folder
 
 

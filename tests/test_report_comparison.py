@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
     assert [one.id for one in made.sections] == ["table", "published", "pairs", "troubles", "limits"]
     html = render(made)
     assert "&lt;b&gt;" in html
-    assert "All accuracies are on the 100 pictures of the test split." in html
+    assert "All accuracies are on 100 test pictures." in html
     alone = comparison(50)
     bare = comparison_page(
         ComparisonContent(
@@ -192,15 +193,13 @@ def test_runs_have_a_table_of_their_own() -> None:
 
 def test_the_measured_pictures_are_named_with_their_split() -> None:
     val = MeasuredOn(kind="split", split="val", epoch="last", n=153)
-    assert measured_pictures(val, 153) == (
-        "the 153 pictures of the validation split after the last epoch, which nothing was chosen on"
-    )
+    assert measured_pictures(val, 153) == ("153 validation pictures, last epoch: nothing was chosen on them")
+    best = measured_pictures(replace(val, epoch="best"), 1)
+    assert best == "1 validation picture, best epoch: it was chosen on them"
     test = MeasuredOn(kind="split", split="test")
-    assert [measured_pictures(test, n) for n in (1, 2)] == [
-        f"the {n} of the test split" for n in ("1 picture", "2 pictures")
-    ]
+    assert [measured_pictures(test, n) for n in (0, 1, 2)] == ["0 test pictures", "1 test picture", "2 test pictures"]
     folds = MeasuredOn(kind="cross-validation", folds=5)
-    assert measured_pictures(folds, 1) == "1 picture, 5-fold nested cross-validation"
+    assert measured_pictures(folds, 1) == "1 training picture, out of fold"
 
 
 @pytest.mark.parametrize(
@@ -238,9 +237,10 @@ def test_rows_without_a_result_are_counted(seeds: tuple[int, ...], words: str) -
 
 
 def test_a_row_is_a_line_and_says_if_it_diverged() -> None:
-    line = row_line("lr 0.1", 2, accuracy=0.5, best_accuracy=0.75, seconds=3.04, diverged=False)
-    assert line == "lr 0.1, seed 2: 0.5000 after the last epoch, best 0.7500, 3.0 s"
-    assert row_line("a", 0, accuracy=1, best_accuracy=1, seconds=0, diverged=True).endswith("; diverged")
+    right = np.arange(4) < 2
+    row = Result(name="lr 0.1", seed=2, correct=right, last_accuracy=0.7, best_accuracy=0.75, seconds=3.04)
+    line = "lr 0.1, seed 2: 0.5000 after the last epoch, best 0.7500, 3.0 s"
+    assert [row_line(row, diverged=diverged) for diverged in (False, True)] == [line, f"{line}; diverged"]
     assert diverged_line("a", 0, "the loss became nan", done=0, planned=2) == (
         "a, seed 0: the loss became nan; 0 of 2 epochs."
     )

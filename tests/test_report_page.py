@@ -209,7 +209,7 @@ def test_undefined_metrics_say_why(written):
         majority=0,
     )
     page = written(evaluation=one_class)
-    assert "undefined: only one class here" in page.text
+    assert "undefined: only one class" in page.text
     assert "nan" not in page.text
 
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from headstart.arrays import Floats, Index, Labels, Rows
 from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
-from headstart.evaluation.paired import mcnemar_exact
+from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.files import plain
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
@@ -33,8 +33,6 @@ GEOMETRY = Geometry(size=64, mode="squash")
 """Pictures are squashed to 64 × 64 pixels: colours need no more."""
 LENGTH = 118
 """Numbers in a histogram."""
-LEVEL = 0.05
-"""Of the paired test. The usual level, fixed in advance."""
 WINDOW = 256
 """Histograms that may wait in memory."""
 STRENGTHS = tuple(float(value) for value in 10.0 ** np.arange(-3.0, 3.5, 0.75))
@@ -108,7 +106,7 @@ def transfer(
     rival = colour if colour.sum() >= majority.sum() else majority
     p = mcnemar_exact(int((right & ~rival).sum()), int((rival & ~right).sum()))
     verdict: Literal["helps", "no sign that it helps", "hurts"] = "no sign that it helps"
-    if p < LEVEL:
+    if p < ALPHA:
         verdict = "helps" if right.sum() > rival.sum() else "hurts"
     return Transfer(
         verdict=verdict,

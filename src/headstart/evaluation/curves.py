@@ -29,7 +29,7 @@ from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.intervals import wilson
 
 Fit = Literal["under-fit", "good fit", "over-fit"]
-State = Literal["still improving", "flat", "getting worse"]
+TrendState = Literal["still improving", "flat", "getting worse"]
 Direction = Literal["narrowed", "widened", "unchanged"]
 Reason = Literal["loss has risen", "both losses rise", "not fitted", "wide gap", "stopped early", "none"]
 """Why a fit was called so; ``none`` for a good one. See `verdict`."""
@@ -95,7 +95,7 @@ class GapChange:
 class Trend:
     """Of validation loss at the end of a phase: its change over so many epochs, and over a third of the phase."""
 
-    state: State
+    state: TrendState
     epochs: int
     change: float
     """Nats, over ``epochs``; negative where the loss falls."""
@@ -149,7 +149,7 @@ class CurveVerdict:
     lowest_epoch: int
 
     @property
-    def state(self) -> State:
+    def state(self) -> TrendState:
         """Where validation loss was going."""
         return self.trend.state
 
@@ -270,7 +270,7 @@ def _trend(phase: Sequence[Epoch], n_val: int) -> Trend:
         line = _series(seen, "val_loss")
         if line.trend and abs(line.change) > max(worth * line.end, math.log(2) / n_val):
             pace = line.change / (len(seen) - 1)
-            state: State = "getting worse" if line.trend > 0 else "still improving"
+            state: TrendState = "getting worse" if line.trend > 0 else "still improving"
             return Trend(state=state, epochs=len(seen), change=line.change, over_third=pace * (third - 1))
     return Trend(state="flat", epochs=min(third, len(phase)), change=0.0, over_third=0.0)
 

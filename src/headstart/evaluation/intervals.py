@@ -29,11 +29,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.files import plain
 
-LEVEL = 0.95
-
-# Chosen by simulation: how much an interval trusts what a sample shows of the clustering of its mistakes.
-UNSEEN_MISTAKES = 0.25  # groups with a mistake that are assumed beside those there are
-AREA_PRIOR = 0.03  # share of the assumption that a group counts as one picture, for the area under the ROC curve
+CONFIDENCE = 0.95
+"""Share of samples whose interval holds the truth. The usual one."""
+UNSEEN_MISTAKES = 0.25
+"""Groups with a mistake that are assumed beside those there are: how little an interval trusts what a sample shows of
+its mistakes. Chosen by simulation: `benchmarks/interval_coverage.py` says what half and twice as many do."""
+AREA_PRIOR = 0.03
+"""Weight, 0 to 1, of the assumption that a group counts as one picture, for the area under the ROC curve. By the same
+simulation."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def undefined(reason: str, *, n: int = 0) -> Estimate:
     return Estimate(math.nan, math.nan, math.nan, n, f"undefined: {reason}")
 
 
-def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+def wilson(successes: float, n: float, level: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's score interval (1927) for ``successes`` out of ``n``, fractions allowed; (0, 1) for n = 0."""
     if n <= 0:
         return 0.0, 1.0
@@ -200,7 +203,7 @@ class Units:
 
 def t_quantile(freedom: float) -> float:
     """Upper 2.5 % point of Student's t; of the normal for infinite degrees of freedom."""
-    upper = (1 + LEVEL) / 2
+    upper = (1 + CONFIDENCE) / 2
     if math.isinf(freedom):
         return NormalDist().inv_cdf(upper)
     from scipy.special import stdtrit

@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.evaluation.intervals import Estimate, Units, t_quantile
 
+ALPHA = 0.05
+"""Probability of telling apart what does not differ, over all pairs together. The usual level, fixed in advance."""
 MOST_FLIPS = 1000
 """Pictures up to which the sign-flip test is exact; beyond, the normal law gives the same p within a tenth of it."""
 MOST_FREEDOM = 1e6

@@ -63,14 +63,7 @@ class Outcome:
 
     def line(self) -> str:
         """The row in a line, for people."""
-        return words.row_line(
-            self.setting,
-            self.seed,
-            accuracy=self.accuracy,
-            best_accuracy=self.result().best_accuracy,
-            seconds=self.history.seconds,
-            diverged=bool(self.diverged),
-        )
+        return words.row_line(self.result(), diverged=bool(self.diverged))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; without ``proba``."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult
+from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult, Result
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain
 from headstart.finetune.plan import Departure
@@ -18,8 +18,7 @@ from headstart.report.curves import comparison_figure
 from headstart.report.page import PlainPage
 from headstart.report.recipe import departure
 from headstart.report.section import Section, Table, between, p_value, percent, text
-from headstart.report.words import SPLITS, counted, points
-from headstart.report.words import measured_on as in_words
+from headstart.report.words import counted, pictures_of, points
 
 DIVERGED = "diverged: see below"
 """In the table, of a setting of which a row diverged."""
@@ -247,10 +246,8 @@ def duration(seconds: float) -> str:
 
 def measured_pictures(measured_on: MeasuredOn, n: int) -> str:
     """The n pictures that all accuracies are of, to follow “on”."""
-    if measured_on.kind != "split":
-        return f"{counted(n, 'picture')}, {in_words(measured_on)}"
-    epochs = {"last": " after the last epoch, which nothing was chosen on", "best": " after the best epoch of each"}
-    return f"the {counted(n, 'picture')} of {SPLITS[measured_on.split]}{epochs.get(measured_on.epoch, '')}"
+    epochs = {"last": ", last epoch: nothing was chosen on them", "best": ", best epoch: it was chosen on them", "": ""}
+    return pictures_of(measured_on, n) + epochs[measured_on.epoch]
 
 
 def settings_caveats(
@@ -281,11 +278,10 @@ def settings_caveats(
     )
 
 
-def row_line(setting: str, seed: int, *, accuracy: float, best_accuracy: float, seconds: float, diverged: bool) -> str:
+def row_line(row: Result, *, diverged: bool) -> str:
     """A finished row in a line."""
-    return f"{setting}, seed {seed}: {accuracy:.4f} after the last epoch, best {best_accuracy:.4f}, {seconds:.1f} s" + (
-        "; diverged" if diverged else ""
-    )
+    accuracies = f"{row.correct.mean():.4f} after the last epoch, best {row.best_accuracy:.4f}"
+    return f"{row.name}, seed {row.seed}: {accuracies}, {row.seconds:.1f} s{'; diverged' if diverged else ''}"
 
 
 def no_result_line(setting: str, seeds: Sequence[int], reason: str) -> str:

@@ -121,21 +121,14 @@ def document(ran: Reproduction) -> dict[str, Any]:
 
 
 def content(
-    ran: Reproduction,
-    images: ImageSet,
-    answered: AnsweredPart,
-    *,
-    geometry: Geometry,
-    origin: str,
-    seed: int,
-    command: str,
+    ran: Reproduction, images: ImageSet, part: AnsweredPart, *, geometry: Geometry, origin: str, seed: int, command: str
 ) -> ReportContent:
     """The page, with the honest figure first.
 
     Args:
         ran: what was measured.
         images: with their splits.
-        answered: the pictures that the honest figure was measured on.
+        part: the pictures that the honest figure was measured on.
         geometry: how pictures were made square.
         origin: of the weights.
         seed: of everything that was drawn.
@@ -153,10 +146,10 @@ def content(
         class_counts=gallery.class_counts(images),
         samples=tuple(gallery.thumbnail(images, i) for i in samples),
         augmented=gallery.views(views, caption=images.classes[images.y[first]]),
-        mistakes=gallery.mistakes(images, answered.index, answered.proba),
+        mistakes=gallery.mistakes(images, part.index, part.proba),
         history=ran.history,
         verdict=paragraph(verdicts(ran)),
-        predictions=_answers(images, answered),
+        predictions=_answers(images, part),
         sections=tuple(_sections(ran)),
         left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
         made=_made(ran, origin, seed),
@@ -195,13 +188,10 @@ def _notes(ran: Reproduction) -> tuple[str, ...]:
 def _answers(images: ImageSet, answered: AnsweredPart) -> tuple[Thumbnail, ...]:
     """Nine of the pictures, evenly spaced, each with the answer and its probability."""
     n = len(answered.index)
-    shown = [
-        (int(answered.index[place]), answered.proba[place])
-        for place in np.linspace(0, n - 1, min(9, n)).round().astype(int)
-    ]
+    places = np.linspace(0, n - 1, min(9, n)).round().astype(int)
     return tuple(
-        gallery.thumbnail(images, i, caption=f"{images.classes[int(proba.argmax())]} {proba.max():.0%}")
-        for i, proba in shown
+        gallery.thumbnail(images, int(i), caption=f"{images.classes[int(proba.argmax())]} {proba.max():.0%}")
+        for i, proba in zip(answered.index[places], answered.proba[places], strict=True)
     )
 
 
@@ -210,7 +200,7 @@ def _sections(ran: Reproduction) -> Iterator[Section]:
         said = transfer_sentence(ran.transfer)
         yield Section(id="transfer", title="Did pretraining help?", sentences=(said,), method=text("transfer"))
     if ran.elsewhere:
-        yield elsewhere_section(ran.elsewhere, ran.classes)
+        yield _elsewhere(ran)
 
 
 def departure(fact: Departure) -> str:
@@ -304,14 +294,14 @@ def sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
-def elsewhere_section(pictures: Sequence[tuple[Path, NDArray[np.float64]]], classes: Sequence[str]) -> Section:
-    """Pictures of the user's and what the network answered: each with its probabilities (k,)."""
-    answers = [(path, classes[int(proba.argmax())], proba) for path, proba in pictures]
+def _elsewhere(ran: Reproduction) -> Section:
+    """Pictures of the user's and what the network answered."""
+    shares = [tuple(f"{p:.1%}" for p in proba) for _, proba in ran.elsewhere]
     table = Table(
         about="Probabilities of every class",
-        columns=("picture", "answer", *classes),
-        rows=tuple((display(path), answer, *(f"{p:.1%}" for p in proba)) for path, answer, proba in answers),
-        numbers=tuple(range(2, 2 + len(classes))),
+        columns=("picture", "answer", *ran.classes),
+        rows=tuple((display(path), label, *row) for (path, label, _), row in zip(ran.answers, shares, strict=True)),
+        numbers=tuple(range(2, 2 + len(ran.classes))),
     )
-    thumbnails = tuple(gallery.picture(path, caption=f"{answer} {proba.max():.1%}") for path, answer, proba in answers)
+    thumbnails = tuple(gallery.picture(path, caption=f"{label} {most:.1%}") for path, label, most in ran.answers)
     return Section(id="elsewhere", title="Pictures from elsewhere", thumbnails=thumbnails, table=table)

@@ -25,7 +25,7 @@ from headstart.report.page import write_report
 from headstart.report.section import Thumbnail
 from headstart.report.watch import watch_page
 
-LABELLING_QUEUE = 24
+PROPOSED = 24
 """Pictures proposed for labelling."""
 SHOWN = 24
 """Of them on the page, as thumbnails."""
@@ -89,12 +89,7 @@ class Watch:
 
 
 def watch(
-    run: Path,
-    inputs: Sequence[str | Path],
-    *,
-    count: int = LABELLING_QUEUE,
-    seed: int = 0,
-    progress: Progress | None = None,
+    run: Path, inputs: Sequence[str | Path], *, count: int = PROPOSED, seed: int = 0, progress: Progress | None = None
 ) -> Watch:
     """Hold new pictures against a run.
 
