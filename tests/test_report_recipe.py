@@ -32,7 +32,6 @@ from headstart.report.recipe import (
     lines,
     parameters,
     sentence,
-    took,
 )
 from histories import history
 
@@ -175,7 +174,6 @@ def test_the_best_epoch_is_called_too_optimistic_and_the_last_stands_beside_it()
 
 def test_sentences_have_a_capital_and_one_full_stop() -> None:
     assert sentence("the loss fell") == sentence("The loss fell.") == "The loss fell."
-    assert took(0.04, 12) == "trained in 0.0 s; 12.0 s more for what is frozen and for getting ready"
 
 
 def test_departures_are_said_and_counted() -> None:

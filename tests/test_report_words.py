@@ -6,7 +6,7 @@ import pytest
 
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.record import Changes
-from headstart.report.words import changed_pictures, measured_on, number, pictures_of, points
+from headstart.report.words import changed_pictures, magnitude, measured_on, number, pictures_of, points
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,8 @@ def test_pictures_are_counted_and_said_to_be_what_they_are(fact: MeasuredOn, wor
 def test_a_number_is_never_minus_nought() -> None:
     assert [number(value, 3) for value in (-0.0001, 0.0, 0.0006, -0.0006)] == ["0.000", "0.000", "0.001", "-0.001"]
     assert [points(value) for value in (-0.0004, 0.0, 0.01, 0.02, -0.012)] == ["0.0", "0.0", "1.0", "2.0", "-1.2"]
+    assert magnitude(-0.012, -0.02, 0.0004) == ("1.2", "0.0", "2.0")
+    assert magnitude(0.0, -0.01, 0.02) == ("0.0", "-1.0", "2.0")
     assert [points(value, "+") for value in (-0.0004, 0.01, -0.012)] == ["+0.0", "+1.0", "-1.2"]
 
 

@@ -8,7 +8,7 @@ from headstart.claims.certificate import Certificate
 from headstart.claims.colour_baseline import Transfer
 from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
-from headstart.report.words import counted, points
+from headstart.report.words import counted, magnitude, points
 
 ROW = 30
 """Height of a bar and the space about it, in pixels."""
@@ -96,8 +96,7 @@ def certificate_sentences(certificate: Certificate) -> tuple[str, ...]:
     """The verdict, the evidence, and what it means."""
     best, gap = certificate.best_rival, certificate.best_rival.difference
     against, plural = _SUBJECTS[best.kind], best.kind == "colour"
-    numbers = (gap.value, gap.low, gap.high) if gap.value >= 0 else (-gap.value, -gap.high, -gap.low)
-    value, low, high = map(points, numbers)
+    value, low, high = magnitude(gap.value, gap.low, gap.high)
     amount = f"{value} points (95 % interval {low} to {high})"
     if certificate.verdict == "helps":
         said = f"Pretraining helps here: {amount} more accurate than {against}, the best of three rivals."

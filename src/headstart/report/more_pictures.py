@@ -9,7 +9,7 @@ import numpy as np
 from headstart.claims.learning_curve import LearningCurve
 from headstart.report.drawing import ACCENT, INK, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import Section, Table, text, with_interval
-from headstart.report.words import counted, number, points
+from headstart.report.words import counted, magnitude, number
 
 AHEAD = 4
 """Times the pictures there are, to which the forecast is drawn. Chosen, not measured: the figure alone."""
@@ -66,11 +66,9 @@ def curve_sentences(curve: LearningCurve) -> tuple[str, ...]:
 
 def _change(value: float, low: float, high: float, n: int) -> str:
     """A change of accuracy, -1 to 1, with its interval, from that with ``n`` pictures."""
-    than = "points more than"
-    if value < 0:
-        value, low, high, than = -value, -high, -low, "points less than"
-    said = f"{points(value)} {than}" if float(points(value)) else "the same as"
-    return f"{said} with {n:,} ({points(low)} to {points(high)})"
+    size, least, most = magnitude(value, low, high)
+    than = "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
+    return f"{than} with {n:,} ({least} to {most})"
 
 
 def _how_many(curve: LearningCurve) -> str:

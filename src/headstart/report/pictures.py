@@ -15,7 +15,7 @@ from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
 from headstart.files import below, display, some
 from headstart.images.folder import ImageSet
-from headstart.report.words import counted, points
+from headstart.report.words import counted, magnitude
 
 EXAMPLES = 3
 """Pictures named in a sentence."""
@@ -109,10 +109,8 @@ def leak_sentence(leak: Leak) -> str:
     """What learning from copies was worth, and whether that is more than chance."""
     real = leak.optimism.low > 0 or leak.optimism.high < 0
     sure = "That is a real difference." if real else "It cannot be told from zero."
-    ends, was = (leak.optimism.low, leak.optimism.high), "was worth"
-    if leak.optimism.value < 0:
-        ends, was = (-leak.optimism.high, -leak.optimism.low), "cost"
-    low, high = map(points, ends)
+    value, low, high = magnitude(leak.optimism.value, leak.optimism.low, leak.optimism.high)
+    was = "cost" if leak.optimism.value < 0 else "was worth"
     pictures = f"{leak.copied} of {counted(leak.optimism.n, 'picture')}"
     if leak.split == "folds":
         have = "has" if leak.copied == 1 else "have"
@@ -121,7 +119,7 @@ def leak_sentence(leak: Leak) -> str:
         what = f"{pictures} of {leak.split} had a copy in training. Trained on them"
     return (
         f"{what}, the accuracy of the head on frozen features would have been {leak.leaky:.1%}; it is "
-        f"{leak.deduplicated:.1%} without. The leak {was} {points(abs(leak.optimism.value))} points (95 % "
+        f"{leak.deduplicated:.1%} without. The leak {was} {value} points (95 % "
         f"interval {low} to {high}). {sure}"
     )
 

@@ -78,7 +78,7 @@ class Reproduction:
 
 def lines(ran: Reproduction) -> Iterator[str]:
     """What people read after a run, line by line; `headstart.recipes.runner.run` tells what comes before."""
-    yield took(ran.history.seconds, ran.prepared)
+    yield f"trained in {ran.history.seconds:.1f} s; {ran.prepared:.1f} s more for what is frozen and for getting ready"
     for evaluation in (ran.evaluation, *ran.others):
         yield f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}"
     yield best_epoch(ran.history, ran.n_val)
@@ -269,11 +269,6 @@ def kept(ran: Reproduction) -> tuple[str, ...]:
     return (f"The weights of epoch {epoch} of {count} are kept, which has the lowest validation loss.",)
 
 
-def took(seconds: float, prepared: float) -> str:
-    """How long the epochs took, and what came before them."""
-    return f"trained in {seconds:.1f} s; {prepared:.1f} s more for what is frozen and for getting ready"
-
-
 def verdicts(ran: Reproduction) -> tuple[str, ...]:
     """What the curves showed after each phase, in words; the last is of the whole run."""
     ends = (phase[-1].epoch for phase in ran.history.phases)
@@ -284,9 +279,8 @@ def verdicts(ran: Reproduction) -> tuple[str, ...]:
 def paragraph(said: Sequence[str]) -> str:
     """The same on a page."""
     *phases, whole = said
-    if not phases:
-        return whole
-    return " ".join([*(f"After phase {i}: {phase}" for i, phase in enumerate(phases, start=1)), f"At the end: {whole}"])
+    after = [f"After phase {i}: {phase}" for i, phase in enumerate(phases, start=1)]
+    return " ".join([*after, f"At the end: {whole}" if after else whole])
 
 
 def sentence(text: str) -> str:

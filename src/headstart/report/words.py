@@ -28,6 +28,12 @@ def points(difference: float, sign: str = "") -> str:
     return number(100 * difference, 1, sign)
 
 
+def magnitude(difference: float, low: float, high: float) -> tuple[str, str, str]:
+    """A difference of two shares without its sign, and its interval turned with it, in percentage points."""
+    numbers = (difference, low, high) if difference >= 0 else (-difference, -high, -low)
+    return points(numbers[0]), points(numbers[1]), points(numbers[2])
+
+
 def measured_on(fact: MeasuredOn) -> str:
     """What a figure was measured on, to follow “measured on”."""
     if fact.kind == "cross-validation":
@@ -47,12 +53,9 @@ def measured_on(fact: MeasuredOn) -> str:
 
 def pictures_of(fact: MeasuredOn, n: int) -> str:
     """So many pictures, and which: “153 validation pictures”."""
-    if fact.kind == "cross-validation":
-        return f"{counted(n, 'training picture')}, out of fold"
-    if fact.kind == "split":
-        return counted(n, "test picture" if fact.split == "test" else "validation picture")
-    kinds = {"held out": "held-out training picture", "all held out": "held-out picture", "pictures": "picture"}
-    return counted(n, kinds[fact.kind])
+    which = {"test": "test ", "val": "validation ", "cross-validation": "training ", "held out": "held-out training "}
+    kind = which.get(fact.split or fact.kind, "held-out " if fact.kind == "all held out" else "")
+    return counted(n, f"{kind}picture") + (", out of fold" if fact.folds else "")
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
