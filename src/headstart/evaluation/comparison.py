@@ -251,8 +251,8 @@ def check_claim(comparison: Comparison, better: str, worse: str | None = None) -
 def _require_fit(results: Sequence[Result], level: float) -> None:
     if not 0 < level < 1:
         todo = "pass 0.05, or the chance of a false difference you accept"
-        problem = Problem(expected="a level between 0 and 1", found=str(level), todo=todo)
-        raise OptionError("These results cannot be compared", [problem])
+        what = "These results cannot be compared"
+        raise OptionError.of(what, expected="a level between 0 and 1", found=str(level), todo=todo)
     problems = []
     if not results:
         problems.append(Problem(expected="at least one result", found="none", todo="train a setting first"))

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headstart.errors import DataError, OptionError, Problem
+from headstart.errors import DataError, OptionError
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.intervals import wilson
 
@@ -244,12 +244,12 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
 
     Raises DataError without an epoch, OptionError without a picture.
     """
+    what = "These curves cannot be judged"
     if not history.epochs:
-        problem = Problem(expected="at least one epoch", found="none", todo="train before you judge")
-        raise DataError("These curves cannot be judged", [problem])
+        raise DataError.of(what, expected="at least one epoch", found="none", todo="train before you judge")
     if n_val < 1:
-        problem = Problem(expected="at least 1 validation picture", found=str(n_val), todo="pass their number")
-        raise OptionError("These curves cannot be judged", [problem])
+        todo = "pass their number"
+        raise OptionError.of(what, expected="at least 1 validation picture", found=str(n_val), todo=todo)
     tails = [_tail(phase, n_val) for phase in history.phases]
     end = tails[-1]
     trend = _trend(history.phases[-1], n_val)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from headstart.backbones import catalog
 from headstart.backbones.pretrained import HALF
-from headstart.errors import OptionError, Problem
+from headstart.errors import OptionError
 from headstart.finetune.plan import Augment, Changed, Departure, Head, Lora, Optimiser, Phase, Plan, Procedure, Schedule
 
 
@@ -37,8 +37,8 @@ class Recipe(Procedure):
         Raises OptionError for a recipe that does not augment.
         """
         if self.plan.augment.kind == "none":
-            problem = Problem(expected="a recipe that augments", found=self.name, todo="leave --views out")
-            raise OptionError("--views", [problem])
+            todo = "leave --views out"
+            raise OptionError.of("--views", expected="a recipe that augments", found=self.name, todo=todo)
         plan = replace(self.plan, augment=replace(self.plan.augment, views=views))
         return self._departing(Departure(kind="views", number=views), plan)
 
@@ -62,13 +62,10 @@ class Recipe(Procedure):
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
         ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
         rest = replace(ready, head=head, backbone_dropout=None)
-        changes: dict[Changed, bool] = {
-            "preprocessing": ready != self.plan,
-            "head": head != self.plan.head,
-            "dropout": self.plan.backbone_dropout is not None,
-        }
-        changed = tuple(part for part, is_so in changes.items() if is_so)
-        departure = Departure(kind="backbone", backbone=backbone, published=self.backbone, changed=changed)
+        changed: list[Changed] = ["preprocessing"] if ready != self.plan else []
+        changed += ["head"] if head != self.plan.head else []
+        changed += ["dropout"] if self.plan.backbone_dropout is not None else []
+        departure = Departure(kind="backbone", backbone=backbone, published=self.backbone, changed=tuple(changed))
         return replace(self, backbone=backbone)._departing(departure, rest)
 
 
@@ -221,4 +218,4 @@ def get(name: str) -> Recipe:
     names = [recipe.name for recipe in RECIPES]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
-    raise OptionError("recipe", [Problem(expected=f"one of {', '.join(names)}", found=name, todo=todo)])
+    raise OptionError.of("recipe", expected=f"one of {', '.join(names)}", found=name, todo=todo)

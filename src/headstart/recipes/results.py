@@ -61,10 +61,6 @@ class Outcome:
             seconds=self.history.seconds,
         )
 
-    def line(self) -> str:
-        """The row in a line, for people."""
-        return words.row_line(self.result(), diverged=bool(self.diverged))
-
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; without ``proba``."""
         result = self.result()

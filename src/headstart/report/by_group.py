@@ -10,9 +10,8 @@ from headstart.report.words import counted
 
 def by_group_section(groups: ByGroup) -> Section:
     """Accuracy of each group, weakest first."""
-    have, are = ("has", "is") if groups.small == 1 else ("have", "are")
-    few = f"{counted(groups.small, 'group')} {have} fewer than five pictures"
-    small = f" {few} and {are} not listed." if groups.small else ""
+    has = "has fewer than five pictures and is" if groups.small == 1 else "have fewer than five pictures and are"
+    small = f" {counted(groups.small, 'group')} {has} not listed." if groups.small else ""
     return Section(
         id="groups",
         title="Is it as good for every group?",

@@ -54,21 +54,16 @@ def curve_sentences(curve: LearningCurve) -> tuple[str, ...]:
     """The answers: what twice as many would bring, how many are needed for fewer mistakes, of which class."""
     double = curve.at(2 * curve.n)
     value, low, high = curve.gain(2 * curve.n)
+    size, least, most = magnitude(value, low, high)
+    than = "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
     worth = "bring little" if high < LITTLE else "help"
     would = "may" if low < SURE and high >= LITTLE else "would"
     first = (
         f"Twice as many pictures {would} {worth}: with {double.pictures:,} the accuracy to expect is "
         f"{double.value:.1%} (90 % interval {double.low:.1%} to {double.high:.1%}), "
-        f"{_change(value, low, high, curve.n)}."
+        f"{than} with {curve.n:,} ({least} to {most})."
     )
     return (first, _how_many(curve), _which(curve))
-
-
-def _change(value: float, low: float, high: float, n: int) -> str:
-    """A change of accuracy, -1 to 1, with its interval, from that with ``n`` pictures."""
-    size, least, most = magnitude(value, low, high)
-    than = "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
-    return f"{than} with {n:,} ({least} to {most})"
 
 
 def _how_many(curve: LearningCurve) -> str:
