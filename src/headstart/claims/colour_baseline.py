@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from headstart.arrays import Floats, Index, Labels, Rows
 from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import ALPHA, mcnemar_exact
-from headstart.files import plain
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 
@@ -79,10 +78,6 @@ class Transfer:
     """Two-sided, of McNemar's exact test of the network against the better of the two."""
     n: int
     """Pictures that all three answered."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
 
 
 def transfer(

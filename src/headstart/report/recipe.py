@@ -18,7 +18,7 @@ from headstart.evaluation.curves import verdict
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.metrics import Evaluation
-from headstart.files import display
+from headstart.files import display, plain
 from headstart.finetune.plan import Departure, Procedure
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry, vary
@@ -96,7 +96,6 @@ def lines(ran: Reproduction) -> Iterator[str]:
 def document(ran: Reproduction) -> dict[str, Any]:
     """Plain JSON types."""
     *phases, whole = verdicts(ran)
-    said = transfer_sentence(ran.transfer) if ran.transfer else ""
     return {
         "run": str(ran.folder),
         **evaluation_document(ran.evaluation),
@@ -108,7 +107,7 @@ def document(ran: Reproduction) -> dict[str, Any]:
         "kept_epoch": ran.kept_epoch,
         "phase_verdicts": list(phases),
         "verdict": whole,
-        "transfer": {**ran.transfer.to_dict(), "text": said} if ran.transfer else None,
+        "transfer": plain(ran.transfer, text=transfer_sentence(ran.transfer)) if ran.transfer else None,
         "elsewhere": [
             {"path": display(path), "label": label, "probability": probability}
             for path, label, probability in ran.answers
