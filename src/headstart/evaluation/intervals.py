@@ -148,7 +148,7 @@ class Units:
         elif not binomial:
             seen = spread / variance
             effective = min(seen, 1 / ((1 - AREA_PRIOR) / seen + AREA_PRIOR / by_groups))
-            # Rarer positives know their own variance badly, however many negatives there are.
+            # The variance of few positives is poorly estimated, however many negatives there are.
             effective *= (t_quantile(math.inf) / t_quantile(by_groups / len(parts) - 1)) ** 2
         elif self.alone:
             effective = min(spread / variance, by_pictures)
@@ -159,7 +159,7 @@ class Units:
             seen = min(spread / variance, by_pictures)
             weight = UNSEEN_MISTAKES
             effective = min(seen, (mistaken + weight) / (mistaken / seen + weight / by_groups))
-        if not self.alone and binomial:  # few groups know their own variance badly: Student's t in place of z
+        if not self.alone and binomial:  # few groups give a poor estimate of the variance: Student's t in place of z
             effective *= (t_quantile(math.inf) / t_quantile(self.count - 1)) ** 2
         low, high = wilson(value * effective, effective)
         return Estimate(value, low, high, n, self._named("Wilson", effective, n))
