@@ -276,7 +276,7 @@ def verdicts(ran: Reproduction) -> tuple[str, ...]:
 
 
 def paragraph(said: Sequence[str]) -> str:
-    """The same on a page."""
+    """The verdicts after each phase and of the whole run, as one paragraph."""
     *phases, whole = said
     after = [f"After phase {i}: {phase}" for i, phase in enumerate(phases, start=1)]
     return " ".join([*after, f"At the end: {whole}" if after else whole])
