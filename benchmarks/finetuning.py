@@ -54,9 +54,9 @@ def ours(images: ImageSet, train_from: str, cache: Path, epochs: int) -> list[fl
 def eager(images: ImageSet, steps: int) -> float:
     """Pictures per second of the whole network."""
     backbone = catalog.get(NAME)
-    trunk = build(backbone, locate(backbone)).to(memory_format=torch.channels_last)
-    model = nn.Sequential(Normalise(backbone), trunk, nn.Linear(1280, 2)).train()
-    for module in trunk.modules():
+    network = build(backbone, locate(backbone)).to(memory_format=torch.channels_last)
+    model = nn.Sequential(Normalise(backbone), network, nn.Linear(1280, 2)).train()
+    for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4)

@@ -6,7 +6,7 @@
 PHOTOS holds train/ and val/. The original is Keras' transfer-learning tutorial: MobileNetV2 at 160, batches of 32,
 flips and rotations, Adam 1e-4 on the head, then RMSprop 1e-5 from layer 100 up. Its weights do not change how long a
 step takes, so it starts from random ones, which need no download; the epochs after the first of each phase are timed,
-and multiplied. headstart carries out the recipe with the bundled trunk at its own epochs, batch and size, with as many
+and multiplied. headstart carries out the recipe with the bundled backbone at its own epochs, batch and size, as many
 fixed views of each picture as ``--views`` says, or new ones in every epoch: from files and an empty cache to trained
 weights, with decoding, converting the network and checkpoints; first the frozen phase alone, then, from an empty cache
 again, both. On neither side are the loading of libraries and what follows training counted. The sides take turns for as

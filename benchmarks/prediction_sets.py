@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     options = parser.parse_args()
     found: dict[float, list[tuple[float, float, float]]] = {coverage: [] for coverage in options.coverage}
-    caution_of: list[tuple[float, float, float, float]] = []
+    abstention_of: list[tuple[float, float, float, float]] = []
     with workbench(FitOptions()) as bench:
         table = FeatureTable(scan(options.photos), bench).readable(options.size)
         images = table.images
@@ -85,7 +85,7 @@ def main() -> None:
             )
             assert report.sure is not None
             assert report.unfamiliar is not None
-            caution_of.append((hits, report.sure.share.value, report.sure.accuracy.value, report.unfamiliar.value))
+            abstention_of.append((hits, report.sure.share.value, report.sure.accuracy.value, report.unfamiliar.value))
     print(f"{options.splits} splits of {len(images)} pictures, {len(train)} for training")
     for coverage, values in found.items():
         if not values:
@@ -97,7 +97,7 @@ def main() -> None:
             f"coverage {coverage:.0%}: the true class is in the set {covered:.4f} "
             f"(90 % of splits {low:.3f} to {high:.3f}), labels in a set {size:.3f}; by the thresholds alone {bare:.4f}"
         )
-    accuracy, share, sure, unfamiliar = np.mean(caution_of, axis=0)
+    accuracy, share, sure, unfamiliar = np.mean(abstention_of, axis=0)
     print(f"accuracy {accuracy:.4f}; not unsure {share:.4f}, of these right {sure:.4f}; unfamiliar {unfamiliar:.4f}")
 
 

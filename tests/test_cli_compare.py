@@ -38,7 +38,7 @@ def test_a_grid_becomes_a_table_and_the_same_command_goes_on(pictures: Path, tmp
     document = json.loads(again.stdout)
     assert len(document["rows"]) == 4
     assert document["command"].startswith("headstart compare ")
-    assert "The best epoch is picked by looking" in document["caveats"][1]
+    assert "The best epoch is chosen on the pictures" in document["caveats"][1]
 
 
 def run_of(folder: Path, wrong: int) -> Path:

@@ -9,7 +9,9 @@ from safetensors.torch import load, save
 from command import headstart
 from headstart.backbones import catalog, network
 from headstart.backbones.weights import locate
-from headstart.recipes.records import RECIPES
+from headstart.cli.recipes import _shown
+from headstart.recipes.records import RECIPES, get
+from headstart.recipes.runner import summaries
 from test_backbones_weights import hub_server
 
 
@@ -27,6 +29,13 @@ def test_show_counts_as_the_write_up_does() -> None:
         assert count in text
     phases = json.loads(headstart("recipes", "show", "resnet18-frozen", "--json").stdout)["phases"]
     assert [phase["trainable"] for phase in phases] == [1026]
+
+
+def test_epochs_of_a_phase_are_counted() -> None:
+    for epochs, said in ((1, "1 epoch, batch 4, sgd"), (2, "2 epochs, batch 4, sgd")):
+        recipe = get("resnet18-frozen").with_epochs(epochs)
+        *_, phase = _shown(recipe, summaries(recipe))
+        assert phase.startswith(said)
 
 
 def test_an_unknown_recipe_is_exit_code_2_with_the_closest_names() -> None:

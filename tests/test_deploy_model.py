@@ -108,7 +108,7 @@ def test_pictures_of_a_third_kind_are_unfamiliar_and_new_ones_of_the_first_two_a
     assert sum(bool(one.unfamiliar) for one in model.predict(paths["rings"] + paths["stripes"])) <= 3
 
 
-def test_a_model_without_caution_still_answers(fitted: ImageClassifier, tmp_path: Path, photos: Path) -> None:
+def test_a_model_without_abstention_still_answers(fitted: ImageClassifier, tmp_path: Path, photos: Path) -> None:
     replace(fitted.model_, abstention=Abstention()).save(tmp_path / "bare")
     assert not (tmp_path / "bare" / "abstention.safetensors").exists()
     model = Model.load(tmp_path / "bare")

@@ -136,19 +136,19 @@ def test_a_class_without_pictures_is_undefined_and_says_so():
     proba, y = predictions(90, 3, prior=[0.5, 0.5, 0.0], skill=9.0)
     found = measure(proba, y)
     gone = found.per_class[2]
-    assert gone.recall.method == "undefined: no picture of class 2 here"
-    assert gone.precision.method == "undefined: class 2 was never predicted"
+    assert gone.recall.method == "undefined: no picture of it"
+    assert gone.precision.method == "undefined: never predicted"
     assert gone.support == 0
     assert found.balanced_accuracy.value == pytest.approx(1.0)
     assert found.roc_auc.defined
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert plain["per_class"][2]["recall"]["value"] is None
-    assert plain["per_class"][2]["recall"]["method"] == "undefined: no picture of class 2 here"
+    assert plain["per_class"][2]["recall"]["method"] == "undefined: no picture of it"
 
 
 def test_one_class_alone_has_no_roc_curve():
     found = measure([[0.9, 0.1], [0.4, 0.6]], [0, 0])
-    assert found.roc_auc.method == "undefined: only one class here"
+    assert found.roc_auc.method == "undefined: only one class"
     assert found.accuracy.value == 0.5
 
 

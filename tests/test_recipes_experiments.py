@@ -42,7 +42,7 @@ def test_there_is_a_row_for_every_setting_and_seed_on_the_same_pictures(found: E
     }
     assert {len(one.correct) for one in found.outcomes} == {8}
     assert (found.measured_on.split, found.measured_on.epoch, found.measured_on.n) == ("val", "last", 8)
-    assert "nothing was chosen on" in found.content().measured_on
+    assert "nothing was chosen on" in found.to_dict()["measured_on"]
     assert [one.setting.split()[-1] for one in found.outcomes] == ["frozen", "frozen", "full", "full"] * 2
     for one in found.outcomes:
         assert one.correct.mean() == pytest.approx(one.history.last.val_accuracy)

@@ -4,6 +4,7 @@ import pytest
 
 from headstart.backbones import catalog
 from headstart.errors import OptionError
+from headstart.finetune.plan import Departure
 from headstart.recipes.records import HALF, RECIPES, get
 
 
@@ -34,7 +35,7 @@ def test_another_backbone_never_reads_a_whole_map() -> None:
     assert recipe.on("vgg16") is recipe
     assert recipe.on("vgg16.tv_in1k") is recipe
     assert get("vgg16-frozen").on("resnet18").departures == (
-        "backbone resnet18 where the write-up has vgg16, without the dropout in VGG's own layers",
+        Departure(kind="backbone", backbone="resnet18", published="vgg16", changed=("dropout",)),
     )
 
 
@@ -46,12 +47,11 @@ def test_another_backbone_brings_its_own_preprocessing() -> None:
     assert other.plan.size == published.plan.size
     assert other.departures == (
         *published.departures,
-        "backbone resnet18 where the write-up has mobilenetv2, and pictures cropped and scaled as that backbone was "
-        "pretrained",
+        Departure(kind="backbone", backbone="resnet18", published="mobilenetv2", changed=("preprocessing",)),
     )
 
 
-def test_departures_are_said() -> None:
+def test_departures_are_kept_in_order() -> None:
     recipe = get("resnet18-full")
     assert recipe.departures == ()
     assert recipe.with_epochs(25) is recipe
@@ -60,10 +60,10 @@ def test_departures_are_said() -> None:
     assert other.plan.lora is not None
     assert other.plan.lora.rank == 8
     assert other.departures == (
-        "backbone vit_tiny_patch16_224 where the write-up has resnet18",
-        "shortened to at most 1 epoch in each phase",
-        "4 fixed augmented views of each picture in turn, where the write-up draws a new one every epoch",
-        "adapters of rank 8 on attention learn in place of the backbone's own weights",
+        Departure(kind="backbone", backbone="vit_tiny_patch16_224", published="resnet18"),
+        Departure(kind="epochs", number=1),
+        Departure(kind="views", number=4),
+        Departure(kind="rank", number=8),
     )
 
 

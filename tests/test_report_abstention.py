@@ -72,7 +72,7 @@ def test_out_of_fold_it_claims_no_coverage_and_no_familiarity() -> None:
 
 def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     text = words(*found(sure=14.0))
-    assert "It would answer all pictures of the test split" in text
+    assert "It would answer every picture (measured on the test split), since" in text
     assert "right for 100.0 %" in text
     assert "a single label is right that often already" in text
     rng = np.random.default_rng(0)
@@ -82,7 +82,8 @@ def test_a_model_that_has_no_doubts_and_one_that_knows_nothing() -> None:
     report = measure_abstention(abstention, proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     text = words(abstention, report)
     assert "every answer is marked “unsure”" in text
-    assert "Prediction sets need 20 independent training pictures of every class: ants has 15." in text
+    assert "Prediction sets need 20 independent training pictures of every class that the answering model" in text
+    assert " had not learned from: ants has 15." in text
     bare = measure_abstention(Abstention(), proba[None], y, measured_on=TEST, prior=[0.5, 0.5], new=True)
     assert abstention_section(Abstention(), bare).sentences == ()
 

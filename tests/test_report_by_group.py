@@ -25,7 +25,7 @@ def test_the_weakest_group_is_named_with_its_interval() -> None:
     assert found is not None
     (said,) = group_sentences(found)
     assert said.startswith("Weakest group: c, 60.0% (95 % interval 42.3% to 75.4%) on its 30 pictures, ")
-    assert "That is no chance (p = " in said
+    assert "That is more than chance explains (p = " in said
 
 
 def test_a_lowest_group_is_not_always_a_weak_one_and_several_are_all_named() -> None:
@@ -43,8 +43,8 @@ def test_a_lowest_group_is_not_always_a_weak_one_and_several_are_all_named() -> 
     ("small", "said"),
     [
         (0, "same group."),
-        (1, "same group. 1 group has fewer than five pictures and no row."),
-        (2, "same group. 2 groups have fewer than five pictures and no row."),
+        (1, "same group. 1 group has fewer than five pictures and is not listed."),
+        (2, "same group. 2 groups have fewer than five pictures and are not listed."),
     ],
 )
 def test_groups_that_are_too_small_are_counted(small: int, said: str) -> None:

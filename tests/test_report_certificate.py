@@ -103,7 +103,14 @@ def test_the_verdict_in_words(
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.0, "+0.0 points"), (0.01, "+1.0 points"), (0.02, "+2.0 points"), (-0.01, "-1.0 points")]
+    ("value", "said"),
+    [
+        (0.0, "+0.0 points"),
+        (-0.0004, "+0.0 points"),
+        (0.01, "+1.0 points"),
+        (0.02, "+2.0 points"),
+        (-0.01, "-1.0 points"),
+    ],
 )
 def test_a_difference_that_may_be_none_keeps_its_sign(value: float, said: str) -> None:
     sentences = certificate_sentences(compared("colour", "does not help", (value, value - 0.03, value + 0.03, 0.6)))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from headstart.evaluation.comparison import Comparison, Result, check_claim, compare_results
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.finetune.plan import Departure
 from headstart.report.comparison import (
     ComparisonContent,
     aligned,
@@ -64,7 +66,7 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
         title="<b>",
         comparison=found,
         table=settings_table(found, published={}, marks={}),
-        measured_on="the 100 pictures",
+        measured_on=MeasuredOn(kind="split", split="test"),
         claims=("The published conclusion does not hold here.",),
         troubles=("s0 diverged.",),
     )
@@ -73,11 +75,14 @@ def test_the_page_says_first_what_can_be_told_apart() -> None:
     assert [one.id for one in made.sections] == ["table", "published", "pairs", "troubles", "limits"]
     html = render(made)
     assert "&lt;b&gt;" in html
-    assert "All accuracies are on the 100 pictures." in html
+    assert "All accuracies are on 100 test pictures." in html
     alone = comparison(50)
     bare = comparison_page(
         ComparisonContent(
-            title="t", comparison=alone, table=settings_table(alone, published={}, marks={}), measured_on="x"
+            title="t",
+            comparison=alone,
+            table=settings_table(alone, published={}, marks={}),
+            measured_on=MeasuredOn(kind="cross-validation", folds=5),
         )
     )
     assert [one.id for one in bare.sections] == ["table", "pairs", "limits"]
@@ -112,14 +117,15 @@ def test_conclusions_are_plain_sentences() -> None:
         "p = 1.",
         "One seed each: this compares the models there are. Another seed may reverse the order.",
         "One picture is 0.65 points; no difference can be told below 6 pictures put right and none put wrong.",
-        "The best epoch on validation is 2.0 points above the last on average: it flatters.",
+        "The best epoch on validation, 2.0 points above the last on average, is too optimistic: it was chosen on these "
+        "pictures.",
     )
 
 
 @pytest.mark.parametrize(("best", "said"), [(0.9, False), (0.9004, False), (0.901, True), (0.8, False)])
-def test_the_best_epoch_is_said_to_flatter_only_where_it_does(best: float, said: bool) -> None:
+def test_the_best_epoch_is_called_too_optimistic_only_where_it_is(best: float, said: bool) -> None:
     lines = conclusions(compare_results([model("a", 1, best=best)]))
-    assert any("it flatters" in line for line in lines) == said
+    assert any("is too optimistic" in line for line in lines) == said
 
 
 def test_a_setting_alone_says_so() -> None:
@@ -134,7 +140,7 @@ def test_a_pair_is_told_with_its_pictures_and_p() -> None:
     )
     assert pair_words(five).startswith("“tuned” and “probe” cannot be told apart: 5 of 153 pictures differ")
     (same,) = compare_results([model("a", 3, seed) for seed in (0, 1)] + [model("b", 3, seed) for seed in (0, 1)]).pairs
-    assert "as many of 153 pictures right with the first, on average over seeds" in pair_words(same)
+    assert "cannot be told apart: as many pictures right with either, on average over seeds" in pair_words(same)
 
 
 def test_conclusions_over_seeds() -> None:
@@ -187,10 +193,22 @@ def test_runs_have_a_table_of_their_own() -> None:
 
 def test_the_measured_pictures_are_named_with_their_split() -> None:
     val = MeasuredOn(kind="split", split="val", epoch="last", n=153)
-    assert measured_pictures(val) == (
-        "the 153 pictures of the validation split after the last epoch, which nothing was chosen on"
-    )
-    assert measured_pictures(MeasuredOn(kind="split", split="test", n=2)) == "the 2 pictures of the test split"
+    assert measured_pictures(val, 153) == ("153 validation pictures, last epoch: nothing was chosen on them")
+    best = measured_pictures(replace(val, epoch="best"), 1)
+    assert best == "1 validation picture, best epoch: it was chosen on them"
+    test = MeasuredOn(kind="split", split="test")
+    assert [measured_pictures(test, n) for n in (0, 1, 2)] == ["0 test pictures", "1 test picture", "2 test pictures"]
+    folds = MeasuredOn(kind="cross-validation", folds=5)
+    assert measured_pictures(folds, 1) == "1 training picture, out of fold"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [(0, "0 of 153 pictures differ ("), (1, "1 of 153 pictures differs ("), (2, "2 of 153 pictures differ (")],
+)
+def test_pictures_that_differ_are_counted(wrong: int, words: str) -> None:
+    (pair,) = compare_results([model("a", 0), model("b", wrong)]).pairs
+    assert words in pair_words(pair)
 
 
 def test_conditions_are_told_a_sentence_each() -> None:
@@ -199,14 +217,14 @@ def test_conditions_are_told_a_sentence_each() -> None:
         prepared=44.4,
         stand_ins=(("vgg16", "efficientnet_lite0"),),
         weights={"resnet18": "hub (0123)"},
-        departures={"shortened": ("a", "b")},
+        departures={Departure(kind="epochs", number=2): ("a", "b")},
     )
     assert said[0] == "All settings have in common: backbone resnet18; size 224 px."
     assert said[2].endswith("that and getting ready took 44 s.")
     assert said[3:] == (
         "efficientnet_lite0 stands in for the published vgg16: a conclusion that does not hold here may hold there.",
         "Weights of resnet18: hub (0123).",
-        "Not as published in a, b: shortened.",
+        "Not as published in a, b: shortened to at most 2 epochs in each phase.",
     )
     bare = settings_caveats(in_common={}, prepared=0, stand_ins=(), weights={}, departures={})
     assert bare[0] == "All settings have in common: nothing."
@@ -219,9 +237,10 @@ def test_rows_without_a_result_are_counted(seeds: tuple[int, ...], words: str) -
 
 
 def test_a_row_is_a_line_and_says_if_it_diverged() -> None:
-    line = row_line("lr 0.1", 2, accuracy=0.5, best_accuracy=0.75, seconds=3.04, diverged=False)
-    assert line == "lr 0.1, seed 2: 0.5000 after the last epoch, best 0.7500, 3.0 s"
-    assert row_line("a", 0, accuracy=1, best_accuracy=1, seconds=0, diverged=True).endswith("; diverged")
+    right = np.arange(4) < 2
+    row = Result(name="lr 0.1", seed=2, correct=right, last_accuracy=0.7, best_accuracy=0.75, seconds=3.04)
+    line = "lr 0.1, seed 2: 0.5000 after the last epoch, best 0.7500, 3.0 s"
+    assert [row_line(row, diverged=diverged) for diverged in (False, True)] == [line, f"{line}; diverged"]
     assert diverged_line("a", 0, "the loss became nan", done=0, planned=2) == (
         "a, seed 0: the loss became nan; 0 of 2 epochs."
     )

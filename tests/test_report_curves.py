@@ -10,9 +10,11 @@ import histories
 from headstart.evaluation.comparison import Result, compare_results
 from headstart.evaluation.curves import verdict
 from headstart.evaluation.history import Epoch, History
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.report.curves import REASONS, comparison_figure, curve_verdict, learning_curves
 from histories import decay, shaped
 
+TEST = MeasuredOn(kind="split", split="test")
 HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
 
 
@@ -40,7 +42,7 @@ def comparison(names=("A", "B", "C"), steps=6, seeds=1):
 
 
 def drawn():
-    return {"learning-curves": learning_curves(history()), "comparison": comparison_figure(comparison())}
+    return {"learning-curves": learning_curves(history()), "comparison": comparison_figure(comparison(), TEST)}
 
 
 def texts(svg):
@@ -73,11 +75,11 @@ def test_identifiers_are_unique_within_a_page():
     assert len(found) == len(set(found)) > 0
 
 
-def test_curves_name_their_lines_and_say_what_flatters():
+def test_curves_name_their_lines_and_say_which_epoch_was_chosen():
     found = texts(learning_curves(history()))
     assert found.count("training") == found.count("validation") == 2
     assert "start of fine-tuning" in found
-    assert "best of 20 epochs on validation, which flatters: 95.5\u202f%" in found
+    assert "best of 20 epochs, chosen on these pictures: 95.5\u202f%" in found
     assert "last epoch: 93.0\u202f%" in found
     assert "lowest on validation: 0.101, epoch 19" in found
 
@@ -95,7 +97,7 @@ def test_curves_are_told_in_words():
     label = ElementTree.fromstring(learning_curves(history())).get("aria-label")
     assert "a new phase starts at epoch 11" in label
     assert "lowest 0.101 at epoch 19" in label
-    assert "the best of 20, 95.5%, flatters" in label
+    assert "the best of 20, 95.5%, was chosen on these pictures" in label
 
 
 def test_phases_are_marked_in_both_plots():
@@ -136,7 +138,7 @@ def test_names_at_the_ends_of_the_lines_keep_apart():
 
 
 def test_comparison_shows_shared_ranks():
-    svg = comparison_figure(comparison())
+    svg = comparison_figure(comparison(), TEST)
     found = texts(svg)
     assert {"A", "B", "C", "a", "b", "100.0\u202f%", "96.1\u202f%", "92.2\u202f%"} <= set(found)
     assert "Settings joined by a bar cannot be told apart." in found
@@ -147,18 +149,25 @@ def test_comparison_shows_shared_ranks():
 
 def test_many_ranks_become_letters():
     names = [f"setting {i}" for i in range(13)]
-    found = texts(comparison_figure(comparison(names, steps=11)))
+    found = texts(comparison_figure(comparison(names, steps=11), TEST))
     assert "Settings that share a letter cannot be told apart." in found
     assert set(names) <= set(found)
 
 
 def test_seeds_are_counted_and_one_setting_is_enough():
-    assert any("3 seeds" in text for text in texts(comparison_figure(comparison(seeds=3))))
-    assert "A" in texts(comparison_figure(comparison(["A"])))
+    assert any("3 seeds" in text for text in texts(comparison_figure(comparison(seeds=3), TEST)))
+    assert "A" in texts(comparison_figure(comparison(["A"]), TEST))
+
+
+def test_the_figure_says_which_pictures_its_accuracies_are_of():
+    val = texts(comparison_figure(comparison(), MeasuredOn(kind="split", split="val", epoch="last")))
+    assert "accuracy on 153 validation pictures, 1 seed, 95\u202f% interval" in val
+    folds = texts(comparison_figure(comparison(), MeasuredOn(kind="cross-validation", folds=5)))
+    assert "accuracy on 153 training pictures, out of fold, 1 seed, 95\u202f% interval" in folds
 
 
 def test_hostile_names_stay_text():
-    svg = comparison_figure(comparison(HOSTILE, steps=2))
+    svg = comparison_figure(comparison(HOSTILE, steps=2), TEST)
     ElementTree.fromstring(svg)
     svg.encode()
     assert "<script>" not in svg
@@ -219,10 +228,23 @@ def test_a_change_is_said_without_a_sign_and_nothing_is_minus_nought():
     level = np.full(10, 0.3)
     text = said(histories.history(level, level, train_accuracy=np.full(10, 0.9), val_accuracy=np.full(10, 0.9)))
     assert "The gap is 0.000 in loss, less than" in text
-    assert "0.0 points of accuracy" in text
+    assert "within the luck of 153 pictures; accuracy is the same on validation (luck: " in text
     better = said(
         histories.history(level, level + 1e-6, train_accuracy=np.full(10, 0.89996), val_accuracy=np.full(10, 0.9))
     )
     assert "-0.0" not in better
     worse = said(histories.history(level, level + 0.01, train_accuracy=np.full(10, 0.8), val_accuracy=np.full(10, 0.9)))
-    assert "-10.0 points of accuracy" in worse
+    assert "; accuracy is 10.0 points higher on validation (luck: " in worse
+    right = [np.full(10, share) for share in (0.9, 0.8)]
+    wide = histories.history(level, level + 0.01, train_accuracy=right[0], val_accuracy=right[1])
+    assert "within the luck of 1 picture; accuracy is 10.0 points lower on validation (luck: " in said(wide, n_val=1)
+    assert "Over the last 5 epochs it hardly changed." in said(wide)
+
+
+@pytest.mark.parametrize(
+    ("n", "words"), [(1, "Learning curves over 1 epoch. "), (2, "Learning curves over 2 epochs. ")]
+)
+def test_epochs_are_counted_and_only_one_of_several_was_chosen(n, words):
+    label = ElementTree.fromstring(learning_curves(history(n, starts=(1,)))).get("aria-label")
+    assert label.startswith(words)
+    assert ("was chosen on these pictures" in label) == (n > 1)

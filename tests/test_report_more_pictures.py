@@ -38,6 +38,37 @@ def test_a_flat_curve_promises_nothing(curve: LearningCurve) -> None:
     assert flat.more_for(0.25) == (math.inf, math.inf, math.inf)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (0.0, "the same as with 224 (-1.0 to 1.0)"),
+        (-0.0004, "the same as with 224 (-1.0 to 1.0)"),
+        (0.01, "1.0 points more than with 224 (0.0 to 2.0)"),
+        (0.02, "2.0 points more than with 224 (1.0 to 3.0)"),
+        (-0.012, "1.2 points less than with 224 (0.2 to 2.2)"),
+    ],
+)
+def test_a_change_of_any_sign_is_told(
+    curve: LearningCurve, monkeypatch: pytest.MonkeyPatch, change: float, words: str
+) -> None:
+    monkeypatch.setattr(LearningCurve, "gain", lambda self, size: (change, change - 0.01, change + 0.01))
+    first = curve_sentences(curve)[0]
+    assert words in first
+
+
+@pytest.mark.parametrize(
+    ("few", "words"),
+    [(1.0, "about 1 more picture, at least 1 and up to 1."), (2.0, "about 2 more pictures, at least 2 and up to 2.")],
+)
+def test_a_single_picture_is_enough(
+    curve: LearningCurve, monkeypatch: pytest.MonkeyPatch, few: float, words: str
+) -> None:
+    monkeypatch.setattr(LearningCurve, "more_for", lambda self, share: (few, few, few))
+    assert words in curve_sentences(curve)[1]
+    monkeypatch.setattr(LearningCurve, "more_for", lambda self, share: (math.inf, few, math.inf))
+    assert f"at least {words.split(',')[0].removeprefix('about ')}, and" in curve_sentences(curve)[1]
+
+
 def test_a_steep_curve_says_how_many(curve: LearningCurve) -> None:
     """Error ∝ 1 / pictures: three quarters of it takes a third more."""
     steep = certain(curve, error=0.2, floor=0.0, power=1.0)

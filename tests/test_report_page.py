@@ -93,6 +93,35 @@ def test_the_answer_comes_first_in_plain_words(written):
     assert "accuracy · the test split · 153 pictures" in text
 
 
+@pytest.mark.parametrize(
+    ("n", "right", "sentence"),
+    [
+        (1, 0, "Of 1 picture judged by a model that had never seen it, 0 were right. "),
+        (1, 1, "Of 1 picture judged by a model that had never seen it, 1 was right. "),
+        (2, 1, "Of 2 pictures judged by a model that had never seen them, 1 was right. "),
+        (2, 2, "Of 2 pictures judged by a model that had never seen them, 2 were right. "),
+    ],
+)
+def test_a_few_pictures_are_counted(written, n, right, sentence):
+    proba = np.eye(2)[[0] * right + [1] * (n - right)] * 0.8 + 0.1
+    few = evaluate(proba, np.zeros(n, int), ("ants", "bees"), measured_on=TEST, majority=0, resamples=10)
+    text = written(evaluation=few, left_out=(("a.jpg", "empty file"),) * n, mistakes=()).text
+    counted = f"{n} picture{'s' if n > 1 else ''}"
+    assert sentence in text
+    assert f"accuracy · the test split · {counted} · the bar" in text
+    assert f"the test split, {counted}value" in text
+    assert ("1 file was left out" if n == 1 else "2 files were left out") in text
+    assert (f"None. Every answer was right, for {counted}." in text) == (right == n)
+
+
+def test_a_chosen_epoch_is_called_too_optimistic_at_once(written):
+    best = MeasuredOn(kind="split", split="val", epoch="best")
+    text = written(evaluation=evaluation(measured_on=best)).text
+    assert "Of 153 pictures not trained on, 147 were right. " in text
+    assert "98.2\u202f%, and less, because the epoch was chosen on these pictures." in text
+    assert "never seen" not in text
+
+
 def test_sections_are_all_there_in_order(written):
     ids = written().ids
     assert [one for one in ids if one in SECTIONS] == SECTIONS
@@ -104,9 +133,9 @@ def test_what_was_passed_is_shown(written):
     text = written().text
     for words in (
         "3 pairs of identical pictures.",
-        "1 picture could not be used",
+        "1 file was left out",
         "It was the best.",
-        "All 2 candidates",
+        "In numbers: 2 candidates",
         "quick look",
         "Beside it: the validation split, accuracy 98.0\u202f%",
         "99\u202f% bees",
@@ -126,11 +155,11 @@ def test_empty_parts_say_so_or_stay_away(written):
     assert [one for one in page.ids if one in SECTIONS] == [
         "answer", "metrics", "confusion", "reliability", "mistakes", "left-out", "made",
     ]  # fmt: skip
-    assert "None. Every one of the 153 pictures was right." in page.text
+    assert "None. Every answer was right, for 153 pictures." in page.text
     assert "None. Every picture found was used." in page.text
 
 
-def test_a_model_no_better_than_the_floor_is_called_that(written):
+def test_a_model_no_better_than_the_majority_class_is_called_that(written):
     assert "this does not show that anything was learned" in written(evaluation=evaluation(right=90)).text
     assert "this does not show that anything was learned" not in written().text
 
@@ -180,7 +209,7 @@ def test_undefined_metrics_say_why(written):
         majority=0,
     )
     page = written(evaluation=one_class)
-    assert "undefined: only one class here" in page.text
+    assert "undefined: only one class" in page.text
     assert "nan" not in page.text
 
 

@@ -136,8 +136,8 @@ def test_a_leak_is_worth_points_and_sure_or_not() -> None:
     # 10/102 ± 1.95996 √(12 − 10²/100)/102
     assert leak_sentence(leak) == (
         "10 of 100 pictures of test had a copy in training. Trained on them, the accuracy of the head on frozen "
-        "features would have been 95.0%; it is 85.0% without. The leak was worth +10.0 points "
-        "(95 % interval +3.4 to +16.2). That is a real difference."
+        "features would have been 95.0%; it is 85.0% without. The leak was worth 10.0 points "
+        "(95 % interval 3.4 to 16.2). That is a real difference."
     )
     assert leak_sentence(replace(leak, split="folds")).startswith(
         "10 of 100 pictures have a near copy. Had folds torn the copies apart, the accuracy"
@@ -148,17 +148,18 @@ def test_a_leak_is_worth_points_and_sure_or_not() -> None:
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [
-        ((0.0, -0.02, 0.02), "+0.0 points (95 % interval -2.0 to +2.0). So few pictures cannot tell it from none."),
-        ((-0.01, -0.03, 0.01), "-1.0 points (95 % interval -3.0 to +1.0). So few pictures cannot tell it from none."),
-        ((-0.05, -0.09, -0.01), "-5.0 points (95 % interval -9.0 to -1.0). That is a real difference."),
-        ((0.02, 0.01, 0.03), "+2.0 points (95 % interval +1.0 to +3.0). That is a real difference."),
+        ((0.0, -0.02, 0.02), "was worth 0.0 points (95 % interval -2.0 to 2.0). It cannot be told from zero."),
+        ((-0.01, -0.03, 0.01), "cost 1.0 points (95 % interval -1.0 to 3.0). It cannot be told from zero."),
+        ((-0.05, -0.09, -0.01), "cost 5.0 points (95 % interval 1.0 to 9.0). That is a real difference."),
+        ((0.02, 0.01, 0.03), "was worth 2.0 points (95 % interval 1.0 to 3.0). That is a real difference."),
+        ((0.01, -0.0004, 0.02), "was worth 1.0 points (95 % interval 0.0 to 2.0). It cannot be told from zero."),
     ],
 )
-def test_a_leak_that_took_accuracy_away_is_said_with_its_sign(numbers: tuple[float, float, float], said: str) -> None:
+def test_a_leak_that_took_accuracy_away_is_said_to_cost(numbers: tuple[float, float, float], said: str) -> None:
     leak = Leak(
         split="val", optimism=Estimate(*numbers, 100, ""), leaky=0.9, deduplicated=0.9, copied=2,
     )  # fmt: skip
-    assert leak_sentence(leak).endswith(f"The leak was worth {said}")
+    assert leak_sentence(leak).endswith(f"The leak {said}")
 
 
 # ---------------------------------------------------------------- doubts

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from headstart.images.folder import ImageSet, scan
 from headstart.report.page import PlainPage, render
-from headstart.report.review import MOST_SHOWN, lede, sections, todo
+from headstart.report.review import MOST_POOR, MOST_SHOWN, lede, sections, todo
 from headstart.report.section import Thumbnail
 from pictures import write_folder
 from test_audit_findings import checked, sure
@@ -50,6 +51,22 @@ def test_sound_pictures_have_a_page_that_says_so(images: ImageSet) -> None:
         "None of the 40 pictures looks mislabelled or out of place.",
         "No fact about the files gives the class away.",
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, "1 of 40 pictures shows little."),
+        (2, "2 of 40 pictures show little."),
+        (MOST_POOR + 1, "31 of 40 pictures show little; 1 is not shown."),
+        (MOST_POOR + 2, "32 of 40 pictures show little; 2 are not shown."),
+    ],
+)
+def test_pictures_that_show_little_are_counted(images: ImageSet, count: int, said: str) -> None:
+    findings = replace(checked(images, *sure(images)), grey=tuple(range(count)))
+    (section,) = (one for one in sections(findings, show) if one.id == "poor")
+    assert section.sentences == (said,)
+    assert len(section.thumbnails) == min(count, MOST_POOR)
 
 
 def test_an_alarm_is_said_first_and_marked(tmp_path: Path) -> None:

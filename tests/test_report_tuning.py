@@ -129,7 +129,7 @@ def score(size: int, loss: float) -> Score:
 @pytest.mark.parametrize(
     ("losses", "facts", "words"),
     [
-        ([0.2], {}, "Of 1 candidates, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200)."),
+        ([0.2], {}, "Of 1 candidate, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200)."),
         (
             [0.2, 0.1],
             {"enough_at": 0.0},
@@ -140,7 +140,7 @@ def score(size: int, loss: float) -> Score:
         (
             [0.2],
             {"beyond_budget": (64, 96)},
-            "Of 1 candidates, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200). The budget "
+            "Of 1 candidate, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200). The budget "
             "did not reach to 64, 96 pixels.",
         ),
     ],

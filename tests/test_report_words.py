@@ -7,7 +7,15 @@ import pytest
 from headstart.backbones.runtime import RuntimeNote
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.record import Changes
-from headstart.report.words import changed_pictures, measured_on, runtime_note
+from headstart.report.words import (
+    changed_pictures,
+    magnitude,
+    measured_on,
+    number,
+    pictures_of,
+    points,
+    runtime_note,
+)
 
 
 @pytest.mark.parametrize(
@@ -17,13 +25,17 @@ from headstart.report.words import changed_pictures, measured_on, runtime_note
         (MeasuredOn(kind="split", split="val", epoch="last"), "the validation split, last epoch"),
         (
             MeasuredOn(kind="split", split="val", epoch="best"),
-            "the validation split, best epoch: it was chosen on these very pictures, which flatters",
+            "the validation split, best epoch: too optimistic, because it was chosen on these pictures",
         ),
         (MeasuredOn(kind="cross-validation", folds=5), "5-fold nested cross-validation"),
         (MeasuredOn(kind="cross-validation", folds=5, repeats=3), "5-fold nested cross-validation, 3 times"),
-        (MeasuredOn(kind="held out"), "training pictures held out, choice included"),
-        (MeasuredOn(kind="held out", answers="frozen"), "training pictures held out, frozen network"),
+        (MeasuredOn(kind="held out"), "training pictures held out to choose between the two networks"),
+        (
+            MeasuredOn(kind="held out", answers="frozen"),
+            "training pictures held out to choose between the two networks, frozen network",
+        ),
         (MeasuredOn(kind="pictures", n=7, source="new"), "7 pictures of new"),
+        (MeasuredOn(kind="pictures", n=1, source="new"), "1 picture of new"),
         (
             MeasuredOn(kind="all held out", n=1000),
             "all 1,000 held-out pictures, validation and test together, last epoch: nothing was chosen on them",
@@ -32,6 +44,29 @@ from headstart.report.words import changed_pictures, measured_on, runtime_note
 )
 def test_what_a_figure_was_measured_on_is_said(fact: MeasuredOn, words: str) -> None:
     assert measured_on(fact) == words
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (MeasuredOn(kind="split", split="test"), "test picture{s}"),
+        (MeasuredOn(kind="split", split="val", epoch="last"), "validation picture{s}"),
+        (MeasuredOn(kind="cross-validation", folds=5), "training picture{s}, out of fold"),
+        (MeasuredOn(kind="held out"), "held-out training picture{s}"),
+        (MeasuredOn(kind="all held out"), "held-out picture{s}"),
+        (MeasuredOn(kind="pictures", source="new"), "picture{s}"),
+    ],
+)
+def test_pictures_are_counted_and_said_to_be_what_they_are(fact: MeasuredOn, words: str) -> None:
+    assert [pictures_of(fact, n) for n in (0, 1, 2)] == [f"{n} {words.format(s='s' * (n != 1))}" for n in (0, 1, 2)]
+
+
+def test_a_number_is_never_minus_nought() -> None:
+    assert [number(value, 3) for value in (-0.0001, 0.0, 0.0006, -0.0006)] == ["0.000", "0.000", "0.001", "-0.001"]
+    assert [points(value) for value in (-0.0004, 0.0, 0.01, 0.02, -0.012)] == ["0.0", "0.0", "1.0", "2.0", "-1.2"]
+    assert magnitude(-0.012, -0.02, 0.0004) == ("1.2", "0.0", "2.0")
+    assert magnitude(0.0, -0.01, 0.02) == ("0.0", "-1.0", "2.0")
+    assert [points(value, "+") for value in (-0.0004, 0.01, -0.012)] == ["+0.0", "+1.0", "-1.2"]
 
 
 NONE = Changes(missing=(), added=(), renamed=(), contents=(), classes=(), splits=(), grouped=False)

@@ -43,7 +43,7 @@ def test_answers_on_the_same_pictures_are_paired_whatever_their_order(tmp_path: 
     assert pair.p == pytest.approx(mcnemar_exact(11, 1))
     assert pair.significant
     assert "McNemar" in found.content().caveats[0]
-    assert found.content().measured_on == "100 pictures, the test split"
+    assert found.to_dict()["measured_on"] == "100 test pictures"
 
 
 def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:

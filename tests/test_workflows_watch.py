@@ -9,7 +9,7 @@ import pytest
 from headstart.deploy.model import Model
 from headstart.errors import DataError
 from headstart.images.decode import encode
-from headstart.workflows.watch import Watch, watch, write_page, write_queue
+from headstart.workflows.watch import Watch, watch, write_labelling_queue, write_page
 from pictures import write_folder
 
 
@@ -47,7 +47,7 @@ def test_noise_raises_the_alarm_and_what_cannot_be_read_is_named(
 
 
 def test_the_queue_is_a_table_to_fill_in(same: Watch, tmp_path: Path) -> None:
-    write_queue(tmp_path / "queue.csv", same)
+    write_labelling_queue(tmp_path / "queue.csv", same)
     with (tmp_path / "queue.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [Path(row["path"]) for row in rows] == [same.paths[i].absolute() for i in same.labelling_queue]

@@ -12,15 +12,13 @@ from numpy.typing import ArrayLike
 
 from headstart.arrays import Mask
 from headstart.evaluation.intervals import Estimate, wilson
-from headstart.evaluation.paired import holm
+from headstart.evaluation.paired import ALPHA, holm
 from headstart.files import below, plain
 from headstart.images.folder import ImageSet
 
 FEWEST = 5
 """Pictures below which a group is not looked at by itself. Chosen, not measured: of fewer, one mistake more or less is
 a quarter of the accuracy or more. Harmless, for smaller groups are counted, and still belong to the rest."""
-LEVEL = 0.05
-"""Probability of naming any group weak where none is. The usual level, fixed in advance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +32,8 @@ class GroupAccuracy:
 
     @property
     def weaker(self) -> bool:
-        """Whether the group is weaker than the others, at LEVEL over all groups together."""
-        return self.p_weaker < LEVEL
+        """Whether the group is weaker than the others, at ALPHA over all groups together."""
+        return self.p_weaker < ALPHA
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

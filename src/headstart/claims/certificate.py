@@ -25,7 +25,7 @@ from headstart.arrays import Index, Labels
 from headstart.backbones.runtime import by_depth
 from headstart.claims.colour_baseline import colours, out_of_fold
 from headstart.evaluation.intervals import Estimate, Units
-from headstart.evaluation.paired import paired_difference, sign_flip
+from headstart.evaluation.paired import ALPHA, paired_difference, sign_flip
 from headstart.features.table import FeatureTable
 from headstart.files import plain
 from headstart.images.splits import folds
@@ -37,8 +37,6 @@ for its cost, a minute of an untrained network on two cores."""
 MOST_REPEATS = 3
 """Rounds of folds, for as long as rounds × pictures stay within ENOUGH_PICTURES: they even out how folds fell. Chosen
 for its cost."""
-ALPHA = 0.05
-"""Level of every test. The usual one, fixed in advance."""
 ALPHA_HURTS = 0.01
 """Level of "hurts", which is the rarer case and takes more to be believed. Chosen, fixed in advance; harmless, as
 "does not help" is said in its place."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from headstart.arrays import Floats, Index, Labels, Rows
 from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
-from headstart.evaluation.paired import mcnemar_exact
-from headstart.files import plain
+from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 
@@ -33,8 +32,6 @@ GEOMETRY = Geometry(size=64, mode="squash")
 """Pictures are squashed to 64 × 64 pixels: colours need no more."""
 LENGTH = 118
 """Numbers in a histogram."""
-LEVEL = 0.05
-"""Of the paired test. The usual level, fixed in advance."""
 WINDOW = 256
 """Histograms that may wait in memory."""
 STRENGTHS = tuple(float(value) for value in 10.0 ** np.arange(-3.0, 3.5, 0.75))
@@ -82,10 +79,6 @@ class Transfer:
     n: int
     """Pictures that all three answered."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
-
 
 def transfer(
     proba: Floats, y: Labels, paths: Sequence[Path], *, train_paths: Sequence[Path], train_y: Labels
@@ -108,7 +101,7 @@ def transfer(
     rival = colour if colour.sum() >= majority.sum() else majority
     p = mcnemar_exact(int((right & ~rival).sum()), int((rival & ~right).sum()))
     verdict: Literal["helps", "no sign that it helps", "hurts"] = "no sign that it helps"
-    if p < LEVEL:
+    if p < ALPHA:
         verdict = "helps" if right.sum() > rival.sum() else "hurts"
     return Transfer(
         verdict=verdict,

@@ -35,6 +35,7 @@ from headstart.claims.parts import SMALLEST_PER_CLASS, FixedHead, Pictures, logi
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.losses import log_losses
+from headstart.evaluation.paired import ALPHA
 from headstart.files import plain
 from headstart.images.splits import folds
 from headstart.probe.heads import Axes, principal_axes
@@ -263,7 +264,7 @@ def _ranked(rises: list[tuple[ClassNeed, Floats]], units: Units) -> tuple[ClassN
         n = len(rises[0][1])
         lead = rises[0][1] - np.mean([rise for _, rise in rises[1:]], axis=0)
         # The first of many is first by luck too: Bonferroni over the classes.
-        z = NormalDist().inv_cdf(1 - 0.05 / (2 * len(rises)))
+        z = NormalDist().inv_cdf(1 - ALPHA / (2 * len(rises)))
         apart = float(lead.mean()) > z * math.sqrt(units.variance((lead - lead.mean()) / n))
         needs[0] = replace(needs[0], stands_out=bool(apart and needs[0].low > 0))
     return tuple(needs)

@@ -40,21 +40,21 @@ def recipes_show(
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
-    counted = runner.summaries(recipe, num_classes=classes)
-    document = plain(recipe, "name", "backbone", "plan", phases=counted)
-    answer(lambda: document, _shown(recipe, counted), as_json=as_json)
+    summaries = runner.summaries(recipe, num_classes=classes)
+    document = plain(recipe, "name", "backbone", "plan", phases=summaries)
+    answer(lambda: document, _shown(recipe, summaries), as_json=as_json)
 
 
-def _shown(recipe: Recipe, counted: Sequence[Summary]) -> Iterator[str]:
-    from headstart.report.recipe import parameters
+def _shown(recipe: Recipe, summaries: Sequence[Summary]) -> Iterator[str]:
+    from headstart.report.recipe import departure_lines, parameters
+    from headstart.report.words import counted
 
     yield f"{recipe.name}: {recipe.about}"
     yield f"published: {recipe.published or 'no figure'}"
-    for departure in recipe.departures:
-        yield f"not as published: {departure}"
-    for phase, summary in zip(recipe.plan.phases, counted, strict=True):
+    yield from departure_lines(recipe)
+    for phase, summary in zip(recipe.plan.phases, summaries, strict=True):
         by = phase.optimiser
-        yield f"{phase.epochs} epochs, batch {phase.batch_size}, {by.name} {by.lr:g}, {parameters(summary)}"
+        yield f"{counted(phase.epochs, 'epoch')}, batch {phase.batch_size}, {by.name} {by.lr:g}, {parameters(summary)}"
 
 
 @recipes_app.command("run", epilog="Example: headstart recipes run resnet18-frozen photos -o runs/frozen")
@@ -82,6 +82,7 @@ def recipes_run(
     """Run a published recipe; the same command goes on with a run that was interrupted."""
     from headstart.recipes import records, runner
     from headstart.report.finetuning_notes import in_words
+    from headstart.report.recipe import departure_lines, document, lines
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
@@ -101,8 +102,8 @@ def recipes_run(
             tell=beside(progress, say if as_json else typer.echo),
             progress=progress,
         )
-    answer(ran.to_dict, (*ran.lines(), f"report  {folder / 'report.html'}"), as_json=as_json)
+    answer(lambda: document(ran), (*lines(ran), f"report  {folder / 'report.html'}"), as_json=as_json)
     if as_json:
         return
-    for note in (*(f"not as published: {departure}" for departure in recipe.departures), *in_words(ran.training.notes)):
+    for note in (*departure_lines(recipe), *in_words(ran.notes)):
         say(note)

@@ -86,7 +86,7 @@ def watch(
     with showing_progress() as progress:
         watched = workflow.watch(run, paths, count=count, seed=seed, progress=progress)
     if queue:
-        workflow.write_queue(queue, watched)
+        workflow.write_labelling_queue(queue, watched)
     if out:
         workflow.write_page(out, watched, repeats(context))
     written = [f"{name}\t{path}" for name, path in (("page", out), ("queue", queue)) if path]

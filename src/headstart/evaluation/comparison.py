@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.intervals import Estimate, wilson
 from headstart.evaluation.paired import (
+    ALPHA,
     MOST_FREEDOM,
     SeedSpread,
     freedom_of,
@@ -189,7 +190,7 @@ class ClaimCheck:
 
 
 def compare_results(
-    results: Sequence[Result], *, level: float = 0.05, train_fraction: float | None = None
+    results: Sequence[Result], *, level: float = ALPHA, train_fraction: float | None = None
 ) -> Comparison:
     """Rank settings. ``level``: the chance, over all pairs together, of telling apart settings that do not differ.
 
@@ -250,8 +251,8 @@ def check_claim(comparison: Comparison, better: str, worse: str | None = None) -
 def _require_fit(results: Sequence[Result], level: float) -> None:
     if not 0 < level < 1:
         todo = "pass 0.05, or the chance of a false difference you accept"
-        problem = Problem(expected="a level between 0 and 1", found=str(level), todo=todo)
-        raise OptionError("These results cannot be compared", [problem])
+        what = "These results cannot be compared"
+        raise OptionError.of(what, expected="a level between 0 and 1", found=str(level), todo=todo)
     problems = []
     if not results:
         problems.append(Problem(expected="at least one result", found="none", todo="train a setting first"))
@@ -297,8 +298,8 @@ def _accuracy(hits: Floats, spread: SeedSpread) -> Estimate:
         wider = float(stdtrit(freedom_of(variance, spread), 0.975)) / float(stdtrit(MOST_FREEDOM, 0.975))
         effective *= pictures / variance / wider**2
     low, high = wilson(value * effective, effective)
-    over = f"{seeds} seed{'s' if seeds > 1 else ', whose luck is not in it' if not spread.whole else ''}"
-    return Estimate(value, low, high, n, f"Wilson, effective n {effective:.0f}, over pictures and {over}")
+    over = f"seeds: {seeds}" if seeds > 1 or spread.whole else "pictures alone"
+    return Estimate(value, low, high, n, f"Wilson, effective n {effective:.0f}, {over}")
 
 
 def _letters(names: Sequence[str], apart: Sequence[set[str]]) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.errors import DataError, Problem
-from headstart.evaluation.intervals import LEVEL, Estimate, Size, Units, undefined, wilson
+from headstart.evaluation.intervals import CONFIDENCE, Estimate, Size, Units, undefined, wilson
 from headstart.evaluation.losses import LARGEST_LOSS, SMALLEST_PROBABILITY, correct, log_losses
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain
@@ -212,13 +212,12 @@ def _by_class(
         precision = _ratio(right, guess.astype(np.float64))
         recall = _ratio(right, true.astype(np.float64))
         f1 = _ratio(2 * right, true.astype(np.float64) + guess)
-        absent, unused = f"no picture of {name} here", f"{name} was never predicted"
         per_class.append(
             ClassMetrics(
                 name=name,
-                precision=_class_share(precision, units.size(guess), units, unused),
-                recall=_class_share(recall, units.size(true), units, absent),
-                f1=_class_share(f1, units.size(true | guess), units, f"{absent}, and {unused}"),
+                precision=_class_share(precision, units.size(guess), units, "never predicted"),
+                recall=_class_share(recall, units.size(true), units, "no picture of it"),
+                f1=_class_share(f1, units.size(true | guess), units, "no picture of it, never predicted"),
                 support=int(true[0].sum()),
             )
         )
@@ -243,7 +242,7 @@ def _roc_auc(P: Floats, y: NDArray[np.intp], units: Units) -> Estimate:
     n, k = P.shape[1:]
     present = np.unique(y)
     if len(present) < 2:
-        return undefined("only one class here", n=n)
+        return undefined("only one class", n=n)
     positives = [1] if k == 2 else present.tolist()
     sizes, total, influence = [], 0.0, np.zeros(n)
     for c in positives:
@@ -309,7 +308,7 @@ def _calibration_error(
             for start in range(0, resamples, step)
         ]
     )
-    spread = float(np.quantile(null, (1 + LEVEL) / 2))
+    spread = float(np.quantile(null, (1 + CONFIDENCE) / 2))
     method = f"consistency resampling, {bins} equal-mass bins"
     return Estimate(value, max(0.0, value - spread), min(1.0, value + spread), n, method)
 

@@ -19,7 +19,10 @@ from headstart.evaluation.intervals import Estimate, Size, Units, undefined
 from headstart.files import plain
 
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
+"""Shares of pictures answered that are listed. Chosen, not measured: nothing but the table and a figure depends."""
 ERROR_LEFT = 0.5
+"""Error rate of the answers called sure, as a share of that of all. Chosen, not measured: how many answers are sure
+with it, and how often they are right, is what `benchmarks/prediction_sets.py` shows."""
 
 Floats = NDArray[np.float64]
 

@@ -159,6 +159,39 @@ class Plan:
         return asdict(self)
 
 
+Changed = Literal["preprocessing", "head", "dropout"]
+"""What another backbone brings with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departure:
+    """A way in which a procedure is not what was published; `headstart.report.recipe.departure` says it in words."""
+
+    kind: Literal["statistics", "filter", "epochs", "views", "rank", "backbone"]
+    number: int = 0
+    """Most epochs of a phase, views of a picture, or the rank of adapters."""
+    backbone: str = ""
+    """That is used in place of the ``published`` one."""
+    published: str = ""
+    changed: tuple[Changed, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Procedure:
+    """A published way of training, and how it is carried out here."""
+
+    name: str
+    about: str
+    """What it is known for, in a sentence."""
+    backbone: str
+    """Of the write-up; another may be put in its place."""
+    plan: Plan
+    published: str = ""
+    """The results of the write-up, as it states them."""
+    departures: tuple[Departure, ...] = ()
+    """Where this is not what the write-up does."""
+
+
 Check = tuple[str, object, str, bool]
 """Name of an option, its value, what it must be, whether it is."""
 

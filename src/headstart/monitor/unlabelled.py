@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Index, Labels, Mask, Rows
-from headstart.evaluation.intervals import LEVEL, Estimate
+from headstart.evaluation.intervals import CONFIDENCE, Estimate
 from headstart.evaluation.losses import correct
 from headstart.files import plain
 
@@ -73,7 +73,7 @@ def estimate(proba: Probabilities, known_proba: Probabilities, known_y: Labels, 
         # A share of exactly 1 would leave no doubt at all: half a picture is taken off, as Jeffreys' prior does.
         draws[i, 1:] = rng.binomial(n, (three[1:] * m + 0.5) / (m + 1)) / n
         draws[i, 0] = (rng.random(n) < sure).mean()
-    tail = (1 - LEVEL) / 2
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(draws, (tail, 1 - tail), axis=0)
     by_method = {
         name: Estimate(float(value), float(min(below, value)), float(max(above, value)), n, "simulated")

@@ -45,7 +45,7 @@ from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
 from headstart.recipes.runner import Stopwatch, Tell, job_of, with_splits
-from headstart.report.comparison import kept_line, no_result_line
+from headstart.report.comparison import kept_line, no_result_line, row_line
 from headstart.report.finetuning_notes import in_words
 
 if TYPE_CHECKING:
@@ -148,8 +148,9 @@ class _Rows:
         reason = self.missing.get(setting.recipe.backbone, "")
         try:
             if not reason:
-                self.outcomes.append(self.row(setting, seed))
-                self.tell(f"[{self.gone_through}/{self.total}] {self.outcomes[-1].line()}")
+                row = self.row(setting, seed)
+                self.outcomes.append(row)
+                self.tell(f"[{self.gone_through}/{self.total}] {row_line(row.result(), diverged=bool(row.diverged))}")
         except (HeadstartError, RuntimeError, MemoryError, OSError) as error:
             reason = _short(error)
         except KeyboardInterrupt:
@@ -262,6 +263,5 @@ def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str
 def _require_distinct(settings: Sequence[Setting]) -> None:
     names = [setting.name for setting in settings]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        todo = "give each setting a name of its own"
-        problem = Problem(expected="settings of different names", found=", ".join(twice), todo=todo)
-        raise OptionError("what to compare", [problem])
+        expected, todo = "settings of different names", "give each setting a name of its own"
+        raise OptionError.of("what to compare", expected=expected, found=", ".join(twice), todo=todo)

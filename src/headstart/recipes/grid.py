@@ -129,7 +129,7 @@ def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: in
     if len(backbones) > len(own):
         todo = f"name at most {len(own)}, in place of {', '.join(own)}"
         found = f"{len(backbones)}: {', '.join(backbones)}"
-        raise OptionError("--backbone", [Problem(expected=f"backbones for table {table.name}", found=found, todo=todo)])
+        raise OptionError.of("--backbone", expected=f"backbones for table {table.name}", found=found, todo=todo)
     stand_in = dict(zip(own, backbones, strict=False))
     settings = []
     for row in table.rows:
@@ -219,4 +219,4 @@ def published_table(name: str) -> PublishedTable:
         if table.name == name:
             return table
     names = ", ".join(table.name for table in TABLES)
-    raise OptionError("--table", [Problem(expected=f"one of {names}", found=name, todo="name one of these")])
+    raise OptionError.of("--table", expected=f"one of {names}", found=name, todo="name one of these")

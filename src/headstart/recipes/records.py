@@ -10,37 +10,26 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from headstart.backbones import catalog
-from headstart.errors import OptionError, Problem
-from headstart.finetune.plan import Augment, Head, Lora, Optimiser, Phase, Plan, Schedule
-
-HALF = (0.5, 0.5, 0.5)
+from headstart.backbones.pretrained import HALF
+from headstart.errors import OptionError
+from headstart.finetune.plan import Augment, Changed, Departure, Head, Lora, Optimiser, Phase, Plan, Procedure, Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One published procedure."""
+class Recipe(Procedure):
+    """A published procedure that `headstart.recipes.runner` can carry out."""
 
-    name: str
-    about: str
-    """What it is known for, in a sentence."""
-    backbone: str
-    """Of the write-up; another may be put in its place."""
-    plan: Plan
     test: Literal["none", "batches"] = "none"
     """``batches``: where no test split is given, a fifth of the validation batches of 32 is moved to one, as Keras'
-    tutorials do. ``none``: the validation split is quoted, at the last epoch, which nothing chose."""
-    published: str = ""
-    """The results of the write-up, as it states them."""
-    departures: tuple[str, ...] = ()
-    """Where this is not what the write-up does, a sentence each."""
+    tutorials do. ``none``: the validation split is quoted; after the last epoch, which nothing chose, or where a phase
+    keeps the best epoch, after that, labelled as chosen on these pictures."""
 
     def with_epochs(self, epochs: int) -> Recipe:
         """The same with at most ``epochs`` in each phase."""
         phases = tuple(replace(phase, epochs=min(epochs, phase.epochs)) for phase in self.plan.phases)
         if phases == self.plan.phases:
             return self
-        said = f"shortened to at most {epochs} epoch{'s' if epochs > 1 else ''} in each phase"
-        return self._departing(said, replace(self.plan, phases=phases))
+        return self._departing(Departure(kind="epochs", number=epochs), replace(self.plan, phases=phases))
 
     def with_views(self, views: int) -> Recipe:
         """The same with ``views`` fixed augmented views of each picture, so that what is frozen is computed once.
@@ -48,18 +37,18 @@ class Recipe:
         Raises OptionError for a recipe that does not augment.
         """
         if self.plan.augment.kind == "none":
-            problem = Problem(expected="a recipe that augments", found=self.name, todo="leave --views out")
-            raise OptionError("--views", [problem])
-        said = f"{views} fixed augmented views of each picture in turn, where the write-up draws a new one every epoch"
-        return self._departing(said, replace(self.plan, augment=replace(self.plan.augment, views=views)))
+            todo = "leave --views out"
+            raise OptionError.of("--views", expected="a recipe that augments", found=self.name, todo=todo)
+        plan = replace(self.plan, augment=replace(self.plan.augment, views=views))
+        return self._departing(Departure(kind="views", number=views), plan)
 
     def with_lora(self, rank: int) -> Recipe:
         """The same with low-rank adapters on attention in place of the backbone's own weights."""
-        said = f"adapters of rank {rank} on attention learn in place of the backbone's own weights"
-        return self._departing(said, replace(self.plan, lora=Lora(rank=rank, alpha=2.0 * rank)))
+        plan = replace(self.plan, lora=Lora(rank=rank, alpha=2.0 * rank))
+        return self._departing(Departure(kind="rank", number=rank), plan)
 
-    def _departing(self, said: str, plan: Plan) -> Recipe:
-        return replace(self, plan=plan, departures=(*self.departures, said))
+    def _departing(self, departure: Departure, plan: Plan) -> Recipe:
+        return replace(self, plan=plan, departures=(*self.departures, departure))
 
     def on(self, backbone: str) -> Recipe:
         """The same with another backbone, which brings its own preprocessing: crop, filter, mean and deviation.
@@ -73,14 +62,11 @@ class Recipe:
         head = replace(self.plan.head, reads="features") if self.plan.head.reads == "map" else self.plan.head
         ready = replace(self.plan, mode="crop", crop_pct=None, interpolation=None, mean=None, std=None)
         rest = replace(ready, head=head, backbone_dropout=None)
-        said = f"backbone {backbone} where the write-up has {self.backbone}"
-        if ready != self.plan:
-            said += ", and pictures cropped and scaled as that backbone was pretrained"
-        if head != self.plan.head:
-            said += ", its features read where the whole of VGG's last map is"
-        if self.plan.backbone_dropout is not None:
-            said += ", without the dropout in VGG's own layers"
-        return replace(self, backbone=backbone)._departing(said, rest)
+        changed: list[Changed] = ["preprocessing"] if ready != self.plan else []
+        changed += ["head"] if head != self.plan.head else []
+        changed += ["dropout"] if self.plan.backbone_dropout is not None else []
+        departure = Departure(kind="backbone", backbone=backbone, published=self.backbone, changed=tuple(changed))
+        return replace(self, backbone=backbone)._departing(departure, rest)
 
 
 def _step(train_from: str, *, epochs: int, batch_size: int) -> Phase:
@@ -112,7 +98,7 @@ def _crops_vgg(phase: Phase) -> Plan:
     return replace(_crops(phase), head=Head(dropout=0.5), backbone_dropout=("pre_logits", 0.5))
 
 
-_FILTERED = "pictures are filtered as they are made smaller, which Keras' resizing leaves out"
+_FILTERED = Departure(kind="filter")
 _DENSE_256 = Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one", start="glorot")
 _TURNS = Augment(kind="rotate", turn=0.2, views="fresh")
 _DENSE_PLAN = Plan(
@@ -137,7 +123,7 @@ RECIPES = (
         about="The same tutorial with everything frozen but a new last layer.",
         backbone="resnet18",
         plan=_crops(_step("head", epochs=25, batch_size=4)),
-        departures=("batch norms of the frozen backbone keep their statistics, which the published loop lets drift",),
+        departures=(Departure(kind="statistics"),),
         published="best validation accuracy 0.9542 (batch 4) and 0.9412 (batch 8) of 153 pictures",
     ),
     Recipe(
@@ -232,4 +218,4 @@ def get(name: str) -> Recipe:
     names = [recipe.name for recipe in RECIPES]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
-    raise OptionError("recipe", [Problem(expected=f"one of {', '.join(names)}", found=name, todo=todo)])
+    raise OptionError.of("recipe", expected=f"one of {', '.join(names)}", found=name, todo=todo)

@@ -15,6 +15,7 @@ from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain, write_csv, write_json
 from headstart.finetune.notes import Diverged, to_plain
+from headstart.finetune.plan import Departure
 from headstart.recipes import records
 from headstart.recipes.grid import Setting, in_common
 from headstart.report import comparison as words
@@ -58,17 +59,6 @@ class Outcome:
             last_accuracy=self.history.last.val_accuracy if epochs else self.history.initial_accuracy,
             best_accuracy=self.history.best_accuracy.val_accuracy if epochs else self.history.initial_accuracy,
             seconds=self.history.seconds,
-        )
-
-    def line(self) -> str:
-        """The row in a line, for people."""
-        return words.row_line(
-            self.setting,
-            self.seed,
-            accuracy=self.accuracy,
-            best_accuracy=self.result().best_accuracy,
-            seconds=self.history.seconds,
-            diverged=bool(self.diverged),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +113,7 @@ class Experiment:
             for setting in self.settings
             if setting.published
         }
-        departing: dict[str, list[str]] = {}
+        departing: dict[Departure, list[str]] = {}
         for setting in self.settings:
             for departure in setting.recipe.departures:
                 departing.setdefault(departure, []).append(setting.name)
@@ -133,7 +123,7 @@ class Experiment:
             stand_ins=sorted((own, used) for own, used in backbones if own != used),
             weights=self.weights,
             # What all depart in does not lie between them.
-            departures={said: names for said, names in departing.items() if len(names) < len(self.settings)},
+            departures={fact: names for fact, names in departing.items() if len(names) < len(self.settings)},
         )
 
     def troubles(self) -> tuple[str, ...]:
@@ -161,7 +151,7 @@ class Experiment:
             title=self.title,
             comparison=self.comparison,
             table=words.settings_table(self.comparison, published=self.published, marks=marks),
-            measured_on=words.measured_pictures(self.measured_on),
+            measured_on=self.measured_on,
             claims=tuple(map(words.claim_words, self.claims)),
             caveats=self.caveats(),
             troubles=self.troubles(),

@@ -38,12 +38,11 @@ from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import holdout
 from headstart.progress import Progress
-from headstart.recipes import reproduction
 from headstart.recipes.records import Recipe
-from headstart.recipes.reproduction import Reproduction, TrainingRecord
 from headstart.report import recipe as words
 from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent, write_report
+from headstart.report.recipe import Reproduction
 
 if TYPE_CHECKING:
     from headstart.finetune.job import Job
@@ -141,12 +140,16 @@ def run(
         others=tuple(part.evaluation(images, images.train_counts, seed=seed) for part in others),
         transfer=None if located.origin == "random" else _transfer(job, largest),
         elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
-        training=TrainingRecord.of(tuned, prepared=watch.prepared(tuned.history)),
+        history=tuned.history,
+        n_val=len(job.val),
+        kept_epoch=tuned.best_epoch if tuned.chosen == "best" else tuned.history.last.epoch,
+        summaries=tuned.summaries,
+        notes=tuned.notes,
+        runtime=tuned.runtime,
+        prepared=watch.prepared(tuned.history),
     )
-    made = reproduction.made_of(ran, backbone, origin=located.origin, seed=seed)
-    page = reproduction.content(
-        ran, images, honest, geometry=tuned.activations.look.geometry, made=made, command=command
-    )
+    geometry = tuned.activations.look.geometry
+    page = words.content(ran, images, honest, geometry=geometry, origin=located.origin, seed=seed, command=command)
     _write(ran, images, honest, page)
     return ran
 
@@ -249,8 +252,8 @@ def _transfer(job: Job, answered: AnsweredPart) -> Transfer:
 
 def _write(ran: Reproduction, images: ImageSet, answered: AnsweredPart, content: ReportContent) -> None:
     """Everything but the model; the answers as a table and as arrays."""
-    write_json(ran.folder / "history.json", ran.training.history.to_dict())
-    write_json(ran.folder / "metrics.json", ran.to_dict())
+    write_json(ran.folder / "history.json", ran.history.to_dict())
+    write_json(ran.folder / "metrics.json", words.document(ran))
     held_out = HeldOut.of(images, answered.index, answered.proba)
     write_held_out(ran.folder / "predictions.csv", held_out)
     with replacing(ran.folder / "predictions.npz") as unfinished, unfinished.open("wb") as arrays:

@@ -137,7 +137,8 @@ def _too_few(few: TooFewPictures) -> str:
     shown = ", ".join(f"{name} has {count}" for name, count in list(few.counts.items())[:3])
     if more := len(few.counts) - 3 if len(few.counts) > 3 else 0:
         shown += f", and {counted(more, 'more class', 'more classes')} {'has' if more == 1 else 'have'} too few"
-    return f"Prediction sets need {few.needed} independent training pictures of every class: {shown}."
+    pictures = "independent training pictures of every class that the answering model had not learned from"
+    return f"Prediction sets need {few.needed} {pictures}: {shown}."
 
 
 def _realised(abstention: Abstention, report: AbstentionReport) -> str:

@@ -10,8 +10,8 @@ from headstart.report.words import counted
 
 def by_group_section(groups: ByGroup) -> Section:
     """Accuracy of each group, weakest first."""
-    few = f"{counted(groups.small, 'group')} {'has' if groups.small == 1 else 'have'} fewer than five pictures"
-    small = f" {few} and no row." if groups.small else ""
+    has = "has fewer than five pictures and is" if groups.small == 1 else "have fewer than five pictures and are"
+    small = f" {counted(groups.small, 'group')} {has} not listed." if groups.small else ""
     return Section(
         id="groups",
         title="Is it as good for every group?",
@@ -46,7 +46,7 @@ def group_sentences(groups: ByGroup) -> tuple[str, ...]:
     if not weak:
         lowest = f"No group can be told from the rest. The lowest accuracy is that of {weakest.name}: {numbers}"
         return (f"{lowest}; among {counted(len(groups.groups), 'group')}, that much is chance.",)
-    said = f"Weakest group: {weakest.name}, {numbers}. That is no chance (p = {weakest.p_weaker:.2g})."
+    said = f"Weakest group: {weakest.name}, {numbers}. That is more than chance explains (p = {weakest.p_weaker:.2g})."
     others = ", ".join(group.name for group in weak if group is not weakest)
     return (said, f"Also weaker than the rest: {others}.") if others else (said,)
 

@@ -8,7 +8,7 @@ from headstart.claims.certificate import Certificate
 from headstart.claims.colour_baseline import Transfer
 from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
-from headstart.report.words import counted
+from headstart.report.words import counted, magnitude, points
 
 ROW = 30
 """Height of a bar and the space about it, in pixels."""
@@ -39,7 +39,7 @@ def certificate_section(certificate: Certificate) -> Section:
                     depth.name,
                     with_interval(depth.pretrained),
                     with_interval(depth.untrained),
-                    f"{100 * depth.difference.value:+.1f}",
+                    points(depth.difference.value, "+"),
                     p_value(depth.difference.p).removeprefix("p ").removeprefix("= "),
                 )
                 for depth in certificate.depths
@@ -96,8 +96,7 @@ def certificate_sentences(certificate: Certificate) -> tuple[str, ...]:
     """The verdict, the evidence, and what it means."""
     best, gap = certificate.best_rival, certificate.best_rival.difference
     against, plural = _SUBJECTS[best.kind], best.kind == "colour"
-    numbers = (gap.value, gap.low, gap.high) if gap.value >= 0 else (-gap.value, -gap.high, -gap.low)
-    value, low, high = (f"{100 * number + 0.0:.1f}" for number in numbers)
+    value, low, high = magnitude(gap.value, gap.low, gap.high)
     amount = f"{value} points (95 % interval {low} to {high})"
     if certificate.verdict == "helps":
         said = f"Pretraining helps here: {amount} more accurate than {against}, the best of three rivals."
@@ -114,8 +113,8 @@ def certificate_sentences(certificate: Certificate) -> tuple[str, ...]:
     return (
         f"Pretraining does not help here, as far as {counted(certificate.n, 'picture')} can show: it cannot be told "
         f"from {unbeaten}.",
-        f"Against {against} the difference is {100 * gap.value:+.1f} points (95 % interval {100 * gap.low:+.1f} to "
-        f"{100 * gap.high:+.1f}).",
+        f"Against {against} the difference is {points(gap.value, '+')} points (95 % interval {points(gap.low, '+')} to "
+        f"{points(gap.high, '+')}).",
         *_untrained_sentence(certificate),
     )
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult
+from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult, Result
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain
+from headstart.finetune.plan import Departure
 from headstart.report.curves import comparison_figure
 from headstart.report.page import PlainPage
+from headstart.report.recipe import departure
 from headstart.report.section import Section, Table, between, p_value, percent, text
-from headstart.report.words import SPLITS
-from headstart.report.words import measured_on as in_words
+from headstart.report.words import counted, pictures_of, points
 
 DIVERGED = "diverged: see below"
 """In the table, of a setting of which a row diverged."""
@@ -54,12 +55,14 @@ def evidence(pair: PairedResult) -> str:
     """The pictures that two settings differ on, and the p-value."""
     correction = f" after correction for {pair.pairs} pairs" if pair.pairs > 1 else ""
     if pair.seeds == (1, 1):
-        pictures = f"{pair.only_a + pair.only_b:.0f} of {pair.n} pictures differ"
+        differ = round(pair.only_a + pair.only_b)
+        pictures = f"{differ} of {counted(pair.n, 'picture')} {'differs' if differ == 1 else 'differ'}"
         pictures += f" ({pair.only_a:.0f} right with the first alone, {pair.only_b:.0f} with the second)"
     else:
         more = pair.only_a - pair.only_b
-        many = f"{more:.1f} more of" if more >= 0.05 else "as many of"
-        pictures = f"{many} {pair.n} pictures right with the first, on average over seeds"
+        none = "as many pictures right with either"
+        pictures = f"{more:.1f} more of {pair.n} pictures right with the first" if more >= 0.05 else none
+        pictures += ", on average over seeds"
     return f"{pictures}, {p_value(pair.p_adjusted)}{correction}"
 
 
@@ -69,8 +72,8 @@ def _limits(comparison: Comparison) -> list[str]:
     if comparison.seed_deviation is None:
         said.append("One seed each: this compares the models there are. Another seed may reverse the order.")
     else:
-        points = 100 * comparison.seed_deviation
-        said.append(f"From seed to seed the accuracy of a setting varies by {points:.1f} points (sd).")
+        varies = points(comparison.seed_deviation)
+        said.append(f"From seed to seed the accuracy of a setting varies by {varies} points (sd).")
         if any(setting.seeds == 1 for setting in comparison.settings):
             said.append("A setting with one seed is taken to vary as settings usually do here.")
     if comparison.fewest_to_tell is not None:
@@ -80,8 +83,8 @@ def _limits(comparison: Comparison) -> list[str]:
             f"{comparison.fewest_to_tell} pictures put right and none put wrong."
         )
     if comparison.best_epoch_optimism > VISIBLE_OPTIMISM:
-        points = 100 * comparison.best_epoch_optimism
-        said.append(f"The best epoch on validation is {points:.1f} points above the last on average: it flatters.")
+        above = f"{points(comparison.best_epoch_optimism)} points above the last on average"
+        said.append(f"The best epoch on validation, {above}, is too optimistic: it was chosen on these pictures.")
     return said
 
 
@@ -119,8 +122,8 @@ class ComparisonContent:
     title: str
     comparison: Comparison
     table: Table
-    measured_on: str
-    """Which pictures the accuracies are of, in a few words."""
+    measured_on: MeasuredOn
+    """Which pictures the accuracies are of."""
     claims: tuple[str, ...] = ()
     """Published conclusions and whether each holds, a sentence or two each."""
     caveats: tuple[str, ...] = ()
@@ -134,7 +137,8 @@ class ComparisonContent:
         return {
             **self.comparison.to_dict(),
             "conclusions": list(conclusions(self.comparison)),
-            **plain(self, "measured_on", "caveats", "command"),
+            "measured_on": measured_pictures(self.measured_on, self.comparison.n),
+            **plain(self, "caveats", "command"),
         }
 
 
@@ -145,15 +149,16 @@ def comparison_page(content: ComparisonContent) -> PlainPage:
         id="table",
         title="Which settings are better?",
         aside="Settings that share a letter cannot be told apart.",
-        figures=(comparison_figure(content.comparison),),
+        figures=(comparison_figure(content.comparison, content.measured_on),),
         table=content.table,
         method=text("comparison"),
     )
+    pictures = measured_pictures(content.measured_on, content.comparison.n)
     lists = (
         ("published", "Do the published conclusions hold?", content.claims),
         ("pairs", "What differs, and what does not", tuple(others[1:])),
         ("troubles", "What did not go as planned", content.troubles),
-        ("limits", "Before using these numbers", (f"All accuracies are on {content.measured_on}.", *content.caveats)),
+        ("limits", "Before using these numbers", (f"All accuracies are on {pictures}.", *content.caveats)),
     )
     return PlainPage(
         title=content.title,
@@ -173,7 +178,7 @@ def settings_table(
         published: setting → best validation accuracy and seconds of the write-up; empty if there is none.
         marks: setting → what is to be said of it in the last column; empty if there is nothing.
     """
-    columns = ["rank", "setting", "last epoch", "95 % interval", "sd of seeds", "best epoch (flatters)", "time"]
+    columns = ["rank", "setting", "last epoch", "95 % interval", "sd of seeds", "best epoch (too optimistic)", "time"]
     columns += ["published best epoch", "published time"] if published else []
     rows = []
     for setting in comparison.settings:
@@ -211,7 +216,7 @@ def runs_content(comparison: Comparison, measured_on: MeasuredOn, *, command: st
         title="Runs compared",
         comparison=comparison,
         table=Table(about="every run", columns=("rank", "run", "accuracy", "95 % interval"), rows=rows, numbers=(2, 3)),
-        measured_on=f"{comparison.n} pictures, {in_words(measured_on)}",
+        measured_on=measured_on,
         caveats=(text("out of fold") if measured_on.folds else text("held out"),),
         command=command,
     )
@@ -239,10 +244,10 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02}m{rest:02}s" if hours else f"{minutes}m{rest:02}s"
 
 
-def measured_pictures(measured_on: MeasuredOn) -> str:
-    """The pictures that all rows were measured on."""
-    chosen = " after the last epoch, which nothing was chosen on" if measured_on.epoch == "last" else ""
-    return f"the {measured_on.n} pictures of {SPLITS[measured_on.split]}{chosen}"
+def measured_pictures(measured_on: MeasuredOn, n: int) -> str:
+    """The n pictures that all accuracies are of, to follow “on”."""
+    epochs = {"last": ", last epoch: nothing was chosen on them", "best": ", best epoch: it was chosen on them", "": ""}
+    return pictures_of(measured_on, n) + epochs[measured_on.epoch]
 
 
 def settings_caveats(
@@ -251,7 +256,7 @@ def settings_caveats(
     prepared: float,
     stand_ins: Sequence[tuple[str, str]],
     weights: Mapping[str, str],
-    departures: Mapping[str, Sequence[str]],
+    departures: Mapping[Departure, Sequence[str]],
 ) -> tuple[str, ...]:
     """What the reader must know before using the numbers, a sentence each.
 
@@ -269,15 +274,14 @@ def settings_caveats(
         text("times", prepared=prepared),
         *(text("stand-in", own=own, used=used) for own, used in stand_ins),
         *(f"Weights of {name}: {origin}." for name, origin in weights.items()),
-        *(f"Not as published in {', '.join(names)}: {said}." for said, names in departures.items()),
+        *(f"Not as published in {', '.join(names)}: {departure(fact)}." for fact, names in departures.items()),
     )
 
 
-def row_line(setting: str, seed: int, *, accuracy: float, best_accuracy: float, seconds: float, diverged: bool) -> str:
+def row_line(row: Result, *, diverged: bool) -> str:
     """A finished row in a line."""
-    return f"{setting}, seed {seed}: {accuracy:.4f} after the last epoch, best {best_accuracy:.4f}, {seconds:.1f} s" + (
-        "; diverged" if diverged else ""
-    )
+    accuracies = f"{row.correct.mean():.4f} after the last epoch, best {row.best_accuracy:.4f}"
+    return f"{row.name}, seed {row.seed}: {accuracies}, {row.seconds:.1f} s{'; diverged' if diverged else ''}"
 
 
 def no_result_line(setting: str, seeds: Sequence[int], reason: str) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from headstart.evaluation.comparison import Comparison
 from headstart.evaluation.curves import FEWEST_EPOCHS, CurveVerdict, GapChange, Reason
 from headstart.evaluation.history import Epoch, History
+from headstart.evaluation.measured_on import MeasuredOn
 from headstart.report import drawing
 from headstart.report.drawing import ACCENT, CHARACTER, INK, MUTED, PAPER, WIDTH, as_svg, page_style
 from headstart.report.section import THIN, percent
-from headstart.report.words import counted
+from headstart.report.words import counted, number, pictures_of, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ DOT: dict[str, Any] = {"color": ACCENT, "markersize": 5}
 RING: dict[str, Any] = {"markersize": 10, "markerfacecolor": PAPER, "markeredgecolor": ACCENT, "markeredgewidth": 1.8}
 
 REASONS: dict[Reason, str] = {
-    "loss has risen": "It was lowest about epoch {epoch} ({loss:z.3f}) and has risen; training loss has not.",
+    "loss has risen": "It was lowest about epoch {epoch} ({loss}) and has risen; training loss has not.",
     "both losses rise": "Training loss rises with it: that is a learning rate too high, not over-fitting.",
     "not fitted": "Not even the training pictures are fitted: train longer, unfreeze more, change the rate.",
     "wide gap": "Validation is worse than training by more than chance explains.",
@@ -67,8 +68,8 @@ def learning_curves(history: History) -> str:
     _note(canvas, 10, f"lowest on validation: {history.best.val_loss:.3f}, epoch {history.best.epoch}", filled=False)
     second = above + PLOT + 36
     canvas.text(0, second, "Accuracy", weight="bold", va="center")
-    flatters = f"best of {n} epochs on validation, which flatters: {percent(best.val_accuracy)}"
-    _note(canvas, second, flatters if n > 1 else "the only epoch", filled=False)
+    chosen = f"best of {n} epochs, chosen on these pictures: {percent(best.val_accuracy)}"
+    _note(canvas, second, chosen if n > 1 else "the only epoch", filled=False)
     _note(canvas, second + APART, f"last epoch: {percent(last.val_accuracy)}", filled=True)
     for _, x, words, row in labels:
         canvas.text(x, above - 14 - APART * row, words, va="center")
@@ -110,8 +111,8 @@ def _phase_labels(history: History) -> list[tuple[int, float, str, int]]:
     """First epoch, left end in pixels, words and row of the label of each phase after the first; none overlap."""
     labels: list[tuple[int, float, str, int]] = []
     ends: list[float] = []  # of the text in each row
-    for number, start in enumerate(history.phase_starts[1:], 2):
-        words = "start of fine-tuning" if number == 2 else f"start of phase {number}"
+    for phase, start in enumerate(history.phase_starts[1:], 2):
+        words = "start of fine-tuning" if phase == 2 else f"start of phase {phase}"
         at = LEFT + (start - 0.5) / len(history.epochs) * (WIDTH - LEFT - RIGHT)
         x = min(at, WIDTH - len(words) * CHARACTER)
         row = next((i for i, end in enumerate(ends) if end < x), len(ends))
@@ -124,15 +125,16 @@ def _spoken(history: History) -> str:
     """The figure in words."""
     n, best, accurate, last = len(history.epochs), history.best, history.best_accuracy, history.last
     phases = "".join(f"; a new phase starts at epoch {start}" for start in history.phase_starts[1:])
+    chosen = f"; the best of {n}, {accurate.val_accuracy:.1%}, was chosen on these pictures" if n > 1 else ""
     return (
-        f"Learning curves over {n} epochs{phases}. Validation loss from {history.initial_loss:.3f} to "
+        f"Learning curves over {counted(n, 'epoch')}{phases}. Validation loss from {history.initial_loss:.3f} to "
         f"{last.val_loss:.3f}, lowest {best.val_loss:.3f} at epoch {best.epoch}. Validation accuracy "
-        f"{last.val_accuracy:.1%} at the last epoch; the best of {n}, {accurate.val_accuracy:.1%}, flatters"
+        f"{last.val_accuracy:.1%} at the last epoch{chosen}"
     )
 
 
 @page_style()
-def comparison_figure(comparison: Comparison) -> str:
+def comparison_figure(comparison: Comparison, measured_on: MeasuredOn) -> str:
     """Accuracy of every setting with its 95 % interval; those joined by a bar at the right cannot be told apart."""
     rows, leaders = comparison.settings, comparison.leaders
     letters = dict.fromkeys(letter for setting in rows for letter in setting.letters)
@@ -161,7 +163,8 @@ def comparison_figure(comparison: Comparison) -> str:
     below = top + ROW * len(rows)
     fewest, most = min(setting.seeds for setting in rows), max(setting.seeds for setting in rows)
     seeds = f"{fewest} to {most} seeds" if fewest < most else f"{counted(most, 'seed')}"
-    canvas.text(8, below + 38, f"accuracy on {comparison.n:,} test pictures, {seeds}, 95{THIN}% interval", color=MUTED)
+    pictures = pictures_of(measured_on, comparison.n)
+    canvas.text(8, below + 38, f"accuracy on {pictures}, {seeds}, 95{THIN}% interval", color=MUTED)
     joined = "Settings joined by a bar" if bars else "Settings that share a letter"
     canvas.text(8, below + 56, f"{joined} cannot be told apart.", color=MUTED)
     words = (f"{setting.name} {setting.accuracy.value:.1%}, rank {''.join(setting.letters)}" for setting in rows)
@@ -180,7 +183,7 @@ def _bars(canvas: Axes, comparison: Comparison, letters: Sequence[str], *, left:
 
 def curve_verdict(verdict: CurveVerdict) -> str:
     """The verdict with the numbers that it rests on, a paragraph."""
-    reason = REASONS[verdict.reason].format(epoch=verdict.lowest_epoch, loss=verdict.lowest_loss)
+    reason = REASONS[verdict.reason].format(epoch=verdict.lowest_epoch, loss=number(verdict.lowest_loss, 3))
     said = [f"{verdict.fit.capitalize()}, {verdict.state}.", *_about_loss(verdict), reason]
     said += [*_about_gap(verdict), *_about_changes(verdict.history.phase_starts[1:], verdict.gap_changes)]
     return " ".join(filter(None, said))
@@ -190,14 +193,14 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
     trend = verdict.trend
     history, loss = verdict.history, verdict.end.val_loss
     epochs = counted(len(history.epochs), "epoch")
-    said = [f"Validation loss went from {history.initial_loss:z.3f} to {loss.end:z.3f} in {epochs}."]
+    said = [f"Validation loss went from {number(history.initial_loss, 3)} to {number(loss.end, 3)} in {epochs}."]
     if verdict.end.length < FEWEST_EPOCHS:
         said.append(f"Too few epochs to show a trend: that takes {FEWEST_EPOCHS} in the last phase.")
     elif trend.state == "flat":
-        said.append(f"Over the last {trend.epochs} it hardly changed.")
+        said.append(f"Over the last {counted(trend.epochs, 'epoch')} it hardly changed.")
     else:
         way = "fell by" if trend.change < 0 else "rose by"
-        said.append(f"Over the last {trend.epochs} it {way} {abs(trend.change):z.3f}.")
+        said.append(f"Over the last {counted(trend.epochs, 'epoch')} it {way} {abs(trend.change):.3f}.")
     if verdict.unsteady:
         said.append(f"It jumps by about {loss.noise:.2f} from epoch to epoch: the learning rate looks too high.")
     return said
@@ -206,7 +209,7 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
 def _about_gap(verdict: CurveVerdict) -> list[str]:
     end, gap = verdict.end, verdict.end.gap
     said = [
-        f"Accuracy is {100 * end.train_accuracy:z.1f} % in training, {100 * end.val_accuracy:z.1f} % on "
+        f"Accuracy is {points(end.train_accuracy)} % in training, {points(end.val_accuracy)} % on "
         f"validation, where one picture is {100 / gap.n_val:.2f} points."
     ]
     if gap.loss < 0:
@@ -215,11 +218,12 @@ def _about_gap(verdict: CurveVerdict) -> list[str]:
             "no over-fitting in that."
         )
         return said
-    compared = "more" if gap.loss > gap.loss_resolution else "less"
+    compared, accuracy = "more" if gap.loss > gap.loss_resolution else "less", points(gap.accuracy)
+    way = "lower" if gap.accuracy > 0 else "higher"
+    apart = "accuracy is the same" if float(accuracy) == 0 else f"accuracy is {points(abs(gap.accuracy))} points {way}"
     said.append(
-        f"The gap is {gap.loss:z.3f} in loss, {compared} than the {gap.loss_resolution:z.3f} within the luck of "
-        f"{gap.n_val} pictures, and {100 * gap.accuracy:z.1f} points of accuracy (luck: "
-        f"{100 * gap.accuracy_resolution:z.1f})."
+        f"The gap is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the luck of "
+        f"{counted(gap.n_val, 'picture')}; {apart} on validation (luck: {points(gap.accuracy_resolution)})."
     )
     return said
 
@@ -227,7 +231,7 @@ def _about_gap(verdict: CurveVerdict) -> list[str]:
 def _about_changes(starts: Sequence[int], changes: Sequence[GapChange]) -> list[str]:
     said = []
     for start, change in zip(starts, changes, strict=True):
-        numbers = f"{change.before.loss:z.3f} before, {change.after.loss:z.3f} after"
+        numbers = f"{number(change.before.loss, 3)} before, {number(change.after.loss, 3)} after"
         unchanged = change.direction == "unchanged"
         words = "left the gap in loss unchanged" if unchanged else f"{change.direction} the gap in loss"
         said.append(f"The phase from epoch {start} on {words} ({numbers}).")

@@ -9,9 +9,17 @@ import numpy as np
 from headstart.claims.learning_curve import LearningCurve
 from headstart.report.drawing import ACCENT, INK, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import Section, Table, text, with_interval
+from headstart.report.words import counted, magnitude, number
 
-AHEAD = 4  # times the pictures there are, to which the forecast is drawn
-REACH = 100  # times the pictures there are, beyond which nobody will collect more
+AHEAD = 4
+"""Times the pictures there are, to which the forecast is drawn. Chosen, not measured: the figure alone."""
+REACH = 100
+"""Times the pictures there are, from which a number is called out of reach. Chosen, not measured: words alone."""
+LITTLE = 0.005
+"""Rise of accuracy, 0 to 1, that is called little. Chosen, not measured: the words alone; the numbers stand beside."""
+SURE = 0.001
+"""Rise of accuracy at the lower end of the interval, from which pictures help and not only may. It is the last decimal
+that is shown."""
 
 
 def learning_curve_section(curve: LearningCurve) -> Section:
@@ -30,8 +38,8 @@ def learning_curve_section(curve: LearningCurve) -> Section:
                     need.name,
                     f"{need.pictures:,}",
                     with_interval(need.recall),
-                    f"{need.rise:+.3f} [{need.low:+.3f}, {need.high:+.3f}]",
-                    f"{need.per_hundred:+.4f}",
+                    f"{number(need.rise, 3, '+')} [{number(need.low, 3, '+')}, {number(need.high, 3, '+')}]",
+                    number(need.per_hundred, 4, "+"),
                 )
                 for need in curve.needs
             ),
@@ -45,14 +53,15 @@ def learning_curve_section(curve: LearningCurve) -> Section:
 def curve_sentences(curve: LearningCurve) -> tuple[str, ...]:
     """The answers: what twice as many would bring, how many are needed for fewer mistakes, of which class."""
     double = curve.at(2 * curve.n)
-    value, low, high = (100 * number for number in curve.gain(2 * curve.n))
-    worth = "Twice as many pictures would bring little" if high < 0.5 else "Twice as many pictures would help"
-    if low < 0.1 and high >= 0.5:
-        worth = "Twice as many pictures may help"
+    value, low, high = curve.gain(2 * curve.n)
+    size, least, most = magnitude(value, low, high)
+    than = "the same as" if float(size) == 0 else f"{size} points {'more' if value > 0 else 'less'} than"
+    worth = "bring little" if high < LITTLE else "help"
+    would = "may" if low < SURE and high >= LITTLE else "would"
     first = (
-        f"{worth}: with {double.pictures:,} the accuracy to expect is {double.value:.1%} (90 % interval "
-        f"{double.low:.1%} to {double.high:.1%}), {value:.1f} points more than with {curve.n:,} "
-        f"({low:.1f} to {high:.1f})."
+        f"Twice as many pictures {would} {worth}: with {double.pictures:,} the accuracy to expect is "
+        f"{double.value:.1%} (90 % interval {double.low:.1%} to {double.high:.1%}), "
+        f"{than} with {curve.n:,} ({least} to {most})."
     )
     return (first, _how_many(curve), _which(curve))
 
@@ -61,12 +70,12 @@ def _how_many(curve: LearningCurve) -> str:
     value, low, high = (number if number < REACH * curve.n else math.inf for number in curve.more_for(0.25))
     if math.isinf(low):
         return f"A quarter fewer mistakes: out of reach, even with {REACH} times as many pictures of this kind."
-    most = "and perhaps not with any number" if math.isinf(high) else f"and up to {_round(high)}"
+    most = "and perhaps not with any number" if math.isinf(high) else f"and up to {_round(high):,}"
     if math.isinf(value):
-        return (
-            f"A quarter fewer mistakes would take at least {_round(low)} more pictures, and more likely cannot be had."
-        )
-    return f"A quarter fewer mistakes would take about {_round(value)} more pictures, at least {_round(low)} {most}."
+        least = counted(_round(low), "more picture")
+        return f"A quarter fewer mistakes would take at least {least}, and more likely cannot be had."
+    about = counted(_round(value), "more picture")
+    return f"A quarter fewer mistakes would take about {about}, at least {_round(low):,} {most}."
 
 
 def _which(curve: LearningCurve) -> str:
@@ -80,10 +89,9 @@ def _which(curve: LearningCurve) -> str:
     return "No class stands out: add pictures of all, in the proportions there are."
 
 
-def _round(number: float) -> str:
-    """Two figures are more than a forecast knows."""
-    digits = max(0, math.floor(math.log10(max(number, 1))) - 1)
-    return f"{round(number, -digits):,.0f}"
+def _round(pictures: float) -> int:
+    """To two figures, which are more than a forecast knows."""
+    return int(round(pictures, -max(0, math.floor(math.log10(max(pictures, 1))) - 1)))
 
 
 @page_style()

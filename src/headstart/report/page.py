@@ -13,7 +13,7 @@ from headstart.evaluation.metrics import Evaluation
 from headstart.files import write_text
 from headstart.report import curves, drawing, figures
 from headstart.report.section import Section, Thumbnail, percent
-from headstart.report.words import measured_on
+from headstart.report.words import counted, measured_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,7 @@ def render(content: ReportContent | PlainPage) -> str:
         svg=Markup,
         strip=lambda estimate: Markup(figures.interval_strip(estimate)),
         measured_on=measured_on,
+        counted=counted,
     )
     if isinstance(content, PlainPage):
         return pages.get_template("plain.html.j2").render(page=content)
@@ -123,10 +124,17 @@ def _answer(evaluation: Evaluation) -> str:
     whole = abs(right - round(right)) < 1e-6
     majority = evaluation.classes[evaluation.majority]
     between = f"between {percent(accuracy.low)} and {percent(accuracy.high)}"
+    were = (
+        f"{right:,.0f} {'was' if round(right) == 1 else 'were'} right"
+        if whole
+        else f"{right:,.1f} were right on average"
+    )
+    judged, less = f"judged by a model that had never seen {'it' if evaluation.n == 1 else 'them'}", ""
+    if evaluation.measured_on.epoch == "best":
+        judged, less = "not trained on", ", and less, because the epoch was chosen on these pictures"
     sentences = [
-        f"Of {evaluation.n:,} pictures judged by a model that had never seen them, "
-        + (f"{right:,.0f} were right." if whole else f"{right:,.1f} were right on average."),
-        f"On new pictures like these expect {between}.",
+        f"Of {counted(evaluation.n, 'picture')} {judged}, {were}.",
+        f"On new pictures like these expect {between}{less}.",
         f"Always answering “{majority}” would be right for {percent(baseline.value)}.",
     ]
     if accuracy.low <= baseline.value:

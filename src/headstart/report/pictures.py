@@ -15,7 +15,7 @@ from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
 from headstart.files import below, display, some
 from headstart.images.folder import ImageSet
-from headstart.report.words import counted
+from headstart.report.words import counted, magnitude
 
 EXAMPLES = 3
 """Pictures named in a sentence."""
@@ -107,9 +107,10 @@ def _pairs(images: ImageSet, pairs: Sequence[CopyPair]) -> str:
 
 def leak_sentence(leak: Leak) -> str:
     """What learning from copies was worth, and whether that is more than chance."""
-    worth, low, high = (f"{100 * share:+.1f}" for share in (leak.optimism.value, leak.optimism.low, leak.optimism.high))
     real = leak.optimism.low > 0 or leak.optimism.high < 0
-    sure = "That is a real difference." if real else "So few pictures cannot tell it from none."
+    sure = "That is a real difference." if real else "It cannot be told from zero."
+    value, low, high = magnitude(leak.optimism.value, leak.optimism.low, leak.optimism.high)
+    was = "cost" if leak.optimism.value < 0 else "was worth"
     pictures = f"{leak.copied} of {counted(leak.optimism.n, 'picture')}"
     if leak.split == "folds":
         have = "has" if leak.copied == 1 else "have"
@@ -118,7 +119,8 @@ def leak_sentence(leak: Leak) -> str:
         what = f"{pictures} of {leak.split} had a copy in training. Trained on them"
     return (
         f"{what}, the accuracy of the head on frozen features would have been {leak.leaky:.1%}; it is "
-        f"{leak.deduplicated:.1%} without. The leak was worth {worth} points (95 % interval {low} to {high}). {sure}"
+        f"{leak.deduplicated:.1%} without. The leak {was} {value} points (95 % "
+        f"interval {low} to {high}). {sure}"
     )
 
 

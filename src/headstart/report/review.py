@@ -40,7 +40,7 @@ def lede(findings: Findings) -> tuple[str, ...]:
     if odd := len(suspects) - mislabelled:
         kinds.append(f"{odd} {'does' if odd == 1 else 'do'} not look like the others")
     pictures = (
-        f"Of {len(images):,} pictures, {len(suspects)} deserve{'s' if len(suspects) == 1 else ''} a look: "
+        f"Of {counted(len(images), 'picture')}, {len(suspects)} deserve{'s' if len(suspects) == 1 else ''} a look: "
         f"{', '.join(kinds)}."
         if suspects
         else f"None of the {len(images):,} pictures looks mislabelled or out of place."
@@ -123,12 +123,13 @@ def _poor(findings: Findings, show: Show) -> Section | None:
         return None
     shown = [show(i, f"{why}\n{below(images.root, images.paths[i])}") for i, why in list(words.items())[:MOST_POOR]]
     hidden = len(words) - len(shown)
+    shows = "shows" if len(words) == 1 else "show"
     rest = f"; {hidden} {'is' if hidden == 1 else 'are'} not shown." if hidden else "."
     return Section(
         id="poor",
         title="Pictures that show little",
         aside="Blank, tiny, blurred, or grey among coloured ones.",
-        sentences=(f"{len(words)} of {counted(len(images), 'picture')}{rest}",),
+        sentences=(f"{len(words)} of {counted(len(images), 'picture')} {shows} little{rest}",),
         thumbnails=tuple(shown),
     )
 

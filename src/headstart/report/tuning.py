@@ -8,6 +8,7 @@ from headstart.evaluation.intervals import wilson
 from headstart.evaluation.losses import accuracy, correct, log_losses
 from headstart.report.curves import learning_curves
 from headstart.report.section import Section, Table, text
+from headstart.report.words import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,12 +29,11 @@ def why_not(declined: Declined) -> str:
     """Why fine-tuning was not tried, to go on a sentence."""
     if declined.kind == "little to win":
         return f"an error of {declined.value:.1%} leaves too little to win"
-    number, one = f"{declined.value:.0f}", round(declined.value) == 1
+    number = round(declined.value)
     if declined.kind == "few pictures":
-        return (
-            f"{number} picture{'' if one else 's'} of a class {'is' if one else 'are'} too few to see whether it helps"
-        )
-    return f"the budget does not reach to its {number} second{'' if one else 's'}"
+        are = "is" if number == 1 else "are"
+        return f"{counted(number, 'picture')} of a class {are} too few to see whether it helps"
+    return f"the budget does not reach to its {counted(number, 'second')}"
 
 
 def compared(trial: Trial) -> str:
@@ -41,7 +41,7 @@ def compared(trial: Trial) -> str:
     n, gain = len(trial.y), round(trial.gain, 3)
     used = "It is not used" if not trial.kept else "It is used, as was asked for" if trial.forced else "It is used"
     return (
-        f"On {n} picture{'' if n == 1 else 's'} that neither had seen, the probe has an accuracy of "
+        f"On {counted(n, 'picture')} that neither had seen, the probe has an accuracy of "
         f"{accuracy(trial.probe, trial.y):.3f} and the fine-tuned network {accuracy(trial.tuned, trial.y):.3f}; its "
         f"log-loss is {'higher' if gain < 0 else 'lower'} by {abs(gain):.3f} ± {trial.gain_error:.3f} (standard "
         f"error). {used}."
@@ -98,11 +98,12 @@ def choice_reason(choice: Choice) -> str:
     """Why this candidate, and what was not tried."""
     best, tried = choice.score, len({score.candidate for score in choice.board})
     lower = [score for score in choice.board if not score.screened and score.log_loss < best.log_loss]
-    said = f"Of {tried} candidates, {best.candidate} has the lowest out-of-fold log-loss ({best.log_loss:.3f})."
+    of = f"Of {counted(tried, 'candidate')}, {best.candidate}"
+    said = f"{of} has the lowest out-of-fold log-loss ({best.log_loss:.3f})."
     if lower:
         closest = min(lower, key=lambda score: score.log_loss)
         said = (
-            f"Of {tried} candidates, {best.candidate} is the simplest within one standard error of the lowest "
+            f"{of} is the simplest within one standard error of the lowest "
             f"out-of-fold log-loss ({best.log_loss:.3f}; {closest.candidate}: {closest.log_loss:.3f})."
         )
     if choice.enough_at is not None:

@@ -38,9 +38,8 @@ def watch_page(
         _estimate(accuracy, measured_on=measured_on, trusted=trusted, drift=drift),
         _drift(drift, classes),
         _to_label(labelling_queue, thumbnails),
+        *([_remarks(known, left_out)] if known or left_out else []),
     ]
-    if known or left_out:
-        sections.append(_remarks(known, left_out))
     return PlainPage(
         title=counted(drift.n, "new picture"),
         lede=(verdict(drift), claim(accuracy.accuracy, trusted=trusted)),
@@ -140,7 +139,7 @@ def _to_label(labelling_queue: Sequence[Mapping[str, Any]], thumbnails: Sequence
     return Section(
         id="queue",
         title="Worth a label next",
-        aside="Fill in the labels in the CSV file, and “headstart train” reads it.",
+        aside="--queue writes them to a CSV file: fill in the labels, and “headstart train” reads it.",
         sentences=(said,),
         thumbnails=tuple(thumbnails),
         table=Table(

@@ -30,21 +30,44 @@ def counted(number: int, thing: str, things: str = "") -> str:
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
 
 
+def number(value: float, decimals: int, sign: str = "") -> str:
+    """``value`` rounded, and never “-0.0”; ``sign`` “+” is shown before positive ones and zero."""
+    return f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
+
+
+def points(difference: float, sign: str = "") -> str:
+    """A difference of two shares, -1 to 1, in percentage points with one decimal."""
+    return number(100 * difference, 1, sign)
+
+
+def magnitude(difference: float, low: float, high: float) -> tuple[str, str, str]:
+    """A difference of two shares without its sign, and its interval turned with it, in percentage points."""
+    numbers = (difference, low, high) if difference >= 0 else (-difference, -high, -low)
+    return points(numbers[0]), points(numbers[1]), points(numbers[2])
+
+
 def measured_on(fact: MeasuredOn) -> str:
     """What a figure was measured on, to follow “measured on”."""
     if fact.kind == "cross-validation":
         repeated = f", {fact.repeats} times" if fact.repeats > 1 else ""
         return f"{fact.folds}-fold nested cross-validation{repeated}"
     if fact.kind == "held out":
-        answers = {"deployed": "choice included", "fine-tuned": "fine-tuned network", "frozen": "frozen network"}
-        return f"training pictures held out, {answers[fact.answers]}"
+        network = "" if fact.answers == "deployed" else f", {fact.answers} network"
+        return f"training pictures held out to choose between the two networks{network}"
     if fact.kind == "all held out":
         return f"all {fact.n:,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
     if fact.kind == "pictures":
-        return f"{fact.n} pictures of {fact.source}"
+        return f"{counted(fact.n, 'picture')} of {fact.source}"
     if fact.epoch == "best":
-        return f"{SPLITS[fact.split]}, best epoch: it was chosen on these very pictures, which flatters"
+        return f"{SPLITS[fact.split]}, best epoch: too optimistic, because it was chosen on these pictures"
     return SPLITS[fact.split] + (f", {fact.epoch} epoch" if fact.epoch else "")
+
+
+def pictures_of(fact: MeasuredOn, n: int) -> str:
+    """So many pictures, and which: “153 validation pictures”."""
+    which = {"test": "test ", "val": "validation ", "cross-validation": "training ", "held out": "held-out training "}
+    kind = which.get(fact.split or fact.kind, "held-out " if fact.kind == "all held out" else "")
+    return counted(n, f"{kind}picture") + (", out of fold" if fact.folds else "")
 
 
 def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
@@ -89,5 +112,4 @@ def changed_pictures(changes: Changes) -> tuple[str, ...]:
 
 
 def _changed(names: Sequence[str], what: str) -> str:
-    count = f"{len(names)} picture{'s' if len(names) != 1 else ''}"
-    return f"{count} {what}: {some(names, 5)}." if names else ""
+    return f"{counted(len(names), 'picture')} {what}: {some(names, 5)}." if names else ""

@@ -17,7 +17,7 @@ from headstart.files import display
 from headstart.images.folder import ImageSet, scan
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress
-from headstart.report.words import evaluation_document
+from headstart.report.words import measurement_document
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,7 @@ class Evaluated:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
-            **evaluation_document(self.measurement.evaluation),
-            "abstention": self.measurement.abstention.to_dict(),
+            **measurement_document(self.measurement),
             "left_out": [{"path": display(out.path), "reason": out.reason} for out in self.left_out],
         }
 

@@ -26,12 +26,12 @@ from headstart.report.page import write_report
 from headstart.report.section import Thumbnail
 from headstart.report.watch import watch_page
 
-QUEUE = 24
+PROPOSED = 24
 """Pictures proposed for labelling."""
 SHOWN = 24
 """Of them on the page, as thumbnails."""
 COLUMNS = ("path", "label", "answer", "probability", "margin", "unfamiliar")
-"""Of the queue."""
+"""Of the labelling queue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class Watch:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """The queue as a table: a row per picture."""
+        """The labelling queue as a table: a row per picture."""
         margin, unfamiliar = margins(self.proba), self.drift.unfamiliar
         return [
             {
@@ -90,7 +90,7 @@ class Watch:
 
 
 def watch(
-    run: Path, inputs: Sequence[str | Path], *, count: int = QUEUE, seed: int = 0, progress: Progress | None = None
+    run: Path, inputs: Sequence[str | Path], *, count: int = PROPOSED, seed: int = 0, progress: Progress | None = None
 ) -> Watch:
     """Hold new pictures against a run.
 
@@ -139,8 +139,8 @@ def watch(
     )
 
 
-def write_queue(path: Path, watch: Watch) -> None:
-    """Write the queue as CSV, whole or not at all: fill in ``label``, and it is a table that `train` reads."""
+def write_labelling_queue(path: Path, watch: Watch) -> None:
+    """Write the labelling queue as CSV, whole or not at all: fill in ``label``, and `train` reads the table."""
     rows = watch.rows()
     for row, i in zip(rows, watch.labelling_queue, strict=True):
         row["path"] = str(watch.paths[i].absolute())
