@@ -131,7 +131,9 @@ def test_predictions_of_files_are_those_of_the_run(photos: Path, tuned: FineTune
 CUT_OFF = """
 import os, signal, sys
 from pathlib import Path
+import torch
 sys.path.insert(0, sys.argv[1])
+torch.set_num_threads(int(sys.argv[6]))
 import headstart.finetune.checkpoint as checkpoint
 from test_finetune_loop import tune
 left = int(sys.argv[5])
@@ -153,7 +155,8 @@ def test_killed_and_gone_on_ends_at_the_same_bytes(
     photos: Path, cache: Path, tmp_path: Path, tuned: FineTuned, epochs: int
 ) -> None:
     file = tmp_path / "checkpoint.pt"
-    arguments = [str(Path(__file__).parent), str(photos), str(cache), str(file), str(epochs)]
+    threads = str(torch.get_num_threads())
+    arguments = [str(Path(__file__).parent), str(photos), str(cache), str(file), str(epochs), threads]
     done = subprocess.run([sys.executable, "-c", CUT_OFF, *arguments], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     gone_on = tune(photos, cache, checkpoint=file)

@@ -45,10 +45,11 @@ def finetune(
 ) -> FineTuned:
     """Carry out the plan of ``job`` on its pictures ``train``, watched on its pictures ``val``.
 
-    On one machine the same job gives the same weights, bit for bit, whether or not the run was interrupted. That
-    holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is measured,
-    and the cache remembers what it was found to be good at; see `headstart.finetune.batches.measured`. Maps are kept
-    in the cache up to ``$HEADSTART_CACHE_GB``.
+    On one machine, with the same number of torch's threads, the same job gives the same weights, bit for bit, whether
+    or not the run was interrupted; with another number sums are added up in another order, which moves the last bits.
+    That holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is
+    measured, and the cache remembers which arithmetic was faster; see `headstart.finetune.batches.measured`. Maps are
+    kept in the cache up to ``$HEADSTART_CACHE_GB``.
 
     Args:
         job: what to do.
