@@ -12,7 +12,7 @@ from headstart.backbones.runtime import by_depth
 
 
 def test_pictures_are_the_same_everywhere_and_differ_from_each_other() -> None:
-    made = runtime.pictures(64)
+    made = runtime.synthetic_images(64)
     assert (made.shape, made.dtype) == ((8, 64, 64, 3), np.uint8)
     assert len({picture.tobytes() for picture in made}) == 8
     assert made.std() > 40

@@ -19,7 +19,7 @@ from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
 from headstart.finetune import activations, loop
-from headstart.finetune.batches import Fitted
+from headstart.finetune.batches import BatchGradient
 from headstart.finetune.checkpoint import Snapshot
 from headstart.finetune.job import Job
 from headstart.finetune.loop import PhaseTraining, class_weights, finetune, validated
@@ -365,9 +365,9 @@ def test_a_gpu_computes_in_what_the_job_says(
     """No GPU is needed: what a step is told to compute in is looked at."""
     told: list[bool] = []
 
-    def fitted(*_: object, bf16: bool, **__: object) -> Fitted:
+    def fitted(*_: object, bf16: bool, **__: object) -> BatchGradient:
         told.append(bf16)
-        return Fitted(loss=1.0, right=0, micro_batch=None)
+        return BatchGradient(loss=1.0, right=0, micro_batch=None)
 
     monkeypatch.setattr(loop, "gradient_that_fits", fitted)
     monkeypatch.setattr(Job, "trains_on", "cuda")

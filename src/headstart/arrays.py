@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 """Probabilities, losses and other measurements."""
+Reals = NDArray[np.floating]
+"""The same in either precision."""
 Rows = NDArray[np.float32]
 """Feature rows (n, d)."""
 Singles = NDArray[np.float32]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones import graph
-from headstart.backbones.runtime import Rows
+from headstart.backbones.runtime import Outputs
 
 Statistic = Literal["mean", "max", "std"]
 
@@ -67,7 +67,7 @@ class MapGraph:
     pools: list[tuple[Statistic, int, bool]]
     """For each stretch of the row how it was pooled, which of the maps, and whether its channels come last."""
 
-    def run(self, image: NDArray[np.uint8]) -> tuple[Rows, list[PooledMap]]:
+    def run(self, image: NDArray[np.uint8]) -> tuple[Outputs, list[PooledMap]]:
         """The rows (d,) of a decoded image (size, size, 3), and the maps in the order of the row they make up."""
         request = self.compiled.create_infer_request()  # its own, so that several threads may run the graph
         request.infer({0: image[None]})

@@ -119,7 +119,7 @@ class FrozenModule(nn.Module):
     """
 
     widths: dict[str, int]
-    """Width of each kind of row."""
+    """Width of each output."""
 
 
 class Normalise(nn.Module):

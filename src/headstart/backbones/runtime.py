@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from headstart.arrays import Floats
 
-Rows = dict[str, NDArray[np.float32]]
-"""Rows (n, width) by kind."""
+Outputs = dict[str, NDArray[np.float32]]
+"""Rows (n, width) of each of a network's outputs, by its name."""
 
 BATCH = 16
 """Pictures computed together: enough to keep two cores busy."""
@@ -37,7 +37,7 @@ class Runtime(Protocol):
     batch: int
     """Most images in a batch."""
     widths: dict[str, int]
-    """Width of each kind of row: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
+    """Width of each output: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
     `split.FrozenPrefix`; or ``last`` and ``tuned``, see `split.TunedNetwork`."""
     parity: float
     """Mean cosine to torch in float32 on made-up pictures, at least `LEAST_PARITY`."""
@@ -49,10 +49,10 @@ class Runtime(Protocol):
         """Changes with everything that changes the values it gives."""
         ...
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
+    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order.
 
-        Images are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by kind. Batches
+        Images are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by output. Batches
         are pulled one at a time while earlier ones are computed, and few are in flight. An image's row depends
         neither on its place in the batch nor on the images beside it. Several threads may run one runtime.
         """
@@ -70,7 +70,7 @@ class Runtime(Protocol):
         ...
 
 
-def pictures(size: int, count: int = 8) -> NDArray[np.uint8]:
+def synthetic_images(size: int, count: int = 8) -> NDArray[np.uint8]:
     """Structured pictures, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
     Integer arithmetic only, so that no library's rounding can change a byte.
@@ -88,9 +88,9 @@ def pictures(size: int, count: int = 8) -> NDArray[np.uint8]:
     return made
 
 
-def measured_parity(runtime: Runtime, reference: Rows) -> float:
-    """`agreement` of what ``runtime`` gives for `pictures` with ``reference``, torch's rows for them in float32."""
-    made = pictures(runtime.size)
+def measured_parity(runtime: Runtime, reference: Outputs) -> float:
+    """`agreement` of the rows of `synthetic_images` by ``runtime`` with ``reference``, those by torch in float32."""
+    made = synthetic_images(runtime.size)
     parts = list(runtime.run(made[start : start + runtime.batch] for start in range(0, len(made), runtime.batch)))
     return agreement({name: np.concatenate([part[name] for part in parts]) for name in reference}, reference)
 
@@ -128,10 +128,10 @@ def by_depth(rows: NDArray[np.float32], of: Sequence[tuple[str, int]]) -> dict[s
     """Rows (n, D) of ``depths`` cut into each depth's own (n, 3·channels), by name, from shallow to deep.
 
     ``of`` holds the name and channels of each depth, see `space.NetworkSpec.depth_channels`. Raises ValueError if the
-    rows are not laid out like that.
+    rows have another width.
     """
     ends = np.cumsum([STATISTICS * channels for _, channels in of])
     if not len(ends) or ends[-1] != rows.shape[1]:
-        raise ValueError(f"rows of {rows.shape[1]} numbers do not fit a layout of {ends[-1] if len(ends) else 0}")
+        raise ValueError(f"rows of {rows.shape[1]} numbers do not fit depths of {ends[-1] if len(ends) else 0}")
     parts = np.split(rows, ends[:-1], axis=1)
     return {name: part for (name, _), part in zip(of, parts, strict=True)}

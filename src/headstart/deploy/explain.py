@@ -39,9 +39,9 @@ SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares for the curve."""
 ELSEWHERE = 39
 """Regions elsewhere that it is compared with: with 39 the rarest outcome is one in 40."""
-HOLDS = 0.05
+LARGEST_P = 0.05
 """A map holds if at most this share of regions, its own among them, matters as much as its own."""
-A_FEW = 4
+FEW_ELSEWHERE = 4
 """Regions elsewhere for the other shares, whose mean alone is shown."""
 PLACES = 7
 """Along one side of a map made by hiding."""
@@ -81,7 +81,7 @@ class Check:
     @property
     def holds(self) -> bool:
         """Whether the place matters more than other places do."""
-        return self.p <= HOLDS
+        return self.p <= LARGEST_P
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -202,7 +202,7 @@ class Explainer:
             miss=miss,
             why_not_exact=exact if isinstance(exact, str) else "",
             row=rows["last"],
-            check=check(image, evidence, scores, seed=seed),
+            check=check_map(image, evidence, scores, seed=seed),
         )
 
 
@@ -270,14 +270,16 @@ def by_hiding(image: Image, scores: Callable[[Iterable[Image]], Grid], *, seed: 
     return np.asarray(np.linalg.solve(ridge, A.T @ (falls - falls.mean())).reshape(PLACES, PLACES), np.float64)
 
 
-def check(image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tuple[Grid, Grid]], *, seed: int) -> Check:
+def check_map(
+    image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tuple[Grid, Grid]], *, seed: int
+) -> Check:
     """Hide what ``evidence`` points at, and regions of the same size and shape elsewhere.
 
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
     colour = _mean_colour(image)
-    regions = {share: _regions(evidence, share, ELSEWHERE if share == SHARE else A_FEW, rng) for share in SHARES}
+    regions = {s: _regions(evidence, s, ELSEWHERE if s == SHARE else FEW_ELSEWHERE, rng) for s in SHARES}
     score, proba = scores([image, *(hide(image, mask, colour) for masks in regions.values() for mask in masks)])
     ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
     after = dict(zip(SHARES, np.split(proba, ends)[1:-1], strict=True))

@@ -65,7 +65,7 @@ class GoldenError(ModelError):
         self.precision = precision
 
 
-def check(model: Model, folder: Path, document: Document) -> None:
+def check_answers(model: Model, folder: Path, document: Document) -> None:
     """Let ``model``, loaded from ``folder``, answer again, and compare with what ``document`` says it answered.
 
     A runtime of the same name is held against that runtime's answers, any other against those in float32.

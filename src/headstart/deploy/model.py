@@ -27,7 +27,7 @@ from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
 from headstart.arrays import Floats
 from headstart.backbones.graph import DOCUMENT
-from headstart.backbones.runtime import Rows
+from headstart.backbones.runtime import Outputs
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
@@ -107,11 +107,11 @@ class Model:
         coverage: float | None = None,
         stage: str = "predicting",
         progress: Progress | None = None,
-    ) -> Iterator[tuple[Prediction, Rows]]:
+    ) -> Iterator[tuple[Prediction, Outputs]]:
         """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one."""
         sources = listed(pictures)
         few = len(sources) < self.space.runtime.batch
-        block: list[tuple[int, Rows | str]] = []
+        block: list[tuple[int, Outputs | str]] = []
         with (progress or Silent()).stage(stage, len(sources)) as advance:
             for i, views in extract(sources, self.space.single() if few else self.space):
                 block.append((i, views if isinstance(views, str) else views[View.CENTRE]))
@@ -122,8 +122,8 @@ class Model:
         yield from self._answered(sources, block, coverage)
 
     def _answered(
-        self, sources: Sequence[Source], block: Sequence[tuple[int, Rows | str]], coverage: float | None
-    ) -> Iterator[tuple[Prediction, Rows]]:
+        self, sources: Sequence[Source], block: Sequence[tuple[int, Outputs | str]], coverage: float | None
+    ) -> Iterator[tuple[Prediction, Outputs]]:
         judged: Iterator[tuple[Floats, Judgement]] = iter(())
         if readable := [rows for _, rows in block if not isinstance(rows, str)]:
             proba = self.head.predict_proba(np.stack([rows[self.output] for rows in readable]))
@@ -223,7 +223,7 @@ class Model:
             notes=(*runtime.notes, *moved),
             abstention=_abstention(folder, document),
         )
-        golden.check(model, folder, document)
+        golden.check_answers(model, folder, document)
         return model
 
 

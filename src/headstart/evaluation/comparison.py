@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.intervals import Estimate, wilson
 from headstart.evaluation.paired import (
@@ -30,8 +31,6 @@ from headstart.evaluation.paired import (
     seed_spreads,
 )
 from headstart.files import plain
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

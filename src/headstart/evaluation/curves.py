@@ -40,7 +40,7 @@ TREND_Z = 2.2
 """Standard deviations of the Mann–Kendall test, p = 0.03 two-sided; five epochs reach it only if all are in order."""
 TAIL = 1 / 3
 """Share of a phase's epochs that its end is judged by."""
-WORTH = 0.03
+FLAT_CHANGE = 0.03
 """Share of the loss: a smaller change over the last third is called flat. By simulation."""
 STEEP = 0.15
 """The same over the last half, which is asked only where the third is too noisy to tell. By simulation."""
@@ -56,8 +56,6 @@ SAME_GAP = 0.1
 """Share of the wider of two gaps, within which they are called unchanged. By simulation."""
 NORMAL_95 = 1.96
 """Standard errors on either side that hold 95 % of a normal law."""
-MEDIAN_TO_SD = 1.4826
-"""Standard deviation of normal noise, in median absolute deviations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +160,8 @@ class CurveVerdict:
 
 def _line(values: ArrayLike) -> Line:
     y = np.asarray(values, dtype=np.float64)
+    from scipy.stats import median_abs_deviation
+
     w = len(y)
     if w < 2:
         return Line(float(y[-1]), 0.0, 0.0, 0.0, 0.0)
@@ -170,7 +170,7 @@ def _line(values: ArrayLike) -> Line:
     rest = y - slope * np.arange(w)
     level = float(np.median(rest))
     off, freedom = rest - level, max(w - 2, 1)
-    noise = MEDIAN_TO_SD * float(np.median(np.abs(off))) * math.sqrt(w / freedom)
+    noise = float(median_abs_deviation(rest, scale="normal")) * math.sqrt(w / freedom)
     error = 2 * math.sqrt(float(off @ off) / freedom / w)  # the end of a line is twice as uncertain as its middle
     ordered = float(np.sign(y[j] - y[i]).sum())  # Kendall's S, variance w(w−1)(2w+5)/18 under no trend
     z = math.copysign(max(abs(ordered) - 1, 0), ordered) / math.sqrt(w * (w - 1) * (2 * w + 5) / 18)
@@ -265,7 +265,7 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
 def _trend(phase: Sequence[Epoch], n_val: int) -> Trend:
     """Over the last third; where that is too noisy to tell, a steep one over the last half."""
     third, half = _third(phase), max(FEWEST_EPOCHS + 2, math.ceil(len(phase) / 2))
-    for length, worth in ((third, WORTH), (half, STEEP)):
+    for length, worth in ((third, FLAT_CHANGE), (half, STEEP)):
         seen = phase[-length:]
         line = _series(seen, "val_loss")
         if line.trend and abs(line.change) > max(worth * line.end, math.log(2) / n_val):

@@ -19,7 +19,12 @@ def log_losses(proba: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]]) ->
 
     ``proba`` (…, n, k); ``y`` (n,) class indices. NaN stays NaN: a network that broke is not to look merely uncertain.
     """
-    return np.asarray(-np.log(np.maximum(proba[..., np.arange(len(y)), y], SMALLEST_PROBABILITY)), np.float64)
+    return surprise(proba[..., np.arange(len(y)), y])
+
+
+def surprise(proba: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """−log of each probability, of whatever shape, in nats: what the log-loss would be if that were the true class."""
+    return np.asarray(-np.log(np.maximum(proba, SMALLEST_PROBABILITY)), np.float64)
 
 
 def correct(proba: NDArray[np.floating[Any]], y: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

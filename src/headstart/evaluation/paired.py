@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.arrays import Floats
 from headstart.evaluation.intervals import Estimate, Units, t_quantile
 
 MOST_FLIPS = 1000
@@ -28,8 +29,6 @@ MOST_FREEDOM = 1e6
 """Degrees of freedom from which Student's t is the normal law."""
 SMALLEST_P = 1e-300
 """Below it a normal quantile is infinite in double precision."""
-
-Floats = NDArray[np.float64]
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.arrays import Floats
 from headstart.evaluation.intervals import Estimate, Size, Units, undefined
+from headstart.evaluation.losses import correct
 from headstart.files import plain
 
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 ERROR_LEFT = 0.5
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def _answers(proba: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]
     """Probability of the answer and whether it is right, both (repeats, n)."""
     P = np.asarray(proba, dtype=np.float64)
     P = P[None] if P.ndim == 2 else P
-    return P.max(axis=2), P.argmax(axis=2) == np.asarray(y)
+    return P.max(axis=2), correct(P, np.asarray(y))
 
 
 def _in_order(confidence: Floats, hits: NDArray[np.bool_]) -> Floats:

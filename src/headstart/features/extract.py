@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.backbones.runtime import Rows, Runtime
+from headstart.backbones.runtime import Outputs, Runtime
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
@@ -34,7 +34,7 @@ def extract(
     *,
     views: Sequence[View] = (View.CENTRE,),
     digests: Sequence[str] | None = None,
-) -> Iterator[tuple[int, dict[View, Rows] | str]]:
+) -> Iterator[tuple[int, dict[View, Outputs] | str]]:
     """Compute the rows of each picture once, in the order of ``pictures``.
 
     Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for a picture that cannot be decoded.
@@ -55,7 +55,7 @@ def extract(
         while handed_over and handed_over[0][1]:
             yield handed_over.popleft()
 
-    rows: list[Rows] = []  # of the views of one picture
+    rows: list[Outputs] = []  # of the views of one picture
     for row in rows_of(images(), here.runtime):
         rows.append(row)
         if len(rows) == len(views):
@@ -66,7 +66,7 @@ def extract(
     yield from unreadable()
 
 
-def rows_of(images: Iterable[NDArray[np.uint8]], runtime: Runtime) -> Iterator[Rows]:
+def rows_of(images: Iterable[NDArray[np.uint8]], runtime: Runtime) -> Iterator[Outputs]:
     """The rows (d,) by output of decoded images (size, size, 3), in order, computed in batches."""
 
     def batches() -> Iterator[NDArray[np.uint8]]:

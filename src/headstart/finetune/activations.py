@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.backbones.network import FrozenModule
-from headstart.backbones.runtime import Rows, Runtime
+from headstart.backbones.runtime import Outputs, Runtime
 from headstart.backbones.space import NetworkSpec, prepare
 from headstart.backbones.split import FrozenPrefix
 from headstart.files import digest
@@ -253,7 +253,7 @@ class ActivationCache:
         for outputs in runtime.run(_stacked(pictures, runtime.batch)):
             yield from zip(*(cache._rounded(outputs) for cache in together), strict=True)
 
-    def _rounded(self, outputs: Rows) -> NDArray[np.uint16]:
+    def _rounded(self, outputs: Outputs) -> NDArray[np.uint16]:
         """The bits of these activations (n, *shape) as bf16 among what the runtime gave for a batch."""
         rows = torch.from_numpy(outputs[self.source.name]).to(torch.bfloat16)
         return rows.view(torch.int16).numpy().view(np.uint16).reshape(-1, *self.source.shape)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import DECODER, DecodedImage
 
@@ -31,7 +32,6 @@ BORDER = 0.03
 SPACE = f"facts1|{DECODER}|{SIDE}|{BORDER}"
 """The space of facts in the store. Its number is raised with every change to what `measure` answers."""
 
-Floats = NDArray[np.float64]
 
 # Brightness table of ITU-T T.81, Annex K.1, which the quality of the usual encoders multiplies.
 _STEPS = (

@@ -17,11 +17,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Index
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.images.threads import in_order
 from headstart.probe.heads import LinearHead
-from headstart.probe.trials import Candidate, Index, ProbeOptions, Sample, Score, Trials
+from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trials
+
+NESTED_ANSWERS = 1_500
+"""Answers on unseen pictures that repeats of nested cross-validation may add up to. Chosen for its cost: repeats
+average out the luck of the folds alone, and leave the spread between pictures, which most of an interval comes from."""
+MOST_REPEATS = 5
+"""Of nested cross-validation. Chosen, not measured: it bounds the cost on few pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,5 +147,5 @@ def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options
 
 
 def repeats_for(n: int) -> int:
-    """How often nested cross-validation is repeated: five times below 300 pictures, once from 1,500 up."""
-    return int(np.clip(1500 // max(n, 1), 1, 5))
+    """How often nested cross-validation is repeated on n pictures: five times up to 300, once above 750."""
+    return int(np.clip(NESTED_ANSWERS // max(n, 1), 1, MOST_REPEATS))

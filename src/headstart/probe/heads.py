@@ -29,10 +29,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Reals
 from headstart.evaluation.calibration import softmax
+from headstart.features.rows import divisors
 
-Floats = NDArray[np.floating]
-Fit = tuple[float, Floats, Floats]
+Fit = tuple[float, Reals, Reals]
 """A strength of regularisation, the weights W (folds, r, k) and the intercepts b (folds, k) of all folds."""
 Family = Literal["nearest mean", "shrunk LDA", "logistic regression"]
 C_PATH = tuple((10.0 ** np.arange(-5.0, 1.5, 0.5)).tolist())
@@ -70,7 +71,7 @@ def fit_family(
     *,
     rows: NDArray[np.bool_],
     num_classes: int,
-    class_weight: Floats | None = None,
+    class_weight: Reals | None = None,
     strengths: tuple[float, ...] = C_PATH,
     tolerance: float = 1e-3,
 ) -> Iterator[Fit]:
@@ -88,12 +89,12 @@ def fit_family(
     yield 0.0, np.stack([W for W, _ in fitted]), np.stack([b for _, b in fitted])
 
 
-def nearest_mean(means: Floats) -> tuple[Floats, Floats]:
+def nearest_mean(means: Reals) -> tuple[Reals, Reals]:
     """Nearest class mean: ``−½‖x − μ‖²`` less the part that is the same for every class. (r, k), (k,)."""
     return means.T, -0.5 * (means**2).sum(axis=1)
 
 
-def shrunk_lda(Z: Floats, y: NDArray[np.int64], means: Floats, d: int) -> tuple[Floats, Floats]:
+def shrunk_lda(Z: Reals, y: NDArray[np.int64], means: Reals, d: int) -> tuple[Reals, Reals]:
     """Linear discriminant with an empirical-Bayes ridge on the pooled covariance S, in closed form.
 
     ``Σ⁻¹ = d · ((n − 1)·S + tr(S)·I)⁻¹`` (Kubokawa and Srivastava 2008; Wang et al., "A hard-to-beat baseline for
@@ -127,9 +128,9 @@ class Axes:
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
 
-    def unproject(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+    def unproject(self, W: Reals, b: Reals) -> tuple[Reals, Reals]:
         """A linear map on the axes, W (r, k) and b (k,), as the same map on raw features: (d, k), (k,)."""
-        weight: Floats = self.basis @ W.astype(np.float32)
+        weight: Reals = self.basis @ W.astype(np.float32)
         if self.standardised is not None:
             weight = self.standardised.T @ weight
         weight = weight.astype(np.float64) / self.scale[:, None]
@@ -142,8 +143,7 @@ def principal_axes(X: NDArray[np.float32]) -> Axes:
 
     mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
     X -= mean
-    scale = np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X)).astype(np.float32)
-    scale[scale < 1e-6 * max(float(scale.max(initial=0.0)), 1e-12)] = 1.0
+    scale = divisors(np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X)).astype(np.float32))
     X /= scale
     wide = X.shape[1] > X.shape[0]
     squares, vectors = eigh(X @ X.T if wide else X.T @ X, overwrite_a=True, check_finite=False, driver="evd")
@@ -166,7 +166,7 @@ def fit_path(
     rows: NDArray[np.bool_],
     Cs: Sequence[float],
     num_classes: int,
-    class_weight: Floats | None = None,
+    class_weight: Reals | None = None,
     tolerance: float = 1e-3,
 ) -> Iterator[Fit]:
     """Fit all folds for each C, ascending.
@@ -185,7 +185,7 @@ def fit_path(
     for C in Cs:
         root = np.sqrt(0.5 * C * cost.max() * np.append(axes.squares, n) + penalised)[:, None]
 
-        def objective(v: Floats, C: float = C, root: Floats = root) -> tuple[float, Floats]:
+        def objective(v: Reals, C: float = C, root: Reals = root) -> tuple[float, Reals]:
             W = v.reshape(folds, r + 1, k) / root
             stacked = W[:, :-1].transpose(1, 0, 2).reshape(r, folds * k).astype(np.float32)
             logits = (axes.Z @ stacked).reshape(n, folds, k).transpose(1, 0, 2) + W[:, -1:, :]
@@ -208,8 +208,8 @@ def fit_path(
 
 
 def minimise(
-    objective: Callable[[Floats], tuple[float, Floats]], x: Floats, *, gradient_tolerance: float, max_iter: int
-) -> Floats:
+    objective: Callable[[Reals], tuple[float, Reals]], x: Reals, *, gradient_tolerance: float, max_iter: int
+) -> Reals:
     """Minimise a smooth convex function by L-BFGS (Nocedal and Wright, "Numerical Optimization", algorithm 7.5).
 
     ``objective`` gives value and gradient. It is assumed well scaled, so that a step of one is nearly always right:
@@ -217,7 +217,7 @@ def minimise(
     bookkeeping for bounds as these objectives take to evaluate.
     """
     value, gradient = objective(x)
-    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)  # (Δx, Δgradient, 1 / Δx·Δgradient)
+    steps: deque[tuple[Reals, Reals, float]] = deque(maxlen=MEMORY)  # (Δx, Δgradient, 1 / Δx·Δgradient)
     for _ in range(max_iter):
         if np.abs(gradient).max() <= gradient_tolerance:
             break

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Index
 from headstart.backbones.catalog import Backbone
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.losses import accuracy, log_losses, mean_and_error
@@ -20,7 +21,13 @@ from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
 from headstart.probe.heads import C_PATH, Axes, Family, Fit, LinearHead, fit_family, principal_axes
 
-Index = NDArray[np.int64]
+SHRUNK_LDA_UP_TO = 1_000
+"""Pictures up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
+LEAST_SCREENED = 20
+"""Pictures of each class in a screening sample, so that each of five folds tests four. Chosen, not measured."""
+MOST_SCREENED = 0.7
+"""Share of the pictures from which a screening sample would save too little to be drawn. Chosen, not measured: a dearer
+candidate that wins is computed for the rest all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +43,11 @@ class ProbeOptions:
     balanced: bool = False
     """Weight the loss so that every class counts the same, as scikit-learn's ``class_weight="balanced"``."""
     enough: float = 0.02
-    """Out-of-fold error below which dearer candidates are not looked at."""
+    """Out-of-fold error, as a share, up to which dearer candidates are not looked at; see ``benchmarks/probe.py``."""
     screen: int = 500
-    """About how many pictures a dearer candidate is first tried on."""
+    """About how many pictures a dearer candidate is first tried on; see ``benchmarks/probe.py``."""
     few: int = 16
-    """Up to this many pictures in the smallest class, six views of each are tried as training rows."""
+    """Up to this many pictures in the smallest class, six views of each are tried as training rows; measured there."""
 
     @classmethod
     def of(cls, options: FitOptions, backbone: Backbone) -> ProbeOptions:
@@ -139,14 +146,14 @@ class Trials:
         return rungs
 
     def _families(self) -> list[Family]:
-        """Shrunk LDA is for few pictures: above a thousand, logistic regression is always ahead and cheaper."""
+        """Logistic regression, and before it shrunk LDA for up to `SHRUNK_LDA_UP_TO` pictures."""
         few: list[Family] = ["shrunk LDA", "logistic regression"]
-        return few if len(self.sample.index) <= 1000 else few[1:]
+        return few if len(self.sample.index) <= SHRUNK_LDA_UP_TO else few[1:]
 
     def screening(self) -> Trials | None:
         """Trials on a part of the pictures; None where there are too few for a part to be worth it.
 
-        The part holds at least 20 of each class. A picture's place in the queue is a hash of its bytes and the seed,
+        The part holds at least `LEAST_SCREENED` of each class. A picture's place in the queue is a hash of its bytes and the seed,
         so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
         """
         images, seed = self.table.images, self.options.seed
@@ -155,9 +162,9 @@ class Trials:
         chosen: set[int] = set()
         for label in range(self.sample.num_classes):
             members = sorted((i for i in place if images.y[i] == label), key=place.__getitem__)
-            chosen.update(members[: max(20, round(self.options.screen * len(members) / len(train)))])
+            chosen.update(members[: max(LEAST_SCREENED, round(self.options.screen * len(members) / len(train)))])
         keep = np.array([int(i) in chosen for i in self.sample.index])
-        return Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < 0.7 else None
+        return Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < MOST_SCREENED else None
 
     def score(self, candidate: Candidate) -> Score:
         """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
