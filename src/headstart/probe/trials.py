@@ -153,8 +153,9 @@ class Trials:
     def screening(self) -> Trials | None:
         """Trials on a part of the pictures; None where there are too few for a part to be worth it.
 
-        The part holds at least `LEAST_SCREENED` of each class. A picture's place in the queue is a hash of its bytes and the seed,
-        so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
+        The part holds at least `LEAST_SCREENED` of each class. A picture's place in the queue is a hash of its bytes and
+        the seed, so the part of an outer fold lies within the part of all pictures, and features are computed for no
+        others.
         """
         images, seed = self.table.images, self.options.seed
         train = np.flatnonzero(images.split == "train")
