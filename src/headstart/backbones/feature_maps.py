@@ -1,4 +1,4 @@
-"""What the rows of a saved graph were pooled from: the maps, which say where in the picture a number came from.
+"""What the rows of a saved graph were pooled from: the maps, which say where in the image a number came from.
 
 Nothing is kept for this. A graph holds its maps on the way to its rows; here the operations that pool them are found
 by walking back from the rows, and the maps are read out of a copy of the graph. The graph that extracts features
@@ -58,7 +58,7 @@ class PooledMap:
 class MapGraph:
     """A copy of a saved graph that gives, besides its rows, the maps that one of them was pooled from.
 
-    It computes in float32, one picture at a time.
+    It computes in float32, one image at a time.
     """
 
     compiled: Any
@@ -130,7 +130,7 @@ def _behind_shapes(source: Any) -> Any:
 def _pool(source: Any) -> tuple[Statistic, Any, bool] | None:
     """Statistic, map and whether its channels come last, for a stretch of a row.
 
-    None where something else than pooling over all positions of a square picture's map makes it.
+    None where something else than pooling over all positions of a square image's map makes it.
     """
     pooling = _behind_shapes(source)
     statistic = _STATISTICS.get(pooling.get_type_name())

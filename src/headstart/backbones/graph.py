@@ -108,7 +108,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with _interruptions_wait(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated in torch, but is how OpenVINO reads a module
-        # Tracing again to compare would take as long as the rest; parity is measured on pictures instead.
+        # Tracing again to compare would take as long as the rest; parity is measured on images instead.
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
         # safetensors writes the memory as it lies: a slice of tokens must be made contiguous first.

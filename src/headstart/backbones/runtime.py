@@ -1,6 +1,6 @@
 """A frozen network that is ready to run: what it gives, and whether it gives what torch would.
 
-Whether a runtime is faithful is measured on a few made-up pictures, by the cosine of its rows with those of torch.
+Whether a runtime is faithful is measured on a few made-up images, by the cosine of its rows with those of torch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Outputs = dict[str, NDArray[np.float32]]
 """Rows (n, width) of each of a network's outputs, by its name."""
 
 BATCH = 16
-"""Pictures computed together: enough to keep two cores busy."""
+"""Images computed together: enough to keep two cores busy."""
 LEAST_PARITY = 0.998
 """Least mean cosine to torch in float32. bf16 of a sound network gives 0.999; a wrong graph far less."""
 STATISTICS = 3
@@ -40,7 +40,7 @@ class Runtime(Protocol):
     """Width of each output: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
     `split.FrozenPrefix`; or ``last`` and ``tuned``, see `split.TunedNetwork`."""
     parity: float
-    """Mean cosine to torch in float32 on made-up pictures, at least `LEAST_PARITY`."""
+    """Mean cosine to torch in float32 on made-up images, at least `LEAST_PARITY`."""
     notes: tuple[str, ...]
     """What was tried and not used, and why; for people."""
 
@@ -71,20 +71,20 @@ class Runtime(Protocol):
 
 
 def synthetic_images(size: int, count: int = 8) -> NDArray[np.uint8]:
-    """Structured pictures, (count, size, size, 3), the same on every machine: gratings, edges, noise.
+    """Structured images, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
     Integer arithmetic only, so that no library's rounding can change a byte.
     """
     rng = np.random.default_rng(20240229)
     rows, columns = np.mgrid[:size, :size].astype(np.int64)
     made = np.empty((count, size, size, 3), np.uint8)
-    for picture in made:
+    for image in made:
         for channel in range(3):
             a, b, period = *rng.integers(1, 8, 2), rng.integers(size // 8, size)
             grating = (a * rows + b * columns) % period * 255 // period
             top, left = rng.integers(0, size // 2, 2)
             grating[top : top + size // 3, left : left + size // 3] = rng.integers(0, 256)
-            picture[:, :, channel] = (3 * grating + rng.integers(0, 256, (size, size))) // 4
+            image[:, :, channel] = (3 * grating + rng.integers(0, 256, (size, size))) // 4
     return made
 
 

@@ -1,4 +1,4 @@
-"""What fixes the value of a feature row beside the picture: network, geometry, runtime; as picklable data, and opened.
+"""What fixes the value of a feature row beside the image: network, geometry, runtime; as picklable data, and opened.
 
 A network runs as fast as this machine can: in OpenVINO on the CPU, in torch on a GPU. Only the first run of a network
 on a machine needs torch: it leaves a graph that later runs open in under a second.
@@ -36,7 +36,7 @@ OUTPUTS_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """An open space: everything that fixes the value of a row except the picture."""
+    """An open space: everything that fixes the value of a row except the image."""
 
     runtime: Runtime
     geometry: Geometry
@@ -204,7 +204,7 @@ class SpaceSpec:
 
     network: NetworkSpec | SavedSpec
     geometry: Geometry
-    """How pictures are made square, and the side of the square."""
+    """How images are made square, and the side of the square."""
 
     @property
     def size(self) -> int:

@@ -1,7 +1,7 @@
-"""Pictures × frozen network → feature rows. Training, evaluation and serving all come through here.
+"""Images × frozen network → feature rows. Training, evaluation and serving all come through here.
 
 Decoding runs in threads, inference in the runtime's own; this thread only
-hands arrays over. At most a few batches are in memory at any time, whatever the number of pictures.
+hands arrays over. At most a few batches are in memory at any time, whatever the number of images.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ COMMIT_EVERY_S = 1.0
 
 
 def extract(
-    pictures: Sequence[Source],
+    sources: Sequence[Source],
     space: Space | SpaceSpec,
     *,
     views: Sequence[View] = (View.CENTRE,),
     digests: Sequence[str] | None = None,
 ) -> Iterator[tuple[int, dict[View, Outputs] | str]]:
-    """Compute the rows of each picture once, in the order of ``pictures``.
+    """Compute the rows of each image once, in the order of ``sources``.
 
-    Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for a picture that cannot be decoded.
+    Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for an image that cannot be decoded.
     With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable. A spec
     is opened once in each process.
     """
     here = opened(space)
-    handed_over: deque[tuple[int, str]] = deque()  # an index, and why the picture cannot be decoded, or nothing
+    handed_over: deque[tuple[int, str]] = deque()  # an index, and why the image cannot be decoded, or nothing
 
     def images() -> Iterator[NDArray[np.uint8]]:
         window = 4 * here.runtime.batch
-        for i, decoded in enumerate(_decoded(pictures, digests, here.geometry, views, window=window)):
+        for i, decoded in enumerate(_decoded(sources, digests, here.geometry, views, window=window)):
             handed_over.append((i, decoded if isinstance(decoded, str) else ""))
             if not isinstance(decoded, str):
                 yield from decoded
@@ -55,7 +55,7 @@ def extract(
         while handed_over and handed_over[0][1]:
             yield handed_over.popleft()
 
-    rows: list[Outputs] = []  # of the views of one picture
+    rows: list[Outputs] = []  # of the views of one image
     for row in rows_of(images(), here.runtime):
         rows.append(row)
         if len(rows) == len(views):
@@ -93,7 +93,7 @@ def extract_to_store(
     views: Sequence[View] = (View.CENTRE,),
     progress: Progress | None = None,
 ) -> dict[int, str]:
-    """Make sure that every picture has its rows in the store; returns ``{index: reason}`` of the unreadable ones.
+    """Make sure that every image has its rows in the store; returns ``{index: reason}`` of the unreadable ones.
 
     What is already there is not computed again. Rows are committed every second, so that a run cut off at any
     instant goes on from there.
@@ -133,18 +133,18 @@ def extract_to_store(
 
 
 def _decoded(
-    pictures: Sequence[Source],
+    sources: Sequence[Source],
     digests: Sequence[str] | None,
     geometry: Geometry,
     views: Sequence[View],
     *,
     window: int,
 ) -> Iterator[NDArray[np.uint8] | str]:
-    """Each picture's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
+    """Each image's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
 
     def views_of(i: int) -> NDArray[np.uint8] | str:
         try:
-            data = content(pictures[i])
+            data = content(sources[i])
             if digests is not None and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i]):
                 return "changed while it was being read"
             return load(data, geometry, views)
@@ -155,4 +155,4 @@ def _decoded(
         except OSError as error:
             return f"cannot be read: {error.strerror}"
 
-    return in_order(views_of, range(len(pictures)), window=window)
+    return in_order(views_of, range(len(sources)), window=window)

@@ -1,8 +1,8 @@
 """A content-addressed store of feature rows on disk, shared by every run on the machine.
 
-One SQLite file holds one row per (space, picture): the space names everything that changes the value except the
-picture (weights, runtime and precision, geometry, view, output), the picture is the SHA-256 of its bytes. Rows are
-written in transactions, so a process killed at any instant leaves the rows that were committed and nothing else.
+One SQLite file holds one row for each space and image (column ``picture``): the space names everything that changes
+the value except the image (weights, runtime and precision, geometry, view, output), the image is the SHA-256 of its
+bytes. Rows are written in transactions, so a process killed at any instant leaves the rows that were committed.
 
 The folder is ``$HEADSTART_CACHE`` where that is set. Else it is ``headstart`` in the platform's cache folder: on Linux
 ``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``.
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS features (
 CREATE UNIQUE INDEX IF NOT EXISTS by_picture ON features (space, picture);
 CREATE INDEX IF NOT EXISTS by_use ON features (used);
 """
-_CHUNK = 500  # pictures looked up in one statement; SQLite takes at most 999 parameters in older builds
+_CHUNK = 500  # images looked up in one statement; SQLite takes at most 999 parameters in older builds
 
 
 def cache_folder() -> Path:
@@ -71,7 +71,7 @@ class StoreSummary:
 
 
 class FeatureStore:
-    """Feature rows by space and picture. Several processes may use a store at once, and one thread of each."""
+    """Feature rows by space and image. Several processes may use a store at once, and one thread of each."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.path = folder / "features.sqlite"
@@ -108,7 +108,7 @@ class FeatureStore:
         self.close()
 
     def known(self, space: str, digests: Iterable[str]) -> set[str]:
-        """Those of ``digests``, SHA-256 of pictures in hexadecimal, that have a row in ``space``."""
+        """Those of ``digests``, SHA-256 of images in hexadecimal, that have a row in ``space``."""
         known: set[str] = set()
         for keys, marks in _chunks(digests):
             rows = self._db.execute(

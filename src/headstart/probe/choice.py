@@ -25,10 +25,10 @@ from headstart.probe.heads import LinearHead
 from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trials
 
 NESTED_ANSWERS = 1_500
-"""Answers on unseen pictures that repeats of nested cross-validation may add up to. Chosen for its cost: repeats
-average out the luck of the folds alone, and leave the spread between pictures, which most of an interval comes from."""
+"""Answers on unseen images that repeats of nested cross-validation may add up to. Chosen for its cost: repeats
+average out the luck of the folds alone, and leave the spread between images, which most of an interval comes from."""
 MOST_REPEATS = 5
-"""Of nested cross-validation. Chosen, not measured: it bounds the cost on few pictures."""
+"""Of nested cross-validation. Chosen, not measured: it bounds the cost on few images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,5 +147,5 @@ def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options
 
 
 def repeats_for(n: int) -> int:
-    """How often nested cross-validation is repeated on n pictures: five times up to 300, once above 750."""
+    """How often nested cross-validation is repeated on n images: five times up to 300, once above 750."""
     return int(np.clip(NESTED_ANSWERS // max(n, 1), 1, MOST_REPEATS))

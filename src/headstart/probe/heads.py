@@ -107,7 +107,7 @@ def shrunk_lda(Z: Reals, y: NDArray[np.int64], means: Reals, d: int) -> tuple[Re
     centred = Z.astype(np.float64) - means[y]
     S = centred.T @ centred / max(n - k, 1)
     ridge = (n - 1) * S
-    ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one picture of each class: no spread is known, all axes count alike
+    ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one image of each class: no spread is known, all axes count alike
     W = d * solve(ridge, means.T, assume_a="pos", check_finite=False)
     prior = np.bincount(y, minlength=k) / n
     return W, -0.5 * np.einsum("ck,kc->c", means, W) + np.log(np.maximum(prior, 1e-12))

@@ -1,4 +1,4 @@
-"""Candidates for a head, measured out of fold on one sample of pictures, in the same folds."""
+"""Candidates for a head, measured out of fold on one sample of images, in the same folds."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from headstart.options import FitOptions
 from headstart.probe.heads import C_PATH, Axes, Family, Fit, LinearHead, fit_family, principal_axes
 
 SHRUNK_LDA_UP_TO = 1_000
-"""Pictures up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
+"""Images up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
 LEAST_SCREENED = 20
-"""Pictures of each class in a screening sample, so that each of five folds tests four. Chosen, not measured."""
+"""Images of each class in a screening sample, so that each of five folds tests four. Chosen, not measured."""
 MOST_SCREENED = 0.7
-"""Share of the pictures from which a screening sample would save too little to be drawn. Chosen, not measured: a dearer
+"""Share of the images from which a screening sample would save too little to be drawn. Chosen, not measured: a dearer
 candidate that wins is computed for the rest all the same."""
 
 
@@ -45,9 +45,9 @@ class ProbeOptions:
     enough: float = 0.02
     """Out-of-fold error, as a share, up to which dearer candidates are not looked at; see ``benchmarks/probe.py``."""
     screen: int = 500
-    """About how many pictures a dearer candidate is first tried on; see ``benchmarks/probe.py``."""
+    """About how many images a dearer candidate is first tried on; see ``benchmarks/probe.py``."""
     few: int = 16
-    """Up to this many pictures in the smallest class, six views of each are tried as training rows; measured there."""
+    """Up to this many images in the smallest class, six views of each are tried as training rows; measured there."""
 
     @classmethod
     def of(cls, options: FitOptions, backbone: Backbone) -> ProbeOptions:
@@ -58,7 +58,7 @@ class ProbeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to turn pictures into logits, up to the regularisation strength."""
+    """One way to turn images into logits, up to the regularisation strength."""
 
     size: int
     output: str
@@ -73,7 +73,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Out-of-fold result of a candidate at its chosen strength, on n pictures."""
+    """Out-of-fold result of a candidate at its chosen strength, on n images."""
 
     candidate: Candidate
     strength: float
@@ -81,16 +81,16 @@ class Score:
     losses: NDArray[np.float64]
     """(n,) log-loss of each picture, calibrated."""
     accuracy: float
-    """Share of the pictures."""
+    """Share of the images."""
     proba: NDArray[np.float64] = field(repr=False)
-    """(n, k) calibrated probabilities, each picture's from a head that was not fitted on it."""
+    """(n, k) calibrated probabilities, each image's from a head that was not fitted on it."""
     standard_error: float
     screened: bool = False
     """True where it was measured on the screening sample only."""
 
     @property
     def log_loss(self) -> float:
-        """Mean over the pictures, in nats."""
+        """Mean over the images, in nats."""
         return float(self.losses.mean())
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,14 +117,14 @@ class Sample:
         return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(table.images.classes))
 
     def part(self, keep: NDArray[np.bool_]) -> Sample:
-        """The pictures where ``keep`` holds, in the same folds."""
+        """The images where ``keep`` holds, in the same folds."""
         position = np.cumsum(keep) - 1
         splits = [(position[a[keep[a]]], position[b[keep[b]]]) for a, b in self.splits]
         return replace(self, index=self.index[keep], y=self.y[keep], groups=self.groups[keep], splits=splits)
 
 
 class Trials:
-    """Candidates measured out of fold on one sample of pictures, in the same folds."""
+    """Candidates measured out of fold on one sample of images, in the same folds."""
 
     def __init__(self, table: FeatureTable, sample: Sample, options: ProbeOptions) -> None:
         self.table, self.sample, self.options = table, sample, options
@@ -136,7 +136,7 @@ class Trials:
         return [Candidate(size=self.options.sizes[0], output="last", family=family) for family in families]
 
     def dear(self) -> list[list[Candidate]]:
-        """Rungs of candidates from cheap to dear; those of one rung share a pass over the pictures."""
+        """Rungs of candidates from cheap to dear; those of one rung share a pass over the images."""
         (base, *larger), families = self.options.sizes, self._families()
         rungs = [[Candidate(size=base, output="depths", family=family) for family in families]]
         if np.bincount(self.sample.y, minlength=self.sample.num_classes).min() <= self.options.few:
@@ -146,15 +146,15 @@ class Trials:
         return rungs
 
     def _families(self) -> list[Family]:
-        """Logistic regression, and before it shrunk LDA for up to `SHRUNK_LDA_UP_TO` pictures."""
+        """Logistic regression, and before it shrunk LDA for up to `SHRUNK_LDA_UP_TO` images."""
         few: list[Family] = ["shrunk LDA", "logistic regression"]
         return few if len(self.sample.index) <= SHRUNK_LDA_UP_TO else few[1:]
 
     def screening(self) -> Trials | None:
-        """Trials on a part of the pictures; None where there are too few for a part to be worth it.
+        """Trials on a part of the images; None where there are too few for a part to be worth it.
 
-        The part holds at least `LEAST_SCREENED` of each class. A picture's place in the queue is a hash of its bytes and
-        the seed, so the part of an outer fold lies within the part of all pictures, and features are computed for no
+        The part holds at least `LEAST_SCREENED` of each class. An image's place in the queue is a hash of its bytes and
+        the seed, so the part of an outer fold lies within the part of all images, and features are computed for no
         others.
         """
         images, seed = self.table.images, self.options.seed
@@ -187,7 +187,7 @@ class Trials:
         return next(score for score in trail if score is best or not self.beats(best, score))
 
     def fit(self, score: Score) -> LinearHead:
-        """The candidate of ``score``, fitted on all pictures of the sample."""
+        """The candidate of ``score``, fitted on all images of the sample."""
         axes = self._axes(score.candidate)
         everything = np.ones((1, len(axes.Z)), bool)
         _, W, b = next(self._fits(score.candidate, axes, everything, (score.strength,), tolerance=1e-4))
