@@ -34,23 +34,27 @@ Grid = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 SHARE = 0.2
-"""Share of the picture's area that is hidden to check a map."""
+"""Share of the picture's area that is hidden to check a map. Chosen, not measured: whether a map holds
+depends on it; what other shares do is shown by the curve over `SHARES`."""
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares for the curve."""
+"""Shares for the curve, which is shown and decides nothing."""
 ELSEWHERE = 39
 """Regions elsewhere that it is compared with: with 39 the rarest outcome is one in 40."""
 LARGEST_P = 0.05
-"""A map holds if at most this share of regions, its own among them, matters as much as its own."""
+"""A map holds if at most this share of regions, its own among them, matters as much as its own; the usual level."""
 FEW_ELSEWHERE = 4
-"""Regions elsewhere for the other shares, whose mean alone is shown."""
+"""Regions elsewhere for the other shares, whose mean alone is shown. Chosen for its cost."""
 PLACES = 7
-"""Along one side of a map made by hiding."""
+"""Along one side of a map made by hiding; as many as most networks' last map has for 224 pixels."""
 HALVES = 64
-"""Random halves of the picture that are hidden for it, and as many other halves."""
+"""Random halves of the picture that are hidden for it, and as many other halves: 128 answers for 49 places.
+Chosen, not measured: the passes are what a map by hiding costs, and fewer make it noisier."""
 RIDGE = 0.0125
-"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25."""
+"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25, so
+that a place is drawn 5 % towards none. Chosen, not measured: it smooths the map, and so moves the region that is checked."""
 EXACT_WITHIN = 1e-3
-"""By how much the parts may miss the score, relative to its size, to be called exact."""
+"""By how much the parts may miss the score, relative to its size, to be called exact. Chosen, not measured: above the
+rounding of sums in float32; where the parts miss by more, the map is made by hiding."""
 
 
 @dataclass(frozen=True, kw_only=True)
