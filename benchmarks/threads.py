@@ -4,7 +4,7 @@
 
 RUN is a run folder of `headstart train`, PHOTOS a folder of pictures, of which the first 16 are asked about. On each
 device there is (OpenVINO, torch on the CPU, CUDA) a model is loaded once; one thread answers every picture, alone and
-all 16 together, then 8 threads answer at once, 200 predictions each, every tenth of them all pictures together. Ends
+all 16 together, then 8 threads answer at once, 200 predictions each, every fiftieth of them all pictures together. Ends
 with 1 if any probability differs in any bit.
 
 PLACEHOLDER
@@ -29,7 +29,7 @@ from headstart.images.folder import scan
 
 PICTURES = 16
 """As many as a batch holds."""
-TOGETHER = 10
+TOGETHER = 50
 """Of so many predictions one is of all pictures together."""
 
 

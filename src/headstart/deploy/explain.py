@@ -50,8 +50,8 @@ HALVES = 64
 """Random halves of the picture that are hidden for it, and as many other halves: 128 answers for 49 places.
 Chosen, not measured: the passes are what a map by hiding costs, and fewer make it noisier."""
 RIDGE = 0.0125
-"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25, so
-that a place is drawn 5 % towards none. Chosen, not measured: it smooths the map, and so moves the region that is checked."""
+"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25, so that
+a place is drawn 5 % towards none. Chosen, not measured: it smooths the map, and so moves the region that is checked."""
 EXACT_WITHIN = 1e-3
 """By how much the parts may miss the score, relative to its size, to be called exact. Chosen, not measured: above the
 rounding of sums in float32; where the parts miss by more, the map is made by hiding."""
