@@ -9,11 +9,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from headstart.arrays import Pixels
 from headstart.backbones import graph, saved
 from headstart.backbones.network import FrozenModule
 from headstart.backbones.runtime import BATCH, LEAST_PARITY, Outputs, measured_parity, padded, strays, synthetic_images
@@ -70,7 +69,7 @@ class TorchRuntime:
         ran = {"runtime": self.name, "runtime version": torch.__version__, "batch": self.batch}
         return digest({**self._identity, **ran})
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Outputs]:
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. On a GPU a batch is pulled while the one before is computed."""
         waiting: list[tuple[tuple[Tensor, ...], int]] = []
         for images in batches:
@@ -95,7 +94,7 @@ class TorchRuntime:
         frozen = copy.deepcopy(self._frozen).to("cpu").to(memory_format=torch.contiguous_format)
         (graph if graph.available() else saved).write(frozen, self._identity, folder)
 
-    def _forward(self, images: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+    def _forward(self, images: Pixels) -> tuple[Tensor, ...]:
         half = torch.autocast(self._device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half, self._repeatable():
             outputs: tuple[Tensor, ...] = self._frozen(torch.from_numpy(images).to(self._device))

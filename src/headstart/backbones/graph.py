@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Pixels
 from headstart.backbones import saved
 from headstart.backbones.runtime import BATCH, LEAST_PARITY, Outputs, measured_parity, padded, strays, synthetic_images
 from headstart.errors import ModelError
@@ -264,7 +264,7 @@ class OpenVinoRuntime:
         runtime = self.single() if singly else self
         self.parity = measured_parity(runtime, load_file(self._folder / "reference.safetensors"))
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Outputs]:
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
         compiled = self._compiled()
         most = 1 + compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")

@@ -6,13 +6,14 @@ Whether a runtime is faithful is measured on a few made-up images, by the cosine
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats
+from headstart.arrays import Floats, Pixels
 
 Outputs = dict[str, NDArray[np.float32]]
 """Rows (n, width) of each of a network's outputs, by its name."""
@@ -49,7 +50,7 @@ class Runtime(Protocol):
         """Changes with everything that changes the values it gives."""
         ...
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Outputs]:
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order.
 
         Images are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by output. Batches
@@ -70,7 +71,7 @@ class Runtime(Protocol):
         ...
 
 
-def synthetic_images(size: int, count: int = 8) -> NDArray[np.uint8]:
+def synthetic_images(size: int, count: int = 8) -> Pixels:
     """Structured images, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
     Integer arithmetic only, so that no library's rounding can change a byte.
@@ -111,7 +112,14 @@ def strays(runtime: Runtime) -> str:
     return f"{runtime.name} strays from torch f32 (mean cosine {runtime.parity:.4f} < {LEAST_PARITY}): not used"
 
 
-def padded(images: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:
+def stacked(images: Iterable[Pixels], size: int) -> Iterator[Pixels]:
+    """Images (s, s, 3) in batches (n, s, s, 3), n ≤ size; none is drawn before its batch is asked for."""
+    drawn = iter(images)
+    while batch := list(islice(drawn, size)):
+        yield np.stack(batch)
+
+
+def padded(images: Pixels, *, batch: int, size: int) -> Pixels:
     """``images`` (n, size, size, 3), n ≤ batch, filled up with black to ``batch``: one shape, one computation.
 
     Raises:

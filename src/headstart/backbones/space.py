@@ -1,4 +1,4 @@
-"""What fixes the value of a feature row beside the image: network, geometry, runtime; as picklable data, and opened.
+"""A space: everything but the image that fixes the value of a feature row; as picklable data, and opened.
 
 A network runs as fast as this machine can: in OpenVINO on the CPU, in torch on a GPU. Only the first run of a network
 on a machine needs torch: it leaves a graph that later runs open in under a second.

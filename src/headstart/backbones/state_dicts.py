@@ -1,4 +1,4 @@
-"""Weights files into networks: read safely, named as timm or torchvision names them, every misfit reported."""
+"""Weights files read into networks: safely, named as timm or torchvision names them, every misfit reported."""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from headstart.errors import DataError, OptionError, Problem
+from headstart.arrays import Floats
+from headstart.errors import DataError, OptionError
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.intervals import wilson
 
@@ -239,12 +240,11 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
 
     Raises DataError without an epoch, OptionError without a picture.
     """
+    what = "These curves cannot be judged"
     if not history.epochs:
-        problem = Problem(expected="at least one epoch", found="none", todo="train before you judge")
-        raise DataError("These curves cannot be judged", [problem])
+        raise DataError.of(what, expected="at least one epoch", found="none", todo="train before you judge")
     if n_val < 1:
-        problem = Problem(expected="at least 1 validation picture", found=str(n_val), todo="pass their number")
-        raise OptionError("These curves cannot be judged", [problem])
+        raise OptionError.of(what, expected="at least 1 validation picture", found=str(n_val), todo="pass their number")
     tails = [_tail(phase, n_val) for phase in history.phases]
     end = tails[-1]
     trend = _trend(history.phases[-1], n_val)
@@ -300,6 +300,6 @@ def _fit(history: History, end: Tail, trend: Trend, lowest: float, at: int) -> t
 def _lowest(history: History) -> tuple[float, int]:
     """Lowest validation loss of the running median of three, and its index."""
     losses = np.array([epoch.val_loss for epoch in history.epochs])
-    padded: NDArray[np.float64] = np.pad(losses, 1, mode="edge")
+    padded: Floats = np.pad(losses, 1, mode="edge")
     smooth = np.median([padded[:-2], losses, padded[2:]], axis=0)
     return float(smooth.min()), int(smooth.argmin())

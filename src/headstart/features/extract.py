@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from headstart.backbones.runtime import Outputs, Runtime
+from headstart.arrays import Pixels, Rows
+from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
@@ -44,7 +42,7 @@ def extract(
     here = opened(space)
     handed_over: deque[tuple[int, str]] = deque()  # an index, and why the image cannot be decoded, or nothing
 
-    def images() -> Iterator[NDArray[np.uint8]]:
+    def images() -> Iterator[Pixels]:
         window = 4 * here.runtime.batch
         for i, decoded in enumerate(_decoded(sources, digests, here.geometry, views, window=window)):
             handed_over.append((i, decoded if isinstance(decoded, str) else ""))
@@ -66,20 +64,9 @@ def extract(
     yield from unreadable()
 
 
-def rows_of(images: Iterable[NDArray[np.uint8]], runtime: Runtime) -> Iterator[Outputs]:
+def rows_of(images: Iterable[Pixels], runtime: Runtime) -> Iterator[Outputs]:
     """The rows (d,) by output of decoded images (size, size, 3), in order, computed in batches."""
-
-    def batches() -> Iterator[NDArray[np.uint8]]:
-        pending: list[NDArray[np.uint8]] = []
-        for image in images:
-            pending.append(image)
-            if len(pending) == runtime.batch:
-                yield np.stack(pending)
-                pending.clear()
-        if pending:
-            yield np.stack(pending)
-
-    for outputs in runtime.run(batches()):
+    for outputs in runtime.run(stacked(images, runtime.batch)):
         for i in range(len(next(iter(outputs.values())))):
             yield {name: values[i] for name, values in outputs.items()}
 
@@ -99,18 +86,17 @@ def extract_to_store(
     instant goes on from there.
     """
     here = opened(space)
-    outputs = list(here.runtime.widths)
+    keys = {(view, output): here.key(view, output) for view in views for output in here.runtime.widths}
     known = set(digests)
-    for view in views:
-        for output in outputs:
-            known &= store.known(here.key(view, output), known)
+    for key in keys.values():
+        known &= store.known(key, known)
     first: dict[str, int] = {}
     for i, digest in enumerate(digests):
         if digest not in known:
             first.setdefault(digest, i)
     todo = list(first.values())
     failed: dict[str, str] = {}
-    waiting: dict[str, dict[str, NDArray[np.float32]]] = {}
+    waiting: dict[str, dict[str, Rows]] = {}
     committed = time.monotonic()
     stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
@@ -121,9 +107,8 @@ def extract_to_store(
             if isinstance(rows, str):
                 failed[digest] = rows
             else:
-                for view in views:
-                    for output in outputs:
-                        waiting.setdefault(here.key(view, output), {})[digest] = rows[view][output]
+                for (view, output), key in keys.items():
+                    waiting.setdefault(key, {})[digest] = rows[view][output]
             if time.monotonic() - committed > COMMIT_EVERY_S:
                 store.write(waiting)
                 waiting, committed = {}, time.monotonic()
@@ -133,16 +118,11 @@ def extract_to_store(
 
 
 def _decoded(
-    sources: Sequence[Source],
-    digests: Sequence[str] | None,
-    geometry: Geometry,
-    views: Sequence[View],
-    *,
-    window: int,
-) -> Iterator[NDArray[np.uint8] | str]:
+    sources: Sequence[Source], digests: Sequence[str] | None, geometry: Geometry, views: Sequence[View], *, window: int
+) -> Iterator[Pixels | str]:
     """Each image's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
 
-    def views_of(i: int) -> NDArray[np.uint8] | str:
+    def views_of(i: int) -> Pixels | str:
         try:
             data = content(sources[i])
             if digests is not None and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i]):

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstart.arrays import Floats
 from headstart.backbones.graph import computes_in_bf16
 from headstart.files import digest, write_json
 from headstart.finetune.activations import ActivationCache
@@ -133,7 +133,7 @@ def placed(x: Tensor, device: str) -> Tensor:
     return x.to(device, memory_format=torch.channels_last) if is_map else x.to(device)
 
 
-def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int], *, bf16: bool) -> NDArray[np.float64]:
+def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int], *, bf16: bool) -> Floats:
     """Probabilities (n, k) of the plain views of ``rows`` in ``activations``; ``suffix`` is in inference mode."""
     device, proba = device_of(suffix), []
     for x in activations.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), EVALUATION_BATCH)):
@@ -142,7 +142,7 @@ def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int]
     return np.concatenate(proba)
 
 
-def proba_of(logits: Tensor) -> NDArray[np.float64]:
+def proba_of(logits: Tensor) -> Floats:
     """Probabilities (n, k) of logits (n, k), or of one logit (n, 1) that speaks for the second class."""
     wide: Any = logits.cpu().double()
     if wide.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""What fine-tuning leaves: weights, curves, counts, and a network that predicts and can be deployed."""
+"""The outcome of fine-tuning: weights, curves, counts, and a network that predicts and can be deployed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from headstart import files
+from headstart.arrays import Floats
 from headstart.backbones.space import Space
 from headstart.evaluation.history import History
 from headstart.finetune.activations import prepared
@@ -62,7 +61,7 @@ class FineTuned:
         return self.activations.job.plan.phases[-1].keep
 
     @cached_property
-    def last_proba(self) -> NDArray[np.float64]:
+    def last_proba(self) -> Floats:
         """(n, k) probabilities of the validation pictures with the weights ``last``."""
         return self.val_proba("last")
 
@@ -84,7 +83,7 @@ class FineTuned:
         """The whole network with these weights, uint8 pictures (n, s, s, 3) → logits, in inference mode."""
         return self._with(weights).whole()
 
-    def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
+    def val_proba(self, weights: Named | State = "chosen") -> Floats:
         """Probabilities (n, k) of the validation pictures with these weights.
 
         ``best`` were chosen on these very pictures, so that figures made of them are too good.
@@ -92,7 +91,7 @@ class FineTuned:
         self._with(weights)
         return self.activations.val_proba(self.phase, [])
 
-    def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
+    def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> Floats:
         """Probabilities (n, k), a row per path.
 
         Raises:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats
+from headstart.arrays import Floats, Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import DECODER, DecodedImage
 
@@ -202,7 +202,7 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
     return float(laplacian.var() / grey.var())
 
 
-def _border(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _border(pixels: Pixels) -> Pixels:
     """The pixels (m, 3) of the outermost part of a picture (h, w, 3)."""
     wide = max(1, round(BORDER * min(pixels.shape[:2])))
     parts = (pixels[:wide], pixels[-wide:], pixels[wide:-wide, :wide], pixels[wide:-wide, -wide:])

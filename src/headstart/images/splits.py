@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem
 
 _SMALL_GROUP = 5
@@ -18,9 +19,7 @@ its share. `StratifiedGroupKFold`, which weighs groups by their size, takes seco
 Indices = NDArray[np.intp]
 
 
-def folds(
-    y: NDArray[np.int64], groups: NDArray[np.int64], *, n_splits: int = 5, seed: int
-) -> list[tuple[Indices, Indices]]:
+def folds(y: Labels, groups: Index, *, n_splits: int = 5, seed: int) -> list[tuple[Indices, Indices]]:
     """Split ``n`` pictures into folds: ``(train, test)`` positions, each picture tested exactly once.
 
     ``n_splits`` is lowered to the number of groups that the smallest class has, and further while some training part
@@ -43,7 +42,7 @@ def folds(
     raise _too_few(y, groups)
 
 
-def holdout(y: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float, seed: int) -> tuple[Indices, Indices]:
+def holdout(y: Labels, groups: Index, *, fraction: float, seed: int) -> tuple[Indices, Indices]:
     """Set aside about ``fraction`` (in (0, 1)) of each class, in whole groups: ``(train, test)`` positions.
 
     Every class keeps at least one group on either side.
@@ -66,13 +65,13 @@ def holdout(y: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float,
     return train, test
 
 
-def _representatives(groups: NDArray[np.int64]) -> tuple[Indices, Indices, Indices]:
+def _representatives(groups: Index) -> tuple[Indices, Indices, Indices]:
     """First picture of each group, the group (0, 1, …) of each picture, and the size of each group."""
     _, first, member, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     return first, member, sizes
 
 
-def _folds(y: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed: int) -> list[tuple[Indices, Indices]]:
+def _folds(y: Labels, groups: Index, count: int, seed: int) -> list[tuple[Indices, Indices]]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     first, member, sizes = _representatives(groups)
@@ -87,17 +86,17 @@ def _folds(y: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed: in
     return [(np.flatnonzero(fold[member] != i), np.flatnonzero(fold[member] == i)) for i in range(count)]
 
 
-def _same_classes(y: NDArray[np.int64], part: Indices) -> bool:
+def _same_classes(y: Labels, part: Indices) -> bool:
     return np.array_equal(np.unique(y[part]), np.unique(y))
 
 
-def _groups_per_class(y: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[int, int]:
+def _groups_per_class(y: Labels, groups: Index) -> dict[int, int]:
     pairs = np.unique(np.stack([y, groups]), axis=1)
     labels, counts = np.unique(pairs[0], return_counts=True)
     return dict(zip(labels.tolist(), counts.tolist(), strict=True))
 
 
-def _too_few(y: NDArray[np.int64], groups: NDArray[np.int64]) -> DataError:
+def _too_few(y: Labels, groups: Index) -> DataError:
     counts = _groups_per_class(y, groups)
     label = min(counts, key=counts.__getitem__)
     problem = Problem(

@@ -15,9 +15,8 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.arrays import Index
+from headstart.arrays import Floats, Index
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.images.threads import in_order
@@ -56,7 +55,7 @@ class Choice:
         return self.score.strength
 
     @property
-    def proba(self) -> NDArray[np.float64]:
+    def proba(self) -> Floats:
         """(n, k) out-of-fold probabilities of the images it was chosen on, in their order.
 
         Good for finding wrong labels and thresholds. An accuracy taken from them would be too high, because the head
@@ -109,7 +108,7 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
     )
 
 
-def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, repeats: int) -> NDArray[np.float64]:
+def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, repeats: int) -> Floats:
     """Calibrated out-of-fold probabilities of the whole procedure, (repeats, n, k), by nested cross-validation.
 
     The outer folds run side by side, one core each: linear algebra of this size gains little from a second core.
@@ -141,7 +140,7 @@ def probe_with(table: FeatureTable, index: Index, candidate: Candidate, options:
     return trials.fit(trials.score(candidate))
 
 
-def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> NDArray[np.float64]:
+def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> Floats:
     """Probabilities (n, k) of one candidate on the images ``index``, each from a head that was not fitted on it."""
     return Trials(table, Sample.of(table, index, options), options).score(candidate).proba
 

@@ -27,9 +27,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.arrays import Reals
+from headstart.arrays import Floats, Labels, Mask, Reals, Rows
 from headstart.evaluation.calibration import softmax
 from headstart.features.rows import divisors
 
@@ -51,15 +50,15 @@ class LinearHead:
     ``weight`` (d, k) float32 and ``bias`` (k,) float32 act on raw features: standardisation is folded in.
     """
 
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    weight: Rows
+    bias: Rows
     temperature: float
 
-    def logits(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def logits(self, X: Rows) -> Floats:
         """Uncalibrated logits of feature rows X (n, d): (n, k)."""
         return X.astype(np.float64) @ self.weight.astype(np.float64) + self.bias.astype(np.float64)
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Rows) -> Floats:
         """Calibrated probabilities of feature rows X (n, d): (n, k), rows sum to 1."""
         return softmax(self.logits(X), self.temperature)
 
@@ -67,9 +66,9 @@ class LinearHead:
 def fit_family(
     family: Family,
     axes: Axes,
-    y: NDArray[np.int64],
+    y: Labels,
     *,
-    rows: NDArray[np.bool_],
+    rows: Mask,
     num_classes: int,
     class_weight: Reals | None = None,
     strengths: tuple[float, ...] = C_PATH,
@@ -94,7 +93,7 @@ def nearest_mean(means: Reals) -> tuple[Reals, Reals]:
     return means.T, -0.5 * (means**2).sum(axis=1)
 
 
-def shrunk_lda(Z: Reals, y: NDArray[np.int64], means: Reals, d: int) -> tuple[Reals, Reals]:
+def shrunk_lda(Z: Reals, y: Labels, means: Reals, d: int) -> tuple[Reals, Reals]:
     """Linear discriminant with an empirical-Bayes ridge on the pooled covariance S, in closed form.
 
     ``Σ⁻¹ = d · ((n − 1)·S + tr(S)·I)⁻¹`` (Kubokawa and Srivastava 2008; Wang et al., "A hard-to-beat baseline for
@@ -121,12 +120,12 @@ class Axes:
     are never formed: they are ``standardised.T @ basis``, with ``basis`` (n, r).
     """
 
-    Z: NDArray[np.float32]
-    squares: NDArray[np.float64]
-    basis: NDArray[np.float32]
-    standardised: NDArray[np.float32] | None
-    mean: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    Z: Rows
+    squares: Floats
+    basis: Rows
+    standardised: Rows | None
+    mean: Rows
+    scale: Rows
 
     def unproject(self, W: Reals, b: Reals) -> tuple[Reals, Reals]:
         """A linear map on the axes, W (r, k) and b (k,), as the same map on raw features: (d, k), (k,)."""
@@ -137,7 +136,7 @@ class Axes:
         return weight, b - self.mean.astype(np.float64) @ weight
 
 
-def principal_axes(X: NDArray[np.float32]) -> Axes:
+def principal_axes(X: Rows) -> Axes:
     """Standardise X (n, d) and rotate it to its principal axes; exact up to float32 rounding. X is overwritten."""
     from scipy.linalg import eigh
 
@@ -162,8 +161,8 @@ def principal_axes(X: NDArray[np.float32]) -> Axes:
 
 def fit_path(
     axes: Axes,
-    y: NDArray[np.int64],
-    rows: NDArray[np.bool_],
+    y: Labels,
+    rows: Mask,
     Cs: Sequence[float],
     num_classes: int,
     class_weight: Reals | None = None,
@@ -178,8 +177,7 @@ def fit_path(
     folds, k = len(rows), num_classes
     cost = np.ones(k) if class_weight is None else class_weight
     sample = rows.astype(np.float64) * cost[y]  # (folds, n)
-    onehot = np.zeros((n, k))
-    onehot[np.arange(n), y] = 1.0
+    onehot = np.eye(k)[y]
     V = np.zeros((folds, r + 1, k))  # the last row is the intercept
     previous, penalised = np.ones((r + 1, 1)), np.append(np.ones(r), 0.0)
     for C in Cs:

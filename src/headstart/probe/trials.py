@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.arrays import Index
+from headstart.arrays import Floats, Index, Mask
 from headstart.backbones.catalog import Backbone
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.losses import accuracy, log_losses, mean_and_error
@@ -78,11 +77,11 @@ class Score:
     candidate: Candidate
     strength: float
     temperature: float
-    losses: NDArray[np.float64]
+    losses: Floats
     """(n,) log-loss of each picture, calibrated."""
     accuracy: float
     """Share of the images."""
-    proba: NDArray[np.float64] = field(repr=False)
+    proba: Floats = field(repr=False)
     """(n, k) calibrated probabilities, each image's from a head that was not fitted on it."""
     standard_error: float
     screened: bool = False
@@ -116,7 +115,7 @@ class Sample:
         splits = folds(y, groups, n_splits=options.n_splits, seed=options.seed)
         return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(table.images.classes))
 
-    def part(self, keep: NDArray[np.bool_]) -> Sample:
+    def part(self, keep: Mask) -> Sample:
         """The images where ``keep`` holds, in the same folds."""
         position = np.cumsum(keep) - 1
         splits = [(position[a[keep[a]]], position[b[keep[b]]]) for a, b in self.splits]
@@ -212,7 +211,7 @@ class Trials:
         self,
         candidate: Candidate,
         axes: Axes,
-        rows: NDArray[np.bool_],
+        rows: Mask,
         strengths: tuple[float, ...] = C_PATH,
         *,
         tolerance: float = 1e-3,
@@ -231,7 +230,7 @@ class Trials:
         )
 
 
-def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float64], sample: Sample) -> Score:
+def _from_logits(candidate: Candidate, strength: float, logits: Floats, sample: Sample) -> Score:
     temperature = fit_temperature(logits, sample.y)
     proba = softmax(logits, temperature)
     losses = log_losses(proba, sample.y)
