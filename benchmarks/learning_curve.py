@@ -16,7 +16,7 @@ Expected, "holds in" of 10 draws and the median width of the interval:
 
 Of 24 draws at a fixed strength, 21 to 24 held on each of these, and 18 to 20 on Gaussian clouds, whose curves fall
 steeply and then stop: there the forecast from 200 for 1,000 is too hopeful. The chance that beyond the largest part a
-curve goes between no and twice its promised way (TRUST) was set on the latter, the demo and ants and bees.
+curve goes between no and twice its promised way (MOST_STRETCH) was set on the latter, the demo and ants and bees.
 """
 
 from __future__ import annotations

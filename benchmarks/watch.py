@@ -40,7 +40,7 @@ from headstart.deploy.reference import Reference
 from headstart.features.rows import unit
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import scan
-from headstart.monitor.drift import compare
+from headstart.monitor.drift import compare_rows
 from headstart.monitor.unlabelled import estimate, labelling_queue
 from headstart.options import FitOptions
 from headstart.workflows.train import train
@@ -127,7 +127,7 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     for seed in range(10):
         part = np.random.default_rng(seed).choice(len(paths), min(200, len(paths)), replace=False)
         before = reference.proba.argmax(axis=1)
-        drift = compare(
+        drift = compare_rows(
             rows[part],
             reference.rows,
             answers=proba[part].argmax(1),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headstart.audit.alignment import Miniature, coarse, compare, miniature, promising
+from headstart.audit.alignment import Miniature, coarse, compare_miniatures, miniature, promising
 from headstart.audit.duplicates import COPY
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode, resample
@@ -47,7 +47,7 @@ def test_a_miniature_is_the_whole_picture() -> None:
 def test_copies_agree_whichever_comes_first(copies: list[bytes], mirrored: bool) -> None:
     made = [miniature(one) for one in copies]
     second = Miniature(np.stack([one.luminance for one in made]), np.stack([one.colour for one in made]))
-    for found in (compare(small(*ORIGINALS), second), compare(second, small(*ORIGINALS))):
+    for found in (compare_miniatures(small(*ORIGINALS), second), compare_miniatures(second, small(*ORIGINALS))):
         assert found.detail.min() > 0.8
         assert found.colour.max() < 15
         assert (found.mirrored == mirrored).all()
@@ -55,7 +55,7 @@ def test_copies_agree_whichever_comes_first(copies: list[bytes], mirrored: bool)
 
 def test_different_pictures_do_not_agree() -> None:
     others = [scene(seed) for seed in range(100, 106)]
-    assert compare(small(*ORIGINALS), small(*others)).detail.max() < 0.4
+    assert compare_miniatures(small(*ORIGINALS), small(*others)).detail.max() < 0.4
 
 
 def test_a_glance_keeps_copies_and_spares_most_others() -> None:
@@ -73,19 +73,19 @@ def test_a_strong_frame_in_common_does_not_make_two_pictures_agree() -> None:
         for side in (slice(0, 8), slice(-8, None)):
             picture[side], picture[:, side] = 255, 0
         framed.append(picture)
-    assert compare(small(framed[0]), small(framed[1])).detail[0] < COPY
+    assert compare_miniatures(small(framed[0]), small(framed[1])).detail[0] < COPY
 
 
 def test_the_same_shape_in_another_colour_differs_in_colour() -> None:
     red = np.zeros_like(ORIGINALS[0])
     red[..., 0] = ORIGINALS[0][..., 1]
     blue = red[..., ::-1] * np.float32(0.299 / 0.114 / 4)  # nearer in luminance, and blue
-    found = compare(small(red), small(blue.astype(np.uint8)))
+    found = compare_miniatures(small(red), small(blue.astype(np.uint8)))
     assert found.colour[0] > 15
 
 
 def test_blank_pictures_agree_with_nothing() -> None:
     blank = np.full((50, 50, 3), 200, np.uint8)
-    found = compare(small(blank, blank), small(blank, ORIGINALS[0]))
+    found = compare_miniatures(small(blank, blank), small(blank, ORIGINALS[0]))
     assert found.detail.tolist() == [0, 0]
     assert np.isinf(found.colour).all()

@@ -147,7 +147,7 @@ def test_what_was_found_among_the_same_pictures_is_found_again_without_looking(
     with FeatureStore(tmp_path / "cache") as store:
         first = find_duplicates(tiny_table(scan(folder), store), 32)
         assert "near" in [pair.kind for pair in first.pairs]
-        monkeypatch.setattr("headstart.audit.duplicates.compare", None)
+        monkeypatch.setattr("headstart.audit.duplicates.compare_miniatures", None)
         again = find_duplicates(tiny_table(scan(folder), store), 32)
         assert again.pairs == first.pairs
         # A byte-identical file moves the others: the same two pictures, elsewhere in the set.

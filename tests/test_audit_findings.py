@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.audit.findings import Findings, LooksLike, MixedSizes, check, unseen_proba
+from headstart.audit.findings import Findings, LooksLike, MixedSizes, find_doubtful, unseen_proba
 from headstart.audit.summary import audit
 from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
@@ -36,7 +36,9 @@ def checked(
 ) -> Findings:
     facts = facts or facts_of(images)
     clusters = np.unique(images.digests, return_inverse=True)[1] if clusters is None else clusters
-    return check(images, proba, X, audit=audit(images), facts=facts, input_size=input_size, seed=0, clusters=clusters)
+    return find_doubtful(
+        images, proba, X, audit=audit(images), facts=facts, input_size=input_size, seed=0, clusters=clusters
+    )
 
 
 def facts_of(images: ImageSet) -> Facts:

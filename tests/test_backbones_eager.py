@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from headstart.backbones import catalog, weights
-from headstart.backbones.runtime import LEAST_PARITY, Runtime, RuntimeNote, pictures
+from headstart.backbones.runtime import LEAST_PARITY, Runtime, RuntimeNote, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec
 from headstart.errors import MissingPackageError, OptionError
 
@@ -38,7 +38,7 @@ def test_torch_is_its_own_reference_and_leaves_no_graph(tmp_path: Path) -> None:
 
 
 def test_a_row_depends_on_its_picture_alone(tmp_path: Path) -> None:
-    made, images = prepared(tmp_path), pictures(SIZE)
+    made, images = prepared(tmp_path), synthetic_images(SIZE)
     whole = rows(made, images[:4], images[4:])
     assert np.array_equal(rows(made, images[:3], images[3:4], images[4:]), whole)
     assert np.array_equal(rows(made, images[::-1][:4].copy(), images[::-1][4:].copy())[::-1], whole)
@@ -56,7 +56,7 @@ def test_a_saved_torch_runtime_runs_in_openvino(tmp_path: Path) -> None:
     made.save(tmp_path / "model")
     reopened = SavedSpec.of(tmp_path / "model", device="openvino", precision="f32").prepare(SIZE)
     assert reopened.name == "openvino f32"
-    images = pictures(SIZE)[:4]
+    images = synthetic_images(SIZE)[:4]
     np.testing.assert_allclose(rows(reopened, images), rows(made, images), rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(rows(made, images), rows(prepared(tmp_path), images))  # saving changed nothing
 
@@ -70,7 +70,7 @@ def test_without_openvino_torch_does_everything(tmp_path: Path, monkeypatch: pyt
     made.save(tmp_path / "model")
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["network.json", "network.safetensors"]
     reopened = SavedSpec.of(tmp_path / "model", device="torch").prepare(SIZE)
-    images = pictures(SIZE)[:4]
+    images = synthetic_images(SIZE)[:4]
     assert np.array_equal(rows(reopened, images), rows(made, images))
     with pytest.raises(MissingPackageError, match="pip install openvino"):
         SavedSpec.of(tmp_path / "model", device="openvino").prepare(SIZE)

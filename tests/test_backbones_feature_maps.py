@@ -8,7 +8,7 @@ from torch import nn
 
 from headstart.backbones import catalog, graph, network
 from headstart.backbones.feature_maps import PooledMap, open_maps
-from headstart.backbones.runtime import pictures
+from headstart.backbones.runtime import synthetic_images
 from headstart.backbones.split import TunedNetwork, split
 from headstart.backbones.weights import locate
 from headstart.classifier import ImageClassifier
@@ -40,7 +40,7 @@ def test_a_saved_graph_gives_its_rows_and_what_they_were_pooled_from(
     fitted.model_.space.runtime.save(tmp_path)
     maps = open_maps(tmp_path, output, size=224)
     assert maps is not None
-    rows, pooled = maps.run(pictures(224, 1)[0])
+    rows, pooled = maps.run(synthetic_images(224, 1)[0])
     assert len(pooled) == stretches
     weight = np.random.default_rng(0).normal(size=len(rows[output]))
     ends = np.cumsum([len(one.positions) for one in pooled])
@@ -73,5 +73,5 @@ def test_a_fine_tuned_row_is_taken_apart_only_where_nothing_follows_the_pooling(
     maps = open_maps(tmp_path, "tuned", size=64)
     assert (maps is not None) == exact
     if maps is not None:
-        rows, pooled = maps.run(pictures(64, 1)[0])
+        rows, pooled = maps.run(synthetic_images(64, 1)[0])
         assert pooled[0].positions.mean((1, 2)) == pytest.approx(rows["tuned"], abs=1e-4)

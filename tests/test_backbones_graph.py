@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headstart.backbones import catalog, graph, network, weights
-from headstart.backbones.runtime import LEAST_PARITY, pictures
+from headstart.backbones.runtime import LEAST_PARITY, synthetic_images
 from headstart.errors import ModelError
 
 NAME = "test_vit.r160_in1k"  # tokens, so `last` is a slice of memory, which once was saved wrongly
@@ -130,7 +130,7 @@ def rows_of(runtime: graph.OpenVinoRuntime, images: NDArray[np.uint8], lengths: 
 
 
 def test_order_is_kept_whatever_the_batches(runtime: graph.OpenVinoRuntime) -> None:
-    images = pictures(160)
+    images = synthetic_images(160)
     whole = rows_of(runtime, images, [4, 4])
     assert np.array_equal(rows_of(runtime, images, [1, 3, 2, 1, 1]), whole)
     assert np.array_equal(rows_of(runtime, images[::-1].copy(), [3, 4, 1])[::-1], whole)
@@ -142,7 +142,7 @@ def test_batches_are_pulled_as_they_are_needed(runtime: graph.OpenVinoRuntime) -
     def endless() -> Iterator[NDArray[np.uint8]]:
         while True:
             pulled.append(1)
-            yield pictures(160)[:4]
+            yield synthetic_images(160)[:4]
 
     rows = runtime.run(endless())
     assert pulled == []
@@ -150,12 +150,12 @@ def test_batches_are_pulled_as_they_are_needed(runtime: graph.OpenVinoRuntime) -
         next(rows)
         assert len(pulled) <= taken + 1 + runtime._compiled().get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
     rows.close()  # type: ignore[attr-defined]
-    assert len(rows_of(runtime, pictures(160), [4])) == 4
+    assert len(rows_of(runtime, synthetic_images(160), [4])) == 4
 
 
 def test_an_error_while_reading_pictures_comes_through(runtime: graph.OpenVinoRuntime) -> None:
     def failing() -> Iterator[NDArray[np.uint8]]:
-        yield pictures(160)[:2]
+        yield synthetic_images(160)[:2]
         raise OSError("disk gone")
 
     with pytest.raises(OSError, match="disk gone"):

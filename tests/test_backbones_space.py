@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from headstart.backbones import catalog, graph, network, weights
-from headstart.backbones.runtime import LEAST_PARITY, Runtime, pictures
+from headstart.backbones.runtime import LEAST_PARITY, Runtime, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec, SpaceSpec, opened
 from headstart.backbones.split import TunedNetwork, split
 from headstart.device import accelerator
@@ -73,7 +73,7 @@ def test_the_bundled_network_computes_what_torch_computes(lite0: Runtime) -> Non
 def test_a_row_depends_on_its_picture_alone(lite0: Runtime) -> None:
     """Bit for bit: whatever its place, its neighbours, and how full its batch is."""
     rng = np.random.default_rng(1)
-    images = np.concatenate([pictures(224), rng.integers(0, 256, (12, 224, 224, 3), np.uint8)])
+    images = np.concatenate([synthetic_images(224), rng.integers(0, 256, (12, 224, 224, 3), np.uint8)])
     whole = rows(lite0, images)
     shuffled = rng.permutation(len(images))
     assert np.array_equal(rows(lite0, images[shuffled]), whole[shuffled])
@@ -103,7 +103,7 @@ def test_a_saved_graph_is_the_same_runtime(cache: Path, tmp_path: Path) -> None:
     first.save(tmp_path)
     kept = SavedSpec.of(tmp_path, device="openvino", precision="f32").prepare(64)
     assert (kept.key, kept.name, kept.widths) == (first.key, first.name, first.widths)
-    images = pictures(64)
+    images = synthetic_images(64)
     assert np.array_equal(rows(kept, images), rows(first, images))
     np.testing.assert_allclose(rows(kept.single(), images), rows(first, images), rtol=1e-4, atol=1e-4)
     with pytest.raises(ModelError, match="expected: a network for pictures of 96 pixels\n   found: 64"):
@@ -130,7 +130,7 @@ def test_a_damaged_graph_is_made_again(tmp_path: Path) -> None:
     (folder / "graph.bin").write_bytes(b"cut off")
     again = small(tmp_path)
     assert again.key == first.key
-    assert np.array_equal(rows(again, pictures(64)), rows(first, pictures(64)))
+    assert np.array_equal(rows(again, synthetic_images(64)), rows(first, synthetic_images(64)))
 
 
 def stray(folder: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_graph_that_strays_is_not_used_and_that_is_said(tmp_path: Path) -> Non
     built_again = SavedSpec.of(tmp_path / "model", device="auto" if not GPU else "torch").prepare(64)
     assert built_again.name == "torch f32 cpu"
     assert GPU or built_again.notes[-1].what == "strays"
-    np.testing.assert_array_equal(rows(built_again, pictures(64)), rows(fallen_back, pictures(64)))
+    np.testing.assert_array_equal(rows(built_again, synthetic_images(64)), rows(fallen_back, synthetic_images(64)))
 
 
 @pytest.mark.parametrize("option", [{"device": "gpu"}, {"precision": "int8"}])
@@ -180,7 +180,7 @@ def test_one_image_at_a_time_gives_nearly_the_same_rows(tmp_path: Path, device: 
     assert (single.batch, single.widths, single.parity) == (1, made.widths, made.parity)
     assert single.key not in (made.key, "")
     assert single.single() is single
-    images = pictures(64)
+    images = synthetic_images(64)
     whole = rows(made, images)
     np.testing.assert_allclose(rows(single, images), whole, rtol=1e-5, atol=1e-5)
     assert np.array_equal(rows(made, images), whole)
@@ -189,7 +189,7 @@ def test_one_image_at_a_time_gives_nearly_the_same_rows(tmp_path: Path, device: 
 @pytest.mark.parametrize("device", ["openvino", "torch"])
 def test_threads_may_share_a_runtime(tmp_path: Path, device: str) -> None:
     """Bit for bit, batches and single images, compiled while others run."""
-    images = pictures(64)
+    images = synthetic_images(64)
     alone = small(tmp_path, device=device)
     expected = [(rows(alone, images[i : i + 1]), rows(alone.single(), images[i : i + 1])) for i in range(8)]
     shared = small(tmp_path, device=device)
@@ -232,7 +232,7 @@ def test_the_layout_of_the_default_network_and_its_second_reading(tmp_path: Path
         ("blocks.0", 16), ("blocks.1", 24), ("blocks.2", 40), ("blocks.3", 80), ("blocks.4", 112), ("blocks.5", 192),
         ("blocks.6", 320), ("final map", 1280),
     )  # fmt: skip
-    (file,) = (tmp_path / "layouts").iterdir()
+    (file,) = (tmp_path / "depths").iterdir()
     written = file.stat().st_mtime_ns
     assert network.depth_channels() == channels
     assert file.stat().st_mtime_ns == written

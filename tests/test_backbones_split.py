@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from headstart.backbones import catalog, network
-from headstart.backbones.runtime import pictures
+from headstart.backbones.runtime import synthetic_images
 from headstart.backbones.space import prepare
 from headstart.backbones.split import FrozenPrefix, GlobalAverage, TunedNetwork, build_body, split
 from headstart.backbones.weights import locate
@@ -143,7 +143,7 @@ def test_a_prefix_runs_in_a_runtime_and_stays_as_it_was(device: str, tmp_path: P
     prefix = split(model, "blocks.3").prefix
     assert prefix is not None
     frozen = FrozenPrefix(backbone, prefix, size=64)
-    images = pictures(64, 3)
+    images = synthetic_images(64, 3)
     with torch.inference_mode():
         expected = prefix(network.Normalise(backbone)(torch.from_numpy(images))).flatten(1).numpy()
         for parameter in model.parameters():

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from headstart.claims.learning_curve import TRUST, LearningCurve, equally_likely, learning_curve
+from headstart.claims.learning_curve import MOST_STRETCH, LearningCurve, equally_likely, learning_curve
 from headstart.claims.parts import FixedHead, Pictures
 from headstart.evaluation.intervals import Units
 
@@ -154,4 +154,4 @@ def test_no_mistake_and_one_size_are_no_error() -> None:
 def test_how_far_a_law_is_followed_is_spread_evenly() -> None:
     u = laws([0.2, 0.1])[:, 3]
     assert 0 < u.min() < 0.01
-    assert u.mean() == pytest.approx(TRUST / 2)
+    assert u.mean() == pytest.approx(MOST_STRETCH / 2)

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headstart.classifier import ImageClassifier
-from headstart.deploy.explain import ELSEWHERE, Explainer, by_hiding, check, hide, to_grid
+from headstart.deploy.explain import ELSEWHERE, Explainer, by_hiding, check_map, hide, to_grid
 from headstart.errors import DataError, OptionError
 from headstart.images.decode import encode
 
@@ -117,12 +117,12 @@ def test_the_check_tells_a_right_map_from_a_wrong_one() -> None:
     right = np.zeros((8, 8))
     right[1:3, 1:3] = 1.0
     scores = scores_by(weight)
-    good = check(picture, right, scores, seed=0)  # type: ignore[arg-type]
+    good = check_map(picture, right, scores, seed=0)  # type: ignore[arg-type]
     assert good.holds
     assert good.after < good.elsewhere.mean()
     assert len(good.elsewhere) == ELSEWHERE
     assert good.share == pytest.approx(0.2, abs=0.01)
-    bad = check(picture, np.flip(right), scores, seed=0)  # type: ignore[arg-type]
+    bad = check_map(picture, np.flip(right), scores, seed=0)  # type: ignore[arg-type]
     assert not bad.holds
     assert good.to_dict()["holds"]
 

@@ -35,7 +35,7 @@ class Answering:
 def check(model: Answering, *, saved: list[float], saved_f32: list[float], by: str) -> None:
     expected, expected_f32 = (dict.fromkeys(NAMES, proba) for proba in (saved, saved_f32))
     document = SimpleNamespace(golden=expected, golden_f32=expected_f32, runtime=by)
-    golden.check(model.ask, model.here, Path("model"), document)  # type: ignore[arg-type]
+    golden.check_answers(model.ask, model.here, Path("model"), document)  # type: ignore[arg-type]
 
 
 def test_the_pictures_differ_and_can_be_decoded(tmp_path: Path) -> None:

@@ -353,7 +353,7 @@ def test_a_device_that_is_not_there_is_refused(saved: Path) -> None:
 
 @pytest.mark.parametrize("device", ["openvino", "torch"])
 def test_threads_may_share_a_model(saved: Path, photos: Path, device: str) -> None:
-    """Bit for bit what one thread gets; 8 threads of 200 predictions each give the same, in minutes."""
+    """Bit for bit what one thread gets, 8 threads with 5 predictions each; ``benchmarks/threads.py`` makes 200 each."""
     model, paths = Model.load(saved, device=device), sorted(photos.rglob("*.jpeg"))[:8]
     alone = Model.load(saved, device=device)
     expected = [alone.predict([path])[0].proba for path in paths]

@@ -20,6 +20,13 @@ def test_where_torch_trains(monkeypatch: pytest.MonkeyPatch, option: str, seen: 
     assert device.trains_on(option) == trains_on
 
 
+def test_torch_sees_the_cpu_and_the_accelerator_that_is_named() -> None:
+    devices = device.seen()
+    assert devices.keys() == {"cpu", "cuda", "mps"}
+    assert devices["cpu"]
+    assert device.accelerator() is None or devices[device.accelerator()]
+
+
 def test_torch_is_not_loaded_where_there_is_no_driver() -> None:
     script = (
         "import shutil, pathlib, platform, sys; shutil.which = lambda name: None\n"

@@ -166,12 +166,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.save(tensors["resnet18"], folder / "resnet18.pth")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what such small networks take is mostly handing work from thread to thread
-    with small_networks(folder / "hub"), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADSTART_CACHE", str(folder / "cache"))
-        patch.chdir(folder)
-        patch.setattr("headstart.workflows.demo.pictures", lambda: folder / "photos")
-        yield folder
-    torch.set_num_threads(threads)
+    try:
+        with small_networks(folder / "hub"), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("HEADSTART_CACHE", str(folder / "cache"))
+            patch.chdir(folder)
+            patch.setattr("headstart.workflows.demo.pictures", lambda: folder / "photos")
+            yield folder
+    finally:  # also where the setup fails: the last bits of later trainings depend on the number of threads
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,15 @@ def test_judged_answers_come_back_as_they_were(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.csv"]
 
 
-@pytest.mark.parametrize("content", ["", "path,label,probability\na,b,0.5\n", "path,label,predicted,sha256,x\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "path,label,probability\na,b,0.5\n",
+        "path,label,predicted,sha256,x\n",
+        "path,label,predicted,sha256,x\na,y,x,00ff,1.0\n",
+    ],
+)
 def test_another_table_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "predictions.csv").write_text(content)
     with pytest.raises(DataError, match="expected: a table of path, label, predicted, sha256"):

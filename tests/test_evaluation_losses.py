@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.evaluation.losses import accuracy, correct, log_losses, mean_and_error
+from headstart.evaluation.losses import accuracy, correct, log_losses, mean_and_error, surprise
 
 PROBA = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [1.0, 0.0]])
 Y = np.array([0, 1, 1, 1])
@@ -25,3 +25,8 @@ def test_pictures_of_one_group_count_as_one_draw() -> None:
     mean, alone = mean_and_error(values, np.arange(4))
     assert (mean, alone) == (0.5, pytest.approx(0.25))
     assert mean_and_error(values, np.array([0, 0, 1, 1]))[1] == pytest.approx(alone * np.sqrt(2))
+
+
+def test_every_probability_has_a_surprise_and_none_is_infinite() -> None:
+    assert surprise(np.array([[1.0, 0.5], [0.0, 1.0]])) == pytest.approx(-np.log([[1.0, 0.5], [1e-15, 1.0]]))
+    assert np.isnan(surprise(np.array([np.nan]))).all()

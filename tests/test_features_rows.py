@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headstart.features.rows import unit
+from headstart.features.rows import CONSTANT, divisors, unit
 
 
 def test_rows_have_length_one_in_their_own_precision_and_zeros_stay() -> None:
@@ -10,3 +10,11 @@ def test_rows_have_length_one_in_their_own_precision_and_zeros_stay() -> None:
     assert unit(rows).dtype == np.float32
     assert np.allclose(unit(rows), [[0.6, 0.8], [0.0, 0.0]])
     assert unit(rows.astype(np.float64)).dtype == np.float64
+
+
+def test_constant_columns_are_divided_by_one_in_their_own_precision() -> None:
+    deviations = np.array([2.0, 0.0, CONSTANT, 3 * CONSTANT], np.float32)
+    assert divisors(deviations).dtype == np.float32
+    assert divisors(deviations).tolist() == [2.0, 1.0, 1.0, deviations[3]]
+    assert divisors(np.zeros(2)).tolist() == [1.0, 1.0]
+    assert divisors(np.zeros(0)).shape == (0,)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from headstart.finetune import batches
 from headstart.finetune.batches import (
     ArithmeticTiming,
-    Fitted,
+    BatchGradient,
     batch_sizes,
     computing,
     gradient,
@@ -54,7 +54,7 @@ def test_in_parts_the_gradient_is_that_of_the_whole() -> None:
     expected = layer.weight.grad.clone()  # type: ignore[union-attr]
     parts = gradient(layer, x, y, w, 3)
     torch.testing.assert_close(layer.weight.grad, expected)
-    assert parts == Fitted(loss=pytest.approx(whole.loss), right=whole.right, micro_batch=3)
+    assert parts == BatchGradient(loss=pytest.approx(whole.loss), right=whole.right, micro_batch=3)
 
 
 def test_out_of_memory_takes_smaller_parts() -> None:
@@ -103,7 +103,7 @@ ONE = replace(PLAN, phases=(Phase(train_from="blocks.4", epochs=2, batch_size=8)
 
 @pytest.fixture(autouse=True)
 def eager_to_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "FEWEST", 1)
+    monkeypatch.setattr(batches, "LEAST_MEASURED", 1)
     monkeypatch.setattr(batches, "computes_in_bf16", lambda: True)
 
 
@@ -176,7 +176,7 @@ def test_a_run_that_goes_on_computes_as_it_began(photos: Path, tmp_path: Path, m
 def test_measuring_moves_nothing(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch norms in training mode would take the measured pictures into their statistics."""
     plan = replace(ONE, phases=(replace(ONE.phases[0], batch_norm="train"),))
-    monkeypatch.setattr(batches, "WORTH", 0.0)  # measured, and f32 whatever was found
+    monkeypatch.setattr(batches, "MOST_TIME", 0.0)  # measured, and f32 whatever was found
     with_measuring = tune(photos, tmp_path, plan, precision="auto")
     assert with_measuring.notes
     assert same(with_measuring.last, tune(photos, tmp_path, plan).last)
@@ -197,9 +197,9 @@ def test_a_damaged_memory_is_measured_again(
 def test_what_is_not_worth_measuring_is_not(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = measured_as(monkeypatch, FAST)
     tune(photos, tmp_path, replace(ONE, phases=(Phase(epochs=1),)), precision="auto")  # a head alone
-    monkeypatch.setattr(batches, "FEWEST", 2_000)
+    monkeypatch.setattr(batches, "LEAST_MEASURED", 2_000)
     tune(photos, tmp_path, ONE, precision="auto")
-    monkeypatch.setattr(batches, "FEWEST", 1)
+    monkeypatch.setattr(batches, "LEAST_MEASURED", 1)
     monkeypatch.setattr(batches, "computes_in_bf16", lambda: False)
     assert tune(photos, tmp_path, ONE, precision="auto").notes == ()
     assert not calls

@@ -19,7 +19,7 @@ from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
 from headstart.finetune import activations, loop
-from headstart.finetune.batches import Fitted
+from headstart.finetune.batches import BatchGradient
 from headstart.finetune.checkpoint import Snapshot
 from headstart.finetune.job import Job
 from headstart.finetune.loop import PhaseTraining, class_weights, finetune, validated
@@ -131,7 +131,9 @@ def test_predictions_of_files_are_those_of_the_run(photos: Path, tuned: FineTune
 CUT_OFF = """
 import os, signal, sys
 from pathlib import Path
+import torch
 sys.path.insert(0, sys.argv[1])
+torch.set_num_threads(int(sys.argv[6]))
 import headstart.finetune.checkpoint as checkpoint
 from test_finetune_loop import tune
 left = int(sys.argv[5])
@@ -153,7 +155,8 @@ def test_killed_and_gone_on_ends_at_the_same_bytes(
     photos: Path, cache: Path, tmp_path: Path, tuned: FineTuned, epochs: int
 ) -> None:
     file = tmp_path / "checkpoint.pt"
-    arguments = [str(Path(__file__).parent), str(photos), str(cache), str(file), str(epochs)]
+    threads = str(torch.get_num_threads())
+    arguments = [str(Path(__file__).parent), str(photos), str(cache), str(file), str(epochs), threads]
     done = subprocess.run([sys.executable, "-c", CUT_OFF, *arguments], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     gone_on = tune(photos, cache, checkpoint=file)
@@ -363,9 +366,9 @@ def test_a_gpu_computes_in_what_the_job_says(
     """No GPU is needed: what a step is told to compute in is looked at."""
     told: list[bool] = []
 
-    def fitted(*_: object, bf16: bool, **__: object) -> Fitted:
+    def fitted(*_: object, bf16: bool, **__: object) -> BatchGradient:
         told.append(bf16)
-        return Fitted(loss=1.0, right=0, micro_batch=None)
+        return BatchGradient(loss=1.0, right=0, micro_batch=None)
 
     monkeypatch.setattr(loop, "gradient_that_fits", fitted)
     monkeypatch.setattr(Job, "trains_on", "cuda")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headstart.monitor.drift import Drift, compare
+from headstart.monitor.drift import Drift, compare_rows
 
 
 def rows(n: int, seed: int, *, label: NDArray[np.int64] | None = None, shift: float = 0.0) -> NDArray[np.float32]:
@@ -17,7 +17,7 @@ def rows(n: int, seed: int, *, label: NDArray[np.int64] | None = None, shift: fl
 
 def held(new: NDArray[np.float32], answers: NDArray[np.int64] | None = None, *, seed: int = 0) -> Drift:
     y = np.arange(len(new)) % 2 if answers is None else answers
-    return compare(new, rows(400, 1), answers=y, answers_before=np.arange(400) % 2, num_classes=2, seed=seed)
+    return compare_rows(new, rows(400, 1), answers=y, answers_before=np.arange(400) % 2, num_classes=2, seed=seed)
 
 
 def test_more_of_the_same_is_no_drift() -> None:
@@ -36,7 +36,7 @@ def test_other_pictures_are_drift() -> None:
 def test_what_the_model_finds_unfamiliar_is_passed_on() -> None:
     y = np.arange(60) % 2
     unfamiliar = np.arange(60) < 15
-    found = compare(
+    found = compare_rows(
         rows(60, 6), rows(400, 1), answers=y, answers_before=np.arange(400) % 2, num_classes=2, unfamiliar=unfamiliar,
         unfamiliar_before=0.03,
     )  # fmt: skip

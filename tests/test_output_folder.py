@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import OptionError
-from headstart.output_folder import check, check_files, claim, default_name, nearest
+from headstart.output_folder import check_files, claim, default_name, nearest, refuse_unsafe
 
 WRITES = ("model", "metrics.json")
 
@@ -21,14 +21,14 @@ def photos(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("inside", [".", "runs", "ants/../runs/one"])
 def test_not_among_the_pictures(photos: Path, inside: str) -> None:
     with pytest.raises(OptionError, match="where to write the run") as caught:
-        check(photos, photos / inside, what="run", writes=WRITES)
+        refuse_unsafe(photos, photos / inside, what="run", writes=WRITES)
     assert "the pictures are only ever read" in str(caught.value)
 
 
 def test_a_file_is_no_folder(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(OptionError, match="notes is a file"):
-        check(photos, tmp_path / "notes", what="run", writes=WRITES)
+        refuse_unsafe(photos, tmp_path / "notes", what="run", writes=WRITES)
 
 
 def test_what_is_someone_elses_is_refused_and_named(photos: Path, tmp_path: Path) -> None:
@@ -37,37 +37,37 @@ def test_what_is_someone_elses_is_refused_and_named(photos: Path, tmp_path: Path
     (project / "model" / "thesis.tex").write_text("years of work")
     (project / "metrics.json").touch()
     with pytest.raises(OptionError, match=r"project with model, metrics\.json of something else") as caught:
-        check(photos, project, what="run", writes=WRITES)
+        refuse_unsafe(photos, project, what="run", writes=WRITES)
     assert "expected: a new folder, or one of an earlier run" in str(caught.value)
     assert "that would be replaced" in str(caught.value)
 
 
 def test_results_of_another_kind_are_someone_elses(photos: Path, tmp_path: Path) -> None:
     claim(tmp_path / "table", "table")
-    check(photos, tmp_path / "table", what="run", writes=WRITES)  # nothing would be replaced
+    refuse_unsafe(photos, tmp_path / "table", what="run", writes=WRITES)  # nothing would be replaced
     (tmp_path / "table" / "metrics.json").touch()
-    check(photos, tmp_path / "table", what="table", writes=WRITES)
+    refuse_unsafe(photos, tmp_path / "table", what="table", writes=WRITES)
     with pytest.raises(OptionError, match="of something else"):
-        check(photos, tmp_path / "table", what="run", writes=WRITES)
+        refuse_unsafe(photos, tmp_path / "table", what="run", writes=WRITES)
 
 
 def test_a_new_an_unrelated_and_an_earlier_folder_will_do(photos: Path, tmp_path: Path) -> None:
-    check(photos, tmp_path / "new", what="run", writes=WRITES)
+    refuse_unsafe(photos, tmp_path / "new", what="run", writes=WRITES)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "log.txt").touch()
-    check(photos, folder, what="run", writes=WRITES)
+    refuse_unsafe(photos, folder, what="run", writes=WRITES)
     claim(folder, "run")
     (folder / "model").mkdir()
-    check(photos, folder, what="run", writes=WRITES)
-    check(None, folder, what="run", writes=WRITES)
+    refuse_unsafe(photos, folder, what="run", writes=WRITES)
+    refuse_unsafe(None, folder, what="run", writes=WRITES)
 
 
 def test_what_is_read_is_not_overwritten(photos: Path, tmp_path: Path) -> None:
     table = tmp_path / "pictures.csv"
     table.touch()
     with pytest.raises(OptionError, match=r"expected: a pictures\.csv of its own"):
-        check(table, tmp_path, what="review", never=["pictures.csv"])
+        refuse_unsafe(table, tmp_path, what="review", never=["pictures.csv"])
 
 
 def test_folders_keep_their_whole_name_and_files_lose_their_ending(tmp_path: Path) -> None:
@@ -82,10 +82,10 @@ def test_folders_keep_their_whole_name_and_files_lose_their_ending(tmp_path: Pat
 def test_a_folder_that_cannot_be_made_is_refused(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notes").write_text("mine")
     with pytest.raises(OptionError, match="notes is a file"):
-        check(photos, tmp_path / "notes" / "run", what="run")
+        refuse_unsafe(photos, tmp_path / "notes" / "run", what="run")
     monkeypatch.setattr("os.access", lambda *_: False)  # as on a disk that is read-only
     with pytest.raises(OptionError, match=f"found: {tmp_path} cannot be written"):
-        check(photos, tmp_path / "runs" / "run", what="run")
+        refuse_unsafe(photos, tmp_path / "runs" / "run", what="run")
 
 
 def test_files_to_write_need_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

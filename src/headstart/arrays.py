@@ -7,8 +7,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 """Probabilities, losses and other measurements."""
+Reals = NDArray[np.floating]
+"""The same in either precision."""
 Rows = NDArray[np.float32]
 """Feature rows (n, d)."""
+Pixels = NDArray[np.uint8]
+"""Images (…, height, width, 3), RGB, 0 to 255."""
 Singles = NDArray[np.float32]
 """Pixels and other values in single precision."""
 Index = NDArray[np.int64]

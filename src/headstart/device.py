@@ -11,6 +11,13 @@ from typing import Literal
 Accelerator = Literal["cuda", "mps"]
 
 
+def seen() -> dict[str, bool]:
+    """Which of the devices ``cpu``, ``cuda`` and ``mps`` torch sees here. Loads torch."""
+    import torch
+
+    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+
+
 @cache
 def accelerator() -> Accelerator | None:
     """The GPU that torch sees: ``cuda``, ``mps``, or None.
@@ -18,16 +25,10 @@ def accelerator() -> Accelerator | None:
     torch takes seconds to load, so it is asked only where a driver's file or command is there.
     """
     nvidia_or_amd = any(Path(device).exists() for device in ("/dev/nvidia0", "/dev/dxg", "/dev/kfd"))
-    if nvidia_or_amd or shutil.which("nvidia-smi"):
-        import torch
-
-        if torch.cuda.is_available():
-            return "cuda"
-    if platform.system() == "Darwin" and platform.machine() == "arm64":
-        import torch
-
-        if torch.backends.mps.is_available():
-            return "mps"
+    if (nvidia_or_amd or shutil.which("nvidia-smi")) and seen()["cuda"]:
+        return "cuda"
+    if platform.system() == "Darwin" and platform.machine() == "arm64" and seen()["mps"]:
+        return "mps"
     return None
 
 

@@ -13,7 +13,7 @@ MARK = ".headstart"
 """The file that says which kind of results a folder holds."""
 
 
-def check(
+def refuse_unsafe(
     source: Path | None, folder: Path, *, what: str, writes: Sequence[str] = (), never: Sequence[str] = ()
 ) -> None:
     """Refuse an output folder before any work is done.

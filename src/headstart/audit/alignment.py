@@ -85,7 +85,7 @@ def promising(pictures: Miniature, pairs: Index) -> Mask:
     return alike >= _ALIKE
 
 
-def compare(first: Miniature, second: Miniature) -> Agreement:
+def compare_miniatures(first: Miniature, second: Miniature) -> Agreement:
     """Compare miniatures of p pictures with those of p others, each with the one in its row."""
     pairs = len(first.luminance)
     detail, colour = np.zeros(pairs, np.float32), np.full(pairs, np.inf, np.float32)

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from headstart.arrays import Index, Rows
-from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare, miniature, promising
+from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare_miniatures, miniature, promising
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -175,7 +175,9 @@ def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
     pairs = []
     for start in range(0, len(candidates), _PAIRS):
         first, second = candidates[start : start + _PAIRS].T
-        agreement = compare(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
+        agreement = compare_miniatures(
+            *(Miniature(small.luminance[side], small.colour[side]) for side in (first, second))
+        )
         for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)):
             i, j = candidates[start + row].tolist()
             score, mirrored = float(agreement.detail[row]), bool(agreement.mirrored[row])

@@ -116,6 +116,8 @@ class Findings:
     """How many labels are wrong, as estimated."""
     poor: tuple[Poor, ...]
     """Blank first, then tiny, then blurred; each picture once."""
+    from scipy.stats import median_abs_deviation
+
     grey: tuple[int, ...]
     """Positions of grey pictures where nearly all are coloured."""
     mixed: MixedSizes | None
@@ -143,7 +145,7 @@ class Findings:
         return plain(self, "mixed", shortcuts=given_away, expected_label_errors=self.expected_errors, **counts)
 
 
-def check(
+def find_doubtful(
     images: ImageSet, proba: Floats, X: Rows, *, audit: Audit, facts: Facts, input_size: int, seed: int, clusters: Index
 ) -> Findings:
     """Look for everything that can be doubted.
@@ -217,6 +219,8 @@ def _suspects(
 
 def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
     """Blank first, then tiny, then blurred; each picture once."""
+    from scipy.stats import median_abs_deviation
+
     shorter = np.minimum(facts.column("width"), facts.column("height"))
     contrast, sharpness = facts.column("contrast"), facts.column("sharpness")
     with np.errstate(divide="ignore"):
@@ -224,9 +228,8 @@ def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
     known = np.isfinite(logs)
     scale = np.full(len(logs), np.nan)
     if known.sum() >= ENOUGH:
-        middle = np.median(logs[known])
-        deviation = 1.4826 * np.median(np.abs(logs[known] - middle))  # that of the normal law with this median
-        scale = (logs - middle) / max(float(deviation), 1e-6)
+        deviation = median_abs_deviation(logs[known], scale="normal")
+        scale = (logs - np.median(logs[known])) / max(float(deviation), 1e-6)
     tiny = shorter < input_size / 2
     if np.mean(tiny) > FEW:
         tiny[:] = False  # then it is how these pictures are, and no exception
@@ -269,7 +272,7 @@ def inspect(
         deduplicated: the copies.
     """
     kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
-    return check(
+    return find_doubtful(
         table.images,
         unseen_proba(table, choice),
         table.rows(options.sizes[0], "last", np.arange(len(table.images))),

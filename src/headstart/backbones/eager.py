@@ -9,14 +9,23 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from headstart.arrays import Pixels
 from headstart.backbones import graph, saved
 from headstart.backbones.network import FrozenModule
-from headstart.backbones.runtime import BATCH, LEAST_PARITY, Notes, Rows, RuntimeNote, measured_parity, padded, pictures
+from headstart.backbones.runtime import (
+    BATCH,
+    LEAST_PARITY,
+    Notes,
+    Outputs,
+    RuntimeNote,
+    measured_parity,
+    padded,
+    synthetic_images,
+)
+from headstart.device import seen
 from headstart.errors import OptionError
 from headstart.files import digest
 
@@ -29,15 +38,15 @@ def fastest(
     Raises:
         OptionError: torch does not see the device.
     """
-    seen = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not seen[target]:
-        present = ", ".join(name for name, there in seen.items() if there)
+    devices = seen()
+    if not devices[target]:
+        present = ", ".join(name for name, there in devices.items() if there)
         expected = f"a device torch sees: {present}"
         raise OptionError.of("device", expected=expected, found=target, todo="choose another, or auto")
     half = precision == "bf16" or (precision == "auto" and target == "cuda" and torch.cuda.is_bf16_supported())
     attempts = [(target, "bf16")] * half + [(target, "f32")] + [("cpu", "f32")] * (target != "cpu")
     with torch.inference_mode():
-        outputs = frozen(torch.from_numpy(pictures(identity["size"])))
+        outputs = frozen(torch.from_numpy(synthetic_images(identity["size"])))
     reference = {name: output.numpy() for name, output in zip(frozen.widths, outputs, strict=True)}
     for device, candidate in attempts:
         runtime = TorchRuntime(copy.deepcopy(frozen), identity, device=device, precision=candidate, notes=notes)
@@ -69,7 +78,7 @@ class TorchRuntime:
         ran = {"runtime": self.name, "runtime version": torch.__version__, "batch": self.batch}
         return digest({**self._identity, **ran})
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. On a GPU a batch is pulled while the one before is computed."""
         waiting: list[tuple[tuple[Tensor, ...], int]] = []
         for images in batches:
@@ -94,7 +103,7 @@ class TorchRuntime:
         frozen = copy.deepcopy(self._frozen).to("cpu").to(memory_format=torch.contiguous_format)
         (graph if graph.available() else saved).write(frozen, self._identity, folder)
 
-    def _forward(self, images: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+    def _forward(self, images: Pixels) -> tuple[Tensor, ...]:
         half = torch.autocast(self._device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half, self._repeatable():
             outputs: tuple[Tensor, ...] = self._frozen(torch.from_numpy(images).to(self._device))
@@ -109,5 +118,5 @@ class TorchRuntime:
         with self._lock, torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             yield
 
-    def _rows(self, outputs: tuple[Tensor, ...], count: int) -> Rows:
+    def _rows(self, outputs: tuple[Tensor, ...], count: int) -> Outputs:
         return {name: output[:count].float().cpu().numpy() for name, output in zip(self.widths, outputs, strict=True)}

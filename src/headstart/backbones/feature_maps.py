@@ -1,4 +1,4 @@
-"""What the rows of a saved graph were pooled from: the maps, which say where in the picture a number came from.
+"""The maps that the rows of a saved graph were pooled from: they say where in the image a number came from.
 
 Nothing is kept for this. A graph holds its maps on the way to its rows; here the operations that pool them are found
 by walking back from the rows, and the maps are read out of a copy of the graph. The graph that extracts features
@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Pixels
 from headstart.backbones import graph
-from headstart.backbones.runtime import Rows
+from headstart.backbones.runtime import Outputs
 
 Statistic = Literal["mean", "max", "std"]
 
@@ -36,7 +37,7 @@ class PooledMap:
     positions: NDArray[np.float32]
     """(channels, height, width)."""
 
-    def parts(self, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    def parts(self, weight: Floats) -> Floats:
         """What each position contributes to ``weight`` (channels,) · row: (height, width), and the mean is that number.
 
         A mean is shared out as it is; a maximum comes from the one place where it is reached; a standard deviation σ
@@ -58,7 +59,7 @@ class PooledMap:
 class MapGraph:
     """A copy of a saved graph that gives, besides its rows, the maps that one of them was pooled from.
 
-    It computes in float32, one picture at a time.
+    It computes in float32, one image at a time.
     """
 
     compiled: Any
@@ -67,7 +68,7 @@ class MapGraph:
     pools: list[tuple[Statistic, int, bool]]
     """For each stretch of the row how it was pooled, which of the maps, and whether its channels come last."""
 
-    def run(self, image: NDArray[np.uint8]) -> tuple[Rows, list[PooledMap]]:
+    def run(self, image: Pixels) -> tuple[Outputs, list[PooledMap]]:
         """The rows (d,) of a decoded image (size, size, 3), and the maps in the order of the row they make up."""
         request = self.compiled.create_infer_request()  # its own, so that several threads may run the graph
         request.infer({0: image[None]})
@@ -130,7 +131,7 @@ def _behind_shapes(source: Any) -> Any:
 def _pool(source: Any) -> tuple[Statistic, Any, bool] | None:
     """Statistic, map and whether its channels come last, for a stretch of a row.
 
-    None where something else than pooling over all positions of a square picture's map makes it.
+    None where something else than pooling over all positions of a square image's map makes it.
     """
     pooling = _behind_shapes(source)
     statistic = _STATISTICS.get(pooling.get_type_name())

@@ -20,10 +20,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Pixels
 from headstart.backbones import saved
-from headstart.backbones.runtime import BATCH, LEAST_PARITY, Notes, Rows, RuntimeNote, measured_parity, padded, pictures
+from headstart.backbones.runtime import (
+    BATCH,
+    LEAST_PARITY,
+    Notes,
+    Outputs,
+    RuntimeNote,
+    measured_parity,
+    padded,
+    synthetic_images,
+)
 from headstart.errors import ModelError
 from headstart.files import digest, replacing, sha256, write_json
 
@@ -31,10 +40,13 @@ if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
 
 FORMAT = 2
+ABANDONED = 3_600.0
+"""Seconds from which an unfinished conversion counts as killed. Chosen, not measured: one takes seconds, a few minutes
+with large networks. Too short a time would take the folder from under a conversion that is running."""
 DOCUMENT = "graph.json"
 _FIELDS = {"identity": dict, "widths": dict, "sha256": dict, "parity": dict}
 DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
-"""The graph, its tensors in float32, and torch's rows for `runtime.pictures`, the graph's own proof."""
+"""The graph, its tensors in float32, and torch's rows for `runtime.synthetic_images`, the graph's own proof."""
 FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS)
 """These, and of a network that can be built again what it is built from."""
 
@@ -105,11 +117,11 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     example = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     with _interruptions_wait(), torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing is deprecated in torch, but is how OpenVINO reads a module
-        # Tracing again to compare would take as long as the rest; parity is measured on pictures instead.
+        # Tracing again to compare would take as long as the rest; parity is measured on images instead.
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
         # safetensors writes the memory as it lies: a slice of tokens must be made contiguous first.
-        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(pictures(size)))]
+        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(synthetic_images(size)))]
     model.reshape([-1, size, size, 3])
     for name, output in zip(frozen.widths, model.outputs, strict=True):
         output.get_tensor().set_names({name})
@@ -153,9 +165,9 @@ def _interruptions_wait() -> Iterator[None]:
 
 
 def _sweep(graphs: Path) -> None:
-    """Remove what conversions left behind that were killed over an hour ago."""
+    """Remove what conversions that were killed left behind, once it is older than `ABANDONED`."""
     for left in graphs.glob(".unfinished-*"):
-        if time.time() - left.stat().st_mtime > 3600:
+        if time.time() - left.stat().st_mtime > ABANDONED:
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -255,7 +267,7 @@ class OpenVinoRuntime:
         runtime = self.single() if singly else self
         self.parity = measured_parity(runtime, load_file(self._folder / "reference.safetensors"))
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
         compiled = self._compiled()
         most = 1 + compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
@@ -295,6 +307,6 @@ class OpenVinoRuntime:
                 self._model = _core().compile_model(model, "CPU", options)
             return self._model
 
-    def _rows(self, request: Any, count: int) -> Rows:
+    def _rows(self, request: Any, count: int) -> Outputs:
         request.wait()
         return {name: np.array(request.get_tensor(name).data[:count], np.float32) for name in self.widths}

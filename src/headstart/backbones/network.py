@@ -119,7 +119,7 @@ class FrozenModule(nn.Module):
     """
 
     widths: dict[str, int]
-    """Width of each kind of row."""
+    """Width of each output."""
 
 
 class Normalise(nn.Module):
@@ -229,7 +229,7 @@ def _depth_modules(model: Any) -> list[str]:
     """Whose maps are read: every block; of a transformer's equal blocks four, evenly spaced.
 
     All blocks, not only the last at each reduction that timm lists: on fabric with defects of a few pixels that is
-    worth 0.914 → 0.939 (2,000 pictures, 384 pixels, five folds). Where a network is a bare chain of convolutions
+    worth 0.914 → 0.939 (2,000 images, 384 pixels, five folds). Where a network is a bare chain of convolutions
     (VGG), timm's list is taken.
     """
     blocks = [stage for stage in stages(model) if any(True for _ in model.get_submodule(stage.name).children())]

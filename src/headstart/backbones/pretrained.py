@@ -39,7 +39,7 @@ class Hub:
 
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
-    """One pretrained network and how its pictures are prepared."""
+    """One pretrained network and how its images are prepared."""
 
     name: str
     """Ours, unique in the catalogue; for a network outside it, timm's name with its tag."""
@@ -50,9 +50,9 @@ class Backbone:
     parameters: int
     """Trainable numbers, published classifier included."""
     input_size: int
-    """Side, in pixels, of the square picture it was trained or published with."""
+    """Side, in pixels, of the square image it was trained or published with."""
     crop_pct: float
-    """Share, in (0, 1], of the resized picture that the centre crop keeps."""
+    """Share, in (0, 1], of the resized image that the centre crop keeps."""
     interpolation: str
     mean: Triple
     """Subtracted from red, green, blue in [0, 1]."""

@@ -1,25 +1,26 @@
 """A frozen network that is ready to run: what it gives, and whether it gives what torch would.
 
-Whether a runtime is faithful is measured on a few made-up pictures, by the cosine of its rows with those of torch.
+Whether a runtime is faithful is measured on a few made-up images, by the cosine of its rows with those of torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats
+from headstart.arrays import Floats, Pixels
 
-Rows = dict[str, NDArray[np.float32]]
-"""Rows (n, width) by kind."""
+Outputs = dict[str, NDArray[np.float32]]
+"""Rows (n, width) of each of a network's outputs, by its name."""
 
 BATCH = 16
-"""Pictures computed together: enough to keep two cores busy."""
+"""Images computed together: enough to keep two cores busy."""
 LEAST_PARITY = 0.998
 """Least mean cosine to torch in float32. bf16 of a sound network gives 0.999; a wrong graph far less."""
 STATISTICS = 3
@@ -56,10 +57,10 @@ class Runtime(Protocol):
     batch: int
     """Most images in a batch."""
     widths: dict[str, int]
-    """Width of each kind of row: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
+    """Width of each output: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
     `split.FrozenPrefix`; or ``last`` and ``tuned``, see `split.TunedNetwork`."""
     parity: float
-    """Mean cosine to torch in float32 on made-up pictures, at least `LEAST_PARITY`."""
+    """Mean cosine to torch in float32 on made-up images, at least `LEAST_PARITY`."""
     notes: Notes
     """What was tried and not used, and why."""
 
@@ -68,10 +69,10 @@ class Runtime(Protocol):
         """Changes with everything that changes the values it gives."""
         ...
 
-    def run(self, batches: Iterable[NDArray[np.uint8]]) -> Iterator[Rows]:
+    def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order.
 
-        Images are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by kind. Batches
+        Images are uint8 (n, size, size, 3), RGB, 1 ≤ n ≤ batch; rows are float32 (n, width) by output. Batches
         are pulled one at a time while earlier ones are computed, and few are in flight. An image's row depends
         neither on its place in the batch nor on the images beside it. Several threads may run one runtime.
         """
@@ -89,27 +90,27 @@ class Runtime(Protocol):
         ...
 
 
-def pictures(size: int, count: int = 8) -> NDArray[np.uint8]:
-    """Structured pictures, (count, size, size, 3), the same on every machine: gratings, edges, noise.
+def synthetic_images(size: int, count: int = 8) -> Pixels:
+    """Structured images, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
     Integer arithmetic only, so that no library's rounding can change a byte.
     """
     rng = np.random.default_rng(20240229)
     rows, columns = np.mgrid[:size, :size].astype(np.int64)
     made = np.empty((count, size, size, 3), np.uint8)
-    for picture in made:
+    for image in made:
         for channel in range(3):
             a, b, period = *rng.integers(1, 8, 2), rng.integers(size // 8, size)
             grating = (a * rows + b * columns) % period * 255 // period
             top, left = rng.integers(0, size // 2, 2)
             grating[top : top + size // 3, left : left + size // 3] = rng.integers(0, 256)
-            picture[:, :, channel] = (3 * grating + rng.integers(0, 256, (size, size))) // 4
+            image[:, :, channel] = (3 * grating + rng.integers(0, 256, (size, size))) // 4
     return made
 
 
-def measured_parity(runtime: Runtime, reference: Rows) -> float:
-    """`agreement` of what ``runtime`` gives for `pictures` with ``reference``, torch's rows for them in float32."""
-    made = pictures(runtime.size)
+def measured_parity(runtime: Runtime, reference: Outputs) -> float:
+    """`agreement` of the rows of `synthetic_images` by ``runtime`` with ``reference``, those by torch in float32."""
+    made = synthetic_images(runtime.size)
     parts = list(runtime.run(made[start : start + runtime.batch] for start in range(0, len(made), runtime.batch)))
     return agreement({name: np.concatenate([part[name] for part in parts]) for name in reference}, reference)
 
@@ -125,7 +126,14 @@ def _mean_cosine(a: Floats, b: Floats) -> float:
     return float(cosines.mean())
 
 
-def padded(images: NDArray[np.uint8], *, batch: int, size: int) -> NDArray[np.uint8]:
+def stacked(images: Iterable[Pixels], size: int) -> Iterator[Pixels]:
+    """Images (s, s, 3) in batches (n, s, s, 3), n ≤ size; none is drawn before its batch is asked for."""
+    drawn = iter(images)
+    while batch := list(islice(drawn, size)):
+        yield np.stack(batch)
+
+
+def padded(images: Pixels, *, batch: int, size: int) -> Pixels:
     """``images`` (n, size, size, 3), n ≤ batch, filled up with black to ``batch``: one shape, one computation.
 
     Raises:
@@ -142,10 +150,10 @@ def by_depth(rows: NDArray[np.float32], of: Sequence[tuple[str, int]]) -> dict[s
     """Rows (n, D) of ``depths`` cut into each depth's own (n, 3·channels), by name, from shallow to deep.
 
     ``of`` holds the name and channels of each depth, see `space.NetworkSpec.depth_channels`. Raises ValueError if the
-    rows are not laid out like that.
+    rows have another width.
     """
     ends = np.cumsum([STATISTICS * channels for _, channels in of])
     if not len(ends) or ends[-1] != rows.shape[1]:
-        raise ValueError(f"rows of {rows.shape[1]} numbers do not fit a layout of {ends[-1] if len(ends) else 0}")
+        raise ValueError(f"rows of {rows.shape[1]} numbers do not fit depths of {ends[-1] if len(ends) else 0}")
     parts = np.split(rows, ends[:-1], axis=1)
     return {name: part for (name, _), part in zip(of, parts, strict=True)}

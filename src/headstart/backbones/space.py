@@ -1,4 +1,4 @@
-"""Where a feature row lives: a network, its geometry and what runs it. As data that can be sent, and opened.
+"""A space: everything but the image that fixes the value of a feature row; as picklable data, and opened.
 
 A network runs as fast as this machine can: in OpenVINO on the CPU, in torch on a GPU. Only the first run of a network
 on a machine needs torch: it leaves a graph that later runs open in under a second.
@@ -36,7 +36,7 @@ OUTPUTS_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """An open space: everything that fixes the value of a row except the picture."""
+    """An open space: everything that fixes the value of a row except the image."""
 
     runtime: Runtime
     geometry: Geometry
@@ -117,18 +117,18 @@ class NetworkSpec:
         """
         backbone = self.backbone
         identity = {"architecture": backbone.architecture, "outputs": OUTPUTS_VERSION, "size": backbone.input_size}
-        file = self.cache / "layouts" / f"{backbone.architecture.replace('/', '_')}.json"
+        file = self.cache / "depths" / f"{backbone.architecture.replace('/', '_')}.json"
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
             if document["identity"] == identity:
-                return tuple((str(name), int(channels)) for name, channels in document["layout"])
+                return tuple((str(name), int(channels)) for name, channels in document["channels"])
         except (OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged: made anew
             pass
         from headstart.backbones.network import freeze
 
         channels = freeze(backbone, locate(backbone, random=True), size=backbone.input_size).depth_channels
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"identity": identity, "layout": channels})
+        write_json(file, {"identity": identity, "channels": channels})
         return channels
 
 
@@ -204,7 +204,7 @@ class SpaceSpec:
 
     network: NetworkSpec | SavedSpec
     geometry: Geometry
-    """How pictures are made square, and the side of the square."""
+    """How images are made square, and the side of the square."""
 
     @property
     def size(self) -> int:

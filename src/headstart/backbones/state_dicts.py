@@ -1,4 +1,4 @@
-"""Weights files into networks: read safely, named by timm's layout or torchvision's, every misfit reported."""
+"""Weights files read into networks: safely, named as timm or torchvision names them, every misfit reported."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load(model: nn.Module, tensors: Tensors, *, what: str) -> None:
     """
     expected = model.state_dict()
     classifier = _classifier(model)
-    given = _to_timm_layout(model, tensors)
+    given = _to_timm_names(model, tensors)
     problems = _misfits(expected, given, classifier)
     if problems:
         ordered = _by_order(expected, tensors, classifier)
@@ -83,7 +83,7 @@ def _unwrap(content: object) -> Tensors:
     return tensors
 
 
-def _to_timm_layout(model: nn.Module, tensors: Tensors) -> Tensors:
+def _to_timm_names(model: nn.Module, tensors: Tensors) -> Tensors:
     """Rename and reshape with the filter timm itself applies to checkpoints of this family, if it has one.
 
     Covers torchvision's VGG; its ResNets carry timm's names already.
@@ -95,7 +95,7 @@ def _to_timm_layout(model: nn.Module, tensors: Tensors) -> Tensors:
     arguments = (dict(tensors), model)[: len(inspect.signature(renamed).parameters)]
     try:
         return dict(renamed(*arguments))
-    except Exception:  # not a layout the filter knows: the comparison will name what is wrong
+    except Exception:  # not names the filter knows: the comparison will name what is wrong
         return tensors
 
 

@@ -25,6 +25,7 @@ from headstart.arrays import Floats, Index, Labels, Rows
 from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import ALPHA, mcnemar_exact
+from headstart.features.rows import divisors
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 
@@ -123,9 +124,7 @@ def out_of_fold(
     """
     Z = np.asarray(X, dtype=np.float32)
     Z = Z - Z.mean(axis=0)
-    scale = Z.std(axis=0)
-    scale[scale < 1e-6 * max(float(scale.max(initial=0.0)), 1e-12)] = 1.0
-    Z /= scale
+    Z /= divisors(Z.std(axis=0))
     K = (Z @ Z.T).astype(np.float64)
     targets = np.eye(int(y.max()) + 1)[y]
     answer = np.zeros(len(y), dtype=np.int64)

@@ -48,7 +48,7 @@ MOST_CLASSES = 10
 """Classes whose pictures are halved, one class at a time: those with most of the loss. Chosen for its cost."""
 FASTEST = 1.5
 """Largest power c. Chosen, not measured alone; how often forecasts with it hold: ``benchmarks/learning_curve.py``."""
-TRUST = 2.0
+MOST_STRETCH = 2.0
 """Largest u: times the way its law promises that a curve goes. Set on the sets in ``benchmarks/learning_curve.py``."""
 MISFIT = 0.2
 """Of the logarithm of an error, per doubling, that the power law may miss whatever the pictures say. Chosen, not
@@ -304,7 +304,7 @@ def equally_likely(
         log_shape = -0.5 * np.einsum("fcj,jk,fck->fc", off, np.linalg.inv(covariance), off)
     pick = rng.choice(len(level), size=samples, p=_normalised(log_level))
     shape = rng.choice(log_shape.size, size=samples, p=_normalised(log_shape).ravel())
-    trusted = TRUST * (rng.permutation(samples) + 0.5) / samples
+    trusted = MOST_STRETCH * (rng.permutation(samples) + 0.5) / samples
     return np.column_stack([level[pick], f[shape // len(c)], c[shape % len(c)], trusted])
 
 

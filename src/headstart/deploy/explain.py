@@ -37,23 +37,27 @@ Grid = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 SHARE = 0.2
-"""Share of the picture's area that is hidden to check a map."""
+"""Share of the picture's area that is hidden to check a map. Chosen, not measured: whether a map holds
+depends on it; what other shares do is shown by the curve over `SHARES`."""
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.5)
-"""Shares for the curve."""
+"""Shares for the curve, which is shown and decides nothing."""
 ELSEWHERE = 39
 """Regions elsewhere that it is compared with: with 39 the rarest outcome is one in 40."""
-HOLDS = 0.05
-"""A map holds if at most this share of regions, its own among them, matters as much as its own."""
-A_FEW = 4
-"""Regions elsewhere for the other shares, whose mean alone is shown."""
+LARGEST_P = 0.05
+"""A map holds if at most this share of regions, its own among them, matters as much as its own; the usual level."""
+FEW_ELSEWHERE = 4
+"""Regions elsewhere for the other shares, whose mean alone is shown. Chosen for its cost."""
 PLACES = 7
-"""Along one side of a map made by hiding."""
+"""Along one side of a map made by hiding; as many as most networks' last map has for 224 pixels."""
 HALVES = 64
-"""Random halves of the picture that are hidden for it, and as many other halves."""
+"""Random halves of the picture that are hidden for it, and as many other halves: 128 answers for 49 places.
+Chosen, not measured: the passes are what a map by hiding costs, and fewer make it noisier."""
 RIDGE = 0.0125
-"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25."""
+"""Penalty of the regression, as a share of the number of pictures; what one place explains has variance 0.25, so that
+a place is drawn 5 % towards none. Chosen, not measured: it smooths the map, and so moves the region that is checked."""
 EXACT_WITHIN = 1e-3
-"""By how much the parts may miss the score, relative to its size, to be called exact."""
+"""By how much the parts may miss the score, relative to its size, to be called exact. Chosen, not measured: above the
+rounding of sums in float32; where the parts miss by more, the map is made by hiding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,7 @@ class Check:
     @property
     def holds(self) -> bool:
         """Whether the place matters more than other places do."""
-        return self.p <= HOLDS
+        return self.p <= LARGEST_P
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -202,7 +206,7 @@ class Explainer:
             miss=miss,
             why_not_exact=why_not,
             row=rows["last"],
-            check=check(image, evidence, scores, seed=seed),
+            check=check_map(image, evidence, scores, seed=seed),
         )
 
 
@@ -269,14 +273,16 @@ def by_hiding(image: Image, scores: Callable[[Iterable[Image]], Grid], *, seed: 
     return np.asarray(np.linalg.solve(ridge, A.T @ (falls - falls.mean())).reshape(PLACES, PLACES), np.float64)
 
 
-def check(image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tuple[Grid, Grid]], *, seed: int) -> Check:
+def check_map(
+    image: Image, evidence: Grid, scores: Callable[[Iterable[Image]], tuple[Grid, Grid]], *, seed: int
+) -> Check:
     """Hide what ``evidence`` points at, and regions of the same size and shape elsewhere.
 
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
     colour = _mean_colour(image)
-    regions = {share: _regions(evidence, share, ELSEWHERE if share == SHARE else A_FEW, rng) for share in SHARES}
+    regions = {s: _regions(evidence, s, ELSEWHERE if s == SHARE else FEW_ELSEWHERE, rng) for s in SHARES}
     score, proba = scores([image, *(hide(image, mask, colour) for masks in regions.values() for mask in masks)])
     ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
     after = dict(zip(SHARES, np.split(proba, ends)[1:-1], strict=True))

@@ -79,7 +79,7 @@ class GoldenError(ModelError):
         self.precision = precision
 
 
-def check(ask: Ask, here: Runtime, folder: Path, document: Document, *, at_least: int = 1) -> None:
+def check_answers(ask: Ask, here: Runtime, folder: Path, document: Document, *, at_least: int = 1) -> None:
     """Let a model loaded from ``folder`` answer again, and compare with what ``document`` says it answered.
 
     A runtime of the same name is held against that runtime's answers, any other against those in float32. The model is

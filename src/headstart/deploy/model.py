@@ -30,7 +30,7 @@ from headstart.abstain.costs import read_costs
 from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats
 from headstart.backbones.graph import DOCUMENT
-from headstart.backbones.runtime import Notes, Rows, RuntimeNote
+from headstart.backbones.runtime import Notes, Outputs, RuntimeNote
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
@@ -112,13 +112,13 @@ class Model:
         coverage: float | None = None,
         stage: str = "predicting",
         progress: Progress | None = None,
-    ) -> Iterator[tuple[Prediction, Rows]]:
+    ) -> Iterator[tuple[Prediction, Outputs]]:
         """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one."""
         sources = listed(pictures)
         few = len(sources) < self.space.runtime.batch
         if self.batches and not few:
             self.batches()
-        block: list[tuple[int, Rows | str]] = []
+        block: list[tuple[int, Outputs | str]] = []
         with (progress or Silent()).stage(stage, len(sources)) as advance:
             for i, views in extract(sources, self.space.single() if few else self.space):
                 block.append((i, views if isinstance(views, str) else views[View.CENTRE]))
@@ -132,8 +132,8 @@ class Model:
         return [prediction.proba for prediction in self.predict(pictures)]
 
     def _answered(
-        self, sources: Sequence[Source], block: Sequence[tuple[int, Rows | str]], coverage: float | None
-    ) -> Iterator[tuple[Prediction, Rows]]:
+        self, sources: Sequence[Source], block: Sequence[tuple[int, Outputs | str]], coverage: float | None
+    ) -> Iterator[tuple[Prediction, Outputs]]:
         judged: Iterator[tuple[Floats, Judgement]] = iter(())
         if readable := [rows for _, rows in block if not isinstance(rows, str)]:
             proba = self.head.predict_proba(np.stack([rows[self.output] for rows in readable]))
@@ -231,7 +231,7 @@ class Model:
             notes=(*runtime.notes, moved) if moved.runtime != moved.here else runtime.notes,
             abstention=_abstention(folder, document),
         )
-        check = partial(golden.check, model._proba, runtime, folder, document)
+        check = partial(golden.check_answers, model._proba, runtime, folder, document)
         check()
         return replace(model, batches=golden.Once(partial(check, at_least=runtime.batch)))
 

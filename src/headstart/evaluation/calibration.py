@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from headstart.arrays import Floats
 
 COLDEST, HOTTEST = 0.05, 20.0
 """Temperatures between which the minimum is sought; outside, probabilities are 0 and 1, or all alike."""
 
 
-def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     """Logits (…, k) as probabilities of the same shape. A temperature above 1 makes them less sure."""
     Z = np.asarray(logits, dtype=np.float64) / temperature
     E = np.exp(Z - Z.max(axis=-1, keepdims=True))

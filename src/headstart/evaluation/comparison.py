@@ -16,8 +16,8 @@ from string import ascii_lowercase
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Mask
 from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.intervals import Estimate, wilson
 from headstart.evaluation.paired import (
@@ -32,8 +32,6 @@ from headstart.evaluation.paired import (
 )
 from headstart.files import plain
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Result:
@@ -46,7 +44,7 @@ class Result:
 
     name: str
     seed: int
-    correct: NDArray[np.bool_]
+    correct: Mask
     last_accuracy: float
     best_accuracy: float
     seconds: float
@@ -235,8 +233,8 @@ def check_claim(comparison: Comparison, better: str, worse: str | None = None) -
     Raises OptionError if both are the same.
     """
     if better == worse:
-        problem = Problem(expected="two settings", found=f"{better} twice", todo="name two different ones")
-        raise OptionError("This claim cannot be checked", [problem])
+        what, todo = "This claim cannot be checked", "name two different ones"
+        raise OptionError.of(what, expected="two settings", found=f"{better} twice", todo=todo)
     rivals = [name for name in comparison.names if name != better] if worse is None else [worse]
     missing = tuple(name for name in (better, *rivals) if name not in comparison.names)
     check = ClaimCheck(better=better, worse=worse, outcome="not checkable", level=comparison.level, missing=missing)
@@ -250,8 +248,7 @@ def check_claim(comparison: Comparison, better: str, worse: str | None = None) -
 
 def _require_fit(results: Sequence[Result], level: float) -> None:
     if not 0 < level < 1:
-        todo = "pass 0.05, or the chance of a false difference you accept"
-        what = "These results cannot be compared"
+        what, todo = "These results cannot be compared", "pass 0.05, or the chance of a false difference you accept"
         raise OptionError.of(what, expected="a level between 0 and 1", found=str(level), todo=todo)
     problems = []
     if not results:

@@ -23,8 +23,9 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from headstart.arrays import Floats
 from headstart.errors import DataError, OptionError
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.intervals import wilson
@@ -41,7 +42,7 @@ TREND_Z = 2.2
 """Standard deviations of the Mann–Kendall test, p = 0.03 two-sided; five epochs reach it only if all are in order."""
 TAIL = 1 / 3
 """Share of a phase's epochs that its end is judged by."""
-WORTH = 0.03
+FLAT_CHANGE = 0.03
 """Share of the loss: a smaller change over the last third is called flat. By simulation; half and twice do as well."""
 STEEP = 0.15
 """The same over the last half, which is asked only where the third is too noisy to tell. By simulation: with half of it
@@ -61,8 +62,6 @@ SAME_GAP = 0.1
 it."""
 NORMAL_95 = 1.96
 """Standard errors on either side that hold 95 % of a normal law."""
-MEDIAN_TO_SD = 1.4826
-"""Standard deviation of normal noise, in median absolute deviations."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +166,8 @@ class CurveVerdict:
 
 def _line(values: ArrayLike) -> Line:
     y = np.asarray(values, dtype=np.float64)
+    from scipy.stats import median_abs_deviation
+
     w = len(y)
     if w < 2:
         return Line(float(y[-1]), 0.0, 0.0, 0.0, 0.0)
@@ -175,7 +176,7 @@ def _line(values: ArrayLike) -> Line:
     rest = y - slope * np.arange(w)
     level = float(np.median(rest))
     off, freedom = rest - level, max(w - 2, 1)
-    noise = MEDIAN_TO_SD * float(np.median(np.abs(off))) * math.sqrt(w / freedom)
+    noise = float(median_abs_deviation(rest, scale="normal")) * math.sqrt(w / freedom)
     error = 2 * math.sqrt(float(off @ off) / freedom / w)  # the end of a line is twice as uncertain as its middle
     ordered = float(np.sign(y[j] - y[i]).sum())  # Kendall's S, variance w(w−1)(2w+5)/18 under no trend
     z = math.copysign(max(abs(ordered) - 1, 0), ordered) / math.sqrt(w * (w - 1) * (2 * w + 5) / 18)
@@ -248,8 +249,7 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
     if not history.epochs:
         raise DataError.of(what, expected="at least one epoch", found="none", todo="train before you judge")
     if n_val < 1:
-        todo = "pass their number"
-        raise OptionError.of(what, expected="at least 1 validation picture", found=str(n_val), todo=todo)
+        raise OptionError.of(what, expected="at least 1 validation picture", found=str(n_val), todo="pass their number")
     tails = [_tail(phase, n_val) for phase in history.phases]
     end = tails[-1]
     trend = _trend(history.phases[-1], n_val)
@@ -270,7 +270,7 @@ def verdict(history: History, *, n_val: int) -> CurveVerdict:
 def _trend(phase: Sequence[Epoch], n_val: int) -> Trend:
     """Over the last third; where that is too noisy to tell, a steep one over the last half."""
     third, half = _third(phase), max(FEWEST_EPOCHS + 2, math.ceil(len(phase) / 2))
-    for length, worth in ((third, WORTH), (half, STEEP)):
+    for length, worth in ((third, FLAT_CHANGE), (half, STEEP)):
         seen = phase[-length:]
         line = _series(seen, "val_loss")
         if line.trend and abs(line.change) > max(worth * line.end, math.log(2) / n_val):
@@ -305,6 +305,6 @@ def _fit(history: History, end: Tail, trend: Trend, lowest: float, at: int) -> t
 def _lowest(history: History) -> tuple[float, int]:
     """Lowest validation loss of the running median of three, and its index."""
     losses = np.array([epoch.val_loss for epoch in history.epochs])
-    padded: NDArray[np.float64] = np.pad(losses, 1, mode="edge")
+    padded: Floats = np.pad(losses, 1, mode="edge")
     smooth = np.median([padded[:-2], losses, padded[2:]], axis=0)
     return float(smooth.min()), int(smooth.argmin())

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.arrays import Labels
+from headstart.arrays import Floats, Index, Labels, Mask
 from headstart.errors import DataError, Problem
+from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
 from headstart.files import below, write_csv
@@ -29,11 +29,11 @@ class HeldOut:
     digests: tuple[str, ...]
     """SHA-256 of each picture's bytes."""
     labels: tuple[str, ...]
-    proba: NDArray[np.float64]
+    proba: Floats
     """(n, k)"""
 
     @classmethod
-    def of(cls, images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float64]) -> HeldOut:
+    def of(cls, images: ImageSet, index: Index, proba: Floats) -> HeldOut:
         """The answers ``proba`` (n, k) on the pictures at the positions ``index`` (n,)."""
         part = images.subset(index)
         return cls(
@@ -45,18 +45,18 @@ class HeldOut:
         )
 
     @property
-    def correct(self) -> NDArray[np.bool_]:
+    def correct(self) -> Mask:
         """(n,) whether the most probable class is the label."""
-        return np.asarray(np.array(self.classes)[self.proba.argmax(axis=1)] == np.array(self.labels))
+        return correct(self.proba, np.array([self.classes.index(label) for label in self.labels]))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AnsweredPart:
     """Some of the pictures of a set, with the answers of a model."""
 
-    index: NDArray[np.int64]
+    index: Index
     """(n,) positions."""
-    proba: NDArray[np.float64]
+    proba: Floats
     """(n, k), or (repeats, n, k)."""
     measured_on: MeasuredOn
 
@@ -103,6 +103,8 @@ def read_held_out(path: Path) -> HeldOut:
         if tuple(header[:4]) != _COLUMNS or not rows:
             raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")
         proba = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(header) - 4)
+        if unknown := {row[1] for row in rows} - set(header[4:]):
+            raise ValueError(f"labels that have no column: {', '.join(sorted(unknown))}")
     except ValueError as error:
         raise DataError(f"answers {path}", [replace(problem, found=str(error))]) from error
     names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)

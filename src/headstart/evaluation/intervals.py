@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.arrays import Floats, Mask
 from headstart.files import plain
 
 CONFIDENCE = 0.95
@@ -110,7 +111,7 @@ class Units:
         """Whether every picture is its own group."""
         return self.count == len(self.codes)
 
-    def size(self, mask: NDArray[np.bool_]) -> Size:
+    def size(self, mask: Mask) -> Size:
         """Size of the part that ``mask`` (n,) selects; of a mask (repeats, n), the mean over repeats."""
         rows = np.atleast_2d(mask)
         pictures = float(rows.sum() / len(rows))
@@ -118,7 +119,7 @@ class Units:
             return Size(pictures, pictures)
         return Size(pictures, float(np.mean([len(np.unique(self.codes[row])) for row in rows])))
 
-    def variance(self, influence: NDArray[np.float64]) -> float:
+    def variance(self, influence: Floats) -> float:
         """Variance of a metric from the influence (n,) of each picture on it."""
         sums = np.bincount(self.codes, weights=influence, minlength=self.count)
         # Independent pictures: no n/(n−1), so that a plain share gets exactly Wilson's interval.
@@ -126,13 +127,7 @@ class Units:
         return correction * float(sums @ sums)
 
     def share(
-        self,
-        value: float,
-        influence: NDArray[np.float64],
-        parts: Sequence[Size],
-        *,
-        n: int,
-        binomial: bool = True,
+        self, value: float, influence: Floats, parts: Sequence[Size], *, n: int, binomial: bool = True
     ) -> Estimate:
         """Interval of a metric in [0, 1], the plain mean over ``parts``: for balanced accuracy, the classes.
 
@@ -169,9 +164,7 @@ class Units:
         n, value = len(hits), float(hits.mean())
         return self.share(value, (hits - value) / n, [Size(n, self.count)], n=n, binomial=binomial)
 
-    def mean(
-        self, values: NDArray[np.float64], *, most: float, expected: NDArray[np.float64], mistaken: NDArray[np.bool_]
-    ) -> Estimate:
+    def mean(self, values: Floats, *, most: float, expected: Floats, mistaken: Mask) -> Estimate:
         """Interval of the mean of ``values`` (n,) from 0 to ``most``, on the log scale, so never negative.
 
         Two things make the usual interval too narrow for a log-loss. A sample that happens to hold no ``mistaken``

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headstart.arrays import Floats, Mask
 from headstart.errors import DataError, Problem
 from headstart.evaluation.intervals import CONFIDENCE, Estimate, Size, Units, undefined, wilson
-from headstart.evaluation.losses import LARGEST_LOSS, SMALLEST_PROBABILITY, correct, log_losses
+from headstart.evaluation.losses import LARGEST_LOSS, correct, log_losses, surprise
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain
 
@@ -20,9 +21,6 @@ MAX_BINS = 15
 """Bins of a reliability diagram; 15 as in Guo et al. 2017."""
 PICTURES_PER_BIN = 20
 """Fewest pictures in a bin, so that its accuracy is known to 20 points or so."""
-
-Floats = NDArray[np.float64]
-Masks = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,10 +174,10 @@ def _checked(
     return P, labels.astype(np.intp), Units.of(n, groups)
 
 
-def _log_loss(P: Floats, y: NDArray[np.intp], hits: Masks, units: Units) -> Estimate:
+def _log_loss(P: Floats, y: NDArray[np.intp], hits: Mask, units: Units) -> Estimate:
     """Mean of −log p of the true class."""
-    surprise = -np.log(np.maximum(P, SMALLEST_PROBABILITY))  # of every possible answer
-    expected = (P * surprise**2).sum(axis=2) - (P * surprise).sum(axis=2) ** 2  # its variance, were P right
+    losses = surprise(P)  # of every possible answer
+    expected = (P * losses**2).sum(axis=2) - (P * losses).sum(axis=2) ** 2  # their variance, were P right
     losses = log_losses(P, y).mean(axis=0)
     expected = np.maximum(expected, 0.0).mean(axis=0)
     return units.mean(losses, most=LARGEST_LOSS, expected=expected, mistaken=np.asarray(~hits.all(axis=0)))
@@ -259,7 +257,7 @@ def _roc_auc(P: Floats, y: NDArray[np.intp], units: Units) -> Estimate:
     return units.share(total / pairs, influence / pairs, sizes, n=n, binomial=False)
 
 
-def _placements(scores: Floats, positive: Masks) -> tuple[float, Floats]:
+def _placements(scores: Floats, positive: Mask) -> tuple[float, Floats]:
     """AUC of scores (n,), and the influence (n,) of each picture: how much of the other side it outranks."""
 
     def below(ordered: Floats, values: Floats) -> Floats:  # share of ``ordered`` below each value, ties half
@@ -281,7 +279,7 @@ def _bin_edges(n: int, bins: int) -> NDArray[np.intp]:
 
 
 def _calibration_error(
-    confidence: Floats, hits: Masks, units: Units, *, bins: int, seed: int, resamples: int
+    confidence: Floats, hits: Mask, units: Units, *, bins: int, seed: int, resamples: int
 ) -> Estimate:
     """Expected calibration error: Σ over bins of |confidence − accuracy| weighted by mass; mean over repeats.
 
@@ -295,7 +293,7 @@ def _calibration_error(
     order = np.argsort(confidence, axis=1, kind="stable")
     ordered, edges = np.take_along_axis(confidence, order, axis=1), _bin_edges(n, bins)
 
-    def error(right: Masks) -> Floats:  # (draws, repeats, n) in order of confidence → (draws,)
+    def error(right: Mask) -> Floats:  # (draws, repeats, n) in order of confidence → (draws,)
         gaps = np.add.reduceat(ordered - right, edges, axis=2)
         return np.asarray(np.abs(gaps).sum(axis=2).mean(axis=1) / n)
 
@@ -313,7 +311,7 @@ def _calibration_error(
     return Estimate(value, max(0.0, value - spread), min(1.0, value + spread), n, method)
 
 
-def _reliability(confidence: Floats, hits: Masks, bins: int) -> tuple[ReliabilityBin, ...]:
+def _reliability(confidence: Floats, hits: Mask, bins: int) -> tuple[ReliabilityBin, ...]:
     """Bins of equal mass over all repeats; a bin counts pictures, not repeats of them."""
     repeats = len(confidence)
     order = np.argsort(confidence, axis=None, kind="stable")

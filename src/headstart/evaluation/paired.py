@@ -18,8 +18,9 @@ from statistics import NormalDist, median
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from headstart.arrays import Floats, Index
 from headstart.evaluation.intervals import Estimate, Units, t_quantile
 
 ALPHA = 0.05
@@ -30,8 +31,6 @@ MOST_FREEDOM = 1e6
 """Degrees of freedom from which Student's t is the normal law."""
 SMALLEST_P = 1e-300
 """Below it a normal quantile is infinite in double precision."""
-
-Floats = NDArray[np.float64]
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
@@ -146,7 +145,7 @@ def paired_p(a: Floats, b: Floats, spread_a: SeedSpread, spread_b: SeedSpread) -
     return float(2 * stdtr(freedom_of(variance, spread_a, spread_b), -abs(z * math.sqrt(pictures / variance))))
 
 
-def sign_flip(shares: NDArray[np.int64]) -> float:
+def sign_flip(shares: Index) -> float:
     """Two-sided p of the sum of whole numbers if each were as likely to have the other sign.
 
     With ±1 alone that is McNemar's exact test. The law of the sum is built picture by picture.

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from headstart.arrays import Floats, Mask
 from headstart.evaluation.intervals import Estimate, Size, Units, undefined
+from headstart.evaluation.losses import correct
 from headstart.files import plain
 
 SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -23,8 +25,6 @@ SHARES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 ERROR_LEFT = 0.5
 """Error rate of the answers called sure, as a share of that of all. Chosen, not measured: how many answers are sure
 with it, and how often they are right, is what `benchmarks/prediction_sets.py` shows."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,14 +102,14 @@ def sure_enough(proba: ArrayLike, y: ArrayLike, *, error_left: float = ERROR_LEF
     return min(float(confidence[order[fine[-1]]]), (n + 1) / (n + 2)) if len(fine) else 1.0
 
 
-def _answers(proba: ArrayLike, y: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+def _answers(proba: ArrayLike, y: ArrayLike) -> tuple[Floats, Mask]:
     """Probability of the answer and whether it is right, both (repeats, n)."""
     P = np.asarray(proba, dtype=np.float64)
     P = P[None] if P.ndim == 2 else P
-    return P.max(axis=2), P.argmax(axis=2) == np.asarray(y)
+    return P.max(axis=2), correct(P, np.asarray(y))
 
 
-def _in_order(confidence: Floats, hits: NDArray[np.bool_]) -> Floats:
+def _in_order(confidence: Floats, hits: Mask) -> Floats:
     """Errors (n,) from the surest answer down; equally sure ones share theirs evenly."""
     _, tied = np.unique(-confidence, return_inverse=True)
     mean = np.bincount(tied, weights=~hits) / np.bincount(tied)
@@ -131,7 +131,7 @@ def _area_influence(confidence: Floats, errors: Floats, risk: Floats) -> Floats:
     return influence
 
 
-def _at_share(share: float, confidence: Floats, hits: NDArray[np.bool_], units: Units) -> Answered:
+def _at_share(share: float, confidence: Floats, hits: Mask, units: Units) -> Answered:
     """The most confident ``share`` of each repeat; of equals, the first."""
     repeats, n = confidence.shape
     count = max(1, round(share * n))
@@ -144,7 +144,7 @@ def _at_share(share: float, confidence: Floats, hits: NDArray[np.bool_], units: 
     return replace(answered, share=Estimate(exactly, exactly, exactly, n, "as stated"))
 
 
-def _answered(kept: NDArray[np.bool_], hits: NDArray[np.bool_], threshold: float, units: Units) -> Answered:
+def _answered(kept: Mask, hits: Mask, threshold: float, units: Units) -> Answered:
     """Share and accuracy of the pictures ``kept`` (repeats, n)."""
     n = kept.shape[1]
     mine = kept.mean(axis=0)

@@ -1,1 +1,1 @@
-"""Pictures × backbone → arrays, computed once and kept."""
+"""Images × backbone → arrays, computed once and kept."""

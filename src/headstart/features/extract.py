@@ -1,7 +1,7 @@
-"""Pictures × frozen network → feature rows. Training, evaluation and serving all come through here.
+"""Images × frozen network → feature rows. Training, evaluation and serving all come through here.
 
 Decoding runs in threads, inference in the runtime's own; this thread only
-hands arrays over. At most a few batches are in memory at any time, whatever the number of pictures.
+hands arrays over. At most a few batches are in memory at any time, whatever the number of images.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from headstart.backbones.runtime import Rows, Runtime
+from headstart.arrays import Pixels, Rows
+from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
@@ -29,24 +27,24 @@ COMMIT_EVERY_S = 1.0
 
 
 def extract(
-    pictures: Sequence[Source],
+    sources: Sequence[Source],
     space: Space | SpaceSpec,
     *,
     views: Sequence[View] = (View.CENTRE,),
     digests: Sequence[str] | None = None,
-) -> Iterator[tuple[int, dict[View, Rows] | str]]:
-    """Compute the rows of each picture once, in the order of ``pictures``.
+) -> Iterator[tuple[int, dict[View, Outputs] | str]]:
+    """Compute the rows of each image once, in the order of ``sources``.
 
-    Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for a picture that cannot be decoded.
+    Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for an image that cannot be decoded.
     With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable. A spec
     is opened once in each process.
     """
     here = opened(space)
-    handed_over: deque[tuple[int, str]] = deque()  # an index, and why the picture cannot be decoded, or nothing
+    handed_over: deque[tuple[int, str]] = deque()  # an index, and why the image cannot be decoded, or nothing
 
-    def images() -> Iterator[NDArray[np.uint8]]:
+    def images() -> Iterator[Pixels]:
         window = 4 * here.runtime.batch
-        for i, decoded in enumerate(_decoded(pictures, digests, here.geometry, views, window=window)):
+        for i, decoded in enumerate(_decoded(sources, digests, here.geometry, views, window=window)):
             handed_over.append((i, decoded if isinstance(decoded, str) else ""))
             if not isinstance(decoded, str):
                 yield from decoded
@@ -55,7 +53,7 @@ def extract(
         while handed_over and handed_over[0][1]:
             yield handed_over.popleft()
 
-    rows: list[Rows] = []  # of the views of one picture
+    rows: list[Outputs] = []  # of the views of one image
     for row in rows_of(images(), here.runtime):
         rows.append(row)
         if len(rows) == len(views):
@@ -66,20 +64,9 @@ def extract(
     yield from unreadable()
 
 
-def rows_of(images: Iterable[NDArray[np.uint8]], runtime: Runtime) -> Iterator[Rows]:
+def rows_of(images: Iterable[Pixels], runtime: Runtime) -> Iterator[Outputs]:
     """The rows (d,) by output of decoded images (size, size, 3), in order, computed in batches."""
-
-    def batches() -> Iterator[NDArray[np.uint8]]:
-        pending: list[NDArray[np.uint8]] = []
-        for image in images:
-            pending.append(image)
-            if len(pending) == runtime.batch:
-                yield np.stack(pending)
-                pending.clear()
-        if pending:
-            yield np.stack(pending)
-
-    for outputs in runtime.run(batches()):
+    for outputs in runtime.run(stacked(images, runtime.batch)):
         for i in range(len(next(iter(outputs.values())))):
             yield {name: values[i] for name, values in outputs.items()}
 
@@ -93,24 +80,23 @@ def extract_to_store(
     views: Sequence[View] = (View.CENTRE,),
     progress: Progress | None = None,
 ) -> dict[int, str]:
-    """Make sure that every picture has its rows in the store; returns ``{index: reason}`` of the unreadable ones.
+    """Make sure that every image has its rows in the store; returns ``{index: reason}`` of the unreadable ones.
 
     What is already there is not computed again. Rows are committed every second, so that a run cut off at any
     instant goes on from there.
     """
     here = opened(space)
-    outputs = list(here.runtime.widths)
+    keys = {(view, output): here.key(view, output) for view in views for output in here.runtime.widths}
     known = set(digests)
-    for view in views:
-        for output in outputs:
-            known &= store.known(here.key(view, output), known)
+    for key in keys.values():
+        known &= store.known(key, known)
     first: dict[str, int] = {}
     for i, digest in enumerate(digests):
         if digest not in known:
             first.setdefault(digest, i)
     todo = list(first.values())
     failed: dict[str, str] = {}
-    waiting: dict[str, dict[str, NDArray[np.float32]]] = {}
+    waiting: dict[str, dict[str, Rows]] = {}
     committed = time.monotonic()
     stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
@@ -121,9 +107,8 @@ def extract_to_store(
             if isinstance(rows, str):
                 failed[digest] = rows
             else:
-                for view in views:
-                    for output in outputs:
-                        waiting.setdefault(here.key(view, output), {})[digest] = rows[view][output]
+                for (view, output), key in keys.items():
+                    waiting.setdefault(key, {})[digest] = rows[view][output]
             if time.monotonic() - committed > COMMIT_EVERY_S:
                 store.write(waiting)
                 waiting, committed = {}, time.monotonic()
@@ -133,18 +118,13 @@ def extract_to_store(
 
 
 def _decoded(
-    pictures: Sequence[Source],
-    digests: Sequence[str] | None,
-    geometry: Geometry,
-    views: Sequence[View],
-    *,
-    window: int,
-) -> Iterator[NDArray[np.uint8] | str]:
-    """Each picture's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
+    sources: Sequence[Source], digests: Sequence[str] | None, geometry: Geometry, views: Sequence[View], *, window: int
+) -> Iterator[Pixels | str]:
+    """Each image's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
 
-    def views_of(i: int) -> NDArray[np.uint8] | str:
+    def views_of(i: int) -> Pixels | str:
         try:
-            data = content(pictures[i])
+            data = content(sources[i])
             if digests is not None and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i]):
                 return "changed while it was being read"
             return load(data, geometry, views)
@@ -155,4 +135,4 @@ def _decoded(
         except OSError as error:
             return f"cannot be read: {error.strerror}"
 
-    return in_order(views_of, range(len(pictures)), window=window)
+    return in_order(views_of, range(len(sources)), window=window)

@@ -1,4 +1,4 @@
-"""Arithmetic on feature rows."""
+"""Arithmetic on feature rows: unit length, and deviations that can be divided by."""
 
 from __future__ import annotations
 
@@ -7,11 +7,20 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = TypeVar("Rows", NDArray[np.float32], NDArray[np.float64])
+Precision = TypeVar("Precision", np.float32, np.float64)
 SHORTEST = 1e-12
 """Length below which a row is taken for zero and left as it is."""
+CONSTANT = 1e-6
+"""Share of the largest standard deviation, below which a column is taken for constant: a few steps of float32 rounding.
+Chosen, not measured: it decides only which columns are left out of a standardised matrix."""
 
 
-def unit(rows: Rows) -> Rows:
+def unit(rows: NDArray[Precision]) -> NDArray[Precision]:
     """Rows (n, d) divided by their Euclidean length, in the precision they come in; a row of zeros stays."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SHORTEST), rows.dtype)
+
+
+def divisors(deviations: NDArray[Precision]) -> NDArray[Precision]:
+    """Standard deviations (d,) with 1 in place of those of constant columns, which then stay zero when divided."""
+    constant = deviations < CONSTANT * max(float(deviations.max(initial=0.0)), SHORTEST)
+    return np.where(constant, np.ones_like(deviations), deviations)

@@ -1,8 +1,8 @@
 """A content-addressed store of feature rows on disk, shared by every run on the machine.
 
-One SQLite file holds one row per (space, picture): the space names everything that changes the value except the
-picture (weights, runtime and precision, geometry, view, output), the picture is the SHA-256 of its bytes. Rows are
-written in transactions, so a process killed at any instant leaves the rows that were committed and nothing else.
+One SQLite file holds one row for each space and image (column ``picture``): the space names everything that changes
+the value except the image (weights, runtime and precision, geometry, view, output), the image is the SHA-256 of its
+bytes. Rows are written in transactions, so a process killed at any instant leaves the rows that were committed.
 
 The folder is ``$HEADSTART_CACHE`` where that is set. Else it is ``headstart`` in the platform's cache folder: on Linux
 ``$XDG_CACHE_HOME`` or ``~/.cache``, on macOS ``~/Library/Caches``, on Windows ``%LOCALAPPDATA%``.
@@ -14,14 +14,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from headstart.errors import OptionError, Problem
+from headstart.arrays import Rows
+from headstart.errors import OptionError
 
 DEFAULT_LIMIT_GB = 4.0
 """Gigabytes of values that are kept unless ``$HEADSTART_CACHE_GB`` says otherwise: about 780,000 rows of 1,280."""
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS features (
 CREATE UNIQUE INDEX IF NOT EXISTS by_picture ON features (space, picture);
 CREATE INDEX IF NOT EXISTS by_use ON features (used);
 """
-_CHUNK = 500  # pictures looked up in one statement; SQLite takes at most 999 parameters in older builds
+_CHUNK = 500  # images looked up in one statement; SQLite takes at most 999 parameters in older builds
 
 
 def cache_folder() -> Path:
@@ -54,8 +54,9 @@ def size_limit() -> int:
         gigabytes = -1.0
     if not gigabytes > 0:
         todo = "set HEADSTART_CACHE_GB to, say, 4"
-        problem = Problem(expected="a number of gigabytes above 0", found=repr(text), todo=todo)
-        raise OptionError("HEADSTART_CACHE_GB", [problem])
+        raise OptionError.of(
+            "HEADSTART_CACHE_GB", expected="a number of gigabytes above 0", found=repr(text), todo=todo
+        )
     return int(gigabytes * 1e9)
 
 
@@ -70,8 +71,8 @@ class StoreSummary:
     limit_bytes: int
 
 
-class FeatureStore:
-    """Feature rows by space and picture. Several processes may use a store at once, and one thread of each."""
+class FeatureStore(AbstractContextManager["FeatureStore"]):
+    """Feature rows by space and image. Several processes may use a store at once, and one thread of each."""
 
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.path = folder / "features.sqlite"
@@ -101,24 +102,20 @@ class FeatureStore:
         """Close the file. The store cannot be used afterwards."""
         self._db.close()
 
-    def __enter__(self) -> FeatureStore:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def known(self, space: str, digests: Iterable[str]) -> set[str]:
-        """Those of ``digests``, SHA-256 of pictures in hexadecimal, that have a row in ``space``."""
+        """Those of ``digests``, SHA-256 of images in hexadecimal, that have a row in ``space``."""
         known: set[str] = set()
         for keys, marks in _chunks(digests):
             rows = self._db.execute(
-                f"SELECT picture FROM features WHERE space = ? AND picture IN ({marks})",
-                [self._id(space), *keys],
+                f"SELECT picture FROM features WHERE space = ? AND picture IN ({marks})", [self._id(space), *keys]
             )
             known.update(picture.hex() for (picture,) in rows)
         return known
 
-    def read(self, space: str, digests: Sequence[str], width: int) -> NDArray[np.float32]:
+    def read(self, space: str, digests: Sequence[str], width: int) -> Rows:
         """The rows of ``digests`` (n,), in order: (n, width) float32. Raises KeyError if any has none."""
         position: dict[str, list[int]] = {}
         for i, digest in enumerate(digests):
@@ -152,7 +149,7 @@ class FeatureStore:
                 with self._db:
                     self._db.execute(f"UPDATE features SET used = ? WHERE {where}", [today, *parameters])
 
-    def write(self, rows: Mapping[str, Mapping[str, NDArray[np.float32]]]) -> None:
+    def write(self, rows: Mapping[str, Mapping[str, Rows]]) -> None:
         """Keep rows, given as ``{space: {digest: (d,) float32}}``, all in one transaction."""
         with self._db:
             for space, values in rows.items():

@@ -14,8 +14,8 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore, open_store
@@ -104,7 +104,7 @@ class FeatureTable:
         """The table of other images on the same workbench."""
         return FeatureTable(images, self.bench)
 
-    def through(self, space: Space, output: str, index: NDArray[np.int64]) -> NDArray[np.float32]:
+    def through(self, space: Space, output: str, index: Index) -> Rows:
         """The rows (n, d) of the images ``index`` as another open network gives them."""
         return FeatureTable(self.images, self.bench.through(space)).rows(space.geometry.size, output, index)
 
@@ -112,9 +112,7 @@ class FeatureTable:
         """The space of an input size."""
         return self.bench.space(size)
 
-    def fill(
-        self, size: int, index: NDArray[np.int64] | None = None, views: Sequence[View] = (View.CENTRE,)
-    ) -> dict[int, str]:
+    def fill(self, size: int, index: Index | None = None, views: Sequence[View] = (View.CENTRE,)) -> dict[int, str]:
         """Compute what is missing; returns ``{index of an image: why it cannot be read}``."""
         wanted = np.arange(len(self.images)) if index is None else index
         space, digests = self.space(size), [self.images.digests[i] for i in wanted]
@@ -134,9 +132,7 @@ class FeatureTable:
         failed = self.fill(size)
         return self.of(self.images.without({self.images.paths[i]: reason for i, reason in failed.items()}))
 
-    def rows(
-        self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)
-    ) -> NDArray[np.float32]:
+    def rows(self, size: int, output: str, index: Index, views: Sequence[View] = (View.CENTRE,)) -> Rows:
         """The rows of the images ``index``, one block of them after the other for each view: (views · n, d)."""
         with self.bench.lock:
             try:
@@ -149,7 +145,7 @@ class FeatureTable:
             return self._read(size, output, index, views)
 
     def remembered(
-        self, space: str, compute: Callable[[Path], bytes | None], *, stage: str, index: NDArray[np.int64] | None = None
+        self, space: str, compute: Callable[[Path], bytes | None], *, stage: str, index: Index | None = None
     ) -> Iterator[bytes | None]:
         """What ``compute`` makes of each image's file, in threads and only where the store has nothing in ``space``.
 
@@ -175,14 +171,14 @@ class FeatureTable:
             kept = self.bench.store.values(space, set(block))
             yield from (kept.get(digest) for digest in block)
 
-    def _read(self, size: int, output: str, index: NDArray[np.int64], views: Sequence[View]) -> NDArray[np.float32]:
+    def _read(self, size: int, output: str, index: Index, views: Sequence[View]) -> Rows:
         space = self.space(size)
         digests = [self.images.digests[i] for i in index]
         width = space.runtime.widths[output]
         blocks = [self.bench.store.read(space.key(view, output), digests, width) for view in views]
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
-    def estimate(self, size: int, index: NDArray[np.int64], views: Sequence[View] = (View.CENTRE,)) -> float:
+    def estimate(self, size: int, index: Index, views: Sequence[View] = (View.CENTRE,)) -> float:
         """Seconds that :meth:`rows` would take to compute what is missing, from the rate seen so far; 0 if unknown."""
         if self.bench.measured is None:
             return 0.0

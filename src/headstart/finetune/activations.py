@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headstart.backbones.network import FrozenModule
-from headstart.backbones.runtime import Rows, Runtime
+from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import NetworkSpec, prepare
 from headstart.backbones.split import FrozenPrefix
 from headstart.files import digest
@@ -250,10 +250,10 @@ class ActivationCache:
         if runtime is None:
             yield from ((picture,) for picture in pictures)
             return
-        for outputs in runtime.run(_stacked(pictures, runtime.batch)):
+        for outputs in runtime.run(stacked(pictures, runtime.batch)):
             yield from zip(*(cache._rounded(outputs) for cache in together), strict=True)
 
-    def _rounded(self, outputs: Rows) -> NDArray[np.uint16]:
+    def _rounded(self, outputs: Outputs) -> NDArray[np.uint16]:
         """The bits of these activations (n, *shape) as bf16 among what the runtime gave for a batch."""
         rows = torch.from_numpy(outputs[self.source.name]).to(torch.bfloat16)
         return rows.view(torch.int16).numpy().view(np.uint16).reshape(-1, *self.source.shape)
@@ -262,9 +262,3 @@ class ActivationCache:
         if self.source.runtime is None:
             return torch.from_numpy(rows)
         return torch.from_numpy(rows.view(np.int16)).view(torch.bfloat16).float()
-
-
-def _stacked(pictures: Iterator[NDArray[np.uint8]], size: int) -> Iterator[NDArray[np.uint8]]:
-    """All ``pictures``, ``size`` or fewer at a time as one array."""
-    while batch := list(islice(pictures, size)):
-        yield np.stack(batch)

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstart.arrays import Floats
 from headstart.backbones.graph import computes_in_bf16
 from headstart.files import digest, write_json
 from headstart.finetune.activations import ActivationCache
@@ -25,17 +25,20 @@ from headstart.finetune.job import Arithmetic
 from headstart.finetune.trainable import Trainable
 from headstart.finetune.views import PLAIN
 
-EVALUATED = 64
-"""Pictures that are evaluated together."""
-FEWEST = 2_000
-"""Pictures to learn from, over all epochs of a phase, below which measuring costs more than it could save."""
-MOST = 16
-"""Pictures in a step that is measured."""
+EVALUATION_BATCH = 64
+"""Pictures that are evaluated together. Chosen, not measured: it bounds the memory, and moves the last bits."""
+LEAST_MEASURED = 2_000
+"""Pictures to learn from, over all epochs of a phase, below which arithmetic is not measured. Chosen: measuring takes
+eight steps, as much as 128 pictures, which is 6 % of this many."""
+STEP_PICTURES = 16
+"""Pictures in a step that is measured, at most; as in ``benchmarks/arithmetic.py``."""
 REPEATS = 3
-WORTH = 0.8
-"""bf16 is taken where its step lasts at most this share of one in f32."""
-SOUND = 0.98
-"""Least cosine of its gradient to that in f32."""
+"""Measured steps in each arithmetic, of which the shortest counts. Chosen for its cost."""
+MOST_TIME = 0.8
+"""bf16 is taken where its step lasts at most this share of one in f32. Timings spread by 2 to 5 % and bf16 takes
+between 0.5 and 2 times as long (``benchmarks/arithmetic.py``): the same choice is to come out again."""
+LEAST_COSINE = 0.98
+"""Least cosine of its gradient to that in f32; 0.999 and more was measured (``benchmarks/arithmetic.py``)."""
 
 
 def batch_sizes(n: int, batch_size: int) -> list[int]:
@@ -51,7 +54,7 @@ def batch_sizes(n: int, batch_size: int) -> list[int]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fitted:
+class BatchGradient:
     """A batch whose gradient was computed."""
 
     loss: float
@@ -64,7 +67,7 @@ class Fitted:
 
 def gradient_that_fits(
     suffix: nn.Module, x: Tensor, y: Tensor, weight: Tensor, micro_batch: int | None, *, bf16: bool, least: int
-) -> Fitted:
+) -> BatchGradient:
     """`gradient`, in parts half as large as often as memory does not suffice; never below ``least`` pictures."""
     while True:
         try:
@@ -78,7 +81,7 @@ def gradient_that_fits(
 
 def gradient(
     suffix: nn.Module, x: Tensor, y: Tensor, weight: Tensor, micro_batch: int | None = None, *, bf16: bool = False
-) -> Fitted:
+) -> BatchGradient:
     """Leave the gradient of a batch's mean weighted loss in the parameters of ``suffix``.
 
     Args:
@@ -101,7 +104,7 @@ def gradient(
         chosen = (logits[:, 0] > 0).long() if logits.shape[1] == 1 else logits.argmax(dim=1)
         loss, right = loss + float(losses.detach().sum()), right + int((chosen == labels).sum())
         start += size
-    return Fitted(loss=loss, right=right, micro_batch=micro_batch)
+    return BatchGradient(loss=loss, right=right, micro_batch=micro_batch)
 
 
 def device_of(module: nn.Module) -> str:
@@ -130,16 +133,16 @@ def placed(x: Tensor, device: str) -> Tensor:
     return x.to(device, memory_format=torch.channels_last) if is_map else x.to(device)
 
 
-def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int], *, bf16: bool) -> NDArray[np.float64]:
+def predict(suffix: nn.Module, activations: ActivationCache, rows: Sequence[int], *, bf16: bool) -> Floats:
     """Probabilities (n, k) of the plain views of ``rows`` in ``activations``; ``suffix`` is in inference mode."""
     device, proba = device_of(suffix), []
-    for x in activations.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), EVALUATED)):
+    for x in activations.batches([(row, PLAIN) for row in rows], batch_sizes(len(rows), EVALUATION_BATCH)):
         with torch.inference_mode(), computing(device, bf16=bf16):
             proba.append(proba_of(suffix(placed(x, device)).float()))
     return np.concatenate(proba)
 
 
-def proba_of(logits: Tensor) -> NDArray[np.float64]:
+def proba_of(logits: Tensor) -> Floats:
     """Probabilities (n, k) of logits (n, k), or of one logit (n, 1) that speaks for the second class."""
     wide: Any = logits.cpu().double()
     if wide.shape[1] == 1:
@@ -166,7 +169,7 @@ class ArithmeticTiming:
     @property
     def choice(self) -> Arithmetic:
         """bf16 if it is sound and worth it."""
-        return "bf16" if self.cosine >= SOUND and self.bf16 <= WORTH * self.f32 else "f32"
+        return "bf16" if self.cosine >= LEAST_COSINE and self.bf16 <= MOST_TIME * self.f32 else "f32"
 
 
 def measured(trainable: Trainable, phase: int, x: Tensor, y: Tensor, *, cache: Path) -> ArithmeticTiming | None:
@@ -184,7 +187,7 @@ def measured(trainable: Trainable, phase: int, x: Tensor, y: Tensor, *, cache: P
     Args:
         trainable: as it is when the phase begins.
         phase: its position in the plan.
-        x: what the suffix is given, `MOST` pictures or fewer.
+        x: what the suffix is given, `STEP_PICTURES` pictures or fewer.
         y: their labels.
         cache: folder in which the choice is kept.
     """

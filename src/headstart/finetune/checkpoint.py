@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from headstart.errors import ModelError, OptionError, Problem
+from headstart.errors import ModelError, OptionError
 from headstart.evaluation.history import Epoch, History
 from headstart.files import replacing
 from headstart.finetune.notes import Note, from_plain, to_plain
@@ -89,15 +89,15 @@ class Snapshot:
             saved = torch.load(file, map_location="cpu", weights_only=True)
             version, of, content = saved["format"], saved["run"], saved["snapshot"]
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-            problem = Problem(expected="a readable checkpoint", found=type(error).__name__, todo="delete it")
-            raise ModelError(f"checkpoint {file}", [problem]) from error
+            what, found = f"checkpoint {file}", type(error).__name__
+            raise ModelError.of(what, expected="a readable checkpoint", found=found, todo="delete it") from error
         if (version, of) != (FORMAT, key):
-            problem = Problem(
+            raise OptionError.of(
+                f"checkpoint {file}",
                 expected="the checkpoint of a run with the same pictures, weights, plan, seed and versions",
                 found="one of another run",
                 todo="give the options it was begun with, or delete it to begin anew",
             )
-            raise OptionError(f"checkpoint {file}", [problem])
         epochs, notes = [Epoch(**epoch) for epoch in content["epochs"]], [from_plain(note) for note in content["notes"]]
         return cls(**{**content, "epochs": epochs, "notes": notes})
 

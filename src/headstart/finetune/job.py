@@ -6,9 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from headstart.arrays import Index
 from headstart.backbones.graph import computes_in_bf16
 from headstart.backbones.space import NetworkSpec
 from headstart.device import trains_on
@@ -19,7 +17,6 @@ from headstart.images.folder import ImageSet
 from headstart.probe.heads import LinearHead
 from headstart.versions import version
 
-Index = NDArray[np.int64]
 Arithmetic = Literal["f32", "bf16"]
 
 LOOP = 1

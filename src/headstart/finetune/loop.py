@@ -45,10 +45,11 @@ def finetune(
 ) -> FineTuned:
     """Carry out the plan of ``job`` on its pictures ``train``, watched on its pictures ``val``.
 
-    On one machine the same job gives the same weights, bit for bit, whether or not the run was interrupted. That
-    holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is measured,
-    and the cache remembers what it was found to be good at; see `headstart.finetune.batches.measured`. Maps are kept
-    in the cache up to ``$HEADSTART_CACHE_GB``.
+    On one machine, with the same number of torch's threads, the same job gives the same weights, bit for bit, whether
+    or not the run was interrupted; with another number sums are added up in another order, which moves the last bits.
+    That holds whatever is in the cache but for one thing: with ``precision="auto"`` a CPU that computes in bf16 is
+    measured, and the cache remembers which arithmetic was faster; see `headstart.finetune.batches.measured`. Maps are
+    kept in the cache up to ``$HEADSTART_CACHE_GB``.
 
     Args:
         job: what to do.
@@ -64,7 +65,7 @@ def finetune(
         ModelError: the checkpoint is damaged.
     """
     key = job.key()
-    run = _Run(
+    run = _FineTuning(
         job=job,
         key=key,
         checkpoint=file_of(checkpoint, key) if checkpoint is not None and checkpoint.is_dir() else checkpoint,
@@ -84,7 +85,7 @@ def finetune(
 
 
 @dataclass(kw_only=True)
-class _Run:
+class _FineTuning:
     """What stays the same during a run, and its parts from start to result."""
 
     job: Job
@@ -262,8 +263,9 @@ class PhaseTraining:
 
     def _arithmetic(self) -> Arithmetic:
         """What a phase that begins computes in: the job's precision, or on a CPU what a measurement shows."""
-        job, phase, val = self.job, self.snapshot.phase, self.job.val[: min(batches.MOST, self.options.batch_size)]
-        small = self.options.epochs * len(job.train) < batches.FEWEST
+        job, phase = self.job, self.snapshot.phase
+        val = job.val[: min(batches.STEP_PICTURES, self.options.batch_size)]
+        small = self.options.epochs * len(job.train) < batches.LEAST_MEASURED
         head_alone = self.trainable.splits[phase].suffix is None
         if job.trains_on != "cpu" or job.network.precision == "f32" or head_alone or small:
             return job.evaluates_in

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from headstart.arrays import Floats
 from headstart.backbones.split import FrozenPrefix
 from headstart.features.store import size_limit
 from headstart.finetune import lora
@@ -81,11 +79,11 @@ class PhaseActivations:
         self._latest = phase, kept
         return kept
 
-    def val_proba(self, phase: int, notes: list[Note]) -> NDArray[np.float64]:
+    def val_proba(self, phase: int, notes: list[Note]) -> Floats:
         """(n, k) probabilities of the validation pictures, by the network as it is now, cut as in a phase."""
         return self.proba(phase, self.of(phase, notes), self.rows(self.job.val))
 
-    def proba(self, phase: int, activations: ActivationCache, rows: Sequence[int]) -> NDArray[np.float64]:
+    def proba(self, phase: int, activations: ActivationCache, rows: Sequence[int]) -> Floats:
         """(n, k) probabilities of ``rows`` of ``activations``, by the network as it is now, cut as in a phase."""
         self.trainable.eval()
         return predict(self.trainable.suffix(phase), activations, rows, bf16=self.job.evaluates_in == "bf16")

@@ -1,4 +1,4 @@
-"""What fine-tuning leaves: weights, curves, counts, and a network that predicts and can be deployed."""
+"""The outcome of fine-tuning: weights, curves, counts, and a network that predicts and can be deployed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from headstart import files
+from headstart.arrays import Floats
 from headstart.backbones.space import Space
 from headstart.evaluation.history import History
 from headstart.finetune.activations import prepared
@@ -61,7 +60,7 @@ class FineTuned:
         return self.activations.job.plan.phases[-1].keep
 
     @cached_property
-    def last_proba(self) -> NDArray[np.float64]:
+    def last_proba(self) -> Floats:
         """(n, k) probabilities of the validation pictures with the weights ``last``."""
         return self.val_proba("last")
 
@@ -79,7 +78,7 @@ class FineTuned:
             for name, value in self.state().items()
         }
 
-    def val_proba(self, weights: Named | State = "chosen") -> NDArray[np.float64]:
+    def val_proba(self, weights: Named | State = "chosen") -> Floats:
         """Probabilities (n, k) of the validation pictures with these weights.
 
         ``best`` were chosen on these very pictures, so that figures made of them are too good.
@@ -87,7 +86,7 @@ class FineTuned:
         self._load(weights)
         return self.activations.val_proba(self.phase, [])
 
-    def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> NDArray[np.float64]:
+    def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> Floats:
         """Probabilities (n, k), a row per path.
 
         Raises:

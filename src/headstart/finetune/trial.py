@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from headstart.arrays import Floats, Index
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.history import History
@@ -32,8 +32,6 @@ from headstart.probe.trials import Candidate, ProbeOptions
 if TYPE_CHECKING:
     from headstart.finetune.result import FineTuned
 
-Index = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 LEAST_PER_CLASS = 20
 """Training pictures of the smallest class below which fine-tuning is not tried: at most eight of them are held out."""
@@ -41,7 +39,7 @@ HELD_OUT, LEAST_SHARE, MOST_SHARE = 100, 0.2, 0.4
 """Pictures that are held out, as long as they are between these shares of all."""
 SHARES = (0.5, 0.75, 1.0)
 """Of the way from the pretrained weights to the fine-tuned ones; of Wortsman's grid in steps of 0.05, three."""
-SURE = 0.95
+CONFIDENCE_LEVEL = 0.95
 """How sure a lower log-loss must be, one-sided, to be believed."""
 SMALLEST = 1e-30
 """Probabilities below are taken for this where they become logits."""
@@ -335,7 +333,7 @@ def gain(probe: Floats, tuned: Floats, y: Index, groups: Index) -> tuple[float, 
 def better(probe: Floats, tuned: Floats, y: Index, groups: Index) -> bool:
     """Whether the log-loss of ``tuned`` is surely lower (paired t-test over groups), and no more pictures are wrong."""
     difference, error = gain(probe, tuned, y, groups)
-    enough = float(stdtrit(max(len(np.unique(groups)) - 1, 1), SURE)) * error
+    enough = float(stdtrit(max(len(np.unique(groups)) - 1, 1), CONFIDENCE_LEVEL)) * error
     return difference > enough and int(correct(tuned, y).sum()) >= int(correct(probe, y).sum())
 
 

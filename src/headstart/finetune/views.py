@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Mask, Pixels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import write_bytes
 from headstart.finetune.plan import Augment
@@ -48,7 +49,7 @@ class Look:
     augment: Augment
     seed: int
 
-    def pixels(self, data: bytes, digest: str, views: Sequence[int]) -> list[NDArray[np.uint8]]:
+    def pixels(self, data: bytes, digest: str, views: Sequence[int]) -> list[Pixels]:
         """The views ``views`` of a picture, each (s, s, 3), all plain or none. Raises UnreadableImageError."""
         options, kind = self.augment, "none" if PLAIN in views else self.augment.kind
         hashes = [hashlib.sha256(f"{self.seed} {digest} {view}".encode()).hexdigest() for view in views]
@@ -64,7 +65,7 @@ class Look:
         return f"{self.geometry.key()}-augment{transforms.VARIED_ALGORITHM}-{varied}"
 
 
-def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: Wanted) -> Iterator[NDArray[np.uint8]]:
+def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: Wanted) -> Iterator[Pixels]:
     """The pixels (s, s, 3) of ``wanted``, in order, decoded in threads a few ahead.
 
     Args:
@@ -77,7 +78,7 @@ def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: W
         DataError: naming every picture that cannot be read, once the rest has been gone through.
     """
 
-    def read(picture: tuple[int, list[int]]) -> list[NDArray[np.uint8]] | str:
+    def read(picture: tuple[int, list[int]]) -> list[Pixels] | str:
         """The pixels of some views of a picture, or why there are none."""
         path, digest, views = paths[picture[0]], digests[picture[0]], picture[1]
         try:
@@ -130,7 +131,7 @@ class ViewFile:
         self._done = np.zeros(shape[0], np.bool_)
         self._unsaved = False
 
-    def done(self) -> NDArray[np.bool_]:
+    def done(self) -> Mask:
         """(n,) whether each row is on disk."""
         n, done = self.shape[0], b""
         with suppress(FileNotFoundError):

@@ -22,6 +22,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images.grey_levels import eight_bits
 from headstart.images.origin import EXIF_BLOCK, Origin
@@ -113,23 +114,21 @@ class DecodedImage:
             header = _header(image)
             return cls(_loaded(image, at_least)), header, _origin(image)
 
-    def pixels(self) -> NDArray[np.uint8]:
+    def pixels(self) -> Pixels:
         """The whole picture, ``(h, w, 3)``."""
         return np.array(self._image)
 
-    def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> NDArray[np.uint8]:
+    def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> Pixels:
         """The window ``box`` resized to ``size``, as in ``resample``."""
         return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
 
 
-def decode(source: Content, *, at_least: int | None = None) -> NDArray[np.uint8]:
+def decode(source: Content, *, at_least: int | None = None) -> Pixels:
     """Decode a picture as ``DecodedImage.read`` does: ``(h, w, 3)`` RGB."""
     return DecodedImage.read(source, at_least=at_least).pixels()
 
 
-def resample(
-    image: NDArray[np.uint8], *, size: tuple[int, int], box: Box | None = None, interpolation: str = "bicubic"
-) -> NDArray[np.uint8]:
+def resample(image: Pixels, *, size: tuple[int, int], box: Box | None = None, interpolation: str = "bicubic") -> Pixels:
     """Resize the window ``box`` of a picture to ``size`` (width, height).
 
     The filter widens with the reduction, so small pictures of large ones show no aliasing.
@@ -143,7 +142,7 @@ def resample(
     return DecodedImage(Image.fromarray(image)).resampled(size, box, interpolation)
 
 
-def moved(image: NDArray[np.uint8], size: tuple[int, int], place: tuple[float, ...]) -> NDArray[np.uint8]:
+def moved(image: Pixels, size: tuple[int, int], place: tuple[float, ...]) -> Pixels:
     """What ``(h, w, 3)`` RGB pixels show after an affine map, between pixels bilinearly; fractions are dropped.
 
     ``place`` is (a, b, c, d, e, f): position (x, y) of the result, of ``size`` (width, height), comes from
@@ -153,7 +152,7 @@ def moved(image: NDArray[np.uint8], size: tuple[int, int], place: tuple[float, .
     return np.asarray(result)
 
 
-def encode(image: NDArray[np.uint8], *, format: str = "JPEG", quality: int = 90) -> bytes:
+def encode(image: Pixels, *, format: str = "JPEG", quality: int = 90) -> bytes:
     """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG."""
     _readable_formats()
     stream = io.BytesIO()

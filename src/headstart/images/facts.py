@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import DECODER, DecodedImage
 
@@ -31,7 +32,6 @@ BORDER = 0.03
 SPACE = f"facts1|{DECODER}|{SIDE}|{BORDER}"
 """The space of facts in the store. Its number is raised with every change to what `measure` answers."""
 
-Floats = NDArray[np.float64]
 
 # Brightness table of ITU-T T.81, Annex K.1, which the quality of the usual encoders multiplies.
 _STEPS = (
@@ -193,7 +193,7 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
     return float(laplacian.var() / grey.var())
 
 
-def _border(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _border(pixels: Pixels) -> Pixels:
     """The pixels (m, 3) of the outermost part of a picture (h, w, 3)."""
     wide = max(1, round(BORDER * min(pixels.shape[:2])))
     parts = (pixels[:wide], pixels[-wide:], pixels[wide:-wide, :wide], pixels[wide:-wide, -wide:])

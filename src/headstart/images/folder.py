@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
 from headstart.images.decode import read_header
@@ -35,11 +36,11 @@ class ImageSet:
     classes: tuple[str, ...]
     """Names in plain string order."""
     paths: tuple[Path, ...]
-    y: NDArray[np.int64]
+    y: Labels
     """``(n,)`` positions in ``classes``."""
     split: NDArray[np.str_]
     """``(n,)`` of "train", "val", "test"."""
-    groups: NDArray[np.int64]
+    groups: Index
     """``(n,)``: pictures of one group, which byte-identical ones always share, never cross a fold."""
     group_names: tuple[str, ...]
     """``(n,)`` what was given to name each picture's group; empty where nothing was."""

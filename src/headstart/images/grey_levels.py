@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Pixels
 
-def eight_bits(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
+
+def eight_bits(values: NDArray[Any], mode: str) -> Pixels:
     """Scale grey levels ``(h, w)`` to 0–255.
 
     ``mode`` is Pillow's name for what the levels are. ``I;16`` has a white by definition, 65535. ``I`` and ``F`` have
@@ -22,5 +24,5 @@ def eight_bits(values: NDArray[Any], mode: str) -> NDArray[np.uint8]:
         whites = [white for white in (1.0, 255.0, 65535.0) if brightest <= white and (white > 1 or mode == "F")]
         low, high = (0.0, whites[0]) if whites and darkest >= 0 else (darkest, brightest)
     scale = 255.0 / (high - low) if high > low else 0.0
-    scaled: NDArray[np.uint8] = np.rint((levels - low) * scale).astype(np.uint8)
+    scaled: Pixels = np.rint((levels - low) * scale).astype(np.uint8)
     return scaled

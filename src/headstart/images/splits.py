@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem
 
 _SMALL_GROUP = 5
@@ -21,7 +22,7 @@ Indices = NDArray[np.intp]
 
 
 def folds(
-    y: NDArray[np.int64], groups: NDArray[np.int64], *, n_splits: int = 5, seed: int, classes: Sequence[str] = ()
+    y: Labels, groups: Index, *, n_splits: int = 5, seed: int, classes: Sequence[str] = ()
 ) -> list[tuple[Indices, Indices]]:
     """Split ``n`` pictures into folds: ``(train, test)`` positions, each picture tested exactly once.
 
@@ -47,7 +48,7 @@ def folds(
 
 
 def holdout(
-    y: NDArray[np.int64], groups: NDArray[np.int64], *, fraction: float, seed: int, classes: Sequence[str] = ()
+    y: Labels, groups: Index, *, fraction: float, seed: int, classes: Sequence[str] = ()
 ) -> tuple[Indices, Indices]:
     """Set aside about ``fraction`` (in (0, 1)) of each class, in whole groups: ``(train, test)`` positions.
 
@@ -71,13 +72,13 @@ def holdout(
     return train, test
 
 
-def _representatives(groups: NDArray[np.int64]) -> tuple[Indices, Indices, Indices]:
+def _representatives(groups: Index) -> tuple[Indices, Indices, Indices]:
     """First picture of each group, the group (0, 1, …) of each picture, and the size of each group."""
     _, first, member, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     return first, member, sizes
 
 
-def _folds(y: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed: int) -> list[tuple[Indices, Indices]]:
+def _folds(y: Labels, groups: Index, count: int, seed: int) -> list[tuple[Indices, Indices]]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     first, member, sizes = _representatives(groups)
@@ -92,17 +93,17 @@ def _folds(y: NDArray[np.int64], groups: NDArray[np.int64], count: int, seed: in
     return [(np.flatnonzero(fold[member] != i), np.flatnonzero(fold[member] == i)) for i in range(count)]
 
 
-def _same_classes(y: NDArray[np.int64], part: Indices) -> bool:
+def _same_classes(y: Labels, part: Indices) -> bool:
     return np.array_equal(np.unique(y[part]), np.unique(y))
 
 
-def _groups_per_class(y: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[int, int]:
+def _groups_per_class(y: Labels, groups: Index) -> dict[int, int]:
     pairs = np.unique(np.stack([y, groups]), axis=1)
     labels, counts = np.unique(pairs[0], return_counts=True)
     return dict(zip(labels.tolist(), counts.tolist(), strict=True))
 
 
-def _too_few(y: NDArray[np.int64], groups: NDArray[np.int64], classes: Sequence[str]) -> DataError:
+def _too_few(y: Labels, groups: Index, classes: Sequence[str]) -> DataError:
     counts = _groups_per_class(y, groups)
     label = min(counts, key=counts.__getitem__)
     name = repr(classes[label]) if classes else f"class number {label}"

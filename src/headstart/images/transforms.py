@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Pixels
 from headstart.errors import OptionError, Problem
 from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage, moved
 
@@ -92,7 +92,7 @@ class Geometry:
         return asdict(self)
 
 
-def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> NDArray[np.uint8]:
+def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> Pixels:
     """Decode a picture once and look at it in each of ``views``: ``(len(views), size, size, 3)`` RGB.
 
     A view's pixels do not depend on which other views are asked for.
@@ -111,7 +111,7 @@ def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENT
 
 def augmented(
     source: Path | bytes, geometry: Geometry, seeds: Iterable[int], *, area: tuple[float, float] = _CROP_AREA
-) -> list[NDArray[np.uint8]]:
+) -> list[Pixels]:
     """A random resized crop for each seed, mirrored in half of the cases: ``(size, size, 3)`` RGB.
 
     Same seed, same pixels; the picture is decoded once.
@@ -135,7 +135,7 @@ def augmented(
 
 def vary(
     source: Path | bytes, geometry: Geometry, kind: str, seeds: Sequence[int], *, area: tuple[float, float], turn: float
-) -> list[NDArray[np.uint8]]:
+) -> list[Pixels]:
     """A varied view for each seed, ``(size, size, 3)`` RGB. Same seed, same pixels; the picture is decoded once.
 
     Args:
@@ -152,7 +152,7 @@ def vary(
     """
     if kind == "crop":
         return augmented(source, geometry, seeds, area=area)
-    plain: NDArray[np.uint8] = load(source, geometry)[0]
+    plain: Pixels = load(source, geometry)[0]
     if kind == "none":
         return [plain for _ in seeds]
     views = []
@@ -163,7 +163,7 @@ def vary(
     return views
 
 
-def rotated(image: NDArray[np.uint8], turn: float) -> NDArray[np.uint8]:
+def rotated(image: Pixels, turn: float) -> Pixels:
     """``image`` (s, s, 3) turned anticlockwise by ``turn`` full turns about its centre, between pixels bilinearly.
 
     What comes from outside is mirrored at the edge with the edge pixel repeated, as in Keras' ``RandomRotation``.
@@ -197,7 +197,7 @@ def window(view: View, geometry: Geometry, width: int, height: int) -> Box:
     return left, top, min(left + shown_width, width), min(top + shown_height, height)
 
 
-def _cut(image: DecodedImage, box: Box, geometry: Geometry) -> NDArray[np.uint8]:
+def _cut(image: DecodedImage, box: Box, geometry: Geometry) -> Pixels:
     return image.resampled((geometry.size, geometry.size), box, geometry.interpolation)
 
 

@@ -82,7 +82,7 @@ class Drift:
         )
 
 
-def compare(
+def compare_rows(
     new: Rows,
     training: Rows,
     *,

@@ -15,13 +15,19 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.images.threads import in_order
 from headstart.probe.heads import LinearHead
-from headstart.probe.trials import Candidate, Index, ProbeOptions, Sample, Score, Trials
+from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trials
+
+NESTED_ANSWERS = 1_500
+"""Answers on unseen images that repeats of nested cross-validation may add up to. Chosen for its cost: repeats
+average out the luck of the folds alone, and leave the spread between images, which most of an interval comes from."""
+MOST_REPEATS = 5
+"""Of nested cross-validation. Chosen, not measured: it bounds the cost on few images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,7 @@ class Choice:
         return self.score.strength
 
     @property
-    def proba(self) -> NDArray[np.float64]:
+    def proba(self) -> Floats:
         """(n, k) out-of-fold probabilities of the images it was chosen on, in their order.
 
         Good for finding wrong labels and thresholds. An accuracy taken from them would be too high, because the head
@@ -102,7 +108,7 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
     )
 
 
-def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, repeats: int) -> NDArray[np.float64]:
+def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, repeats: int) -> Floats:
     """Calibrated out-of-fold probabilities of the whole procedure, (repeats, n, k), by nested cross-validation.
 
     The outer folds run side by side, one core each: linear algebra of this size gains little from a second core.
@@ -134,11 +140,11 @@ def probe_with(table: FeatureTable, index: Index, candidate: Candidate, options:
     return trials.fit(trials.score(candidate))
 
 
-def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> NDArray[np.float64]:
+def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> Floats:
     """Probabilities (n, k) of one candidate on the images ``index``, each from a head that was not fitted on it."""
     return Trials(table, Sample.of(table, index, options), options).score(candidate).proba
 
 
 def repeats_for(n: int) -> int:
-    """How often nested cross-validation is repeated: five times below 300 pictures, once from 1,500 up."""
-    return int(np.clip(1500 // max(n, 1), 1, 5))
+    """How often nested cross-validation is repeated on n images: five times up to 300, once above 750."""
+    return int(np.clip(NESTED_ANSWERS // max(n, 1), 1, MOST_REPEATS))

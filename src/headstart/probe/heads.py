@@ -27,12 +27,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Labels, Mask, Reals, Rows
 from headstart.evaluation.calibration import softmax
+from headstart.features.rows import divisors
 
-Floats = NDArray[np.floating]
-Fit = tuple[float, Floats, Floats]
+Fit = tuple[float, Reals, Reals]
 """A strength of regularisation, the weights W (folds, r, k) and the intercepts b (folds, k) of all folds."""
 Family = Literal["nearest mean", "shrunk LDA", "logistic regression"]
 C_PATH = tuple((10.0 ** np.arange(-5.0, 1.5, 0.5)).tolist())
@@ -50,15 +50,15 @@ class LinearHead:
     ``weight`` (d, k) float32 and ``bias`` (k,) float32 act on raw features: standardisation is folded in.
     """
 
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    weight: Rows
+    bias: Rows
     temperature: float
 
-    def logits(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def logits(self, X: Rows) -> Floats:
         """Uncalibrated logits of feature rows X (n, d): (n, k)."""
         return X.astype(np.float64) @ self.weight.astype(np.float64) + self.bias.astype(np.float64)
 
-    def predict_proba(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict_proba(self, X: Rows) -> Floats:
         """Calibrated probabilities of feature rows X (n, d): (n, k), rows sum to 1."""
         return softmax(self.logits(X), self.temperature)
 
@@ -66,11 +66,11 @@ class LinearHead:
 def fit_family(
     family: Family,
     axes: Axes,
-    y: NDArray[np.int64],
+    y: Labels,
     *,
-    rows: NDArray[np.bool_],
+    rows: Mask,
     num_classes: int,
-    class_weight: Floats | None = None,
+    class_weight: Reals | None = None,
     strengths: tuple[float, ...] = C_PATH,
     tolerance: float = 1e-3,
 ) -> Iterator[Fit]:
@@ -88,12 +88,12 @@ def fit_family(
     yield 0.0, np.stack([W for W, _ in fitted]), np.stack([b for _, b in fitted])
 
 
-def nearest_mean(means: Floats) -> tuple[Floats, Floats]:
+def nearest_mean(means: Reals) -> tuple[Reals, Reals]:
     """Nearest class mean: ``−½‖x − μ‖²`` less the part that is the same for every class. (r, k), (k,)."""
     return means.T, -0.5 * (means**2).sum(axis=1)
 
 
-def shrunk_lda(Z: Floats, y: NDArray[np.int64], means: Floats, d: int) -> tuple[Floats, Floats]:
+def shrunk_lda(Z: Reals, y: Labels, means: Reals, d: int) -> tuple[Reals, Reals]:
     """Linear discriminant with an empirical-Bayes ridge on the pooled covariance S, in closed form.
 
     ``Σ⁻¹ = d · ((n − 1)·S + tr(S)·I)⁻¹`` (Kubokawa and Srivastava 2008; Wang et al., "A hard-to-beat baseline for
@@ -106,7 +106,7 @@ def shrunk_lda(Z: Floats, y: NDArray[np.int64], means: Floats, d: int) -> tuple[
     centred = Z.astype(np.float64) - means[y]
     S = centred.T @ centred / max(n - k, 1)
     ridge = (n - 1) * S
-    ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one picture of each class: no spread is known, all axes count alike
+    ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one image of each class: no spread is known, all axes count alike
     W = d * solve(ridge, means.T, assume_a="pos", check_finite=False)
     prior = np.bincount(y, minlength=k) / n
     return W, -0.5 * np.einsum("ck,kc->c", means, W) + np.log(np.maximum(prior, 1e-12))
@@ -120,30 +120,29 @@ class Axes:
     are never formed: they are ``standardised.T @ basis``, with ``basis`` (n, r).
     """
 
-    Z: NDArray[np.float32]
-    squares: NDArray[np.float64]
-    basis: NDArray[np.float32]
-    standardised: NDArray[np.float32] | None
-    mean: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    Z: Rows
+    squares: Floats
+    basis: Rows
+    standardised: Rows | None
+    mean: Rows
+    scale: Rows
 
-    def unproject(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+    def unproject(self, W: Reals, b: Reals) -> tuple[Reals, Reals]:
         """A linear map on the axes, W (r, k) and b (k,), as the same map on raw features: (d, k), (k,)."""
-        weight: Floats = self.basis @ W.astype(np.float32)
+        weight: Reals = self.basis @ W.astype(np.float32)
         if self.standardised is not None:
             weight = self.standardised.T @ weight
         weight = weight.astype(np.float64) / self.scale[:, None]
         return weight, b - self.mean.astype(np.float64) @ weight
 
 
-def principal_axes(X: NDArray[np.float32]) -> Axes:
+def principal_axes(X: Rows) -> Axes:
     """Standardise X (n, d) and rotate it to its principal axes; exact up to float32 rounding. X is overwritten."""
     from scipy.linalg import eigh
 
     mean = X.mean(axis=0, dtype=np.float64).astype(np.float32)
     X -= mean
-    scale = np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X)).astype(np.float32)
-    scale[scale < 1e-6 * max(float(scale.max(initial=0.0)), 1e-12)] = 1.0
+    scale = divisors(np.sqrt(np.einsum("nd,nd->d", X, X, dtype=np.float64) / len(X)).astype(np.float32))
     X /= scale
     wide = X.shape[1] > X.shape[0]
     squares, vectors = eigh(X @ X.T if wide else X.T @ X, overwrite_a=True, check_finite=False, driver="evd")
@@ -162,11 +161,11 @@ def principal_axes(X: NDArray[np.float32]) -> Axes:
 
 def fit_path(
     axes: Axes,
-    y: NDArray[np.int64],
-    rows: NDArray[np.bool_],
+    y: Labels,
+    rows: Mask,
     Cs: Sequence[float],
     num_classes: int,
-    class_weight: Floats | None = None,
+    class_weight: Reals | None = None,
     tolerance: float = 1e-3,
 ) -> Iterator[Fit]:
     """Fit all folds for each C, ascending.
@@ -178,14 +177,13 @@ def fit_path(
     folds, k = len(rows), num_classes
     cost = np.ones(k) if class_weight is None else class_weight
     sample = rows.astype(np.float64) * cost[y]  # (folds, n)
-    onehot = np.zeros((n, k))
-    onehot[np.arange(n), y] = 1.0
+    onehot = np.eye(k)[y]
     V = np.zeros((folds, r + 1, k))  # the last row is the intercept
     previous, penalised = np.ones((r + 1, 1)), np.append(np.ones(r), 0.0)
     for C in Cs:
         root = np.sqrt(0.5 * C * cost.max() * np.append(axes.squares, n) + penalised)[:, None]
 
-        def objective(v: Floats, C: float = C, root: Floats = root) -> tuple[float, Floats]:
+        def objective(v: Reals, C: float = C, root: Reals = root) -> tuple[float, Reals]:
             W = v.reshape(folds, r + 1, k) / root
             stacked = W[:, :-1].transpose(1, 0, 2).reshape(r, folds * k).astype(np.float32)
             logits = (axes.Z @ stacked).reshape(n, folds, k).transpose(1, 0, 2) + W[:, -1:, :]
@@ -208,8 +206,8 @@ def fit_path(
 
 
 def minimise(
-    objective: Callable[[Floats], tuple[float, Floats]], x: Floats, *, gradient_tolerance: float, max_iter: int
-) -> Floats:
+    objective: Callable[[Reals], tuple[float, Reals]], x: Reals, *, gradient_tolerance: float, max_iter: int
+) -> Reals:
     """Minimise a smooth convex function by L-BFGS (Nocedal and Wright, "Numerical Optimization", algorithm 7.5).
 
     ``objective`` gives value and gradient. It is assumed well scaled, so that a step of one is nearly always right:
@@ -217,7 +215,7 @@ def minimise(
     bookkeeping for bounds as these objectives take to evaluate.
     """
     value, gradient = objective(x)
-    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)  # (Δx, Δgradient, 1 / Δx·Δgradient)
+    steps: deque[tuple[Reals, Reals, float]] = deque(maxlen=MEMORY)  # (Δx, Δgradient, 1 / Δx·Δgradient)
     for _ in range(max_iter):
         if np.abs(gradient).max() <= gradient_tolerance:
             break

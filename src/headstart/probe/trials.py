@@ -1,4 +1,4 @@
-"""Candidates for a head, measured out of fold on one sample of pictures, in the same folds."""
+"""Candidates for a head, measured out of fold on one sample of images, in the same folds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.arrays import Floats, Index, Mask
 from headstart.backbones.catalog import Backbone
 from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.losses import accuracy, log_losses, mean_and_error
@@ -20,7 +20,13 @@ from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
 from headstart.probe.heads import C_PATH, Axes, Family, Fit, LinearHead, fit_family, principal_axes
 
-Index = NDArray[np.int64]
+SHRUNK_LDA_UP_TO = 1_000
+"""Images up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
+LEAST_SCREENED = 20
+"""Images of each class in a screening sample, so that each of five folds tests four. Chosen, not measured."""
+MOST_SCREENED = 0.7
+"""Share of the images from which a screening sample would save too little to be drawn. Chosen, not measured: a dearer
+candidate that wins is computed for the rest all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +42,11 @@ class ProbeOptions:
     balanced: bool = False
     """Weight the loss so that every class counts the same, as scikit-learn's ``class_weight="balanced"``."""
     enough: float = 0.02
-    """Out-of-fold error below which dearer candidates are not looked at."""
+    """Out-of-fold error, as a share, up to which dearer candidates are not looked at; see ``benchmarks/probe.py``."""
     screen: int = 500
-    """About how many pictures a dearer candidate is first tried on."""
+    """About how many images a dearer candidate is first tried on; see ``benchmarks/probe.py``."""
     few: int = 16
-    """Up to this many pictures in the smallest class, six views of each are tried as training rows."""
+    """Up to this many images in the smallest class, six views of each are tried as training rows; measured there."""
 
     @classmethod
     def of(cls, options: FitOptions, backbone: Backbone) -> ProbeOptions:
@@ -51,7 +57,7 @@ class ProbeOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One way to turn pictures into logits, up to the regularisation strength."""
+    """One way to turn images into logits, up to the regularisation strength."""
 
     size: int
     output: str
@@ -66,24 +72,24 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """Out-of-fold result of a candidate at its chosen strength, on n pictures."""
+    """Out-of-fold result of a candidate at its chosen strength, on n images."""
 
     candidate: Candidate
     strength: float
     temperature: float
-    losses: NDArray[np.float64]
+    losses: Floats
     """(n,) log-loss of each picture, calibrated."""
     accuracy: float
-    """Share of the pictures."""
-    proba: NDArray[np.float64] = field(repr=False)
-    """(n, k) calibrated probabilities, each picture's from a head that was not fitted on it."""
+    """Share of the images."""
+    proba: Floats = field(repr=False)
+    """(n, k) calibrated probabilities, each image's from a head that was not fitted on it."""
     standard_error: float
     screened: bool = False
     """True where it was measured on the screening sample only."""
 
     @property
     def log_loss(self) -> float:
-        """Mean over the pictures, in nats."""
+        """Mean over the images, in nats."""
         return float(self.losses.mean())
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,15 +115,15 @@ class Sample:
         splits = folds(y, groups, n_splits=options.n_splits, seed=options.seed, classes=classes)
         return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(classes))
 
-    def part(self, keep: NDArray[np.bool_]) -> Sample:
-        """The pictures where ``keep`` holds, in the same folds."""
+    def part(self, keep: Mask) -> Sample:
+        """The images where ``keep`` holds, in the same folds."""
         position = np.cumsum(keep) - 1
         splits = [(position[a[keep[a]]], position[b[keep[b]]]) for a, b in self.splits]
         return replace(self, index=self.index[keep], y=self.y[keep], groups=self.groups[keep], splits=splits)
 
 
 class Trials:
-    """Candidates measured out of fold on one sample of pictures, in the same folds."""
+    """Candidates measured out of fold on one sample of images, in the same folds."""
 
     def __init__(self, table: FeatureTable, sample: Sample, options: ProbeOptions) -> None:
         self.table, self.sample, self.options = table, sample, options
@@ -129,7 +135,7 @@ class Trials:
         return [Candidate(size=self.options.sizes[0], output="last", family=family) for family in families]
 
     def dear(self) -> list[list[Candidate]]:
-        """Rungs of candidates from cheap to dear; those of one rung share a pass over the pictures."""
+        """Rungs of candidates from cheap to dear; those of one rung share a pass over the images."""
         (base, *larger), families = self.options.sizes, self._families()
         rungs = [[Candidate(size=base, output="depths", family=family) for family in families]]
         if np.bincount(self.sample.y, minlength=self.sample.num_classes).min() <= self.options.few:
@@ -139,15 +145,16 @@ class Trials:
         return rungs
 
     def _families(self) -> list[Family]:
-        """Shrunk LDA is for few pictures: above a thousand, logistic regression is always ahead and cheaper."""
+        """Logistic regression, and before it shrunk LDA for up to `SHRUNK_LDA_UP_TO` images."""
         few: list[Family] = ["shrunk LDA", "logistic regression"]
-        return few if len(self.sample.index) <= 1000 else few[1:]
+        return few if len(self.sample.index) <= SHRUNK_LDA_UP_TO else few[1:]
 
     def screening(self) -> Trials | None:
-        """Trials on a part of the pictures; None where there are too few for a part to be worth it.
+        """Trials on a part of the images; None where there are too few for a part to be worth it.
 
-        The part holds at least 20 of each class. A picture's place in the queue is a hash of its bytes and the seed,
-        so the part of an outer fold lies within the part of all pictures, and features are computed for no others.
+        The part holds at least `LEAST_SCREENED` of each class. An image's place in the queue is a hash of its bytes and
+        the seed, so the part of an outer fold lies within the part of all images, and features are computed for no
+        others.
         """
         images, seed = self.table.images, self.options.seed
         train = images.in_split("train")
@@ -155,9 +162,9 @@ class Trials:
         chosen: set[int] = set()
         for label in range(self.sample.num_classes):
             members = sorted((i for i in place if images.y[i] == label), key=place.__getitem__)
-            chosen.update(members[: max(20, round(self.options.screen * len(members) / len(train)))])
+            chosen.update(members[: max(LEAST_SCREENED, round(self.options.screen * len(members) / len(train)))])
         keep = np.array([int(i) in chosen for i in self.sample.index])
-        return Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < 0.7 else None
+        return Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < MOST_SCREENED else None
 
     def score(self, candidate: Candidate) -> Score:
         """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
@@ -179,7 +186,7 @@ class Trials:
         return next(score for score in trail if score is best or not self.beats(best, score))
 
     def fit(self, score: Score) -> LinearHead:
-        """The candidate of ``score``, fitted on all pictures of the sample."""
+        """The candidate of ``score``, fitted on all images of the sample."""
         axes = self._axes(score.candidate)
         everything = np.ones((1, len(axes.Z)), bool)
         _, W, b = next(self._fits(score.candidate, axes, everything, (score.strength,), tolerance=1e-4))
@@ -204,7 +211,7 @@ class Trials:
         self,
         candidate: Candidate,
         axes: Axes,
-        rows: NDArray[np.bool_],
+        rows: Mask,
         strengths: tuple[float, ...] = C_PATH,
         *,
         tolerance: float = 1e-3,
@@ -223,7 +230,7 @@ class Trials:
         )
 
 
-def _from_logits(candidate: Candidate, strength: float, logits: NDArray[np.float64], sample: Sample) -> Score:
+def _from_logits(candidate: Candidate, strength: float, logits: Floats, sample: Sample) -> Score:
     temperature = fit_temperature(logits, sample.y)
     proba = softmax(logits, temperature)
     losses = log_losses(proba, sample.y)

@@ -94,7 +94,7 @@ def run(
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
-    output_folder.check(source, folder, what="table", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="table", writes=FILES)
     _require_distinct(settings)
     images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
     located, missing = _located(settings, weights)

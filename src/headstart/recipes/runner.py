@@ -118,7 +118,7 @@ def run(
         OptionError: the folder is among the pictures, or holds what is not of a recipe.
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
-    output_folder.check(source, folder, what="recipe", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES)
     backbone = catalog.get(recipe.backbone)
     located = locate_named(backbone, weights)
     images = with_splits(scan(source), recipe, seed=seed)

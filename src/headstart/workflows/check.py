@@ -109,7 +109,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
         OptionError: the folder lies among the pictures; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.check(source, folder, what="review")
+    output_folder.refuse_unsafe(source, folder, what="review")
     with pipeline.workbench(options, progress) as bench:
         images = read(source, options.group_by)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
@@ -136,6 +136,6 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    output_folder.check(source, folder, what="review", never=[TABLE])
+    output_folder.refuse_unsafe(source, folder, what="review", never=[TABLE])
     images = scan(source, for_training=False)
     return decisions.apply(images, decided, folder / TABLE)

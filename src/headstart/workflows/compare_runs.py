@@ -43,7 +43,7 @@ class Contest:
 
     def write(self, folder: Path) -> None:
         """``results.json`` and ``compare.html``. Raises OptionError where there are such files of something else."""
-        output_folder.check(None, folder, what="comparison", writes=["results.json", "compare.html"])
+        output_folder.refuse_unsafe(None, folder, what="comparison", writes=["results.json", "compare.html"])
         output_folder.claim(folder, "comparison")
         write_json(folder / "results.json", self.to_dict())
         write_report(folder / "compare.html", comparison_page(self.content()))
@@ -60,7 +60,7 @@ def compare_runs(folders: Sequence[Path], *, command: str = "") -> Contest:
     Raises:
         DataError: a run without answers, or runs whose pictures, labels or way of measuring differ.
     """
-    runs = [_Run.read(folder) for folder in folders]
+    runs = [_RunAnswers.read(folder) for folder in folders]
     _require_same(runs)
     results = []
     for name, run in zip(_names(folders), runs, strict=True):
@@ -74,7 +74,7 @@ def compare_runs(folders: Sequence[Path], *, command: str = "") -> Contest:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Run:
+class _RunAnswers:
     """The answers of a run, in an order that the content of the pictures alone decides."""
 
     folder: Path
@@ -87,7 +87,7 @@ class _Run:
     """(n,)"""
 
     @classmethod
-    def read(cls, folder: Path) -> _Run:
+    def read(cls, folder: Path) -> _RunAnswers:
         """From the files of a run. Raises DataError for a run without answers."""
         answers = read_held_out(folder / ANSWERS)
         document = json.loads((folder / METRICS).read_text(encoding="utf-8"))
@@ -101,7 +101,7 @@ class _Run:
         )
 
 
-def _require_same(runs: Sequence[_Run]) -> None:
+def _require_same(runs: Sequence[_RunAnswers]) -> None:
     problems = []
     first = runs[0]
     for run in runs[1:]:

@@ -82,7 +82,7 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
         OptionError: the folder lies among the pictures, or holds something else; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.check(source, folder, what="run", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="run", writes=FILES)
     with pipeline.workbench(options, progress) as bench:
         with bench.clock.timed("reading the folder"):
             images = read(source, options.group_by)

@@ -18,7 +18,7 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
 from headstart.files import display, sha256, write_csv
 from headstart.images.walk import find_images
-from headstart.monitor.drift import Drift, compare
+from headstart.monitor.drift import Drift, compare_rows
 from headstart.monitor.unlabelled import Unlabelled, estimate, labelling_queue, margins
 from headstart.progress import Progress
 from headstart.report import gallery, words
@@ -120,7 +120,7 @@ def watch(
         classes=model.classes,
         paths=paths,
         proba=proba,
-        drift=compare(
+        drift=compare_rows(
             X,
             reference.rows,
             answers=proba.argmax(axis=1),
