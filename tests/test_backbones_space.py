@@ -161,6 +161,13 @@ def test_a_graph_that_strays_is_not_used_and_that_is_said(tmp_path: Path) -> Non
     np.testing.assert_array_equal(rows(built_again, synthetic_images(64)), rows(fallen_back, synthetic_images(64)))
 
 
+def test_a_network_without_a_graph_says_so_where_openvino_is_asked_for(tmp_path: Path) -> None:
+    small(tmp_path).save(tmp_path / "model")
+    (tmp_path / "model" / "graph.json").unlink()
+    with pytest.raises(ModelError, match=r"found: no graph\n   to do: choose the device torch"):
+        SavedSpec.of(tmp_path / "model", device="openvino").prepare(64)
+
+
 @pytest.mark.parametrize("option", [{"device": "gpu"}, {"precision": "int8"}])
 def test_unknown_options_are_refused(tmp_path: Path, option: dict[str, str]) -> None:
     with pytest.raises(OptionError, match=r"expected: one of auto, "):

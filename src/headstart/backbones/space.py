@@ -184,7 +184,9 @@ class SavedSpec:
                 raise ModelError.of(
                     f"graph {self.folder}",
                     expected="a graph with the rows it gave when it was made",
-                    found=", ".join(note.what + f" {note.runtime} {note.parity:.4f}".rstrip() for note in notes),
+                    found=", ".join(
+                        f"{note.what} {note.runtime} {note.parity:.4f}" if note.runtime else note.what for note in notes
+                    ),
                     todo="choose the device torch, or save the model again with the versions installed here",
                 )
             target = "cpu"
