@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,7 +99,7 @@ def render(content: ReportContent | PlainPage) -> str:
     )
     pages.filters.update(
         percent=percent,
-        data=_data_uri,
+        data=lambda thumbnail: drawing.data_uri(thumbnail.jpeg),
         svg=Markup,
         strip=lambda estimate: Markup(figures.interval_strip(estimate)),
         measured_on=measured_on,
@@ -162,7 +161,3 @@ def _figures(content: ReportContent) -> dict[str, str]:
     if content.history is not None:
         drawn["curves"] = curves.learning_curves(content.history)
     return drawn
-
-
-def _data_uri(thumbnail: Thumbnail) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(thumbnail.jpeg).decode()
