@@ -216,9 +216,7 @@ def _curve(explanation: Explanation) -> str:
 
     check = explanation.check
     figure, axes = plot(190, left=46, top=14, right=118, bottom=46)
-    shares = [0.0, *(share for share, _, _ in check.curve)]
-    own = [check.before, *(after for _, after, _ in check.curve)]
-    others = [check.before, *(after for _, _, after in check.curve)]
+    shares, own, others = zip((0.0, check.before, check.before), *check.curve, strict=True)
     axes.plot(shares, others, color=MUTED, linewidth=1.5, marker="o", markersize=4)
     axes.plot(shares, own, color=ACCENT, linewidth=2, marker="o", markersize=5)
     axes.set(ylim=(0, 1.03), yticks=[0, 0.5, 1], xticks=[0, 0.1, 0.2, 0.3, 0.4, 0.5])
