@@ -31,9 +31,7 @@ def drawn(names=("ants", "bees")):
         ),
         "confusion": figures.confusion([[i * j for j in range(len(names))] for i in range(len(names))], names),
         "reliability": figures.reliability(bins),
-        "interval": figures.interval_bar(
-            Estimate(0.96, 0.92, 0.98, 153, "Wilson"), "92 % to 98 %", Estimate(0.5, 0.4, 0.6, 153, "Wilson"), names[0]
-        ),
+        "interval": figures.interval_bar(Estimate(0.96, 0.92, 0.98, 153, "Wilson"), "92 % to 98 %", 0.5, names[0]),
     }
 
 

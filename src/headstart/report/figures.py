@@ -169,7 +169,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str:
     return as_svg(figure, "reliability", f"Reliability in {len(bins)} bins: {words}")
 
 
-def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_label: str) -> str:
+def interval_bar(estimate: Estimate, label: str, baseline: float, baseline_label: str) -> str:
     """An estimate on a line from 0 to 100 %, its interval as a bar, and the baseline marked.
 
     Written by hand with positions in percent, so that it stretches while its text does not.
@@ -179,7 +179,7 @@ def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_la
         anchor = "start" if at < 0.25 else "end" if at > 0.75 else "middle"
         return f'<text class="{kind}" x="{at:.2%}" y="{y}" text-anchor="{anchor}">{escape(printable(words))}</text>'
 
-    low, high, value, at = estimate.low, estimate.high, estimate.value, baseline.value
+    low, high, value = estimate.low, estimate.high, estimate.value
     middle = (low + high) / 2
     spoken = escape(printable(f"{label}; {baseline_label}"))
     return "".join(
@@ -188,9 +188,9 @@ def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_la
             '<rect class="track" width="100%" height="8" y="35" rx="4"/>',
             f'<rect class="range" x="{low:.2%}" width="{high - low:.2%}" height="18" y="30" rx="4"/>',
             f'<rect class="mark" x="{value:.2%}" width="4" height="28" y="25" rx="2" transform="translate(-2)"/>',
-            f'<line class="baseline" x1="{at:.2%}" x2="{at:.2%}" y1="28" y2="54"/>',
+            f'<line class="baseline" x1="{baseline:.2%}" x2="{baseline:.2%}" y1="28" y2="54"/>',
             text(middle if 0.25 <= middle <= 0.75 else high if middle > 0.5 else low, 16, label, "ink"),
-            text(at, 71, baseline_label, "ink"),
+            text(baseline, 71, baseline_label, "ink"),
             *(text(tick, 92, f"{tick * 100:.0f} %", "muted") for tick in (0, 0.5, 1)),
             "</svg>",
         ]

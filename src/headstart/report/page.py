@@ -148,7 +148,7 @@ def _figures(content: ReportContent) -> dict[str, str]:
         "interval": figures.interval_bar(
             accuracy,
             f"{percent(accuracy.low)} to {percent(accuracy.high)}",
-            baseline,
+            baseline.value,
             f"always “{drawing.short(evaluation.classes[evaluation.majority], 20)}” {percent(baseline.value)}",
         ),
         "confusion": figures.confusion(evaluation.confusion, evaluation.classes),
