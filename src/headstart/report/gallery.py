@@ -18,21 +18,6 @@ THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
 
 
-def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
-    """Split → class → number of pictures."""
-    counts = {}
-    for split in ("train", "val", "test"):
-        if (here := images.split == split).any():
-            numbers = np.bincount(images.y[here], minlength=len(images.classes)).tolist()
-            counts[split] = dict(zip(images.classes, numbers, strict=True))
-    return counts
-
-
-def name_of(images: ImageSet, path: Path) -> str:
-    """A picture's path from where the pictures were scanned."""
-    return below(images.root, path)
-
-
 def one_of_each(images: ImageSet, count: int) -> list[int]:
     """The first pictures of each class in turn, until there are ``count``."""
     train = images.in_split("train")
@@ -92,7 +77,7 @@ def mistakes(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
     return tuple(
         Mistake(
-            thumbnail=thumbnail(images, index[i], caption=name_of(images, images.paths[index[i]])),
+            thumbnail=thumbnail(images, index[i], caption=below(images.root, images.paths[index[i]])),
             truth=images.classes[y[i]],
             predicted=images.classes[predicted[i]],
             probability=float(confidence[i]),
