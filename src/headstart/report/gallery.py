@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,8 @@ MOST_MISTAKES = 12
 def one_of_each(images: ImageSet, count: int) -> list[int]:
     """The first pictures of each class in turn, until there are ``count``."""
     train = images.in_split("train")
-    rank = np.empty(len(train), int)
-    for label in range(len(images.classes)):
-        members = images.y[train] == label
-        rank[members] = np.arange(members.sum())
-    order = np.lexsort((images.y[train], rank))
-    return [int(i) for i in train[order[:count]]]
+    members = (train[images.y[train] == label].tolist() for label in range(len(images.classes)))
+    return [i for turn in zip_longest(*members) for i in turn if i is not None][:count]
 
 
 def thumbnail(images: ImageSet, i: int, caption: str = "") -> Thumbnail:
