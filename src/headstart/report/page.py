@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.history import History
 from headstart.evaluation.metrics import Evaluation
@@ -13,6 +13,9 @@ from headstart.files import write_text
 from headstart.report import curves, drawing, figures
 from headstart.report.section import Section, Thumbnail, percent
 from headstart.report.words import counted, measured_on
+
+if TYPE_CHECKING:
+    from headstart.probe.trials import Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,10 @@ class ReportContent:
     augmented: tuple[Thumbnail, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     """Most confident first."""
-    candidates: tuple[figures.CandidateRow, ...] = ()
+    candidates: tuple[Score, ...] = ()
+    """Heads that were tried."""
+    chosen: Score | None = None
+    """Of the candidates."""
     choice_reason: str = ""
     history: History | None = None
     """Of gradient training, where there was any."""
@@ -156,8 +162,8 @@ def _figures(content: ReportContent) -> dict[str, str]:
     }
     if content.class_counts:
         drawn["class_counts"] = figures.class_counts(content.class_counts)
-    if content.candidates:
-        drawn["candidates"] = figures.candidates(content.candidates)
+    if content.chosen is not None:
+        drawn["candidates"] = figures.candidates(content.candidates, content.chosen)
     if content.history is not None:
         drawn["curves"] = curves.learning_curves(content.history)
     return drawn

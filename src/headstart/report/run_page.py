@@ -15,7 +15,6 @@ from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.duplicates import duplicates
-from headstart.report.figures import CandidateRow
 from headstart.report.more_pictures import learning_curve_section
 from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
@@ -45,10 +44,8 @@ def content(
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
         augmented=_augmented(fitted, nine[0]),
         mistakes=gallery.mistakes(images, first.index, first.proba),
-        candidates=tuple(
-            CandidateRow(**score.to_dict(), chosen=score.candidate == choice.candidate and not score.screened)
-            for score in choice.board
-        ),
+        candidates=choice.board,
+        chosen=choice.score,
         choice_reason=choice_reason(choice),
         sections=_sections(fitted, doubts),
         left_out=tuple((below(images.root, out.path), out.reason) for out in images.left_out),
