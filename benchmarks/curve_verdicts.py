@@ -43,7 +43,7 @@ def right(runs: int, noise: float) -> list[float]:
     for kind, expected in KINDS.items():
         drawn = (shaped(kind, np.random.default_rng(seed), noise) for seed in range(runs))
         judged = [curves.verdict(run, n_val=153) for run in drawn]
-        shares.append(sum((one.fit, one.state) == expected for one in judged) / runs)
+        shares.append(sum((one.fit, one.trend.state) == expected for one in judged) / runs)
     return shares
 
 

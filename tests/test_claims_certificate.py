@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from headstart.claims.certificate import Certificate, certify, difference, subsample
 from headstart.evaluation.intervals import Units
+from headstart.files import plain
 
 Floats = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def test_groups_make_a_difference_less_sure() -> None:
 
 
 def test_a_certificate_is_plain_and_repeatable() -> None:
-    one, other = (draw(n=60, pretrained=0.8).to_dict() for _ in range(2))
+    one, other = (plain(draw(n=60, pretrained=0.8)) for _ in range(2))
     assert one == other
     assert json.loads(json.dumps(one, allow_nan=False)) == one
     assert one["repeats"] == 3

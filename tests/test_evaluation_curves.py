@@ -28,7 +28,7 @@ SEEDS = 100
 def test_the_verdict_on_curves_whose_answer_is_known(kind, fit, state, noise):
     judged = [verdict(shaped(kind, np.random.default_rng(seed), noise), n_val=153) for seed in range(SEEDS)]
     assert sum(run.fit == fit for run in judged) >= 0.95 * SEEDS
-    assert sum(run.state == state for run in judged) >= 0.95 * SEEDS
+    assert sum(run.trend.state == state for run in judged) >= 0.95 * SEEDS
     assert all((run.reason == "none") == (run.fit == "good fit") for run in judged)
 
 
@@ -39,7 +39,7 @@ def test_one_noisy_epoch_decides_nothing(kind):
     for wild in range(len(clean.epochs)):
         val = [epoch.val_loss * (3 if i == wild else 1) for i, epoch in enumerate(clean.epochs)]
         judged = verdict(history([epoch.train_loss for epoch in clean.epochs], val), n_val=153)
-        assert (judged.fit, judged.state) == (expected.fit, expected.state), f"epoch {wild + 1}"
+        assert (judged.fit, judged.trend.state) == (expected.fit, expected.trend.state), f"epoch {wild + 1}"
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_few_validation_pictures_can_tell_less():
 
 def test_a_fall_smaller_than_one_picture_is_flat():
     run = history(decay(20, 5, 0.1, 0.3), decay(20, 5, 0.1, 0.3))
-    assert verdict(run, n_val=20).state == "flat"
-    assert verdict(run, n_val=2000).state == "still improving"
+    assert verdict(run, n_val=20).trend.state == "flat"
+    assert verdict(run, n_val=2000).trend.state == "still improving"
 
 
 def test_a_start_from_trained_weights_is_no_under_fit():
@@ -98,7 +98,7 @@ def test_a_start_from_trained_weights_is_no_under_fit():
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_few_epochs_show_no_trend(n):
     judged = verdict(history(np.linspace(0.5, 0.4, n), np.linspace(0.5, 0.4, n)), n_val=153)
-    assert judged.state == "flat"
+    assert judged.trend.state == "flat"
     assert (judged.end.length, len(judged.history.epochs)) == (n, n)
 
 

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from headstart import files
-from headstart.files import display, some
+from headstart.files import below, display, some
+
+
+def test_names_are_relative_to_the_folder_that_was_scanned() -> None:
+    root = Path("/photos")
+    assert below(root, root / "rings" / "000.jpeg") == str(Path("rings/000.jpeg"))
+    assert below(root, Path("/elsewhere/x.jpg")) == below(None, Path("/elsewhere/x.jpg")) == "/elsewhere/x.jpg"
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def said(run, n_val=153):
 def test_fit_and_state_come_first_and_the_reason_is_said(kind):
     judged = verdict(shaped(kind, np.random.default_rng(0), 0.02), n_val=153)
     text = curve_verdict(judged)
-    assert text.startswith(f"{judged.fit.capitalize()}, {judged.state}. ")
+    assert text.startswith(f"{judged.fit.capitalize()}, {judged.trend.state}. ")
     assert REASONS[judged.reason].split("{")[0] in text
     assert "  " not in text
 

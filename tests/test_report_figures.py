@@ -3,12 +3,13 @@ import xml.etree.ElementTree as ElementTree
 from importlib import resources
 
 import matplotlib
+import numpy as np
 import pytest
 
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.metrics import ReliabilityBin
+from headstart.probe.trials import Score
 from headstart.report import figures
-from headstart.report.figures import CandidateRow
 
 HOSTILE = ["$x_1$", "#040404", ' id="x"', "<script>&\"'", "名字\udce9\x07", "long " * 40]
 
@@ -18,22 +19,20 @@ def texts(svg):
 
 
 def candidate(name, log_loss, **more):
-    return CandidateRow(candidate=name, log_loss=log_loss, standard_error=0.01, accuracy=0.9, n=100, **more)
+    known = {"strength": 1.0, "temperature": 1.0, "proba": np.full((100, 2), 0.5), "accuracy": 0.9, **more}
+    return Score(candidate=name, losses=np.full(100, log_loss), standard_error=0.01, **known)
 
 
 def drawn(names=("ants", "bees")):
     counts = {split: {name: 3 + i for i, name in enumerate(names)} for split in ("train", "test")}
+    board = [candidate(name, 0.1 + i / 50) for i, name in enumerate(names)]
     bins = [ReliabilityBin(confidence=0.7 + 0.1 * i, accuracy=0.8, low=0.6, high=0.9, count=20) for i in range(3)]
     return {
         "class-counts": figures.class_counts(counts),
-        "candidates": figures.candidates(
-            [candidate(name, 0.1 + i / 50, chosen=i == 0) for i, name in enumerate(names)]
-        ),
+        "candidates": figures.candidates(board, board[0]),
         "confusion": figures.confusion([[i * j for j in range(len(names))] for i in range(len(names))], names),
         "reliability": figures.reliability(bins),
-        "interval": figures.interval_bar(
-            Estimate(0.96, 0.92, 0.98, 153, "Wilson"), "92 % to 98 %", Estimate(0.5, 0.4, 0.6, 153, "Wilson"), names[0]
-        ),
+        "interval": figures.interval_bar(Estimate(0.96, 0.92, 0.98, 153, "Wilson"), "92 % to 98 %", 0.5, names[0]),
     }
 
 
@@ -99,8 +98,8 @@ def test_confusion_of_any_size_keeps_its_names_inside(k):
 
 
 def test_many_candidates_are_cut_but_the_chosen_one_stays():
-    rows = [candidate(f"head {i}", 0.1 + i / 100, chosen=i == 30, screened=i == 2) for i in range(40)]
-    found = texts(figures.candidates(rows))
+    rows = [candidate(f"head {i}", 0.1 + i / 100, screened=i == 2) for i in range(40)]
+    found = texts(figures.candidates(rows, rows[30]))
     assert "head 0" in found
     assert "head 30" in found
     assert "head 29" not in found

@@ -42,10 +42,6 @@ def test_a_whole_picture_keeps_its_proportions_and_edges(images: ImageSet, tmp_p
     assert small[50, 5, 0] > 200 > 100 > small[50, 5, 1]
 
 
-def test_counts_are_by_split_and_class(images: ImageSet) -> None:
-    assert gallery.class_counts(images) == {"train": {"rings": 20, "stripes": 20}}
-
-
 def test_the_most_confident_mistakes_come_first(images: ImageSet) -> None:
     index = np.arange(len(images))
     proba = np.where(images.y[:, None] == np.arange(2), 0.8, 0.2)
@@ -53,8 +49,3 @@ def test_the_most_confident_mistakes_come_first(images: ImageSet) -> None:
     first, second = gallery.mistakes(images, index, proba)
     assert (first.truth, first.predicted, first.probability) == ("stripes", "rings", 0.9)
     assert second.thumbnail.caption == "rings/003.jpeg"
-
-
-def test_names_are_relative_to_the_folder_that_was_scanned(images: ImageSet) -> None:
-    assert gallery.name_of(images, images.paths[0]) == "rings/000.jpeg"
-    assert gallery.name_of(images, Path("/elsewhere/x.jpg")) == "/elsewhere/x.jpg"

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import evaluate
-from headstart.report.figures import CandidateRow
+from headstart.probe.trials import Score
 from headstart.report.page import Mistake, ReportContent, write_report
 from headstart.report.section import Thumbnail
 
@@ -46,8 +46,14 @@ def evaluation(right=147, n=153, classes=("ants", "bees"), measured_on=TEST):
     return evaluate(proba, y, classes, measured_on=measured_on, majority=1, resamples=50)
 
 
+def score(candidate, log_loss, n, **more):
+    known = {"strength": 1.0, "temperature": 1.0, "proba": np.full((n, 2), 0.5), **more}
+    return Score(candidate=candidate, losses=np.full(n, log_loss), **known)
+
+
 def content(**changed):
     one = Thumbnail(jpeg=JPEG, caption="ants")
+    best = score("last layer", 0.1, 245, standard_error=0.01, accuracy=0.96)
     everything = {
         "title": "A few insects",
         "evaluation": evaluation(),
@@ -58,10 +64,8 @@ def content(**changed):
         "samples": (one,) * 9,
         "augmented": (one,) * 9,
         "mistakes": (Mistake(thumbnail=one, truth="ants", predicted="bees", probability=0.987),),
-        "candidates": (
-            CandidateRow(candidate="last layer", log_loss=0.1, standard_error=0.01, accuracy=0.96, n=245, chosen=True),
-            CandidateRow(candidate="all depths", log_loss=0.2, standard_error=0.02, accuracy=0.9, n=245, screened=True),
-        ),
+        "candidates": (best, score("all depths", 0.2, 245, standard_error=0.02, accuracy=0.9, screened=True)),
+        "chosen": best,
         "choice_reason": "It was the best.",
         "left_out": (("train/ants/empty.jpg", "empty file"),),
         "made": {"seed": "0"},
@@ -150,7 +154,8 @@ def test_what_was_passed_is_shown(written):
 def test_empty_parts_say_so_or_stay_away(written):
     page = written(
         evaluation=evaluation(right=153), other_evaluations=(), audit_lines=(), notes=(), class_counts={}, samples=(),
-        augmented=(), mistakes=(), candidates=(), choice_reason="", left_out=(), made={}, timings={}, command="",
+        augmented=(), mistakes=(), candidates=(), chosen=None,
+        choice_reason="", left_out=(), made={}, timings={}, command="",
     )  # fmt: skip
     assert [one for one in page.ids if one in SECTIONS] == [
         "answer", "metrics", "confusion", "reliability", "mistakes", "left-out", "made",
@@ -174,12 +179,12 @@ def test_nothing_is_loaded_from_anywhere(written):
 
 
 def test_names_are_text_wherever_they_stand(written):
-    one = Thumbnail(jpeg=JPEG, caption=EVIL)
+    one, best = Thumbnail(jpeg=JPEG, caption=EVIL), score(EVIL, 1.0, 9, standard_error=0.1, accuracy=0.5)
     page = written(
         title=EVIL, evaluation=evaluation(classes=("ants", EVIL)), notes=(EVIL,), audit_lines=(EVIL,), samples=(one,),
         class_counts={EVIL: {EVIL: 1}}, mistakes=(Mistake(thumbnail=one, truth=EVIL, predicted=EVIL, probability=1.0),),
         choice_reason=EVIL, left_out=((EVIL, EVIL),), made={EVIL: EVIL}, timings={EVIL: 1.0}, command=EVIL,
-        candidates=(CandidateRow(candidate=EVIL, log_loss=1.0, standard_error=0.1, accuracy=0.5, n=9),),
+        candidates=(best,), chosen=best,
     )  # fmt: skip
     assert "script" not in page.tags
     assert page.text.count(EVIL) > 15

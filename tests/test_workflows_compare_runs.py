@@ -10,6 +10,7 @@ from headstart.errors import DataError
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.paired import mcnemar_exact, out_of_fold_p
+from headstart.files import plain
 from headstart.workflows.compare_runs import compare_runs, is_run
 
 N = 100
@@ -30,7 +31,7 @@ def made(folder: Path, wrong: set[int], *, measured_on: MeasuredOn = TEST, first
         proba=np.where(right[:, None], [0.8, 0.2], [0.3, 0.7]),
     )
     write_held_out(folder / "predictions.csv", judged)
-    (folder / "metrics.json").write_text(json.dumps({"measurement": measured_on.to_dict()}))
+    (folder / "metrics.json").write_text(json.dumps({"measurement": plain(measured_on)}))
     return folder
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,9 +48,7 @@ def audit(images: ImageSet) -> Audit:
     """Count the classes, find copies by content, and list what was left out."""
     split, digests = images.split.tolist(), images.digests
     labels = [images.classes[label] for label in images.y]
-    splits = [name for name in ("train", "val", "test") if name in split]
-    pictures = Counter(zip(split, labels, strict=True))
-    counts = {name: {label: pictures[name, label] for label in images.classes} for name in splits}
+    counts = images.counts
     train = counts.get("train", {"": 1}).values()
 
     def together(keys: Sequence[Hashable], differ: Callable[[list[int]], bool]) -> tuple[Paths, ...]:

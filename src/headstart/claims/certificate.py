@@ -121,12 +121,6 @@ class Certificate:
         """The depth with the highest accuracy; None where depths were not looked at."""
         return max(self.depths, key=lambda depth: depth.pretrained.value, default=None)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        pretrained = {"size": self.size, "output": self.output, **self.chosen.to_dict()}
-        compared = plain(self, "rivals", "depths")
-        return {**plain(self, "verdict", "n", "folds", "repeats"), "pretrained": pretrained, **compared}
-
 
 def subsample(
     index: Index, y: Labels, groups: Index, digests: Sequence[str], *, seed: int, most: int = ENOUGH_PICTURES

@@ -135,7 +135,7 @@ class Reference:
             root=None if document["root"] is None else Path(document["root"]),
             names=tuple(document["names"]),
             digests=tuple(document["digests"]),
-            measured_on=MeasuredOn.from_dict(document["measured_on"]),
+            measured_on=MeasuredOn(**document["measured_on"]),
             **arrays,
         )
         lengths = {len(part) for part in (reference.names, reference.digests, reference.rows, reference.y)}

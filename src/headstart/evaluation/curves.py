@@ -80,11 +80,6 @@ class Gap:
     error: float
     n_val: int
 
-    @property
-    def wide(self) -> bool:
-        """Whether loss and accuracy both show it."""
-        return self.loss > self.loss_resolution and self.accuracy > self.accuracy_resolution
-
 
 @dataclass(frozen=True, kw_only=True)
 class GapChange:
@@ -151,11 +146,6 @@ class CurveVerdict:
     lowest_loss: float
     """Of the running median of three epochs."""
     lowest_epoch: int
-
-    @property
-    def state(self) -> TrendState:
-        """Where validation loss was going."""
-        return self.trend.state
 
     @property
     def unsteady(self) -> bool:
@@ -295,7 +285,7 @@ def _fit(history: History, end: Tail, trend: Trend, lowest: float, at: int) -> t
     error = 1 - max(end.train_accuracy, end.val_accuracy)
     if loss > HARDLY_LEARNED * started and error > HARDLY_LEARNED * guessing:
         return "under-fit", "not fitted"
-    if end.gap.wide:
+    if end.gap.loss > end.gap.loss_resolution and end.gap.accuracy > end.gap.accuracy_resolution:
         return "over-fit", "wide gap"
     if -trend.over_third > UNFINISHED * (started - end.val_loss.end):
         return "under-fit", "stopped early"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from headstart.arrays import Floats, Index, Labels, Mask
-from headstart.errors import DataError, Problem
+from headstart.errors import DataError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
@@ -90,13 +90,10 @@ def read_held_out(path: Path) -> HeldOut:
     Raises:
         DataError: there is no such file, or it is of another kind.
     """
-    problem = Problem(
-        expected=f"a table of {', '.join(_COLUMNS)} and a probability per class",
-        found="no such file",
-        todo="train again: earlier versions did not keep the answers",
-    )
+    what, todo = f"answers {path}", "train again: earlier versions did not keep the answers"
+    expected = f"a table of {', '.join(_COLUMNS)} and a probability per class"
     if not path.is_file():
-        raise DataError(f"answers {path}", [problem])
+        raise DataError.of(what, expected=expected, found="no such file", todo=todo)
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     try:
@@ -106,6 +103,6 @@ def read_held_out(path: Path) -> HeldOut:
         if unknown := {row[1] for row in rows} - set(header[4:]):
             raise ValueError(f"labels that have no column: {', '.join(sorted(unknown))}")
     except ValueError as error:
-        raise DataError(f"answers {path}", [replace(problem, found=str(error))]) from error
+        raise DataError.of(what, expected=expected, found=str(error), todo=todo) from error
     names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)
     return HeldOut(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)

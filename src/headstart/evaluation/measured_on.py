@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 Split = Literal["test", "val"]
 """A split that no model learns from."""
@@ -32,12 +32,3 @@ class MeasuredOn:
     """Pictures, where the sentence counts them."""
     source: str = ""
     """Name of the folder, for ``pictures``."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> MeasuredOn:
-        """The inverse of `to_dict`. Raises TypeError for a document of another kind."""
-        return cls(**document)

@@ -65,20 +65,17 @@ class Evaluation:
     macro_f1: Estimate
     log_loss: Estimate
     ece: Estimate
-    ece_bins: int
     roc_auc: Estimate
     majority_baseline: Estimate
+    ece_bins: int
     per_class: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[float, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types. An undefined metric is None and says why."""
-        metrics = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "ece", "roc_auc", "majority_baseline")
-        lists = ("per_class", "confusion", "reliability")
-        majority = self.classes[self.majority]
-        rest = plain(self, "n", "classes", "majority", *metrics, "ece_bins", *lists, majority=majority)
-        return {"measurement": self.measured_on.to_dict(), **rest}
+        document = plain(self, majority=self.classes[self.majority])
+        return {"measurement": document.pop("measured_on"), **document}
 
 
 def evaluate(

@@ -133,13 +133,11 @@ def _area_influence(confidence: Floats, errors: Floats, risk: Floats) -> Floats:
 
 def _at_share(share: float, confidence: Floats, hits: Mask, units: Units) -> Answered:
     """The most confident ``share`` of each repeat; of equals, the first."""
-    repeats, n = confidence.shape
+    n = confidence.shape[1]
     count = max(1, round(share * n))
     order = np.argsort(-confidence, axis=1, kind="stable")
-    kept = np.zeros((repeats, n), dtype=bool)
-    np.put_along_axis(kept, order[:, :count], True, axis=1)
     least = np.take_along_axis(confidence, order[:, count - 1 : count], axis=1)
-    answered = _answered(kept, hits, float(least.mean()), units)
+    answered = _answered(order.argsort(axis=1) < count, hits, float(least.mean()), units)
     exactly = count / n
     return replace(answered, share=Estimate(exactly, exactly, exactly, n, "as stated"))
 

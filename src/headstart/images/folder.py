@@ -58,6 +58,13 @@ class ImageSet:
         return np.flatnonzero(self.split == name)
 
     @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Pictures by split, then class; every class in every split there is."""
+        pictures = Counter(zip(self.split.tolist(), self.y.tolist(), strict=True))
+        splits = [name for name in ("train", "val", "test") if name in self.split]
+        return {name: {label: pictures[name, i] for i, label in enumerate(self.classes)} for name in splits}
+
+    @property
     def train_counts(self) -> NDArray[np.int64]:
         """``(k,)`` training pictures of each class."""
         return np.bincount(self.y[self.split == "train"], minlength=len(self.classes))

@@ -38,7 +38,7 @@ class Choice:
     """Of the candidate that was chosen, on all the images."""
     head: LinearHead
     board: tuple[Score, ...]
-    """Every candidate that was looked at, in order."""
+    """Every candidate that was looked at, in order; `score` is one of them."""
     enough_at: float | None = None
     """Out-of-fold error that was small enough for nothing dearer to be tried; None where everything was."""
     beyond_budget: tuple[int, ...] = ()
@@ -94,7 +94,7 @@ def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline
             screening, leader = part, part.score(best.candidate)
         for candidate in rung:
             score = screening.score(candidate)
-            board.append(replace(score, screened=screening is not trials))
+            board.append(score if screening is trials else replace(score, screened=True))
             leader = score if screening.beats(score, leader) else leader
 
     # ── what led on the screening sample must also lead on all images ────────────────────────────────────────────

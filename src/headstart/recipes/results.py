@@ -162,7 +162,7 @@ class Experiment:
         """Plain JSON types."""
         return {
             "folder": str(self.folder),
-            "measurement": self.measured_on.to_dict(),
+            "measurement": plain(self.measured_on),
             **self.content().to_dict(),
             "claims": [{"holds": check.holds, "text": words.claim_words(check)} for check in self.claims],
             "failures": [failure._asdict() for failure in self.failures],

@@ -98,20 +98,17 @@ def curve_figure(report: AbstentionReport) -> str:
 
 
 def _sure(report: AbstentionReport) -> str:
-    sure, everything = report.sure, report.curve.at[0].accuracy
+    sure = report.sure
     if sure is None:
         return ""
-    if not sure.accuracy.defined:
-        return text("sure-of-nothing", everything=percent(everything.value))
-    if sure.share.value == 1:
-        right = f"{percent(everything.value)} ({between(everything)})"
-        return text("sure-of-all", right=right, measured_on=measured_on(report.measured_on))
+    key = "sure" if sure.accuracy.defined else "sure-of-nothing"
     return text(
-        "sure",
+        "sure-of-all" if sure.share.value == 1 else key,
         unsure=percent(1 - sure.share.value),
         share=percent(sure.share.value),
-        right=f"{percent(sure.accuracy.value)} right ({between(sure.accuracy)})",
-        everything=percent(everything.value),
+        right=percent(sure.accuracy.value),
+        between=between(sure.accuracy),
+        everything=percent(report.curve.at[0].accuracy.value),
         measured_on=measured_on(report.measured_on),
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from headstart.claims.certificate import Certificate
 from headstart.claims.colour_baseline import Transfer
+from headstart.files import plain
 from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
 from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
 from headstart.report.words import counted, magnitude, points
@@ -77,14 +78,13 @@ def certificate_figure(certificate: Certificate) -> str:
 
 def certificate_document(certificate: Certificate) -> dict[str, Any]:
     """The certificate in plain JSON types, with its sentences and the names of what was compared."""
-    document = certificate.to_dict()
-    pretrained = {name: value for name, value in document["pretrained"].items() if name not in ("size", "output")}
     return {
         "verdict": certificate.verdict,
         "sentences": list(certificate_sentences(certificate)),
-        **document,
-        "pretrained": {"features": _features(certificate), **pretrained},
-        "rivals": [{"kind": rival["kind"], "name": NAMES[rival["kind"]], **rival} for rival in document["rivals"]],
+        **plain(certificate, "n", "folds", "repeats"),
+        "pretrained": {"features": _features(certificate), **certificate.chosen.to_dict()},
+        "rivals": [{"kind": rival.kind, "name": NAMES[rival.kind], **rival.to_dict()} for rival in certificate.rivals],
+        **plain(certificate, "depths"),
     }
 
 

@@ -184,7 +184,7 @@ def _bars(canvas: Axes, comparison: Comparison, letters: Sequence[str], *, left:
 def curve_verdict(verdict: CurveVerdict) -> str:
     """The verdict with the numbers that it rests on, a paragraph."""
     reason = REASONS[verdict.reason].format(epoch=verdict.lowest_epoch, loss=number(verdict.lowest_loss, 3))
-    said = [f"{verdict.fit.capitalize()}, {verdict.state}.", *_about_loss(verdict), reason]
+    said = [f"{verdict.fit.capitalize()}, {verdict.trend.state}.", *_about_loss(verdict), reason]
     said += [*_about_gap(verdict), *_about_changes(verdict.history.phase_starts[1:], verdict.gap_changes)]
     return " ".join(filter(None, said))
 

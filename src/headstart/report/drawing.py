@@ -6,6 +6,7 @@ dark. The same numbers give the same bytes. Sizes are in CSS pixels.
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import unicodedata
@@ -50,6 +51,11 @@ STYLE: dict[Any, Any] = {
 def printable(text: str) -> str:
     """Text that any UTF-8 page can hold: lone surrogates and control characters become U+FFFD."""
     return re.sub(r"[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+
+
+def data_uri(jpeg: bytes) -> str:
+    """The address under which a page holds a picture itself."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def text_columns(text: str) -> int:

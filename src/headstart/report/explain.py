@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from headstart.deploy.explain import HALVES, Explanation
 from headstart.files import display
 from headstart.images.decode import encode, resample
-from headstart.report.drawing import ACCENT, MUTED, as_svg, page_style, plot
+from headstart.report.drawing import ACCENT, MUTED, as_svg, data_uri, page_style, plot
 from headstart.report.page import PlainPage
 from headstart.report.section import THIN, Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
@@ -201,8 +200,7 @@ def _side_by_side(explanation: Explanation) -> str:
     width = 2 * SHOWN + APART
 
     def image(picture: NDArray[np.uint8], left: int) -> str:
-        data = base64.b64encode(_jpeg(picture, 2 * SHOWN)).decode()
-        return f'<image x="{left}" width="{SHOWN}" height="{SHOWN}" href="data:image/jpeg;base64,{data}"/>'
+        return f'<image x="{left}" width="{SHOWN}" height="{SHOWN}" href="{data_uri(_jpeg(picture, 2 * SHOWN))}"/>'
 
     return (
         f'<svg role="img" viewBox="0 0 {width} {SHOWN}" width="{width}" height="{SHOWN}">'
@@ -218,9 +216,7 @@ def _curve(explanation: Explanation) -> str:
 
     check = explanation.check
     figure, axes = plot(190, left=46, top=14, right=118, bottom=46)
-    shares = [0.0, *(share for share, _, _ in check.curve)]
-    own = [check.before, *(after for _, after, _ in check.curve)]
-    others = [check.before, *(after for _, _, after in check.curve)]
+    shares, own, others = zip((0.0, check.before, check.before), *check.curve, strict=True)
     axes.plot(shares, others, color=MUTED, linewidth=1.5, marker="o", markersize=4)
     axes.plot(shares, own, color=ACCENT, linewidth=2, marker="o", markersize=5)
     axes.set(ylim=(0, 1.03), yticks=[0, 0.5, 1], xticks=[0, 0.1, 0.2, 0.3, 0.4, 0.5])

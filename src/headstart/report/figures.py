@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,21 +14,9 @@ from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, PAPER,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from headstart.probe.trials import Score
+
 MOST_CANDIDATES = 14
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateRow:
-    """One head that was tried, out of fold. ``screened``: dropped after a quick look, not fully measured."""
-
-    candidate: str
-    log_loss: float
-    """In nats."""
-    standard_error: float
-    accuracy: float
-    n: int
-    chosen: bool = False
-    screened: bool = False
 
 
 @page_style()
@@ -58,26 +45,26 @@ def class_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
 
 
 @page_style()
-def candidates(rows: Sequence[CandidateRow]) -> str:
-    """Out-of-fold log-loss of the best candidates with one standard error to each side, the chosen one filled."""
+def candidates(board: Sequence[Score], chosen: Score) -> str:
+    """Out-of-fold log-loss of the best candidates with one standard error to each side, ``chosen`` filled."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    ranked = sorted(rows, key=lambda row: row.log_loss)
-    shown = [row for i, row in enumerate(ranked) if i < MOST_CANDIDATES or row.chosen]
+    ranked = sorted(board, key=lambda row: row.log_loss)
+    shown = [row for i, row in enumerate(ranked) if i < MOST_CANDIDATES or row is chosen]
     figure, axes = drawing.plot(38 * len(shown) + 54, left=8, top=4, right=12, bottom=50)
     axes.set(ylim=(len(shown) - 0.35, -0.85), yticks=[])
     best = shown[0]
     axes.axvspan(best.log_loss, best.log_loss + best.standard_error, color=ACCENT, alpha=0.1, linewidth=0)
     for y, row in enumerate(shown):
-        colour, fill = (ACCENT, ACCENT) if row.chosen else (MUTED, LINE if row.screened else MUTED)
+        colour, fill = (ACCENT, ACCENT) if row is chosen else (MUTED, LINE if row.screened else MUTED)
         axes.errorbar(
             row.log_loss, y, xerr=row.standard_error, color=colour, elinewidth=2, fmt="o", markersize=8,
             markerfacecolor=fill, markeredgecolor=colour, clip_on=False,
         )  # fmt: skip
-        name = drawing.short(row.candidate, 58) + ("  (quick look)" if row.screened else "")
+        name = drawing.short(str(row.candidate), 58) + ("  (quick look)" if row.screened else "")
         axes.text(
             0, y - 0.38, name, transform=axes.get_yaxis_transform(), va="center",
-            color=INK if row.chosen else MUTED, weight="bold" if row.chosen else "normal",
+            color=INK if row is chosen else MUTED, weight="bold" if row is chosen else "normal",
         )  # fmt: skip
     lowest = min(row.log_loss - row.standard_error for row in shown)
     if lowest > 0 and shown[-1].log_loss > 5 * best.log_loss:
@@ -88,7 +75,7 @@ def candidates(rows: Sequence[CandidateRow]) -> str:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.set_xlabel("out-of-fold log-loss ± 1 standard error, less is better", labelpad=8)
-    text = ", ".join(f"{row.candidate} {row.log_loss:.3f}{' (chosen)' if row.chosen else ''}" for row in shown)
+    text = ", ".join(f"{row.candidate} {row.log_loss:.3f}{' (chosen)' if row is chosen else ''}" for row in shown)
     return as_svg(figure, "candidates", f"Out-of-fold log-loss of {len(shown)} candidates: {text}")
 
 
@@ -169,7 +156,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> str:
     return as_svg(figure, "reliability", f"Reliability in {len(bins)} bins: {words}")
 
 
-def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_label: str) -> str:
+def interval_bar(estimate: Estimate, label: str, baseline: float, baseline_label: str) -> str:
     """An estimate on a line from 0 to 100 %, its interval as a bar, and the baseline marked.
 
     Written by hand with positions in percent, so that it stretches while its text does not.
@@ -179,7 +166,7 @@ def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_la
         anchor = "start" if at < 0.25 else "end" if at > 0.75 else "middle"
         return f'<text class="{kind}" x="{at:.2%}" y="{y}" text-anchor="{anchor}">{escape(printable(words))}</text>'
 
-    low, high, value, at = estimate.low, estimate.high, estimate.value, baseline.value
+    low, high, value = estimate.low, estimate.high, estimate.value
     middle = (low + high) / 2
     spoken = escape(printable(f"{label}; {baseline_label}"))
     return "".join(
@@ -188,9 +175,9 @@ def interval_bar(estimate: Estimate, label: str, baseline: Estimate, baseline_la
             '<rect class="track" width="100%" height="8" y="35" rx="4"/>',
             f'<rect class="range" x="{low:.2%}" width="{high - low:.2%}" height="18" y="30" rx="4"/>',
             f'<rect class="mark" x="{value:.2%}" width="4" height="28" y="25" rx="2" transform="translate(-2)"/>',
-            f'<line class="baseline" x1="{at:.2%}" x2="{at:.2%}" y1="28" y2="54"/>',
+            f'<line class="baseline" x1="{baseline:.2%}" x2="{baseline:.2%}" y1="28" y2="54"/>',
             text(middle if 0.25 <= middle <= 0.75 else high if middle > 0.5 else low, 16, label, "ink"),
-            text(at, 71, baseline_label, "ink"),
+            text(baseline, 71, baseline_label, "ink"),
             *(text(tick, 92, f"{tick * 100:.0f} %", "muted") for tick in (0, 0.5, 1)),
             "</svg>",
         ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,30 +19,11 @@ THUMBNAIL_PX = 200
 MOST_MISTAKES = 12
 
 
-def class_counts(images: ImageSet) -> Mapping[str, Mapping[str, int]]:
-    """Split → class → number of pictures."""
-    counts = {}
-    for split in ("train", "val", "test"):
-        if (here := images.split == split).any():
-            numbers = np.bincount(images.y[here], minlength=len(images.classes)).tolist()
-            counts[split] = dict(zip(images.classes, numbers, strict=True))
-    return counts
-
-
-def name_of(images: ImageSet, path: Path) -> str:
-    """A picture's path from where the pictures were scanned."""
-    return below(images.root, path)
-
-
 def one_of_each(images: ImageSet, count: int) -> list[int]:
     """The first pictures of each class in turn, until there are ``count``."""
     train = images.in_split("train")
-    rank = np.empty(len(train), int)
-    for label in range(len(images.classes)):
-        members = images.y[train] == label
-        rank[members] = np.arange(members.sum())
-    order = np.lexsort((images.y[train], rank))
-    return [int(i) for i in train[order[:count]]]
+    members = (train[images.y[train] == label].tolist() for label in range(len(images.classes)))
+    return [i for turn in zip_longest(*members) for i in turn if i is not None][:count]
 
 
 def thumbnail(images: ImageSet, i: int, caption: str = "") -> Thumbnail:
@@ -92,7 +74,7 @@ def mistakes(images: ImageSet, index: NDArray[np.int64], proba: NDArray[np.float
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_MISTAKES]
     return tuple(
         Mistake(
-            thumbnail=thumbnail(images, index[i], caption=name_of(images, images.paths[index[i]])),
+            thumbnail=thumbnail(images, index[i], caption=below(images.root, images.paths[index[i]])),
             truth=images.classes[y[i]],
             predicted=images.classes[predicted[i]],
             probability=float(confidence[i]),

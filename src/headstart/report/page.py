@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.history import History
 from headstart.evaluation.metrics import Evaluation
@@ -14,6 +13,9 @@ from headstart.files import write_text
 from headstart.report import curves, drawing, figures
 from headstart.report.section import Section, Thumbnail, percent
 from headstart.report.words import counted, measured_on
+
+if TYPE_CHECKING:
+    from headstart.probe.trials import Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,10 @@ class ReportContent:
     augmented: tuple[Thumbnail, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
     """Most confident first."""
-    candidates: tuple[figures.CandidateRow, ...] = ()
+    candidates: tuple[Score, ...] = ()
+    """Heads that were tried."""
+    chosen: Score | None = None
+    """Of the candidates."""
     choice_reason: str = ""
     history: History | None = None
     """Of gradient training, where there was any."""
@@ -100,7 +105,7 @@ def render(content: ReportContent | PlainPage) -> str:
     )
     pages.filters.update(
         percent=percent,
-        data=_data_uri,
+        data=lambda thumbnail: drawing.data_uri(thumbnail.jpeg),
         svg=Markup,
         strip=lambda estimate: Markup(figures.interval_strip(estimate)),
         measured_on=measured_on,
@@ -149,7 +154,7 @@ def _figures(content: ReportContent) -> dict[str, str]:
         "interval": figures.interval_bar(
             accuracy,
             f"{percent(accuracy.low)} to {percent(accuracy.high)}",
-            baseline,
+            baseline.value,
             f"always “{drawing.short(evaluation.classes[evaluation.majority], 20)}” {percent(baseline.value)}",
         ),
         "confusion": figures.confusion(evaluation.confusion, evaluation.classes),
@@ -157,12 +162,8 @@ def _figures(content: ReportContent) -> dict[str, str]:
     }
     if content.class_counts:
         drawn["class_counts"] = figures.class_counts(content.class_counts)
-    if content.candidates:
-        drawn["candidates"] = figures.candidates(content.candidates)
+    if content.chosen is not None:
+        drawn["candidates"] = figures.candidates(content.candidates, content.chosen)
     if content.history is not None:
         drawn["curves"] = curves.learning_curves(content.history)
     return drawn
-
-
-def _data_uri(thumbnail: Thumbnail) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(thumbnail.jpeg).decode()

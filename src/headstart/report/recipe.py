@@ -18,7 +18,7 @@ from headstart.evaluation.curves import verdict
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.metrics import Evaluation
-from headstart.files import display, plain
+from headstart.files import below, display, plain
 from headstart.finetune.plan import Departure, Procedure
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry, vary
@@ -142,7 +142,7 @@ def content(
         evaluation=ran.evaluation,
         other_evaluations=ran.others,
         notes=_notes(ran),
-        class_counts=gallery.class_counts(images),
+        class_counts=images.counts,
         samples=tuple(gallery.thumbnail(images, i) for i in samples),
         augmented=gallery.views(views, caption=images.classes[images.y[first]]),
         mistakes=gallery.mistakes(images, part.index, part.proba),
@@ -150,7 +150,7 @@ def content(
         verdict=paragraph(verdicts(ran)),
         predictions=_answers(images, part),
         sections=tuple(_sections(ran)),
-        left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
+        left_out=tuple((below(images.root, out.path), out.reason) for out in images.left_out),
         made=_made(ran, origin, seed),
         timings={"what is frozen, and getting ready": ran.prepared, "training": ran.history.seconds},
         command=command,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from headstart.deploy.model import versions
-from headstart.files import plain
+from headstart.files import below, plain
 from headstart.images.transforms import augmented
 from headstart.pipeline import Doubts, Fitted
 from headstart.report import gallery, review
@@ -15,7 +15,6 @@ from headstart.report.abstention import abstention_section
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.duplicates import duplicates
-from headstart.report.figures import CandidateRow
 from headstart.report.more_pictures import learning_curve_section
 from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
@@ -41,17 +40,15 @@ def content(
         other_evaluations=tuple(part.evaluation for part in fitted.evaluations[1:]),
         audit_lines=tuple(said),
         notes=tuple(map(runtime_note, fitted.model.notes)),
-        class_counts=gallery.class_counts(images),
+        class_counts=images.counts,
         samples=tuple(gallery.thumbnail(images, i) for i in nine),
         augmented=_augmented(fitted, nine[0]),
         mistakes=gallery.mistakes(images, first.index, first.proba),
-        candidates=tuple(
-            CandidateRow(**score.to_dict(), chosen=score.candidate == choice.candidate and not score.screened)
-            for score in choice.board
-        ),
+        candidates=choice.board,
+        chosen=choice.score,
         choice_reason=choice_reason(choice),
         sections=_sections(fitted, doubts),
-        left_out=tuple((gallery.name_of(images, out.path), out.reason) for out in images.left_out),
+        left_out=tuple((below(images.root, out.path), out.reason) for out in images.left_out),
         made=_made(fitted),
         timings={stage: taken for stage, taken in seconds.items() if taken >= SHORTEST_STAGE},
         command=command,

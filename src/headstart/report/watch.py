@@ -71,7 +71,6 @@ def claim(accuracy: Estimate, *, trusted: bool) -> str:
 
 def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: Drift) -> Section:
     estimated = accuracy.accuracy
-    known = Estimate(accuracy.known, accuracy.known, accuracy.known, accuracy.m, "")
     sentences = [
         f"On labelled pictures it was right for {percent(accuracy.known)} ({counted(accuracy.m, 'picture')}, "
         f"{measured_on})."
@@ -87,7 +86,7 @@ def _estimate(accuracy: Unlabelled, *, measured_on: str, trusted: bool, drift: D
             figures.interval_bar(
                 estimated,
                 f"{percent(estimated.low)} to {percent(estimated.high)}" + ("" if trusted else ", not to be trusted"),
-                known,
+                accuracy.known,
                 f"known pictures {percent(accuracy.known)}",
             ),
         ),

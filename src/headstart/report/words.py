@@ -98,18 +98,15 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
 
 def changed_pictures(changes: Changes) -> tuple[str, ...]:
     """In what pictures differ from those of a run, a sentence a kind; other groups where nothing else explains them."""
-    told = (
-        _changed(changes.missing, "missing"),
-        _changed(changes.added, "added"),
-        _changed([f"{before} → {now}" for before, now in changes.renamed], "renamed or moved"),
-        _changed(changes.contents, "with other contents"),
-        _changed(changes.classes, "with another class"),
-        _changed(changes.splits, "in another split"),
-    )
-    if not any(told) and changes.grouped:
+    kinds: dict[str, Sequence[str]] = {
+        "missing": changes.missing,
+        "added": changes.added,
+        "renamed or moved": [f"{before} → {now}" for before, now in changes.renamed],
+        "with other contents": changes.contents,
+        "with another class": changes.classes,
+        "in another split": changes.splits,
+    }
+    told = [f"{counted(len(names), 'picture')} {what}: {some(names, 5)}." for what, names in kinds.items() if names]
+    if not told and changes.grouped:
         return ("The pictures are the same, and grouped differently.",)
-    return tuple(sentence for sentence in told if sentence)
-
-
-def _changed(names: Sequence[str], what: str) -> str:
-    return f"{counted(len(names), 'picture')} {what}: {some(names, 5)}." if names else ""
+    return tuple(told)

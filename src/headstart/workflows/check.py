@@ -20,7 +20,7 @@ from headstart.audit.duplicates import Deduplicated
 from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
 from headstart.command import command, fit_options
-from headstart.files import display, plain
+from headstart.files import below, display, plain
 from headstart.images.folder import scan
 from headstart.images.grouping import read
 from headstart.options import FitOptions
@@ -65,7 +65,7 @@ class Checkup:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         findings, images, copies = self.findings, self.findings.images, self.copies.copies
-        names = [gallery.name_of(images, path) for path in images.paths]
+        names = [below(images.root, path) for path in images.paths]
         return plain(
             self,
             "folder",
@@ -94,9 +94,9 @@ class Checkup:
                 }
                 for shortcut in findings.shortcuts
             ],
-            copies=[[gallery.name_of(copies.images, copies.images.paths[i]) for i in each] for each in copies.clusters],
+            copies=[[below(copies.images.root, copies.images.paths[i]) for i in each] for each in copies.clusters],
             leak=self.leak,
-            left_out={gallery.name_of(images, out.path): out.reason for out in images.left_out},
+            left_out={below(images.root, out.path): out.reason for out in images.left_out},
             apply=self.apply,
             seconds=round(self.seconds, 2),
         )

@@ -94,7 +94,7 @@ class _RunAnswers:
         order = sorted(range(len(answers.digests)), key=lambda i: (answers.digests[i], answers.names[i]))
         return cls(
             folder=folder,
-            measured_on=MeasuredOn.from_dict(document["measurement"]),
+            measured_on=MeasuredOn(**document["measurement"]),
             digests=tuple(answers.digests[i] for i in order),
             labels=np.array(answers.labels)[order],
             correct=answers.correct[order],

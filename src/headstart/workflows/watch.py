@@ -23,7 +23,6 @@ from headstart.monitor.unlabelled import Unlabelled, estimate, labelling_queue, 
 from headstart.progress import Progress
 from headstart.report import gallery, words
 from headstart.report.page import write_report
-from headstart.report.section import Thumbnail
 from headstart.report.watch import watch_page
 
 PROPOSED = 24
@@ -170,9 +169,8 @@ def write_page(path: Path, watch: Watch, command: str) -> None:
         classes=watch.classes,
         labelling_queue=rows,
         thumbnails=[
-            Thumbnail(
-                jpeg=gallery.small_jpeg(watch.paths[i]),
-                caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{watch.paths[i].name}",
+            gallery.picture(
+                watch.paths[i], caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{watch.paths[i].name}"
             )
             for place, (i, row) in enumerate(zip(watch.labelling_queue[:SHOWN], rows, strict=False), start=1)
         ],
