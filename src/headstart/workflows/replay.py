@@ -66,9 +66,8 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
     recorded, pictures = _records(run)
     source = photos or Path(recorded["source"])
     if not source.exists():
-        todo = "say where the pictures are now with --photos"
-        problem = Problem(expected=f"the pictures of the run at {source}", found="no such folder or file", todo=todo)
-        raise DataError(f"{run} cannot be replayed", [problem])
+        expected, todo = f"the pictures of the run at {source}", "say where the pictures are now with --photos"
+        raise DataError.of(f"{run} cannot be replayed", expected=expected, found="no such folder or file", todo=todo)
     options, unknown = FitOptions.from_dict(recorded["options"])
     with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch:
         if fresh:
