@@ -22,7 +22,6 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.arrays import Floats
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Units
-from headstart.files import plain
 
 REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
@@ -70,10 +69,6 @@ class CostReport:
     blind: Estimate
     """Of always giving the one answer that is cheapest for the pictures of training."""
     blind_answer: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
 
 
 def measure_costs(

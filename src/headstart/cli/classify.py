@@ -25,7 +25,7 @@ from headstart.cli.app import (
     showing_progress,
 )
 from headstart.command import command
-from headstart.files import display
+from headstart.files import display, plain
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files, default_name
 
@@ -76,7 +76,7 @@ def check(
     if apply:
         applied = workflow.apply_review(photos, apply, folder)
         say(applied_line(applied))
-        answer(applied.to_dict, [command("train", applied.table, options={})], as_json=as_json)
+        answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
         return
     with showing_progress() as progress:
         done = workflow.check_pictures(photos, folder, fit_options(context), progress=progress)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import DataError, Problem
-from headstart.files import plain, sha256
+from headstart.files import sha256
 from headstart.images.record import Changes, changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
@@ -50,10 +50,6 @@ class Replay:
     """What is different about all else that went in: versions, machine, options."""
     different: tuple[Difference, ...]
     """What is different about what came out: head, metrics, files."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
 
 
 def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progress: Progress | None = None) -> Replay:
