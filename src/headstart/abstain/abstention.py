@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from headstart.finetune.trial import Selection
     from headstart.probe.choice import Choice
 
-Tensors = dict[str, Singles]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
@@ -115,7 +113,7 @@ class Abstention:
             raise OptionError.of("prediction sets", expected=expected, found=found, todo="ask for no coverage")
         self.sets.thresholds(coverage)
 
-    def tensors(self) -> Tensors:
+    def tensors(self) -> dict[str, Singles]:
         """The arrays to keep."""
         return {name: kept for part in (self.sets, self.novelty) if part for name, kept in part.tensors().items()}
 

@@ -81,8 +81,7 @@ def fit_family(
     d, fitted = len(axes.mean), []
     for row in rows:
         Z, labels = axes.Z[row], y[row]
-        onehot = np.zeros((num_classes, len(Z)))
-        onehot[labels, np.arange(len(Z))] = 1.0
+        onehot = (labels == np.arange(num_classes)[:, None]).astype(np.float64)
         means = (onehot @ Z) / np.maximum(onehot.sum(axis=1, keepdims=True), 1.0)
         fitted.append(nearest_mean(means) if family == "nearest mean" else shrunk_lda(Z, labels, means, d))
     yield 0.0, np.stack([W for W, _ in fitted]), np.stack([b for _, b in fitted])
