@@ -170,9 +170,7 @@ class Trials:
         """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
         sample = self.sample
         n, v = len(sample.index), len(candidate.views)
-        rows = np.zeros((len(sample.splits), n), bool)
-        for row, (train, _) in zip(rows, sample.splits, strict=True):
-            row[train] = True
+        rows = np.stack([np.isin(np.arange(n), train) for train, _ in sample.splits])
         axes = self._axes(candidate)
         trail: list[Score] = []
         for strength, W, b in self._fits(candidate, axes, np.tile(rows, v)):
