@@ -214,15 +214,13 @@ class Trials:
         *,
         tolerance: float = 1e-3,
     ) -> Iterator[Fit]:
-        y, k = self.sample.y, self.sample.num_classes
-        balanced = len(y) / (k * np.maximum(np.bincount(y, minlength=k), 1.0))
         return fit_family(
             candidate.family,
             axes,
-            np.tile(y, len(candidate.views)),
+            np.tile(self.sample.y, len(candidate.views)),
             rows=rows,
-            num_classes=k,
-            class_weight=balanced if self.options.balanced else None,
+            num_classes=self.sample.num_classes,
+            balanced=self.options.balanced,
             strengths=strengths,
             tolerance=tolerance,
         )
