@@ -8,7 +8,7 @@ import numpy as np
 
 from headstart.claims.by_group import by_group, group_names
 from headstart.evaluation.intervals import wilson
-from headstart.files import below
+from headstart.files import below, plain
 from headstart.images.folder import scan
 from pictures import write_folder
 
@@ -72,4 +72,4 @@ def test_groups_are_called_what_they_were_given_as_and_others_by_their_first_fil
 def test_plain_json() -> None:
     found = by_group(*answers((9, 10), (5, 10)))
     assert found is not None
-    assert json.loads(json.dumps(found.to_dict(), allow_nan=False)) == found.to_dict()
+    assert json.loads(json.dumps(plain(found), allow_nan=False)) == plain(found)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from headstart.cli.machine import _facts, _problems
+from headstart.files import plain
 from headstart.workflows.doctor import examine
 
 
@@ -16,7 +17,7 @@ def test_a_sound_machine_has_facts_and_no_problems() -> None:
     facts = dict(line.split(maxsplit=1) for line in _facts(machine))
     assert facts["numpy"] == machine.packages["numpy"]
     assert f"precision on CPU       {'bf16' if machine.bf16 else 'f32'}" in list(_facts(machine))
-    assert json.loads(json.dumps(machine.to_dict()))["backbones"] == list(machine.backbones)
+    assert json.loads(json.dumps(plain(machine)))["backbones"] == list(machine.backbones)
 
 
 def test_it_reads_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from headstart.cli.runs import sentences
 from headstart.errors import DataError
+from headstart.files import plain
 from headstart.options import FitOptions
 from headstart.workflows.replay import replay
 from headstart.workflows.train import train
@@ -45,7 +46,7 @@ def test_changed_pictures_are_named(run: Path, photos: Path, tmp_path: Path) -> 
     first, *others = sentences(found)
     assert first.startswith("Not the same")
     assert others[:2] == ["Changed: 1 picture missing: stripes/004.jpeg.", "Changed: 1 picture added: rings/020.jpeg."]
-    document = json.loads(json.dumps(found.to_dict()))
+    document = json.loads(json.dumps(plain(found)))
     assert document["pictures"]["added"] == ["rings/020.jpeg"]
 
 
@@ -62,7 +63,7 @@ def test_other_options_and_versions_are_named(run: Path, tmp_path: Path) -> None
     assert (version.kind, version.name, version.before) == ("version", "numpy", "0.1")
     assert (option.kind, option.name) == ("option", "forgotten")
     assert (runtime.kind, runtime.before) == ("runtime", "abacus f16")
-    assert found.to_dict()["same"] is False
+    assert plain(found)["same"] is False
 
 
 def test_a_run_without_a_record_or_pictures_says_what_to_do(run: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from headstart.abstain.conformal import COVERAGE, PredictionSets, TooFewPictures
 from headstart.abstain.costs import CostReport, Costs, measure_costs
 from headstart.abstain.novelty import FAMILIAR, Novelty, learn_novelty
 from headstart.arrays import Floats, Singles
-from headstart.errors import OptionError, Problem
+from headstart.errors import OptionError
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.risk_coverage import Answered, RiskCoverage, answered_above, risk_coverage, sure_enough
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from headstart.features.table import FeatureTable
     from headstart.finetune.trial import Selection
     from headstart.probe.choice import Choice
-
-Tensors = dict[str, Singles]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,11 +110,10 @@ class Abstention:
             if self.no_sets:
                 expected += f", learned from {self.no_sets.needed} independent pictures of every class or more"
                 found = some([f"{name} has {count}" for name, count in self.no_sets.counts.items()], 3)
-            problem = Problem(expected=expected, found=found, todo="ask for no coverage")
-            raise OptionError("prediction sets", [problem])
+            raise OptionError.of("prediction sets", expected=expected, found=found, todo="ask for no coverage")
         self.sets.thresholds(coverage)
 
-    def tensors(self) -> Tensors:
+    def tensors(self) -> dict[str, Singles]:
         """The arrays to keep."""
         return {name: kept for part in (self.sets, self.novelty) if part for name, kept in part.tensors().items()}
 

@@ -22,7 +22,6 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.arrays import Floats
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Units
-from headstart.files import plain
 
 REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
@@ -71,10 +70,6 @@ class CostReport:
     """Of always giving the one answer that is cheapest for the pictures of training."""
     blind_answer: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
-
 
 def measure_costs(
     costs: Costs, proba: ArrayLike, y: ArrayLike, *, prior: ArrayLike, groups: ArrayLike | None = None
@@ -110,13 +105,12 @@ def read_costs(path: Path, classes: Sequence[str]) -> Costs:
 
     Raises OptionError with everything that is wrong with the file.
     """
-    checks = _Checks(path)
+    checks = _Checks(f"the costs in {path}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        checks.require(False, "a file of costs", f"{path}: {reason}", REMEDY)
-        raise checks.error() from error
+        raise OptionError.of(checks.what, expected="a file of costs", found=f"{path}: {reason}", todo=REMEDY) from error
     rows = _from_json(checks, text) if text.lstrip().startswith("{") else _from_csv(checks, text)
     names = [name for name, _ in rows]
     answers = list(dict.fromkeys(answer for _, row in rows for answer, _ in row))
@@ -148,7 +142,7 @@ def read_costs(path: Path, classes: Sequence[str]) -> Costs:
 class _Checks:
     """What is wrong with a file of costs, gathered for a single error."""
 
-    path: Path
+    what: str
     problems: list[Problem] = field(default_factory=list)
 
     def require(self, holds: bool, expected: str, found: str, todo: str) -> None:
@@ -156,14 +150,10 @@ class _Checks:
         if not holds:
             self.problems.append(Problem(expected=expected, found=found, todo=todo))
 
-    def error(self) -> OptionError:
-        """All problems there are."""
-        return OptionError(f"the costs in {self.path}", self.problems)
-
     def tell(self) -> None:
         """Raise OptionError if there is any problem."""
         if self.problems:
-            raise self.error()
+            raise OptionError(self.what, self.problems)
 
 
 Row = tuple[str, list[tuple[str, Any]]]
@@ -188,8 +178,7 @@ def _from_json(checks: _Checks, text: str) -> list[Row]:
     try:
         document = json.loads(text, object_pairs_hook=tuple)  # objects as tuples of pairs, arrays as lists
     except ValueError as error:
-        checks.require(False, "JSON", str(error), "mend the file")
-        raise checks.error() from error
+        raise OptionError.of(checks.what, expected="JSON", found=str(error), todo="mend the file") from error
     wrong = [str(name) for name, row in document if not isinstance(row, tuple)]
     expected, found = 'JSON such as {"TRUTH": {"ANSWER": 1, …}, …}', f"something else for {', '.join(wrong)}"
     checks.require(not wrong, expected, found, "give each truth its answers and costs")

@@ -43,7 +43,6 @@ classes on."""
 _BLOCK = 1024  # pictures measured at a time
 
 Labels = NDArray[np.intp]
-Tensors = dict[str, Singles]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,7 @@ class Novelty:
             left_out[rows] = _without(left_out[rows], T, H, classes, counts)
         return left_out
 
-    def tensors(self) -> Tensors:
+    def tensors(self) -> dict[str, Singles]:
         """The arrays to keep."""
         return {"novelty.means": self.means, "novelty.axes": self.axes}
 
@@ -179,8 +178,7 @@ def _fit(U: Floats, labels: Labels) -> Novelty:
     from scipy.linalg import eigh
 
     k = int(labels.max()) + 1
-    onehot = np.zeros((k, len(U)))
-    onehot[labels, np.arange(len(U))] = 1.0
+    onehot = (labels == np.arange(k)[:, None]).astype(np.float64)
     means = ((onehot @ U) / onehot.sum(axis=1, keepdims=True)).astype(np.float32)
     R = U - means[labels]
     ridge = max(float((R**2).sum()) / max(len(U) - k, 1), 1e-12)

@@ -17,11 +17,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.audit.findings import Findings
 from headstart.errors import DataError, Problem
-from headstart.files import display, plain, write_csv
+from headstart.files import display, write_csv
 from headstart.images.folder import ImageSet
 from headstart.images.labelled import Faults, class_name, parse
 
@@ -45,10 +44,6 @@ class Applied:
     pictures: int
     relabelled: int
     dropped: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
 
 
 def write_review(path: Path, findings: Findings, reasons: Mapping[int, Sequence[str]]) -> None:

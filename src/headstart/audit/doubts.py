@@ -96,9 +96,8 @@ def conflicts(clusters: Index, y: Labels, proba: Floats) -> dict[int, Conflict]:
     ``clusters`` (n,) has the same number for pictures that show the same, ``y`` (n,) their labels, ``proba`` (n, k).
     """
     order = np.argsort(clusters, kind="stable")
-    starts = np.flatnonzero(np.diff(clusters[order], prepend=clusters[order[:1]] - 1))
     conflicting = {}
-    for members in np.split(order, starts[1:]):
+    for members in np.split(order, np.flatnonzero(np.diff(clusters[order])) + 1):
         present = np.unique(y[members])
         if len(present) < 2:
             continue

@@ -92,11 +92,8 @@ class Duplicates:
 
     def membership(self) -> list[int | None]:
         """The cluster of each picture; None for one without copies."""
-        cluster_of: list[int | None] = [None] * len(self.images)
-        for number, members in enumerate(self.clusters):
-            for i in members:
-                cluster_of[i] = number
-        return cluster_of
+        cluster_of = {i: number for number, members in enumerate(self.clusters) for i in members}
+        return [cluster_of.get(i) for i in range(len(self.images))]
 
 
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
@@ -238,13 +235,10 @@ def _linked(pairs: Sequence[CopyPair], n: int) -> list[tuple[Members, list[CopyP
     ends = [pair.first for pair in pairs], [pair.second for pair in pairs]
     graph = coo_array((np.ones(len(pairs), np.int8), ends), shape=(n, n))
     component_of = connected_components(graph, directed=False)[1].tolist()
-    members: dict[int, list[int]] = defaultdict(list)
     inside: dict[int, list[CopyPair]] = defaultdict(list)
-    for i, component in enumerate(component_of):
-        members[component].append(i)
     for pair in pairs:
         inside[component_of[pair.first]].append(pair)
-    return [(tuple(members[component]), own) for component, own in inside.items()]
+    return [(tuple(sorted({i for pair in own for i in (pair.first, pair.second)})), own) for own in inside.values()]
 
 
 @dataclass(frozen=True, kw_only=True)

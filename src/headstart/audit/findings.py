@@ -116,8 +116,6 @@ class Findings:
     """How many labels are wrong, as estimated."""
     poor: tuple[Poor, ...]
     """Blank first, then tiny, then blurred; each picture once."""
-    from scipy.stats import median_abs_deviation
-
     grey: tuple[int, ...]
     """Positions of grey pictures where nearly all are coloured."""
     mixed: MixedSizes | None

@@ -19,6 +19,7 @@ from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import SPLITS
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
+from headstart.images.folder import ImageSet
 from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
 from headstart.probe.trials import ProbeOptions
 
@@ -92,12 +93,10 @@ def _in_folds(
     table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions, index: Index
 ) -> tuple[Floats, Floats]:
     """How often each picture is answered rightly out of fold, (n,), copies torn apart and not."""
-    repeats = repeats_for(len(index))
-    shares = []
-    for images in (deduplicated.copies.images, deduplicated.grouped):
-        hits = np.zeros(len(index))
-        for repeat in range(repeats):
-            proba = out_of_fold(table.of(images), index, choice.candidate, replace(options, seed=options.seed + repeat))
-            hits += correct(proba, images.y[index])
-        shares.append(hits / repeats)
-    return shares[0], shares[1]
+    seeds = range(options.seed, options.seed + repeats_for(len(index)))
+
+    def share(images: ImageSet) -> Floats:
+        rounds = (out_of_fold(table.of(images), index, choice.candidate, replace(options, seed=seed)) for seed in seeds)
+        return np.asarray(np.mean([correct(proba, images.y[index]) for proba in rounds], axis=0))
+
+    return share(deduplicated.copies.images), share(deduplicated.grouped)

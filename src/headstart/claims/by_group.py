@@ -55,10 +55,6 @@ class ByGroup:
         """The group with the lowest accuracy."""
         return self.groups[0]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
-
 
 def by_group(predicted: ArrayLike, y: ArrayLike, groups: Sequence[Any]) -> ByGroup | None:
     """Accuracy by group of n pictures: ``predicted`` and ``y`` (n,) classes, ``groups`` (n,) any labels.

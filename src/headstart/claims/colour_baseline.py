@@ -101,11 +101,8 @@ def transfer(
     majority = np.bincount(train_y).argmax() == y
     rival = colour if colour.sum() >= majority.sum() else majority
     p = mcnemar_exact(int((right & ~rival).sum()), int((rival & ~right).sum()))
-    verdict: Literal["helps", "no sign that it helps", "hurts"] = "no sign that it helps"
-    if p < ALPHA:
-        verdict = "helps" if right.sum() > rival.sum() else "hurts"
     return Transfer(
-        verdict=verdict,
+        verdict="no sign that it helps" if p >= ALPHA else "helps" if right.sum() > rival.sum() else "hurts",
         accuracy=float(right.mean()),
         colours=float(colour.mean()),
         majority=float(majority.mean()),

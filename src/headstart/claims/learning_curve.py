@@ -67,10 +67,6 @@ class Forecast:
     low: float
     high: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self, level=FORECAST_LEVEL)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ClassNeed:
@@ -149,7 +145,7 @@ class LearningCurve:
                 {"pictures": size, "draws": draws, **accuracy.to_dict()}
                 for size, draws, accuracy in zip(self.sizes, self.draws, self.measured, strict=True)
             ],
-            "forecasts": [self.at(times * self.n).to_dict() for times in (1, 2, 4)],
+            "forecasts": [plain(self.at(times * self.n), level=FORECAST_LEVEL) for times in (1, 2, 4)],
             "gain_from_doubling": {"value": value, "low": low, "high": high, "level": FORECAST_LEVEL},
             "more_for_a_quarter_fewer_mistakes": [
                 None if math.isinf(number) else round(number) for number in self.more_for(0.25)

@@ -78,8 +78,6 @@ def logits_of_parts(
     """
     n, k = len(pictures.y), len(pictures.classes)
     views = len(axes.Z) // n
-    counts = np.bincount(pictures.y, minlength=k)
-    weight = n / (k * np.maximum(counts, 1.0)) if recipe.balanced else None
     _, W, b = next(
         fit_family(
             recipe.family,
@@ -87,7 +85,7 @@ def logits_of_parts(
             np.tile(pictures.y, views),
             rows=np.tile(rows, views),
             num_classes=k,
-            class_weight=weight,
+            balanced=recipe.balanced,
             strengths=(recipe.strength,),
         )
     )

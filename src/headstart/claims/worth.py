@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headstart.arrays import Index
 from headstart.claims.by_group import ByGroup, by_group, group_names
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.learning_curve import LearningCurve, learning_curve
@@ -38,7 +37,7 @@ def measure_worth(table: FeatureTable, choice: Choice, quoted: Measurement, opti
         quoted: the answers that are quoted first.
         options: the head was chosen with; their seed is also that of samples and folds.
     """
-    images, chosen, seed = table.images, choice.candidate, options.seed
+    images, chosen, network, seed = table.images, choice.candidate, table.bench.network, options.seed
     train = images.in_split("train")
     with table.bench.clock.timed("learning curve"):
         sample = subsample(train, images.y, images.groups, images.digests, seed=seed, most=MOST_ON_THE_CURVE)
@@ -51,18 +50,13 @@ def measure_worth(table: FeatureTable, choice: Choice, quoted: Measurement, opti
         head = FixedHead(family=chosen.family, strength=choice.strength, balanced=options.balanced)
         curve = learning_curve(pictures, head, seed=seed, total=len(train))
     certificate = None
-    if table.bench.network.weights.origin != "random":
+    if network.weights.origin != "random":
         with table.bench.clock.timed("transfer certificate"):
-            certificate = _certificate(table, choice, train, seed)
+            untrained = FeatureTable(images, table.bench.with_network(network.untrained()))
+            size, output, channels = chosen.size, chosen.output, network.depth_channels()
+            certificate = transfer_certificate(
+                table, untrained, train, size=size, output=output, channels=channels, seed=seed
+            )
     names = group_names(images)
     groups = by_group(quoted.proba.argmax(axis=1), images.y[quoted.index], [names[i] for i in quoted.index])
     return Worth(certificate=certificate, curve=curve, groups=groups)
-
-
-def _certificate(table: FeatureTable, choice: Choice, train: Index, seed: int) -> Certificate:
-    network = table.bench.network
-    untrained = FeatureTable(table.images, table.bench.with_network(network.untrained()))
-    candidate, channels = choice.candidate, network.depth_channels()
-    return transfer_certificate(
-        table, untrained, train, size=candidate.size, output=candidate.output, channels=channels, seed=seed
-    )

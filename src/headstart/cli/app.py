@@ -156,11 +156,7 @@ def repeats(context: typer.Context, **values: Any) -> str:
 
     Options at their default are left out, and ``--json``, which changes only how the result is told.
     """
-    verb: list[str] = []
-    outer: Any = context
-    while outer.parent is not None:
-        verb.insert(0, outer.info_name or "")
-        outer = outer.parent
+    verb = context.command_path.removeprefix(context.find_root().command_path).strip()
     arguments: list[Any] = []
     options, defaults = {}, {}
     for parameter in context.command.params:
@@ -171,7 +167,7 @@ def repeats(context: typer.Context, **values: Any) -> str:
         elif name != "as_json":
             options[parameter.opts[0]] = value
             defaults[parameter.opts[0]] = parameter.get_default(context)
-    return command(" ".join(verb), *arguments, options=options, defaults=defaults)
+    return command(verb, *arguments, options=options, defaults=defaults)
 
 
 def say(text: str) -> None:

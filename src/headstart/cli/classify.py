@@ -25,7 +25,7 @@ from headstart.cli.app import (
     showing_progress,
 )
 from headstart.command import command
-from headstart.files import display
+from headstart.files import display, plain
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files, default_name
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
     from headstart.options import FitOptions
     from headstart.workflows.check import Checkup
-    from headstart.workflows.train import Run as TrainedRun
 
 
 @app.command(epilog="Example: headstart demo -o runs/demo")
@@ -76,7 +75,7 @@ def check(
     if apply:
         applied = workflow.apply_review(photos, apply, folder)
         say(applied_line(applied))
-        answer(applied.to_dict, [command("train", applied.table, options={})], as_json=as_json)
+        answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
         return
     with showing_progress() as progress:
         done = workflow.check_pictures(photos, folder, fit_options(context), progress=progress)
@@ -135,20 +134,15 @@ def train(
 
 
 def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> None:
+    from headstart.report import tuning
+    from headstart.report.words import counted
     from headstart.workflows import train as workflow
 
     with showing_progress() as progress:
         run = workflow.train(photos, out, options, title=title, progress=progress)
     if as_json:
         answer(run.to_dict, (), as_json=True)
-    else:
-        _print_run(run)
-
-
-def _print_run(run: TrainedRun) -> None:
-    from headstart.report import tuning
-    from headstart.report.words import counted
-
+        return
     fitted = run.fitted
     for note in (*run.notes, tuning.choice_reason(fitted.choice), tuning.outcome(fitted.selection)):
         if note:

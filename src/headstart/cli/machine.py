@@ -82,7 +82,7 @@ def doctor(as_json: Json = False) -> None:
     machine = examine()
     problems = _problems(machine)
     lines = (*_facts(machine), *(f"problem: {problem}" for problem in problems))
-    answer(lambda: {"facts": machine.to_dict(), "problems": problems}, lines, as_json=as_json)
+    answer(lambda: {"facts": plain(machine), "problems": problems}, lines, as_json=as_json)
     if problems:
         raise typer.Exit(1)
 

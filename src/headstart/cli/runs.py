@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.app import Json, Run, Seed, answer, app, repeats, say, showing_progress
-from headstart.files import some
+from headstart.files import plain, some
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files
 
@@ -120,7 +120,7 @@ def replay(
     with showing_progress() as progress:
         replayed = workflow.replay(run, photos=photos, fresh=fresh, progress=progress)
     first, *others = sentences(replayed)
-    answer(lambda: replayed.to_dict() | {"sentences": [first, *others]}, [first], as_json=as_json)
+    answer(lambda: plain(replayed) | {"sentences": [first, *others]}, [first], as_json=as_json)
     if not as_json:
         for line in others:
             say(line)

@@ -117,13 +117,11 @@ def labelling_queue(proba: Probabilities, rows: Rows, count: int) -> Index:
     unsure = 1.0 - margins(proba)
     nearest = np.ones(len(proba))
     taken: list[int] = []
-    left = np.ones(len(proba), bool)
     for _ in range(min(count, len(proba))):
-        worth = np.where(left, (unsure + 1e-9) * (nearest + 1e-9), -1.0)
-        best = int(worth.argmax())
-        taken.append(best)
-        left[best] = False
-        distances = np.maximum(2.0 - 2.0 * (rows @ rows[best]).astype(np.float64), 0.0)
+        worth = (unsure + 1e-9) * (nearest + 1e-9)
+        worth[taken] = -1.0
+        taken.append(int(worth.argmax()))
+        distances = np.maximum(2.0 - 2.0 * (rows @ rows[taken[-1]]).astype(np.float64), 0.0)
         nearest = distances if len(taken) == 1 else np.minimum(nearest, distances)
     return np.array(taken, np.int64)
 

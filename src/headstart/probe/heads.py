@@ -70,19 +70,23 @@ def fit_family(
     *,
     rows: Mask,
     num_classes: int,
-    class_weight: Reals | None = None,
+    balanced: bool = False,
     strengths: tuple[float, ...] = C_PATH,
     tolerance: float = 1e-3,
 ) -> Iterator[Fit]:
-    """Fit one family on each row set of ``rows`` (folds, n); only logistic regression has more than one strength."""
+    """Fit one family on each row set of ``rows`` (folds, n); only logistic regression has more than one strength.
+
+    ``balanced`` lets every class of ``y`` count the same in the loss of logistic regression.
+    """
     if family == "logistic regression":
-        yield from fit_path(axes, y, rows, strengths, num_classes, class_weight, tolerance)
+        counts = np.bincount(y, minlength=num_classes)
+        weight = len(y) / (num_classes * np.maximum(counts, 1.0)) if balanced else None
+        yield from fit_path(axes, y, rows, strengths, num_classes, weight, tolerance)
         return
     d, fitted = len(axes.mean), []
     for row in rows:
         Z, labels = axes.Z[row], y[row]
-        onehot = np.zeros((num_classes, len(Z)))
-        onehot[labels, np.arange(len(Z))] = 1.0
+        onehot = (labels == np.arange(num_classes)[:, None]).astype(np.float64)
         means = (onehot @ Z) / np.maximum(onehot.sum(axis=1, keepdims=True), 1.0)
         fitted.append(nearest_mean(means) if family == "nearest mean" else shrunk_lda(Z, labels, means, d))
     yield 0.0, np.stack([W for W, _ in fitted]), np.stack([b for _, b in fitted])

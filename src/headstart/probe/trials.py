@@ -170,9 +170,7 @@ class Trials:
         """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
         sample = self.sample
         n, v = len(sample.index), len(candidate.views)
-        rows = np.zeros((len(sample.splits), n), bool)
-        for row, (train, _) in zip(rows, sample.splits, strict=True):
-            row[train] = True
+        rows = np.stack([np.isin(np.arange(n), train) for train, _ in sample.splits])
         axes = self._axes(candidate)
         trail: list[Score] = []
         for strength, W, b in self._fits(candidate, axes, np.tile(rows, v)):
@@ -216,15 +214,13 @@ class Trials:
         *,
         tolerance: float = 1e-3,
     ) -> Iterator[Fit]:
-        y, k = self.sample.y, self.sample.num_classes
-        balanced = len(y) / (k * np.maximum(np.bincount(y, minlength=k), 1.0))
         return fit_family(
             candidate.family,
             axes,
-            np.tile(y, len(candidate.views)),
+            np.tile(self.sample.y, len(candidate.views)),
             rows=rows,
-            num_classes=k,
-            class_weight=balanced if self.options.balanced else None,
+            num_classes=self.sample.num_classes,
+            balanced=self.options.balanced,
             strengths=strengths,
             tolerance=tolerance,
         )

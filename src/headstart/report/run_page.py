@@ -68,7 +68,7 @@ def doubts_document(doubts: Doubts, said: Sequence[str]) -> dict[str, Any]:
         "leak": plain(leak, sentence=leak_sentence(leak)) if leak else None,
         "certificate": certificate_document(worth.certificate) if worth.certificate else None,
         "learning_curve": worth.curve.to_dict(),
-        "by_group": worth.groups.to_dict() if worth.groups else None,
+        "by_group": plain(worth.groups) if worth.groups else None,
     }
 
 

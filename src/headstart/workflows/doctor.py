@@ -9,11 +9,9 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headstart.backbones import catalog, graph, weights
 from headstart.features.store import cache_folder
-from headstart.files import plain
 from headstart.output_folder import nearest, obstacle
 from headstart.versions import NOT_INSTALLED, version
 
@@ -44,10 +42,6 @@ class Machine:
     disk_free: int
     """Bytes, where the cache is or will be."""
     cache_writable: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
 
 
 def examine() -> Machine:

@@ -63,8 +63,6 @@ def write_page(path: Path, explained: Explained, command: str) -> None:
 def _jpeg(path: Path, digest: str) -> bytes | None:
     """A thumbnail, if the file is still there and the same."""
     try:
-        if sha256(path) != digest:
-            return None
-        return gallery.small_jpeg(path)
+        return gallery.small_jpeg(path) if sha256(path) == digest else None
     except (OSError, UnreadableImageError):
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.errors import DataError, Problem
-from headstart.files import plain, sha256
+from headstart.files import sha256
 from headstart.images.record import Changes, changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
@@ -51,10 +51,6 @@ class Replay:
     different: tuple[Difference, ...]
     """What is different about what came out: head, metrics, files."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return plain(self)
-
 
 def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progress: Progress | None = None) -> Replay:
     """Train again as ``run/run.json`` says, into a scratch folder, and compare model and metrics.
@@ -66,9 +62,8 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
     recorded, pictures = _records(run)
     source = photos or Path(recorded["source"])
     if not source.exists():
-        todo = "say where the pictures are now with --photos"
-        problem = Problem(expected=f"the pictures of the run at {source}", found="no such folder or file", todo=todo)
-        raise DataError(f"{run} cannot be replayed", [problem])
+        expected, todo = f"the pictures of the run at {source}", "say where the pictures are now with --photos"
+        raise DataError.of(f"{run} cannot be replayed", expected=expected, found="no such folder or file", todo=todo)
     options, unknown = FitOptions.from_dict(recorded["options"])
     with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch:
         if fresh:
