@@ -136,12 +136,10 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         else:
             raise FileNotFoundError(0, "not found", source)
     except OSError as error:
-        problem = Problem(
-            expected="a folder of pictures, or a CSV table of them, that can be read",
-            found=f"{display(error.filename)}: {error.strerror}",
-            todo="check the spelling, from which folder a relative path begins, and the permissions",
-        )
-        raise DataError(f"pictures {display(source)}", [problem]) from error
+        expected = "a folder of pictures, or a CSV table of them, that can be read"
+        what, found = f"pictures {display(source)}", f"{display(error.filename)}: {error.strerror}"
+        todo = "check the spelling, from which folder a relative path begins, and the permissions"
+        raise DataError.of(what, expected=expected, found=found, todo=todo) from error
     images = _assembled(labelled)
     return _with_enough(images, labelled.declared) if for_training else images
 
@@ -154,14 +152,14 @@ def from_paths(
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
-    groups = [None] * len(paths) if groups is None else groups
+    what, groups = "paths and labels", [None] * len(paths) if groups is None else groups
     if not len(paths) == len(labels) == len(groups):
         found = f"{len(paths)} paths, {len(labels)} labels, {len(groups)} groups"
-        problem = Problem(expected="one label, and one group if any, for each path", found=found, todo="align them")
-        raise DataError("paths and labels", [problem])
+        expected = "one label, and one group if any, for each path"
+        raise DataError.of(what, expected=expected, found=found, todo="align them")
     if missing := [display(path) for path in paths if not os.path.exists(path)]:  # noqa: PTH110, a NUL is survived
-        problem = Problem(expected="every file exists", found=f"not found: {some(missing)}", todo="correct the paths")
-        raise DataError("paths and labels", [problem])
+        found = f"not found: {some(missing)}"
+        raise DataError.of(what, expected="every file exists", found=found, todo="correct the paths")
     entries = [
         Entry(path=Path(path), label=str(label), group=group)
         for path, label, group in zip(paths, labels, groups, strict=True)

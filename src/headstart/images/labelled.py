@@ -87,24 +87,17 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     A folder ``train`` beside ``car`` and ``bus`` may be a class: splits are meant only if it holds folders itself.
     """
     named = [(SPLITS[folder.name.lower()], folder) for folder in folders if folder.name.lower() in SPLITS]
-    names = some([display(folder.name) for _, folder in named])
+    what, names = f"pictures {display(root)}", some([display(folder.name) for _, folder in named])
     if any(split == "train" and children(folder)[0] for split, folder in named):
         if len(dict(named)) == len(named):
             return {split: dict(named)[split] for split in ("train", "val", "test") if split in dict(named)}
-        problem = Problem(
-            expected="one folder for each split",
-            found=names,
-            todo="merge or rename the folders that mean the same split",
-        )
-    elif named and len(named) == len(folders):
-        problem = Problem(
-            expected="a folder train with one folder of pictures for each class",
-            found=f"only {names}, and no class folder in train",
-            todo="sort the pictures into train/<class>/",
-        )
-    else:
-        return {}
-    raise DataError(f"pictures {display(root)}", [problem])
+        todo = "merge or rename the folders that mean the same split"
+        raise DataError.of(what, expected="one folder for each split", found=names, todo=todo)
+    if named and len(named) == len(folders):
+        expected = "a folder train with one folder of pictures for each class"
+        found, todo = f"only {names}, and no class folder in train", "sort the pictures into train/<class>/"
+        raise DataError.of(what, expected=expected, found=found, todo=todo)
+    return {}
 
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -209,13 +202,10 @@ def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
         header = [text.strip().lower() for text in rows[0][1]] if rows else []
         if {"path", "label"} <= set(header):
             return header, iter(rows[1:])
-    first = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
-    problem = Problem(
-        expected="a first line that names the columns path,label[,group][,split]",
-        found=first,
-        todo="add the header line, or give a folder with one folder of pictures for each class",
-    )
-    raise DataError(f"table {display(source)}", [problem])
+    expected = "a first line that names the columns path,label[,group][,split]"
+    found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
+    todo = "add the header line, or give a folder with one folder of pictures for each class"
+    raise DataError.of(f"table {display(source)}", expected=expected, found=found, todo=todo)
 
 
 def class_name(text: str) -> str:
