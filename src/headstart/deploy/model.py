@@ -18,7 +18,7 @@ trained.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ class Model:
             fields = {
                 "classes": list(self.classes),
                 "backbone": dict(self.backbone),
-                "geometry": self.space.geometry.to_dict(),
+                "geometry": asdict(self.space.geometry),
                 "output": self.output,
                 "temperature": self.head.temperature,
                 "abstention": self.abstention.to_dict(),
