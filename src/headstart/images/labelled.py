@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import unicodedata
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,10 +144,7 @@ def read_column(source: Path, name: str) -> tuple[list[str], dict[Path, str]]:
     The names of all columns come first, in lower case; where there is no such column, nothing is said of any picture.
     """
     header, rows = parse(source)
-    values = {}
-    for _, cells in rows:
-        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
-        values[source.parent / cell.get("path", "")] = cell.get(name.lower(), "")
+    values = {source.parent / cell.get("path", ""): cell.get(name.lower(), "") for _, cell, _ in rows}
     return header, values if name.lower() in header else {}
 
 
@@ -163,13 +160,12 @@ def read_table(source: Path) -> list[Entry]:
     faults = Faults(_REMEDIES)
     seen: dict[str, int] = {}
     entries = []
-    for line, cells in rows:
-        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+    for line, cell, count in rows:
         name, label, split = cell.get("path", ""), class_name(cell.get("label", "")), cell.get("split", "train")
         path = source.parent / name
         first = seen.setdefault(os.path.normpath(path), line)
         checks = {
-            "every row has as many cells as the header": (len(cells) <= len(header), f"{len(cells)} cells"),
+            "every row has as many cells as the header": (count <= len(header), f"{count} cells"),
             "every row has a path": (bool(name), "no path"),
             "every row has a label": (bool(label), "no label"),
             "every split is one of train, val, test": (split.lower() in SPLITS, repr(split)),
@@ -183,8 +179,8 @@ def read_table(source: Path) -> list[Entry]:
     return entries
 
 
-def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Header in lower case, and the rows that are not blank with the line each ends on.
+def parse(source: Path) -> tuple[list[str], list[tuple[int, dict[str, str], int]]]:
+    """Header in lower case, and of each row that is not blank the line it ends on, its cells by name and their number.
 
     Raises:
         DataError: no columns ``path`` and ``label``.
@@ -201,7 +197,8 @@ def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
             continue
         header = [text.strip().lower() for text in rows[0][1]] if rows else []
         if {"path", "label"} <= set(header):
-            return header, iter(rows[1:])
+            stripped = [(line, [text.strip() for text in cells]) for line, cells in rows[1:]]
+            return header, [(line, dict(zip(header, cells, strict=False)), len(cells)) for line, cells in stripped]
     expected = "a first line that names the columns path,label[,group][,split]"
     found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
     todo = "add the header line, or give a folder with one folder of pictures for each class"
