@@ -133,15 +133,14 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
+        miss, evidence = None if np.isnan(self.miss) else self.miss, self.evidence.round(6)
         return {
             "path": display(self.path),
             "answer": self.classes[int(self.proba.argmax())],
             "probabilities": dict(zip(self.classes, self.proba.tolist(), strict=True)),
             "class": self.classes[self.target],
             "rather_than": self.classes[self.rival],
-            **plain(self, "method", "why_not_exact", "score", miss=None if np.isnan(self.miss) else self.miss),
-            "evidence": self.evidence.round(6).tolist(),
-            "check": self.check.to_dict(),
+            **plain(self, "method", "why_not_exact", "score", miss=miss, evidence=evidence, check=self.check),
         }
 
 
