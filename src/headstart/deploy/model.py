@@ -120,7 +120,7 @@ class Model:
             self.batches()
         block: list[tuple[int, Outputs | str]] = []
         with (progress or Silent()).stage(stage, len(sources)) as advance:
-            for i, views in extract(sources, self.space.single() if few else self.space):
+            for i, views in enumerate(extract(sources, self.space.single() if few else self.space)):
                 block.append((i, views if isinstance(views, str) else views[View.CENTRE]))
                 if len(block) == ANSWERED_TOGETHER:
                     yield from self._answered(sources, block, coverage)
