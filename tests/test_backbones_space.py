@@ -253,7 +253,7 @@ def spec_in(cache: Path) -> SpaceSpec:
 
 
 def rows_of(spec: SpaceSpec, paths: list[Path], output: str = "last") -> NDArray[np.float32]:
-    rows = [rows for _, rows in extract(paths, spec)]
+    rows = list(extract(paths, spec))
     return np.stack([row[View.CENTRE][output] for row in rows if not isinstance(row, str)])
 
 

@@ -143,7 +143,7 @@ def test_hiding_changes_the_masked_cells_and_nothing_far_from_them() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     mask = np.zeros((4, 4), bool)
     mask[1, 2] = True
-    hidden = hide(picture, mask, np.full((64, 64, 3), 99.0))
+    hidden = hide(picture, mask, np.full(3, 99.0))
     assert (hidden[22:26, 38:42] == 99).all()
     assert (hidden[40:] == picture[40:]).all()
 

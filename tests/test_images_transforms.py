@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_key_holds_all_that_changes_pixels() -> None:
 
 def test_options_survive_json() -> None:
     geometry = Geometry(size=224, mode="squash", crop_pct=0.95, interpolation="lanczos")
-    assert Geometry(**json.loads(json.dumps(geometry.to_dict()))) == geometry
+    assert Geometry(**json.loads(json.dumps(asdict(geometry)))) == geometry
 
 
 def test_all_wrong_options_are_named_at_once() -> None:

@@ -70,11 +70,11 @@ def _filled_in(review: Path) -> dict[str, tuple[str, ...]]:
     if not review.exists():
         return {}
     try:
-        header, lines = parse(review)
+        _, lines = parse(review)
     except DataError:
         review.replace(review.with_name(f"before-{review.name}"))
         return {}
-    rows = [dict(zip(header, (text.strip() for text in cells), strict=False)) for _, cells in lines]
+    rows = [row for _, row, _ in lines]
     for row in rows:
         if row.get("decision", "").lower() == _RELABEL and row.get("suggested"):
             row["decision"] = f"{_RELABEL}:{row['suggested']}"
@@ -120,15 +120,14 @@ def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
     faults = Faults(_REMEDIES)
     decided: dict[int, str | None] = {}
     seen: dict[int, int] = {}
-    for line, cells in lines:
-        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+    for line, cell, count in lines:
         i = position.get(cell.get("path", ""))
         word, _, name = (part.strip() for part in cell.get("decision", "").partition(":"))
         word, label = word.lower(), class_name(name or cell.get("suggested", ""))
         relabels = word == _RELABEL
         first = line if i is None else seen.setdefault(i, line)
         checks = {
-            "every row has as many cells as the header": (len(cells) <= len(header), f"{len(cells)} cells"),
+            "every row has as many cells as the header": (count <= len(header), f"{count} cells"),
             "every path is one of the pictures": (i is not None, repr(display(cell.get("path", "")))),
             "every decision is empty, keep, drop or relabel:NAME": (
                 word in ("", _KEEP, _DROP, _RELABEL) and (relabels or not name),

@@ -6,7 +6,6 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import torch
@@ -16,10 +15,10 @@ from headstart.arrays import Pixels
 from headstart.backbones import graph, saved
 from headstart.backbones.network import FrozenModule
 from headstart.backbones.runtime import (
-    BATCH,
     LEAST_PARITY,
     Notes,
     Outputs,
+    RuntimeBase,
     RuntimeNote,
     measured_parity,
     padded,
@@ -27,7 +26,6 @@ from headstart.backbones.runtime import (
 )
 from headstart.device import seen
 from headstart.errors import OptionError
-from headstart.files import digest
 
 
 def fastest(
@@ -57,26 +55,15 @@ def fastest(
     return runtime
 
 
-class TorchRuntime:
+class TorchRuntime(RuntimeBase):
     """A frozen network in torch; see `headstart.backbones.runtime.Runtime`."""
 
     def __init__(
         self, frozen: FrozenModule, identity: Mapping[str, Any], *, device: str, precision: str, notes: Notes
     ) -> None:
-        self.name = f"torch {precision} {device}"
-        self.precision, self.notes, self.batch = precision, notes, BATCH
-        self.size: int = identity["size"]
-        self.widths = frozen.widths
-        self.parity = 0.0  # until measured
-        self._identity, self._device = dict(identity), device
-        self._frozen = frozen.to(device).to(memory_format=torch.channels_last)
-        self._lock = Lock()
-
-    @property
-    def key(self) -> str:
-        """Kernels are chosen by batch size, which moves the last bits."""
-        ran = {"runtime": self.name, "runtime version": torch.__version__, "batch": self.batch}
-        return digest({**self._identity, **ran})
+        name, widths, version = f"torch {precision} {device}", frozen.widths, torch.__version__
+        super().__init__(name, identity, precision=precision, widths=widths, version=version, notes=notes)
+        self._device, self._frozen = device, frozen.to(device).to(memory_format=torch.channels_last)
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. On a GPU a batch is pulled while the one before is computed."""

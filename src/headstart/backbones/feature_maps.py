@@ -99,13 +99,9 @@ def open_maps(folder: Path, output: str, *, size: int) -> MapGraph | None:
     pools = [pool for pool in map(_pool, stretches) if pool is not None]
     if len(pools) < len(stretches):
         return None
-    keys = [(value.get_node().get_name(), value.get_index()) for _, value, _ in pools]
-    maps = {key: value for key, (_, value, _) in zip(keys, pools, strict=True)}  # mean, maximum, deviation share one
-    model.add_outputs(list(maps.values()))
-    of_map = [
-        (statistic, list(maps).index(key), channels_last)
-        for key, (statistic, _, channels_last) in zip(keys, pools, strict=True)
-    ]
+    maps = list(dict.fromkeys(value for _, value, _ in pools))  # mean, maximum, deviation share one
+    model.add_outputs(maps)
+    of_map = [(statistic, maps.index(value), channels_last) for statistic, value, channels_last in pools]
     compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return MapGraph(compiled=compiled, names=names, pools=of_map)
 

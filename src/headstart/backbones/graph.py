@@ -24,17 +24,17 @@ import numpy as np
 from headstart.arrays import Pixels
 from headstart.backbones import saved
 from headstart.backbones.runtime import (
-    BATCH,
     LEAST_PARITY,
     Notes,
     Outputs,
+    RuntimeBase,
     RuntimeNote,
     measured_parity,
     padded,
     synthetic_images,
 )
 from headstart.errors import ModelError
-from headstart.files import digest, replacing, sha256, write_json
+from headstart.files import replacing, sha256, write_json
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
@@ -226,28 +226,20 @@ def compile_graph(
     return None, notes
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(RuntimeBase):
     """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`."""
 
     def __init__(
         self, folder: Path, description: Mapping[str, Any], *, precision: str, threads: int | None, notes: Notes
     ) -> None:
-        self.name = f"openvino {precision}"
-        self.precision, self.notes, self.batch = precision, notes, BATCH
-        self.size: int = description["identity"]["size"]
-        self.widths: dict[str, int] = description["widths"]
-        self.parity_key = f"{self.name} {import_openvino().__version__}"
-        self.parity: float = description["parity"].get(self.parity_key, 0.0)  # 0 until measured
+        name, widths, version = f"openvino {precision}", description["widths"], import_openvino().__version__
+        identity = description["identity"]
+        super().__init__(name, identity, precision=precision, widths=widths, version=version, notes=notes)
+        self.parity_key = f"{name} {version}"
+        self.parity = description["parity"].get(self.parity_key, 0.0)
         self._folder, self._description, self._threads = folder, description, threads
-        self._lock = threading.Lock()
         self._model: Any = None
         self._single: OpenVinoRuntime | None = None
-
-    @property
-    def key(self) -> str:
-        """Kernels are chosen by batch size, which moves the last bits."""
-        ran = {"runtime": self.name, "runtime version": import_openvino().__version__, "batch": self.batch}
-        return digest({**self._description["identity"], **ran})
 
     def single(self) -> OpenVinoRuntime:
         """The same graph for one image at a time; compiled when it is first run."""

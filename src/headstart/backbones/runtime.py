@@ -9,12 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol
+from threading import Lock
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Pixels
+from headstart.files import digest
 
 Outputs = dict[str, NDArray[np.float32]]
 """Rows (n, width) of each of a network's outputs, by its name."""
@@ -88,6 +90,23 @@ class Runtime(Protocol):
     def save(self, folder: Path) -> None:
         """Write what `space.SavedSpec` needs to run the same network elsewhere."""
         ...
+
+
+class RuntimeBase:
+    """What every runtime that runs a network itself holds; see `Runtime` for what each attribute is."""
+
+    def __init__(
+        self, name: str, identity: Mapping[str, Any], precision: str, widths: dict[str, int], version: str, notes: Notes
+    ) -> None:
+        self.name, self.precision, self.widths, self.notes = name, precision, widths, notes
+        self.size, self.batch, self.parity = int(identity["size"]), BATCH, 0.0  # no parity until it is measured
+        self._identity, self._version, self._lock = dict(identity), version, Lock()
+
+    @property
+    def key(self) -> str:
+        """Kernels are chosen by batch size, which moves the last bits."""
+        ran = {"runtime": self.name, "runtime version": self._version, "batch": self.batch}
+        return digest({**self._identity, **ran})
 
 
 def synthetic_images(size: int, count: int = 8) -> Pixels:

@@ -199,19 +199,11 @@ def _fill(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
 
     Raises ModelError with everything that does not fit; a tensor that training did not change may miss.
     """
-    from headstart.backbones.state_dicts import listed
+    from headstart.backbones.state_dicts import misfits
 
-    unfit = [
-        f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)} instead of {value.dtype} {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in tensors and (tensors[name].shape, tensors[name].dtype) != (value.shape, value.dtype)
-    ]
-    kinds = {
-        "missing": [name for name in own if name not in tensors and not name.startswith("tuned.")],
-        "that the network does not have": [name for name in tensors if name not in own],
-        "of another shape or type": unfit,
-    }
-    if problems := listed(kinds, expected=f"every tensor of the network in {TENSORS}", todo=COPY_AGAIN):
+    wanted, found = ({n: f"{v.dtype} {tuple(v.shape)}" for n, v in part.items()} for part in (own, tensors))
+    expected, may_miss = f"every tensor of the network in {TENSORS}", ("tuned.",)
+    if problems := misfits(wanted, found, of="shape or type", may_miss=may_miss, expected=expected, todo=COPY_AGAIN):
         raise ModelError("tensors of the network", problems)
     for name, value in own.items():
         value.copy_(tensors[name] if name in tensors else tensors[name.replace("tuned.", "pretrained.", 1)])

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -92,13 +93,9 @@ def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -
     names = [stage.name for stage in network.stages(model)]
     if kind == "last":
         return names[-int(amount) :][0]
-    sizes = {name: _size(model.get_submodule(name)) for name in names}
-    held = 0
-    for name in reversed(names):
-        held += sizes[name]
-        if held >= float(amount) * sum(sizes.values()):
-            return name
-    return names[0]
+    sizes = [_size(model.get_submodule(name)) for name in reversed(names)]
+    held = zip(reversed(names), accumulate(sizes), strict=True)
+    return next((name for name, numbers in held if numbers >= float(amount) * sum(sizes)), names[0])
 
 
 def _size(module: nn.Module) -> int:

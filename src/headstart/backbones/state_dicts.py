@@ -60,8 +60,10 @@ def load(model: nn.Module, tensors: Tensors, *, what: str) -> None:
     expected = model.state_dict()
     classifier = _classifier(model)
     given = _to_timm_names(model, tensors)
-    problems = _misfits(expected, given, classifier)
-    if problems:
+    own, found = _shapes(expected, classifier), _shapes(given, classifier)
+    names = "every tensor of the network, by timm's or torchvision's name"
+    todo = "give the weights of this very architecture, or choose the backbone they belong to"
+    if problems := misfits(own, found, of="shape", expected=names, todo=todo):
         ordered = _by_order(expected, tensors, classifier)
         if ordered is None:
             raise WeightsError(what, problems)
@@ -110,27 +112,24 @@ def _is_counter(name: str) -> bool:
     return name.endswith("num_batches_tracked")
 
 
-def _misfits(expected: Tensors, given: Tensors, classifier: tuple[str, ...]) -> list[Problem]:
-    def matters(name: str) -> bool:
-        return not name.startswith(classifier) and not _is_counter(name)
+def _shapes(tensors: Tensors, classifier: tuple[str, ...]) -> dict[str, str]:
+    """Shapes by name of what must fit: neither the classifier nor the counters."""
+    return {n: str(tuple(v.shape)) for n, v in tensors.items() if not n.startswith(classifier) and not _is_counter(n)}
 
-    unfit = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in given and matters(name) and given[name].shape != value.shape
-    ]
+
+def misfits(
+    own: dict[str, str], given: dict[str, str], *, of: str, may_miss: tuple[str, ...] = (), expected: str, todo: str
+) -> list[Problem]:
+    """A problem for each kind of misfit between a network's ``own`` tensors and those ``given``.
+
+    Both hold, by name, the shape of a tensor, or whatever else of it must be the same; ``of`` says what. Tensors whose
+    names begin as ``may_miss`` may be missing.
+    """
     kinds = {
-        "missing": [name for name in expected if name not in given and matters(name)],
-        "that the network does not have": [name for name in given if name not in expected and matters(name)],
-        "of another shape": unfit,
+        "missing": [name for name in own if name not in given and not name.startswith(may_miss)],
+        "that the network does not have": [name for name in given if name not in own],
+        f"of another {of}": [f"{n} {given[n]} instead of {own[n]}" for n in own if given.get(n, own[n]) != own[n]],
     }
-    names = "every tensor of the network, by timm's or torchvision's name"
-    todo = "give the weights of this very architecture, or choose the backbone they belong to"
-    return listed(kinds, expected=names, todo=todo)
-
-
-def listed(kinds: Mapping[str, list[str]], *, expected: str, todo: str) -> list[Problem]:
-    """A problem for each kind of misfit that there is, with the tensors it concerns."""
     return [
         Problem(expected=expected, found=f"{len(tensors)} {kind}: {', '.join(tensors)}", todo=todo)
         for kind, tensors in kinds.items()
@@ -143,7 +142,7 @@ def _by_order(expected: Tensors, tensors: Tensors, classifier: tuple[str, ...]) 
 
     The same layers under other names: the bundled lite files, torchvision's MobileNetV2 and EfficientNets.
     """
-    wanted = [name for name in expected if not name.startswith(classifier) and not _is_counter(name)]
+    wanted = list(_shapes(expected, classifier))
     given = [name for name in tensors if not _is_counter(name)]
     last = given[len(wanted) :]
     if len(given) < len(wanted) or len(last) not in (0, 2):  # 2: weight and bias of a classifier

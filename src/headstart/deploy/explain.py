@@ -133,15 +133,14 @@ class Explanation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
+        miss, evidence = None if np.isnan(self.miss) else self.miss, self.evidence.round(6)
         return {
             "path": display(self.path),
             "answer": self.classes[int(self.proba.argmax())],
             "probabilities": dict(zip(self.classes, self.proba.tolist(), strict=True)),
             "class": self.classes[self.target],
             "rather_than": self.classes[self.rival],
-            **plain(self, "method", "why_not_exact", "score", miss=None if np.isnan(self.miss) else self.miss),
-            "evidence": self.evidence.round(6).tolist(),
-            "check": self.check.to_dict(),
+            **plain(self, "method", "why_not_exact", "score", miss=miss, evidence=evidence, check=self.check),
         }
 
 
@@ -266,7 +265,7 @@ def by_hiding(image: Image, scores: Callable[[Iterable[Image]], Grid], *, seed: 
     """
     halves = np.random.default_rng(seed).random((HALVES, PLACES, PLACES)) < 0.5
     masks = np.concatenate([halves, ~halves])
-    colour = _mean_colour(image)
+    colour = image.mean(axis=(0, 1), dtype=np.float64)
     falls = -scores(hide(image, mask, colour) for mask in masks)
     A = masks.reshape(len(masks), -1) - 0.5
     ridge = A.T @ A + RIDGE * len(masks) * np.eye(A.shape[1])
@@ -281,7 +280,7 @@ def check_map(
     What is hidden takes the mean colour of the picture; its edge is softened, so that the edge is no new object.
     """
     rng = np.random.default_rng(seed)
-    colour = _mean_colour(image)
+    colour = image.mean(axis=(0, 1), dtype=np.float64)
     regions = {s: _regions(evidence, s, ELSEWHERE if s == SHARE else FEW_ELSEWHERE, rng) for s in SHARES}
     score, proba = scores([image, *(hide(image, mask, colour) for masks in regions.values() for mask in masks)])
     ends = np.cumsum([1, *(len(masks) for masks in regions.values())])
@@ -314,16 +313,11 @@ def _regions(evidence: Grid, share: float, others: int, rng: np.random.Generator
     return regions
 
 
-def hide(image: Image, mask: NDArray[np.bool_], instead: NDArray[np.floating]) -> Image:
-    """``image`` (s, s, 3) with the cells of ``mask`` (g, g) replaced by ``instead`` (s, s, 3), the edge softened."""
+def hide(image: Image, mask: NDArray[np.bool_], colour: NDArray[np.floating]) -> Image:
+    """``image`` (s, s, 3) with the cells of ``mask`` (g, g) in ``colour`` (3,), the edge softened."""
     size = len(image)
     cells = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[..., None], 3, axis=2)
     exact = np.kron(cells, np.ones((4, 4, 1), np.uint8))  # four pixels a cell: softened over a quarter of one
     cover = resample(exact, size=(size, size), interpolation="bilinear") / 255.0
-    mixed: Image = np.rint(image * (1 - cover) + instead * cover).astype(np.uint8)
+    mixed: Image = np.rint(image * (1 - cover) + colour * cover).astype(np.uint8)
     return mixed
-
-
-def _mean_colour(image: Image) -> Grid:
-    """The mean colour of the picture in place of the picture."""
-    return np.tile(image.mean(axis=(0, 1), dtype=np.float64), (*image.shape[:2], 1))

@@ -18,7 +18,7 @@ trained.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class Model:
             self.batches()
         block: list[tuple[int, Outputs | str]] = []
         with (progress or Silent()).stage(stage, len(sources)) as advance:
-            for i, views in extract(sources, self.space.single() if few else self.space):
+            for i, views in enumerate(extract(sources, self.space.single() if few else self.space)):
                 block.append((i, views if isinstance(views, str) else views[View.CENTRE]))
                 if len(block) == ANSWERED_TOGETHER:
                     yield from self._answered(sources, block, coverage)
@@ -168,7 +168,7 @@ class Model:
             fields = {
                 "classes": list(self.classes),
                 "backbone": dict(self.backbone),
-                "geometry": self.space.geometry.to_dict(),
+                "geometry": asdict(self.space.geometry),
                 "output": self.output,
                 "temperature": self.head.temperature,
                 "abstention": self.abstention.to_dict(),

@@ -32,25 +32,25 @@ def extract(
     *,
     views: Sequence[View] = (View.CENTRE,),
     digests: Sequence[str] | None = None,
-) -> Iterator[tuple[int, dict[View, Outputs] | str]]:
+) -> Iterator[dict[View, Outputs] | str]:
     """Compute the rows of each image once, in the order of ``sources``.
 
-    Yields ``(index, {view: {output: (d,) float32}})``, or ``(index, reason)`` for an image that cannot be decoded.
+    Yields ``{view: {output: (d,) float32}}`` for each, or the reason for an image that cannot be decoded.
     With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable. A spec
     is opened once in each process.
     """
     here = opened(space)
-    handed_over: deque[tuple[int, str]] = deque()  # an index, and why the image cannot be decoded, or nothing
+    handed_over: deque[str] = deque()  # why the image cannot be decoded, or nothing
 
     def images() -> Iterator[Pixels]:
         window = 4 * here.runtime.batch
-        for i, decoded in enumerate(_decoded(sources, digests, here.geometry, views, window=window)):
-            handed_over.append((i, decoded if isinstance(decoded, str) else ""))
+        for decoded in _decoded(sources, digests, here.geometry, views, window=window):
+            handed_over.append(decoded if isinstance(decoded, str) else "")
             if not isinstance(decoded, str):
                 yield from decoded
 
-    def unreadable() -> Iterator[tuple[int, str]]:
-        while handed_over and handed_over[0][1]:
+    def unreadable() -> Iterator[str]:
+        while handed_over and handed_over[0]:
             yield handed_over.popleft()
 
     rows: list[Outputs] = []  # of the views of one image
@@ -58,8 +58,8 @@ def extract(
         rows.append(row)
         if len(rows) == len(views):
             yield from unreadable()
-            i, _ = handed_over.popleft()
-            yield i, dict(zip(views, rows, strict=True))
+            handed_over.popleft()
+            yield dict(zip(views, rows, strict=True))
             rows = []
     yield from unreadable()
 
@@ -90,20 +90,14 @@ def extract_to_store(
     known = set(digests)
     for key in keys.values():
         known &= store.known(key, known)
-    first: dict[str, int] = {}
-    for i, digest in enumerate(digests):
-        if digest not in known:
-            first.setdefault(digest, i)
-    todo = list(first.values())
+    todo = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
     failed: dict[str, str] = {}
     waiting: dict[str, dict[str, Rows]] = {}
     committed = time.monotonic()
     stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
-        for done, (i, rows) in enumerate(
-            extract([paths[i] for i in todo], here, views=views, digests=[digests[i] for i in todo]), start=1
-        ):
-            digest = digests[todo[i]]
+        extracted = extract(list(todo.values()), here, views=views, digests=list(todo))
+        for done, (digest, rows) in enumerate(zip(todo, extracted, strict=True), start=1):
             if isinstance(rows, str):
                 failed[digest] = rows
             else:

@@ -172,13 +172,11 @@ def _opened(source: Path | bytes) -> Iterator[Image.Image]:
         yield _identified(stream)
 
 
-@contextmanager
-def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
+def _stream(source: Path | bytes) -> IO[bytes]:
     if isinstance(source, bytes):
         if not source:
             raise UnreadableImageError("empty file")
-        yield io.BytesIO(source)
-        return
+        return io.BytesIO(source)
     try:
         status = source.stat()
         refusals = {
@@ -189,13 +187,11 @@ def _stream(source: Path | bytes) -> Iterator[IO[bytes]]:
         for reason, holds in refusals.items():
             if holds:
                 raise UnreadableImageError(reason)
-        stream = source.open("rb")
+        return source.open("rb")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         known: dict[type[Exception], str] = {FileNotFoundError: "not found", PermissionError: "permission denied"}
         unknown = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
         raise UnreadableImageError(known.get(type(error), unknown)) from error
-    with stream:
-        yield stream
 
 
 def _identified(stream: IO[bytes]) -> Image.Image:
@@ -304,11 +300,9 @@ def _readable_formats() -> tuple[str, ...]:
     from PIL import AvifImagePlugin, Jpeg2KImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
     Image.preinit()  # BMP, GIF, JPEG, PNG, PPM
-    try:
+    with suppress(ImportError):
         from pillow_heif import register_heif_opener
-    except ImportError:
-        pass
-    else:
+
         register_heif_opener()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 

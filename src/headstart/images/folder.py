@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,17 +111,21 @@ class ImageSet:
             for path, digest, label, split in zip(self.paths, self.digests, self.y, self.split, strict=True)
         ]
         order = sorted(range(len(self)), key=lines.__getitem__)
-        number: dict[int, int] = {}  # groups renumbered in that order, so that only who is together counts
-        for row in order:
-            group = number.setdefault(int(self.groups[row]), len(number))
-            lines[row] += f"\0{group}"
-        return hashlib.sha256("\n".join(lines[row] for row in order).encode("utf-8", "backslashreplace")).hexdigest()
+        groups = in_turn(self.groups[order].tolist())
+        lines = [f"{lines[row]}\0{group}" for row, group in zip(order, groups, strict=True)]
+        return hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace")).hexdigest()
 
     def name_of(self, path: Path) -> str:
         """Where a picture lies below the root, with / between folders and in NFC; outside, the file's name alone."""
         inside = self.root is not None and path.is_relative_to(self.root)
         name = path.relative_to(self.root).as_posix() if inside and self.root else path.name
         return unicodedata.normalize("NFC", name)
+
+
+def in_turn(groups: Iterable[int]) -> list[int]:
+    """The same groups, numbered from 0 in the order in which they come, so that only who is together counts."""
+    number: dict[int, int] = {}
+    return [number.setdefault(group, len(number)) for group in groups]
 
 
 def scan(source: Path, *, for_training: bool = True) -> ImageSet:
@@ -143,12 +147,10 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         else:
             raise FileNotFoundError(0, "not found", source)
     except OSError as error:
-        problem = Problem(
-            expected="a folder of pictures, or a CSV table of them, that can be read",
-            found=f"{display(error.filename)}: {error.strerror}",
-            todo="check the spelling, from which folder a relative path begins, and the permissions",
-        )
-        raise DataError(f"pictures {display(source)}", [problem]) from error
+        expected = "a folder of pictures, or a CSV table of them, that can be read"
+        what, found = f"pictures {display(source)}", f"{display(error.filename)}: {error.strerror}"
+        todo = "check the spelling, from which folder a relative path begins, and the permissions"
+        raise DataError.of(what, expected=expected, found=found, todo=todo) from error
     images = _assembled(labelled)
     return _with_enough(images, labelled.declared) if for_training else images
 
@@ -161,14 +163,14 @@ def from_paths(
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
-    groups = [None] * len(paths) if groups is None else groups
+    what, groups = "paths and labels", [None] * len(paths) if groups is None else groups
     if not len(paths) == len(labels) == len(groups):
         found = f"{len(paths)} paths, {len(labels)} labels, {len(groups)} groups"
-        problem = Problem(expected="one label, and one group if any, for each path", found=found, todo="align them")
-        raise DataError("paths and labels", [problem])
+        expected = "one label, and one group if any, for each path"
+        raise DataError.of(what, expected=expected, found=found, todo="align them")
     if missing := [display(path) for path in paths if not os.path.exists(path)]:  # noqa: PTH110, a NUL is survived
-        problem = Problem(expected="every file exists", found=f"not found: {some(missing)}", todo="correct the paths")
-        raise DataError("paths and labels", [problem])
+        found = f"not found: {some(missing)}"
+        raise DataError.of(what, expected="every file exists", found=found, todo="correct the paths")
     entries = [
         Entry(path=Path(path), label=str(label), group=group)
         for path, label, group in zip(paths, labels, groups, strict=True)
@@ -225,8 +227,7 @@ def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:
     earlier, later = np.array(links, dtype=np.intp).reshape(-1, 2).T
     graph = coo_array((np.ones(len(links), np.int8), (earlier, later)), shape=(n, n))
     _, labels = connected_components(graph, directed=False)
-    _, first_row, group = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first_row))[group].astype(np.int64)
+    return np.array(in_turn(labels.tolist()), np.int64)
 
 
 def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = None) -> ImageSet:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from headstart.errors import DataError, OptionError, Problem
+from headstart.errors import DataError, OptionError
 from headstart.files import below, some
 from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
 from headstart.images.labelled import read_column
@@ -38,8 +38,7 @@ def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> Im
     columns, values = read_column(table, group_by) if table is not None else ([], {})
     named = [values.get(path) for path in images.paths] if values else _matched(images, group_by, columns)
     keys = [name or None for name in named]
-    if problems := list(_problems(images, keys, group_by)):
-        raise DataError(f"groups by {group_by!r}", problems)
+    _check(images, keys, group_by)
     names = tuple(key or name for key, name in zip(keys, images.group_names, strict=True))
     return replace(images.grouped(keys), group_names=names)
 
@@ -50,29 +49,24 @@ def _matched(images: ImageSet, group_by: str, columns: Sequence[str]) -> list[st
         pattern = re.compile(group_by)
     except re.error as error:
         expected, todo = f"a regular expression{or_column}", r"write, for instance, --group-by '(patient\d+)'"
-        problem = Problem(expected=expected, found=f"{group_by!r}: {error}", todo=todo)
-        raise OptionError("--group-by", [problem]) from error
+        raise OptionError.of("--group-by", expected=expected, found=f"{group_by!r}: {error}", todo=todo) from error
     names = [below(images.root, path).replace("\\", "/") for path in images.paths]
     matches = [pattern.search(name) for name in names]
     if missing := [name for name, match in zip(names, matches, strict=True) if match is None]:
-        problem = Problem(
-            expected=f"a match of {group_by!r} in the path of every picture{or_column}",
-            found=f"none in {len(missing)} of {len(names)}: {some(missing, _EXAMPLES)}",
-            todo="correct it, or end it with |$ to let the pictures that do not match stand alone",
-        )
-        raise DataError(f"groups by {group_by!r}", [problem])
+        expected = f"a match of {group_by!r} in the path of every picture{or_column}"
+        found = f"none in {len(missing)} of {len(names)}: {some(missing, _EXAMPLES)}"
+        todo = "correct it, or end it with |$ to let the pictures that do not match stand alone"
+        raise DataError.of(f"groups by {group_by!r}", expected=expected, found=found, todo=todo)
     first = 1 if pattern.groups else 0
     return [match[first] for match in matches if match]
 
 
-def _problems(images: ImageSet, keys: list[str | None], group_by: str) -> Iterator[Problem]:
+def _check(images: ImageSet, keys: list[str | None], group_by: str) -> None:
+    """Raise DataError where no picture is named, or a class falls into too few groups."""
+    what = f"groups by {group_by!r}"
     if not any(keys):
-        yield Problem(
-            expected=f"groups named by {group_by!r}",
-            found="an empty name for every picture",
-            todo="correct it, or leave --group-by out",
-        )
-        return
+        expected, found = f"groups named by {group_by!r}", "an empty name for every picture"
+        raise DataError.of(what, expected=expected, found=found, todo="correct it, or leave --group-by out")
     few = []
     for label, name in enumerate(images.classes):
         mine = [i for i in range(len(images)) if images.y[i] == label and images.split[i] == "train"]
@@ -81,8 +75,6 @@ def _problems(images: ImageSet, keys: list[str | None], group_by: str) -> Iterat
             names = some([repr(key) for key in sorted(map(str, groups))], _EXAMPLES)
             few.append(f"{name!r} falls into {len(groups)} group{'s' if len(groups) > 1 else ''} ({names})")
     if few:
-        yield Problem(
-            expected=f"at least {MIN_PER_CLASS} groups of each class to train on",
-            found=some(few),
-            todo="name smaller groups, add pictures of other groups, or leave --group-by out",
-        )
+        expected = f"at least {MIN_PER_CLASS} groups of each class to train on"
+        todo = "name smaller groups, add pictures of other groups, or leave --group-by out"
+        raise DataError.of(what, expected=expected, found=some(few), todo=todo)

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import unicodedata
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,24 +87,17 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     A folder ``train`` beside ``car`` and ``bus`` may be a class: splits are meant only if it holds folders itself.
     """
     named = [(SPLITS[folder.name.lower()], folder) for folder in folders if folder.name.lower() in SPLITS]
-    names = some([display(folder.name) for _, folder in named])
+    what, names = f"pictures {display(root)}", some([display(folder.name) for _, folder in named])
     if any(split == "train" and children(folder)[0] for split, folder in named):
         if len(dict(named)) == len(named):
             return {split: dict(named)[split] for split in ("train", "val", "test") if split in dict(named)}
-        problem = Problem(
-            expected="one folder for each split",
-            found=names,
-            todo="merge or rename the folders that mean the same split",
-        )
-    elif named and len(named) == len(folders):
-        problem = Problem(
-            expected="a folder train with one folder of pictures for each class",
-            found=f"only {names}, and no class folder in train",
-            todo="sort the pictures into train/<class>/",
-        )
-    else:
-        return {}
-    raise DataError(f"pictures {display(root)}", [problem])
+        todo = "merge or rename the folders that mean the same split"
+        raise DataError.of(what, expected="one folder for each split", found=names, todo=todo)
+    if named and len(named) == len(folders):
+        expected = "a folder train with one folder of pictures for each class"
+        found, todo = f"only {names}, and no class folder in train", "sort the pictures into train/<class>/"
+        raise DataError.of(what, expected=expected, found=found, todo=todo)
+    return {}
 
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -151,10 +144,7 @@ def read_column(source: Path, name: str) -> tuple[list[str], dict[Path, str]]:
     The names of all columns come first, in lower case; where there is no such column, nothing is said of any picture.
     """
     header, rows = parse(source)
-    values = {}
-    for _, cells in rows:
-        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
-        values[source.parent / cell.get("path", "")] = cell.get(name.lower(), "")
+    values = {source.parent / cell.get("path", ""): cell.get(name.lower(), "") for _, cell, _ in rows}
     return header, values if name.lower() in header else {}
 
 
@@ -170,13 +160,12 @@ def read_table(source: Path) -> list[Entry]:
     faults = Faults(_REMEDIES)
     seen: dict[str, int] = {}
     entries = []
-    for line, cells in rows:
-        cell = dict(zip(header, (text.strip() for text in cells), strict=False))
+    for line, cell, count in rows:
         name, label, split = cell.get("path", ""), class_name(cell.get("label", "")), cell.get("split", "train")
         path = source.parent / name
         first = seen.setdefault(os.path.normpath(path), line)
         checks = {
-            "every row has as many cells as the header": (len(cells) <= len(header), f"{len(cells)} cells"),
+            "every row has as many cells as the header": (count <= len(header), f"{count} cells"),
             "every row has a path": (bool(name), "no path"),
             "every row has a label": (bool(label), "no label"),
             "every split is one of train, val, test": (split.lower() in SPLITS, repr(split)),
@@ -190,8 +179,8 @@ def read_table(source: Path) -> list[Entry]:
     return entries
 
 
-def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Header in lower case, and the rows that are not blank with the line each ends on.
+def parse(source: Path) -> tuple[list[str], list[tuple[int, dict[str, str], int]]]:
+    """Header in lower case, and of each row that is not blank the line it ends on, its cells by name and their number.
 
     Raises:
         DataError: no columns ``path`` and ``label``.
@@ -208,14 +197,12 @@ def parse(source: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
             continue
         header = [text.strip().lower() for text in rows[0][1]] if rows else []
         if {"path", "label"} <= set(header):
-            return header, iter(rows[1:])
-    first = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
-    problem = Problem(
-        expected="a first line that names the columns path,label[,group][,split]",
-        found=first,
-        todo="add the header line, or give a folder with one folder of pictures for each class",
-    )
-    raise DataError(f"table {display(source)}", [problem])
+            stripped = [(line, [text.strip() for text in cells]) for line, cells in rows[1:]]
+            return header, [(line, dict(zip(header, cells, strict=False)), len(cells)) for line, cells in stripped]
+    expected = "a first line that names the columns path,label[,group][,split]"
+    found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
+    todo = "add the header line, or give a folder with one folder of pictures for each class"
+    raise DataError.of(f"table {display(source)}", expected=expected, found=found, todo=todo)
 
 
 def class_name(text: str) -> str:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from headstart.files import display, write_text
-from headstart.images.folder import ImageSet
+from headstart.images.folder import ImageSet, in_turn
 
 SCHEMA = 1
 
 
 def record(images: ImageSet) -> dict[str, Any]:
     """Plain JSON types: fingerprint, and ``[name, SHA-256, class, split, group]`` of every picture, sorted by name."""
-    number: dict[int, int] = {}
     names = [display(images.name_of(path)) for path in images.paths]
-    rows = []
-    for i in sorted(range(len(images)), key=names.__getitem__):
-        group = number.setdefault(int(images.groups[i]), len(number))
-        rows.append([names[i], images.digests[i], images.classes[images.y[i]], str(images.split[i]), group])
+    order = sorted(range(len(images)), key=names.__getitem__)
+    rows = [
+        [names[i], images.digests[i], images.classes[images.y[i]], str(images.split[i]), group]
+        for i, group in zip(order, in_turn(images.groups[order].tolist()), strict=True)
+    ]
     return {
         "schema": SCHEMA,
         "fingerprint": images.fingerprint(),
@@ -74,6 +74,7 @@ def changes(recorded: Mapping[str, Any], images: ImageSet) -> Changes:
     contents_moved = {before[name][0] for name in renamed}
     both = sorted(before.keys() & after.keys())
     digest, label, split = (tuple(name for name in both if before[name][at] != after[name][at]) for at in range(3))
+    group_before, group_after = (in_turn(int(rows[name][3]) for name in both) for rows in (before, after))
     return Changes(
         missing=tuple(name for name in missing if name not in renamed),
         added=tuple(name for name in added if after[name][0] not in contents_moved),
@@ -81,11 +82,5 @@ def changes(recorded: Mapping[str, Any], images: ImageSet) -> Changes:
         contents=digest,
         classes=label,
         splits=split,
-        grouped=_together(before, both) != _together(after, both),
+        grouped=group_before != group_after,
     )
-
-
-def _together(rows: Mapping[str, Sequence[Any]], names: Sequence[str]) -> list[int]:
-    """The group of each name, numbered in the order of the names, so that only who is together counts."""
-    number: dict[int, int] = {}
-    return [number.setdefault(int(rows[name][3]), len(number)) for name in names]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Index, Labels
-from headstart.errors import DataError, Problem
+from headstart.errors import DataError
 
 _SMALL_GROUP = 5
 """Pictures in a group up to which groups are dealt to folds as if all were of one size, which leaves no fold far from
@@ -107,9 +107,7 @@ def _too_few(y: Labels, groups: Index, classes: Sequence[str]) -> DataError:
     counts = _groups_per_class(y, groups)
     label = min(counts, key=counts.__getitem__)
     name = repr(classes[label]) if classes else f"class number {label}"
-    problem = Problem(
-        expected="enough distinct groups of every class to have one on both sides of a split",
-        found=f"{name} has {counts[label]} in {len(np.unique(groups))} groups in all",
-        todo="add pictures of that class, or group them more finely",
-    )
-    return DataError("splitting pictures", [problem])
+    expected = "enough distinct groups of every class to have one on both sides of a split"
+    found = f"{name} has {counts[label]} in {len(np.unique(groups))} groups in all"
+    todo = "add pictures of that class, or group them more finely"
+    return DataError.of("splitting pictures", expected=expected, found=found, todo=todo)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -86,10 +86,6 @@ class Geometry:
         """Everything that decides the pixels, as a short text fit for a file name."""
         kept = f"crop{self.crop_pct:.6g}" if self.mode == "crop" else "squash"
         return f"v{ALGORITHM}-{DECODER}-{self.size}-{kept}-{self.interpolation}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The options, ready for JSON."""
-        return asdict(self)
 
 
 def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> Pixels:
