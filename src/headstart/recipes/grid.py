@@ -84,15 +84,14 @@ def grid(
         OptionError: a combination that has no meaning; all that is wrong with it.
     """
     _require_meaning(base, optimisers, modes)
-    axes: tuple[tuple[str, Sequence[Any]], ...] = (
-        ("backbone", backbones), ("size", sizes), ("optimiser", optimisers), ("lr", lrs), ("batch", batch_sizes),
-        ("mode", modes),
-    )  # fmt: skip
-    several = [name for name, values in axes if len(dict.fromkeys(values)) > 1]
+    axes: dict[str, Sequence[Any]] = {
+        "backbone": backbones, "size": sizes, "optimiser": optimisers, "lr": lrs, "batch": batch_sizes, "mode": modes,
+    }  # fmt: skip
+    given = {name: list(dict.fromkeys(values)) for name, values in axes.items() if values}
+    named = [name for name, values in given.items() if len(values) > 1] or list(given)
     settings = []
-    for values in product(*(dict.fromkeys(values) or (None,) for _, values in axes)):
-        chosen = dict(zip((name for name, _ in axes), values, strict=True))
-        named = several or [name for name, values in axes if values]
+    for values in product(*given.values()):
+        chosen = dict(zip(given, values, strict=True))
         varied = [WORDS.get(name, "{}").format(chosen[name]) for name in named]
         settings.append(Setting(name=" ".join(varied) or base.name, recipe=_varied(base, chosen, epochs)))
     return tuple(settings)
@@ -134,7 +133,7 @@ def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: in
     settings = []
     for row in table.rows:
         recipe = records.get(row.recipe)
-        chosen = {"backbone": stand_in.get(recipe.backbone), "lr": row.lr, "batch": row.batch_size}
+        chosen = {"backbone": stand_in.get(recipe.backbone, recipe.backbone), "lr": row.lr, "batch": row.batch_size}
         settings.append(Setting(name=row.name, recipe=_varied(recipe, chosen, epochs), published=row))
     return tuple(settings)
 
@@ -154,23 +153,20 @@ def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[st
 
 
 def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:
-    """``base`` with what is ``chosen``; what is None or missing stays. The plan refuses what has no meaning."""
-    chosen = {axis: value for axis, value in chosen.items() if value is not None}
+    """``base`` with what is ``chosen``; what is missing stays. The plan refuses what has no meaning."""
     recipe = base.on(chosen["backbone"]) if "backbone" in chosen else base
-    plan = recipe.plan
-    scale = chosen["lr"] / plan.phases[0].optimiser.lr if "lr" in chosen else 1.0
-    phases = tuple(_phase(phase, chosen, scale, epochs) for phase in plan.phases)
-    if "lr" in chosen:  # exactly what was asked for, not what multiplying gives
-        first = replace(phases[0], optimiser=replace(phases[0].optimiser, lr=chosen["lr"]))
-        phases = (first, *phases[1:])
+    plan, first = recipe.plan, recipe.plan.phases[0].optimiser.lr
+    lr = chosen.get("lr", first)
+    lrs = [lr, *(phase.optimiser.lr * (lr / first) for phase in plan.phases[1:])]
+    phases = tuple(_phase(phase, chosen, lr, epochs) for phase, lr in zip(plan.phases, lrs, strict=True))
     return replace(recipe, plan=replace(plan, size=chosen.get("size", plan.size), phases=phases))
 
 
-def _phase(phase: Phase, chosen: dict[str, Any], scale: float, epochs: int | None) -> Phase:
-    optimiser = replace(phase.optimiser, lr=phase.optimiser.lr * scale)
+def _phase(phase: Phase, chosen: dict[str, Any], lr: float, epochs: int | None) -> Phase:
+    optimiser = replace(phase.optimiser, lr=lr)
     if chosen.get("optimiser", optimiser.name) != optimiser.name:
         momentum = MOMENTUM if chosen["optimiser"] == "sgd" else 0.0
-        optimiser = Optimiser(name=chosen["optimiser"], lr=optimiser.lr, momentum=momentum)
+        optimiser = Optimiser(name=chosen["optimiser"], lr=lr, momentum=momentum)
     mode = chosen.get("mode", phase.train_from)
     return replace(
         phase,
