@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from headstart.errors import OptionError, Problem
 from headstart.finetune.plan import OPTIMISERS, Optimiser, Phase
@@ -20,8 +20,7 @@ MOMENTUM = 0.9
 """Of SGD where the recipe has another optimiser, and so no momentum of its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """One row: a recipe at one learning rate and batch size, and what the write-up measured."""
 
     name: str
@@ -177,25 +176,20 @@ def _phase(phase: Phase, chosen: dict[str, Any], lr: float, epochs: int | None) 
     )
 
 
-def _row(name: str, recipe: str, lr: float, batch_size: int, accuracy: float, minutes: int, seconds: int) -> Row:
-    time = 60 * minutes + seconds
-    return Row(name=name, recipe=recipe, lr=lr, batch_size=batch_size, accuracy=accuracy, seconds=time)
-
-
 TABLES = (
     PublishedTable(
         name="resnet18",
         about="Ants and bees: learning rate, batch size, and whether the backbone learns.",
         n=153,
         rows=(
-            _row("A full", "resnet18-full", 1e-3, 8, 0.9542, 11, 22),
-            _row("A frozen", "resnet18-frozen", 1e-3, 8, 0.9412, 8, 58),
-            _row("B full", "resnet18-full", 1e-3, 4, 0.9346, 14, 53),
-            _row("B frozen", "resnet18-frozen", 1e-3, 4, 0.9542, 11, 26),
-            _row("C full", "resnet18-full", 0.1, 4, 0.9542, 9, 24),
-            _row("C frozen", "resnet18-frozen", 0.1, 4, 0.6797, 11, 56),
-            _row("VGG16 full", "vgg16-full", 1e-3, 8, 0.9346, 37, 36),
-            _row("VGG16 frozen", "vgg16-frozen", 1e-3, 8, 0.9739, 18, 34),
+            Row("A full", "resnet18-full", 1e-3, 8, 0.9542, 11 * 60 + 22),
+            Row("A frozen", "resnet18-frozen", 1e-3, 8, 0.9412, 8 * 60 + 58),
+            Row("B full", "resnet18-full", 1e-3, 4, 0.9346, 14 * 60 + 53),
+            Row("B frozen", "resnet18-frozen", 1e-3, 4, 0.9542, 11 * 60 + 26),
+            Row("C full", "resnet18-full", 0.1, 4, 0.9542, 9 * 60 + 24),
+            Row("C frozen", "resnet18-frozen", 0.1, 4, 0.6797, 11 * 60 + 56),
+            Row("VGG16 full", "vgg16-full", 1e-3, 8, 0.9346, 37 * 60 + 36),
+            Row("VGG16 frozen", "vgg16-frozen", 1e-3, 8, 0.9739, 18 * 60 + 34),
         ),
         claims=(
             Claim(better="A full", worse="A frozen"),
@@ -211,8 +205,7 @@ TABLES = (
 
 def published_table(name: str) -> PublishedTable:
     """The table of that name; raises OptionError with all names."""
-    for table in TABLES:
-        if table.name == name:
-            return table
-    names = ", ".join(table.name for table in TABLES)
-    raise OptionError.of("--table", expected=f"one of {names}", found=name, todo="name one of these")
+    tables = {table.name: table for table in TABLES}
+    if name not in tables:
+        raise OptionError.of("--table", expected=f"one of {', '.join(tables)}", found=name, todo="name one of these")
+    return tables[name]

@@ -212,10 +212,9 @@ RECIPES = (
 
 def get(name: str) -> Recipe:
     """The recipe of that name; raises OptionError with the closest names."""
-    for recipe in RECIPES:
-        if recipe.name == name:
-            return recipe
-    names = [recipe.name for recipe in RECIPES]
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
-    raise OptionError.of("recipe", expected=f"one of {', '.join(names)}", found=name, todo=todo)
+    recipes = {recipe.name: recipe for recipe in RECIPES}
+    if name not in recipes:
+        close = difflib.get_close_matches(name, recipes, n=3, cutoff=0.4)
+        todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
+        raise OptionError.of("recipe", expected=f"one of {', '.join(recipes)}", found=name, todo=todo)
+    return recipes[name]
