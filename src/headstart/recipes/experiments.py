@@ -38,7 +38,7 @@ from headstart.evaluation.comparison import check_claim, compare_results
 from headstart.evaluation.history import History
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.files import digest, display, write_json
+from headstart.files import digest, display, plain, write_json
 from headstart.finetune.notes import Diverged, from_plain, to_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
@@ -206,7 +206,7 @@ class _Rows:
             "diverged": [to_plain(event) for event in tuned.diverged],
         }
         outcome = self.outcome(setting, seed, trained)
-        document = {"format": FORMAT, "backbone": setting.recipe.backbone, "plan": setting.recipe.plan.to_dict()}
+        document = {"format": FORMAT, **plain(setting.recipe, "backbone", "plan")}
         write_json(file, {**document, **outcome.to_dict(), "proba": trained["proba"]})
         checkpoint.unlink(missing_ok=True)
         return outcome
