@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from headstart.errors import ModelError, OptionError
-from headstart.evaluation.history import Epoch
+from headstart.evaluation.history import Epoch, History
 from headstart.finetune import checkpoint
 from headstart.finetune.checkpoint import Snapshot
 from headstart.finetune.notes import MicroBatch
@@ -28,9 +28,8 @@ NOTE = MicroBatch(batch=32, micro=16)
 
 def snapshot() -> Snapshot:
     weights = {"head.weight": torch.arange(6.0).reshape(2, 3)}
-    return Snapshot(
-        weights=weights, initial_loss=0.7, initial_accuracy=0.5, epoch=1, epochs=[EPOCH], best=weights, notes=[NOTE]
-    )
+    history = History(initial_loss=0.7, initial_accuracy=0.5, epochs=(EPOCH,))
+    return Snapshot(weights=weights, history=history, epoch=1, best=weights, notes=[NOTE])
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path: Path) -> None:

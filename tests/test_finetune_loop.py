@@ -18,6 +18,7 @@ from headstart.backbones import catalog
 from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
 from headstart.errors import ModelError, OptionError
+from headstart.evaluation.history import History
 from headstart.finetune import activations, loop
 from headstart.finetune.batches import BatchGradient
 from headstart.finetune.checkpoint import Snapshot
@@ -355,7 +356,7 @@ def job_of(photos: Path, plan: Plan = ONE_EPOCH, **options: Any) -> Job:
 def training_of(job: Job) -> PhaseTraining:
     trainable = Trainable(job.network.backbone, job.network.weights, job.plan, num_classes=2)
     activations = PhaseActivations(job=job, trainable=trainable, progress=Silent())
-    snapshot = Snapshot(weights=trainable.state(), initial_loss=0.7, initial_accuracy=0.5)
+    snapshot = Snapshot(weights=trainable.state(), history=History(initial_loss=0.7, initial_accuracy=0.5))
     return PhaseTraining(activations=activations, snapshot=snapshot)
 
 

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from headstart.errors import OptionError
+from headstart.files import plain
 from headstart.finetune.plan import Augment, Head, Lora, Optimiser, Phase, Plan, Schedule
 
 
@@ -55,7 +56,7 @@ def test_ways_to_say_where_learning_begins(train_from: str) -> None:
 
 def test_a_plan_is_ready_for_json() -> None:
     plan = Plan(size=160, mean=(0.5, 0.5, 0.5), head=Head(hidden=(256,)))
-    told = json.loads(json.dumps(plan.to_dict()))
+    told = json.loads(json.dumps(plain(plan)))
     assert told["head"]["hidden"] == [256]
     assert told["phases"][0]["optimiser"]["name"] == "adamw"
 

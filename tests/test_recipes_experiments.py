@@ -91,7 +91,7 @@ def test_a_row_that_was_cut_off_goes_on_from_its_checkpoint(
     epoch, lines = PhaseTraining.epoch, []
 
     def interrupted(self: PhaseTraining, advance: Any) -> Any:
-        if len(self.snapshot.epochs) == 2:
+        if len(self.snapshot.history.epochs) == 2:
             raise KeyboardInterrupt
         return epoch(self, advance)
 

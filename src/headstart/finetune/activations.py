@@ -92,6 +92,7 @@ class ActivationCache:
     """What was decided on the way."""
     beside: ActivationCache | None = None
     """The same pictures at another cut of the same pass: kept along, while there is room."""
+    progress: Progress = field(default_factory=Silent)
     _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
     _files: dict[int, ViewFile] = field(default_factory=dict, init=False)
 
@@ -106,17 +107,13 @@ class ActivationCache:
         Raises:
             DataError: pictures that cannot be read, all of them.
         """
-        if all(view in self._kept for _, view in wanted):
-            start = 0
-            for size in sizes:
-                yield self._tensor(np.stack([self._kept[view][i] for i, view in wanted[start : start + size]]))
-                start += size
-            return
         rows = (row for (row,) in self._computed(wanted, [self]))
+        if all(view in self._kept for _, view in wanted):
+            rows = (self._kept[view][i] for i, view in wanted)
         for size in sizes:
             yield self._tensor(np.stack(list(islice(rows, size))))
 
-    def keep(self, wanted: Wanted, progress: Progress | None = None) -> bool:
+    def keep(self, wanted: Wanted) -> bool:
         """Compute what is ``wanted`` and keep it on disk, as far as it is not there; False if it does not fit.
 
         Killed at any instant, a file holds what it says it holds, and the next run goes on from there. A few rows are
@@ -133,13 +130,13 @@ class ActivationCache:
         if not together:
             self.notes.append(DiskFull(folder=str(self.folder)))
             return False
-        if not self._kept_soundly(wanted, views, together, progress):
+        if not self._kept_soundly(wanted, views, together):
             return False
         if len(self.paths) * self._row_bytes <= IN_MEMORY:
             self._kept.update({view: np.array(self._kept[view]) for view in views})
         return True
 
-    def keep_fresh(self, rows: Sequence[int], views: range, progress: Progress | None = None) -> bool:
+    def keep_fresh(self, rows: Sequence[int], views: range) -> bool:
         """`keep` views that are shown in one epoch each, where they are so small that other runs may as well use them.
 
         As a rule that is so behind the cut before the head, where a view is a row of features.
@@ -147,7 +144,7 @@ class ActivationCache:
         size = len(views) * len(self.paths) * self._row_bytes
         if len(views) > FRESH_VIEWS or size > min(FRESH_BYTES, self.limit / 4):
             return False
-        return self.keep([(i, view) for i in rows for view in views], progress)
+        return self.keep([(i, view) for i in rows for view in views])
 
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,28 +183,24 @@ class ActivationCache:
                 return together
         return []
 
-    def _kept_soundly(
-        self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
-    ) -> bool:
+    def _kept_soundly(self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache]) -> bool:
         """Fill the files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
         for cache in together:
             cache._kept.update({view: cache._file(view).open() for view in views})
-        self._fill(wanted, views, together, progress)
+        self._fill(wanted, views, together)
         if self._holds(wanted):
             return True
         self.notes.append(Remade())
         for view in views:
             self._file(view).forget()
-        self._fill(wanted, views, [self], progress)
+        self._fill(wanted, views, [self])
         if self._holds(wanted):
             return True
         self.notes.append(NotRepeatable())
         self._kept.clear()
         return False
 
-    def _fill(
-        self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache], progress: Progress | None
-    ) -> None:
+    def _fill(self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache]) -> None:
         """Write what is missing of ``wanted``, in one pass for all caches in ``together``."""
         done = {view: np.all([cache._file(view).done() for cache in together], axis=0) for view in views}
         todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
@@ -217,7 +210,7 @@ class ActivationCache:
         for file, rows in files.items():
             file.begin(rows)
         committed = time.monotonic()
-        with (progress or Silent()).stage("frozen part of the network", len(todo)) as advance:
+        with self.progress.stage("frozen part of the network", len(todo)) as advance:
             computed = zip(todo, self._computed(todo, together), strict=True)
             for count, ((i, view), row_of_each) in enumerate(computed, start=1):
                 for cache, row in zip(together, row_of_each, strict=True):

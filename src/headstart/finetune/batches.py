@@ -74,7 +74,8 @@ def gradient_that_fits(
             return gradient(suffix, x, y, weight, micro_batch, bf16=bf16)
         except RuntimeError as error:
             current = min(micro_batch or len(x), len(x))
-            if not out_of_memory(error) or current <= least:
+            full = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)  # GPU, CPU
+            if not full or current <= least:
                 raise
             micro_batch = max(current // 2, least)
 
@@ -149,11 +150,6 @@ def proba_of(logits: Tensor) -> Floats:
         second = torch.sigmoid(wide)
         return np.asarray(torch.cat([1 - second, second], dim=1).numpy())
     return np.asarray(torch.softmax(wide, dim=1).numpy())
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch, on a GPU or the CPU, could not get the memory it asked for."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from headstart.errors import ModelError, OptionError
-from headstart.evaluation.history import Epoch, History
+from headstart.evaluation.history import History
 from headstart.files import replacing
 from headstart.finetune.notes import Note, from_plain, to_plain
 from headstart.finetune.trainable import State
@@ -32,15 +32,12 @@ class Snapshot:
 
     weights: State
     """After the last epoch that was finished; of all tensors that any phase changes."""
-    initial_loss: float
-    """On validation, before any training; in nats."""
-    initial_accuracy: float
+    history: History
+    """All epochs so far, of all phases."""
     phase: int = 0
     """Position of the phase in the plan."""
     epoch: int = 0
     """Epochs of this phase that are finished."""
-    epochs: list[Epoch] = field(default_factory=list)
-    """Of all phases."""
     best: State | None = None
     """At the lowest validation loss of this phase; None before its first epoch."""
     best_epoch: int = 0
@@ -60,17 +57,10 @@ class Snapshot:
     notes: list[Note] = field(default_factory=list)
     """What was decided on the way."""
 
-    @property
-    def history(self) -> History:
-        """All epochs so far."""
-        return History(
-            initial_loss=self.initial_loss, initial_accuracy=self.initial_accuracy, epochs=tuple(self.epochs)
-        )
-
     def save(self, file: Path, key: str) -> None:
         """Write ``file`` whole or not at all. ``key`` is that of the job."""
-        epochs, notes = [asdict(epoch) for epoch in self.epochs], [to_plain(note) for note in self.notes]
-        content = {**vars(self), "epochs": epochs, "notes": notes}
+        content = {**vars(self), **self.history.to_dict(), "notes": [to_plain(note) for note in self.notes]}
+        del content["history"]  # its fields lie beside the others
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as unfinished, unfinished.open("wb") as stream:
             torch.save({"format": FORMAT, "run": key, "snapshot": content}, stream)
@@ -98,8 +88,8 @@ class Snapshot:
                 found="one of another run",
                 todo="give the options it was begun with, or delete it to begin anew",
             )
-        epochs, notes = [Epoch(**epoch) for epoch in content["epochs"]], [from_plain(note) for note in content["notes"]]
-        return cls(**{**content, "epochs": epochs, "notes": notes})
+        history = History.from_dict({each.name: content.pop(each.name) for each in fields(History)})
+        return cls(**{**content, "history": history, "notes": [from_plain(note) for note in content["notes"]]})
 
 
 def file_of(folder: Path, key: str) -> Path:

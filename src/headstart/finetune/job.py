@@ -10,7 +10,7 @@ from headstart.arrays import Index
 from headstart.backbones.graph import computes_in_bf16
 from headstart.backbones.space import NetworkSpec
 from headstart.device import trains_on
-from headstart.files import digest
+from headstart.files import digest, plain
 from headstart.finetune.plan import Plan
 from headstart.images import decode, transforms
 from headstart.images.folder import ImageSet
@@ -67,7 +67,7 @@ class Job:
                 "backbone": backbone.architecture,
                 "preprocessing": [backbone.mean, backbone.std, backbone.crop_pct, backbone.interpolation],
                 "weights": network.weights.sha256,
-                "plan": self.plan.to_dict(),
+                "plan": plain(self.plan),
                 "pictures": [self.images.digests[i] for i in pictures],
                 "pixels": [decode.DECODER, transforms.ALGORITHM, transforms.VARIED_ALGORITHM],
                 "y": [int(self.images.y[i]) for i in pictures],

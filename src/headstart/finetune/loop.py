@@ -110,7 +110,8 @@ class _FineTuning:
             return Snapshot.load(self.checkpoint, self.key)
         notes: list[Note] = []
         loss, accuracy = validated(self.activations, 0, notes)
-        return Snapshot(weights=self.trainable.state(), initial_loss=loss, initial_accuracy=accuracy, notes=notes)
+        history = History(initial_loss=loss, initial_accuracy=accuracy)
+        return Snapshot(weights=self.trainable.state(), history=history, notes=notes)
 
     def advance(self, snapshot: Snapshot) -> None:
         """On to the next phase, with the weights that the one before ends with."""
@@ -146,7 +147,7 @@ class _FineTuning:
 
     def record(self, snapshot: Snapshot, epoch: Epoch, optimiser: torch.optim.Optimizer) -> None:
         """Take an epoch that went well into the snapshot."""
-        snapshot.epochs.append(epoch)
+        snapshot.history = replace(snapshot.history, epochs=(*snapshot.history.epochs, epoch))
         self.watch(self.summaries, snapshot.history)
         snapshot.epoch += 1
         snapshot.weights, snapshot.optimiser = self.trainable.state(), optimiser.state_dict()
@@ -209,7 +210,7 @@ class PhaseTraining:
         or far above where it began.
         """
         job, options, snapshot, began = self.job, self.options, self.snapshot, time.monotonic()
-        number = len(snapshot.epochs) + 1
+        number = len(snapshot.history.epochs) + 1
         order = np.random.default_rng([job.seed, number]).permutation(len(job.train))
         torch.manual_seed(job.seed * 1_000_003 + number)  # of dropout
         sizes = batch_sizes(len(order), options.batch_size)
@@ -230,7 +231,7 @@ class PhaseTraining:
             advance(snapshot.epoch * len(order) + seen)
         train_loss = loss_sum / seen
         val_loss, val_accuracy = validated(self.activations, snapshot.phase, snapshot.notes)
-        if not math.isfinite(val_loss) or train_loss > DIVERGED * max(snapshot.initial_loss, 1.0):
+        if not math.isfinite(val_loss) or train_loss > DIVERGED * max(snapshot.history.initial_loss, 1.0):
             return Diverged(epoch=number, train_loss=train_loss, val_loss=val_loss)
         return Epoch(
             phase=snapshot.phase + 1,

@@ -65,16 +65,16 @@ class PhaseActivations:
         kept = self.of_files(phase, self._paths, self._digests, notes)
         if phase in self._frozen:
             kept.beside = self.of_files(phase + 1, self._paths, self._digests, notes)
-        kept.keep([(row, PLAIN) for row in self.rows(self.job.val)], self.progress)
+        kept.keep([(row, PLAIN) for row in self.rows(self.job.val)])
         views = plan.augment.views
         if plan.augment.kind == "none":
-            kept.keep([(row, PLAIN) for row in train], self.progress)
+            kept.keep([(row, PLAIN) for row in train])
         elif views != "fresh":
-            kept.keep([(row, view) for row in train for view in range(views)], self.progress)
+            kept.keep([(row, view) for row in train for view in range(views)])
         elif kept.source.runtime is not None and not any(options.patience for options in plan.phases[: phase + 1]):
             # Views are numbered by the epochs they are shown in, so every run with this seed has the same ones.
             first = 1 + sum(options.epochs for options in plan.phases[:phase])
-            kept.keep_fresh(train, range(first, first + plan.phases[phase].epochs), self.progress)
+            kept.keep_fresh(train, range(first, first + plan.phases[phase].epochs))
         notes.extend(note for note in kept.notes if note not in notes)
         self._latest = phase, kept
         return kept
@@ -99,6 +99,7 @@ class PhaseActivations:
             source=source,
             folder=self.job.network.cache / "maps",
             limit=size_limit(),
+            progress=self.progress,
         )
 
     def source(self, phase: int) -> Source:

@@ -6,7 +6,7 @@ Every published recipe is one `Plan`. A plan is checked as a whole when it is ma
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from headstart.errors import OptionError, Problem
@@ -153,10 +153,6 @@ class Plan:
         ]
         if problems:
             raise OptionError("plan of fine-tuning", problems)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The plan, ready for JSON."""
-        return asdict(self)
 
 
 Changed = Literal["preprocessing", "head", "dropout"]

@@ -83,7 +83,7 @@ class FineTuned:
 
         ``best`` were chosen on these very pictures, so that figures made of them are too good.
         """
-        self._load(weights)
+        self.activations.trainable.load(self.state(weights))
         return self.activations.val_proba(self.phase, [])
 
     def predict_proba(self, paths: Sequence[Path], *, weights: Named | State = "chosen") -> Floats:
@@ -92,7 +92,7 @@ class FineTuned:
         Raises:
             DataError: naming every picture that cannot be read.
         """
-        self._load(weights)
+        self.activations.trainable.load(self.state(weights))
         computed = self.activations.of_files(self.phase, paths, [_digest(path) for path in paths], [])
         return self.activations.proba(self.phase, computed, range(len(paths)))
 
@@ -103,10 +103,6 @@ class FineTuned:
         cuts = [cut.at for cut in trainable.splits]
         runtime = prepared(module, job.network, head=repr(job.plan.head), cut=cuts, size=job.plan.size)
         return Space(runtime=runtime, geometry=self.activations.look.geometry), head
-
-    def _load(self, weights: Named | State) -> None:
-        """Give the network these weights from now on."""
-        self.activations.trainable.load(self.state(weights))
 
 
 def _digest(path: Path) -> str:

@@ -23,6 +23,7 @@ from headstart.evaluation.history import History
 from headstart.evaluation.losses import accuracy, correct, log_losses, mean_and_error
 from headstart.evaluation.paired import mcnemar_exact
 from headstart.features.table import FeatureTable
+from headstart.files import plain
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
 from headstart.images.splits import folds, holdout
 from headstart.probe.choice import Choice, choose, probe_with
@@ -116,7 +117,7 @@ class Trial:
             "mcnemar_p": self.p,
             "share_of_fine_tuned_weights": self.share,
             "temperature": self.temperature,
-            "plan": self.plan.to_dict(),
+            "plan": plain(self.plan),
         }
 
 

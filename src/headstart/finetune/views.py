@@ -98,10 +98,8 @@ def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: W
         elif not reasons:
             yield from views
     if reasons:
-        problems = [
-            Problem(expected="a picture that can be read", found=reason, todo="replace it or leave it out")
-            for reason in dict.fromkeys(reasons)
-        ]
+        expected, todo = "a picture that can be read", "replace it or leave it out"
+        problems = [Problem(expected=expected, found=reason, todo=todo) for reason in dict.fromkeys(reasons)]
         raise DataError("pictures that cannot be read", problems)
 
 
@@ -127,7 +125,7 @@ class ViewFile:
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
         self.folder, self.shape, self.dtype = folder, shape, dtype
         self._path, self._done_path, self._filling = folder / "maps.bin", folder / "done.bin", folder / FILLING
-        self._rows: np.memmap[tuple[int, ...], np.dtype[np.generic]] | None = None
+        self._rows: np.memmap[tuple[int, ...], np.dtype[np.generic]]
         self._done = np.zeros(shape[0], np.bool_)
         self._unsaved = False
 
@@ -157,14 +155,12 @@ class ViewFile:
 
     def write(self, i: int, row: NDArray[np.generic]) -> None:
         """Write a row, which is there from the next `commit` on."""
-        assert self._rows is not None
         self._rows[i] = row
         self._done[i] = self._unsaved = True
 
     def commit(self) -> None:
         """First the rows written since the last time, then the word that they are there."""
         if self._unsaved:
-            assert self._rows is not None
             self._rows.flush()
             write_bytes(self._done_path, self._done.tobytes())
             self._unsaved = False
@@ -172,7 +168,7 @@ class ViewFile:
 
     def end(self) -> None:
         """Say to other processes that nothing is being written any more, and let go of the rows."""
-        self._rows = None
+        del self._rows
         self._filling.unlink(missing_ok=True)
 
     def forget(self) -> None:

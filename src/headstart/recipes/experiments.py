@@ -15,10 +15,10 @@ changed one computes only what is new.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,8 +38,8 @@ from headstart.evaluation.comparison import check_claim, compare_results
 from headstart.evaluation.history import History
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.files import digest, display, write_json
-from headstart.finetune.notes import Diverged, from_plain
+from headstart.files import digest, display, plain, write_json
+from headstart.finetune.notes import Diverged, from_plain, to_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting
@@ -192,25 +192,22 @@ class _Rows:
         key = self.key(job)
         file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
         if file.is_file():
-            return self.read(setting, file)
+            return self.outcome(setting, seed, json.loads(file.read_text(encoding="utf-8")))
         stopwatch = Stopwatch()
         tuned = finetune(job, checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch)
         paths = [self.images.paths[i] for i in self.test]
         proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
-        outcome = Outcome(
-            setting=setting.name,
-            seed=seed,
-            planned=sum(phase.epochs for phase in setting.recipe.plan.phases),
-            history=tuned.history,
-            proba=proba,
-            correct=correct(proba, self.images.y[self.measured]),
-            prepared=stopwatch.prepared(tuned.history),
-            runtime=tuned.runtime,
-            notes=in_words(tuned.notes),
-            diverged=tuned.diverged,
-        )
-        document = {"format": FORMAT, "backbone": setting.recipe.backbone, "plan": setting.recipe.plan.to_dict()}
-        write_json(file, {**document, **outcome.to_dict(), "proba": proba.tolist()})
+        trained = {
+            "history": tuned.history.to_dict(),
+            "proba": proba.tolist(),
+            "prepared_seconds": stopwatch.prepared(tuned.history),
+            "runtime": tuned.runtime,
+            "notes": in_words(tuned.notes),
+            "diverged": [to_plain(event) for event in tuned.diverged],
+        }
+        outcome = self.outcome(setting, seed, trained)
+        document = {"format": FORMAT, **plain(setting.recipe, "backbone", "plan")}
+        write_json(file, {**document, **outcome.to_dict(), "proba": trained["proba"]})
         checkpoint.unlink(missing_ok=True)
         return outcome
 
@@ -219,21 +216,20 @@ class _Rows:
         measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
         return digest({"format": FORMAT, "run": job.key(), "test": measured})
 
-    def read(self, setting: Setting, file: Path) -> Outcome:
-        """A finished row. Its key vouches for the content; its name may have changed since."""
-        plain = json.loads(file.read_text(encoding="utf-8"))
-        proba = np.array(plain["proba"], dtype=np.float64)
+    def outcome(self, setting: Setting, seed: int, trained: Mapping[str, Any]) -> Outcome:
+        """What a row came to, by what is kept of it. Its key vouches for that; the setting's name may have changed."""
+        proba = np.array(trained["proba"], dtype=np.float64)
         return Outcome(
             setting=setting.name,
-            seed=plain["seed"],
-            planned=plain["planned"],
-            history=History.from_dict(plain["history"]),
+            seed=seed,
+            planned=sum(phase.epochs for phase in setting.recipe.plan.phases),
+            history=History.from_dict(trained["history"]),
             proba=proba,
             correct=correct(proba, self.images.y[self.measured]),
-            prepared=plain["prepared_seconds"],
-            runtime=plain["runtime"],
-            notes=tuple(plain["notes"]),
-            diverged=tuple(note for note in map(from_plain, plain["diverged"]) if isinstance(note, Diverged)),
+            prepared=trained["prepared_seconds"],
+            runtime=trained["runtime"],
+            notes=tuple(trained["notes"]),
+            diverged=tuple(note for note in map(from_plain, trained["diverged"]) if isinstance(note, Diverged)),
         )
 
 

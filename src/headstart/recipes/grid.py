@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from headstart.errors import OptionError, Problem
 from headstart.finetune.plan import OPTIMISERS, Optimiser, Phase
@@ -20,8 +20,7 @@ MOMENTUM = 0.9
 """Of SGD where the recipe has another optimiser, and so no momentum of its own."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """One row: a recipe at one learning rate and batch size, and what the write-up measured."""
 
     name: str
@@ -84,15 +83,14 @@ def grid(
         OptionError: a combination that has no meaning; all that is wrong with it.
     """
     _require_meaning(base, optimisers, modes)
-    axes: tuple[tuple[str, Sequence[Any]], ...] = (
-        ("backbone", backbones), ("size", sizes), ("optimiser", optimisers), ("lr", lrs), ("batch", batch_sizes),
-        ("mode", modes),
-    )  # fmt: skip
-    several = [name for name, values in axes if len(dict.fromkeys(values)) > 1]
+    axes: dict[str, Sequence[Any]] = {
+        "backbone": backbones, "size": sizes, "optimiser": optimisers, "lr": lrs, "batch": batch_sizes, "mode": modes,
+    }  # fmt: skip
+    given = {name: list(dict.fromkeys(values)) for name, values in axes.items() if values}
+    named = [name for name, values in given.items() if len(values) > 1] or list(given)
     settings = []
-    for values in product(*(dict.fromkeys(values) or (None,) for _, values in axes)):
-        chosen = dict(zip((name for name, _ in axes), values, strict=True))
-        named = several or [name for name, values in axes if values]
+    for values in product(*given.values()):
+        chosen = dict(zip(given, values, strict=True))
         varied = [WORDS.get(name, "{}").format(chosen[name]) for name in named]
         settings.append(Setting(name=" ".join(varied) or base.name, recipe=_varied(base, chosen, epochs)))
     return tuple(settings)
@@ -134,7 +132,7 @@ def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: in
     settings = []
     for row in table.rows:
         recipe = records.get(row.recipe)
-        chosen = {"backbone": stand_in.get(recipe.backbone), "lr": row.lr, "batch": row.batch_size}
+        chosen = {"backbone": stand_in.get(recipe.backbone, recipe.backbone), "lr": row.lr, "batch": row.batch_size}
         settings.append(Setting(name=row.name, recipe=_varied(recipe, chosen, epochs), published=row))
     return tuple(settings)
 
@@ -154,23 +152,20 @@ def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[st
 
 
 def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:
-    """``base`` with what is ``chosen``; what is None or missing stays. The plan refuses what has no meaning."""
-    chosen = {axis: value for axis, value in chosen.items() if value is not None}
+    """``base`` with what is ``chosen``; what is missing stays. The plan refuses what has no meaning."""
     recipe = base.on(chosen["backbone"]) if "backbone" in chosen else base
-    plan = recipe.plan
-    scale = chosen["lr"] / plan.phases[0].optimiser.lr if "lr" in chosen else 1.0
-    phases = tuple(_phase(phase, chosen, scale, epochs) for phase in plan.phases)
-    if "lr" in chosen:  # exactly what was asked for, not what multiplying gives
-        first = replace(phases[0], optimiser=replace(phases[0].optimiser, lr=chosen["lr"]))
-        phases = (first, *phases[1:])
+    plan, first = recipe.plan, recipe.plan.phases[0].optimiser.lr
+    lr = chosen.get("lr", first)
+    lrs = [lr, *(phase.optimiser.lr * (lr / first) for phase in plan.phases[1:])]
+    phases = tuple(_phase(phase, chosen, lr, epochs) for phase, lr in zip(plan.phases, lrs, strict=True))
     return replace(recipe, plan=replace(plan, size=chosen.get("size", plan.size), phases=phases))
 
 
-def _phase(phase: Phase, chosen: dict[str, Any], scale: float, epochs: int | None) -> Phase:
-    optimiser = replace(phase.optimiser, lr=phase.optimiser.lr * scale)
+def _phase(phase: Phase, chosen: dict[str, Any], lr: float, epochs: int | None) -> Phase:
+    optimiser = replace(phase.optimiser, lr=lr)
     if chosen.get("optimiser", optimiser.name) != optimiser.name:
         momentum = MOMENTUM if chosen["optimiser"] == "sgd" else 0.0
-        optimiser = Optimiser(name=chosen["optimiser"], lr=optimiser.lr, momentum=momentum)
+        optimiser = Optimiser(name=chosen["optimiser"], lr=lr, momentum=momentum)
     mode = chosen.get("mode", phase.train_from)
     return replace(
         phase,
@@ -181,25 +176,20 @@ def _phase(phase: Phase, chosen: dict[str, Any], scale: float, epochs: int | Non
     )
 
 
-def _row(name: str, recipe: str, lr: float, batch_size: int, accuracy: float, minutes: int, seconds: int) -> Row:
-    time = 60 * minutes + seconds
-    return Row(name=name, recipe=recipe, lr=lr, batch_size=batch_size, accuracy=accuracy, seconds=time)
-
-
 TABLES = (
     PublishedTable(
         name="resnet18",
         about="Ants and bees: learning rate, batch size, and whether the backbone learns.",
         n=153,
         rows=(
-            _row("A full", "resnet18-full", 1e-3, 8, 0.9542, 11, 22),
-            _row("A frozen", "resnet18-frozen", 1e-3, 8, 0.9412, 8, 58),
-            _row("B full", "resnet18-full", 1e-3, 4, 0.9346, 14, 53),
-            _row("B frozen", "resnet18-frozen", 1e-3, 4, 0.9542, 11, 26),
-            _row("C full", "resnet18-full", 0.1, 4, 0.9542, 9, 24),
-            _row("C frozen", "resnet18-frozen", 0.1, 4, 0.6797, 11, 56),
-            _row("VGG16 full", "vgg16-full", 1e-3, 8, 0.9346, 37, 36),
-            _row("VGG16 frozen", "vgg16-frozen", 1e-3, 8, 0.9739, 18, 34),
+            Row("A full", "resnet18-full", 1e-3, 8, 0.9542, 11 * 60 + 22),
+            Row("A frozen", "resnet18-frozen", 1e-3, 8, 0.9412, 8 * 60 + 58),
+            Row("B full", "resnet18-full", 1e-3, 4, 0.9346, 14 * 60 + 53),
+            Row("B frozen", "resnet18-frozen", 1e-3, 4, 0.9542, 11 * 60 + 26),
+            Row("C full", "resnet18-full", 0.1, 4, 0.9542, 9 * 60 + 24),
+            Row("C frozen", "resnet18-frozen", 0.1, 4, 0.6797, 11 * 60 + 56),
+            Row("VGG16 full", "vgg16-full", 1e-3, 8, 0.9346, 37 * 60 + 36),
+            Row("VGG16 frozen", "vgg16-frozen", 1e-3, 8, 0.9739, 18 * 60 + 34),
         ),
         claims=(
             Claim(better="A full", worse="A frozen"),
@@ -215,8 +205,7 @@ TABLES = (
 
 def published_table(name: str) -> PublishedTable:
     """The table of that name; raises OptionError with all names."""
-    for table in TABLES:
-        if table.name == name:
-            return table
-    names = ", ".join(table.name for table in TABLES)
-    raise OptionError.of("--table", expected=f"one of {names}", found=name, todo="name one of these")
+    tables = {table.name: table for table in TABLES}
+    if name not in tables:
+        raise OptionError.of("--table", expected=f"one of {', '.join(tables)}", found=name, todo="name one of these")
+    return tables[name]

@@ -99,13 +99,12 @@ def _crops_vgg(phase: Phase) -> Plan:
 
 
 _FILTERED = Departure(kind="filter")
-_DENSE_256 = Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one", start="glorot")
 _TURNS = Augment(kind="rotate", turn=0.2, views="fresh")
 _DENSE_PLAN = Plan(
     size=180,
     mode="squash",
     interpolation="bilinear",
-    head=_DENSE_256,
+    head=Head(reads="pooled map", dropout=0.2, hidden=(256,), hidden_dropout=0.5, logit="one", start="glorot"),
     augment=_TURNS,
     phases=(_adam("head", lr=1e-3, epochs=20, keep="best"), _adam("last:3", lr=1e-5, epochs=30, keep="best")),
 )
@@ -154,12 +153,8 @@ RECIPES = (
             augment=_TURNS,
             phases=(
                 _adam("head", lr=1e-4, epochs=10),
-                Phase(
-                    train_from="layers:18",  # Keras' layer 100 of 154: blocks.4.1.conv_dw
-                    epochs=10,
-                    batch_size=32,
-                    optimiser=Optimiser(name="rmsprop", lr=1e-5),
-                ),
+                # Keras' layer 100 of 154: blocks.4.1.conv_dw
+                Phase(train_from="layers:18", epochs=10, optimiser=Optimiser(name="rmsprop", lr=1e-5)),
             ),
         ),
         test="batches",
@@ -212,10 +207,9 @@ RECIPES = (
 
 def get(name: str) -> Recipe:
     """The recipe of that name; raises OptionError with the closest names."""
-    for recipe in RECIPES:
-        if recipe.name == name:
-            return recipe
-    names = [recipe.name for recipe in RECIPES]
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
-    raise OptionError.of("recipe", expected=f"one of {', '.join(names)}", found=name, todo=todo)
+    recipes = {recipe.name: recipe for recipe in RECIPES}
+    if name not in recipes:
+        close = difflib.get_close_matches(name, recipes, n=3, cutoff=0.4)
+        todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
+        raise OptionError.of("recipe", expected=f"one of {', '.join(recipes)}", found=name, todo=todo)
+    return recipes[name]
