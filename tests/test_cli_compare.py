@@ -59,7 +59,7 @@ def test_two_runs_are_compared(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "The two settings can be told apart." in done.stdout
     assert "McNemar's exact test" in done.stdout
-    assert "20 pictures, the test split" in (tmp_path / "out" / "compare.html").read_text("utf-8")
+    assert "20 test pictures" in (tmp_path / "out" / "compare.html").read_text("utf-8")
     document = json.loads(headstart("compare", a, b, "--json").stdout)
     assert [(row["setting"], row["accuracy"]) for row in document["settings"]] == [("a", 1.0), ("b", 0.4)]
 

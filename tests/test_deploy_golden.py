@@ -85,7 +85,7 @@ def test_as_many_pictures_as_are_asked_for_are_answered_together() -> None:
 
     document: Any = SimpleNamespace(golden=dict.fromkeys(NAMES, gave), runtime="openvino f32")
     for at_least in (1, 16):
-        golden.check(ask, Answering(None).here, Path("model"), document, at_least=at_least)
+        golden.check_answers(ask, Answering(None).here, Path("model"), document, at_least=at_least)
     assert asked == [4, 16]
 
 
