@@ -56,7 +56,9 @@ def test_it_is_not_tried_where_the_time_does_not_suffice() -> None:
 def test_held_out_pictures_have_no_say_in_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """The size is that of the probe which was chosen on the other pictures."""
     y, seen = np.arange(60) % 2, {}
-    table = SimpleNamespace(images=SimpleNamespace(y=y, groups=np.arange(60)), rows=lambda *rest: rest[-1])
+    table = SimpleNamespace(
+        images=SimpleNamespace(y=y, groups=np.arange(60), classes=("a", "b")), rows=lambda *rest: rest[-1]
+    )
 
     def chosen(_table: object, train: np.ndarray, _options: object) -> SimpleNamespace:
         seen["train"] = train

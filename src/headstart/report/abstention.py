@@ -98,18 +98,22 @@ def curve_figure(report: AbstentionReport) -> str:
 
 
 def _sure(report: AbstentionReport) -> str:
-    sure = report.sure
+    sure, everything = report.sure, percent(report.curve.at[0].accuracy.value)
     if sure is None:
         return ""
-    key = "sure" if sure.accuracy.defined else "sure-of-nothing"
+    if not sure.accuracy.defined:
+        return text("sure-of-nothing", everything=everything)
+    right, share, on = percent(sure.accuracy.value), sure.share.value, measured_on(report.measured_on)
+    if share == 1:
+        return text("sure-of-all", right=right, between=between(sure.accuracy), measured_on=on)
     return text(
-        "sure-of-all" if sure.share.value == 1 else key,
-        unsure=percent(1 - sure.share.value),
-        share=percent(sure.share.value),
-        right=percent(sure.accuracy.value),
+        "sure",
+        unsure=percent(1 - share),
+        share=percent(share),
+        right=right,
         between=between(sure.accuracy),
-        everything=percent(report.curve.at[0].accuracy.value),
-        measured_on=measured_on(report.measured_on),
+        everything=everything,
+        measured_on=on,
     )
 
 
