@@ -71,6 +71,14 @@ def test_the_class_with_few_pictures_needs_more_of_them() -> None:
     assert one.needs[0].recall.value < min(need.recall.value for need in one.needs[1:])
 
 
+def test_few_large_groups_of_an_easy_set_have_a_curve() -> None:
+    pictures = draw(100, apart=9.0)
+    few = Pictures(X=pictures.X, y=pictures.y, groups=np.arange(100) // 20, classes=pictures.classes)
+    curve = learning_curve(few, LOGISTIC, seed=0)
+    assert np.isfinite([part.value for part in curve.measured]).all()
+    assert np.isfinite(curve.gain(200)).all()
+
+
 def test_groups_are_learned_and_tested_as_a_whole() -> None:
     pictures = draw(40, seed=3)
     fivefold = Pictures(

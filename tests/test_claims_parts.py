@@ -26,9 +26,21 @@ def test_a_group_is_in_a_part_as_a_whole() -> None:
 
 @pytest.mark.parametrize(("rarest", "shares"), [(2, [1.0]), (6, [0.5, 1.0]), (12, [0.25, 0.5, 1.0])])
 def test_shares_are_halves_down_to_a_few_of_the_rarest_class(rarest: int, shares: list[float]) -> None:
-    y = np.repeat([0, 1], [100, rarest])
-    assert shares_of(y, [np.arange(len(y))]) == shares
-    assert len(shares_of(np.repeat([0, 1], 10_000), [np.arange(20_000)])) == MOST_SIZES
+    assert shares_alone(np.repeat([0, 1], [100, rarest])) == shares
+    assert len(shares_alone(np.repeat([0, 1], 10_000))) == MOST_SIZES
+
+
+def shares_alone(y: np.ndarray) -> list[float]:
+    """Of pictures without groups."""
+    every = np.arange(len(y))
+    return shares_of(y, [places_in(y, every, every, np.random.default_rng(0))])
+
+
+def test_the_smallest_share_has_a_group_of_every_class() -> None:
+    y, groups = np.repeat([0, 1], [200, 40]), np.r_[np.arange(200) // 2, np.repeat(range(100, 104), 10)]
+    place = places_in(y, groups, np.arange(240), np.random.default_rng(0))
+    assert shares_of(y, [place])[0] == 0.25  # of four groups; its 40 pictures would do for 0.125
+    assert set(y[place <= 0.25].tolist()) == {0, 1}
 
 
 @pytest.mark.parametrize("balanced", [False, True])

@@ -177,7 +177,7 @@ def learning_curve(pictures: Pictures, recipe: FixedHead, *, seed: int, total: i
     rng = np.random.default_rng(seed)
     places = [places_in(y, pictures.groups, train, rng) for train, _ in splits for _ in range(DRAWS)]
     tests = [test for _, test in splits for _ in range(DRAWS)]
-    shares = shares_of(y, [train for train, _ in splits])
+    shares = shares_of(y, places)
     sizes, wrong = [], []
     for share in shares:
         once = slice(None, None, DRAWS) if share == 1.0 else slice(None)  # all pictures are the same in every draw

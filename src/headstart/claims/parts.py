@@ -59,11 +59,16 @@ def places_in(y: Labels, groups: Index, train: Index, rng: np.random.Generator) 
     return place
 
 
-def shares_of(y: Labels, trains: Sequence[Index]) -> list[float]:
-    """Halves of the training part, down to where the rarest class has but a few; rising, the last is 1."""
-    rarest = min(int(np.bincount(y[train])[np.unique(y[train])].min()) for train in trains)
+def shares_of(y: Labels, places: Sequence[Floats]) -> list[float]:
+    """Halves of the training part, down to where the rarest class has but a few; rising, the last is 1.
+
+    ``places`` as `places_in` gives them. Of groups at least one is left with pictures of each class.
+    """
+    of_class = [[place[(y == c) & (place <= 1)] for c in np.unique(y[place <= 1])] for place in places]
+    rarest = min(len(own) for part in of_class for own in part)
+    least = max(own.min() for part in of_class for own in part)
     shares = [1.0]
-    while len(shares) < MOST_SIZES and shares[-1] / 2 * rarest >= SMALLEST_PER_CLASS:
+    while len(shares) < MOST_SIZES and shares[-1] / 2 * rarest >= SMALLEST_PER_CLASS and shares[-1] / 2 >= least:
         shares.append(shares[-1] / 2)
     return shares[::-1]
 
