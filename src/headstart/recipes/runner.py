@@ -119,17 +119,14 @@ def run(
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
     output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES)
-    backbone = catalog.get(recipe.backbone)
-    located = locate_named(backbone, weights)
+    located = locate_named(catalog.get(recipe.backbone), weights)
     images = with_splits(scan(source), recipe, seed=seed)
     _require_readable(pictures)
     output_folder.claim(folder, "recipe")
     watch = _Teller(tell, len(images.classes))
     job = job_of(recipe, images, located, seed=seed)
     tuned = _train(job, recipe, folder, progress=progress, watch=watch)
-    space, head = tuned.deploy()
-    selection = Selection(space=space, output="tuned", head=head)
-    assemble(images, job.network, selection, {"recipe": recipe.name}, None).save(folder / "model")
+    _save(tuned, job, recipe, images, folder / "model")
     honest, others = _answers(tuned, images)
     largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
@@ -152,6 +149,13 @@ def run(
     page = words.content(ran, images, honest, geometry=geometry, origin=located.origin, seed=seed, command=command)
     _write(ran, images, honest, page)
     return ran
+
+
+def _save(tuned: FineTuned, job: Job, recipe: Recipe, images: ImageSet, folder: Path) -> None:
+    """Write the model directory of the network that was trained."""
+    space, head = tuned.deploy()
+    selection = Selection(space=space, output="tuned", head=head)
+    assemble(images, job.network, selection, {"recipe": recipe.name}, None).save(folder)
 
 
 def job_of(recipe: Recipe, images: ImageSet, weights: Weights, *, seed: int) -> Job:
