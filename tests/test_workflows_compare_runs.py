@@ -96,6 +96,13 @@ def test_a_run_without_answers_is_named(tmp_path: Path) -> None:
     assert not is_run(tmp_path)
 
 
+def test_a_run_of_an_earlier_version_is_named(tmp_path: Path) -> None:
+    now, before = made(tmp_path / "now", {0}), made(tmp_path / "before", {0})
+    (before / "metrics.json").write_text('{"accuracy": {"value": 1.0}}')
+    with pytest.raises(DataError, match=r"before.*metrics.json: 1 problem\n.*\n   found: KeyError: 'measurement'"):
+        compare_runs([now, before])
+
+
 def test_the_page_and_the_document(tmp_path: Path) -> None:
     found = compare_runs([made(tmp_path / "a", {0}), made(tmp_path / "b<i>", {0, 1})], command="headstart compare a b")
     found.write(tmp_path / "out")

@@ -88,13 +88,18 @@ class _RunAnswers:
 
     @classmethod
     def read(cls, folder: Path) -> _RunAnswers:
-        """From the files of a run. Raises DataError for a run without answers."""
-        answers = read_held_out(folder / ANSWERS)
-        document = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        """From the files of a run. Raises DataError for a run without answers, or of an earlier version."""
+        answers, metrics = read_held_out(folder / ANSWERS), folder / METRICS
+        try:
+            measured_on = MeasuredOn(**json.loads(metrics.read_text(encoding="utf-8"))["measurement"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            expected, found = "`measurement`, what the figures were measured on", f"{type(error).__name__}: {error}"
+            todo = "train again: earlier versions did not keep it"
+            raise DataError.of(f"figures {metrics}", expected=expected, found=found, todo=todo) from error
         order = sorted(range(len(answers.digests)), key=lambda i: (answers.digests[i], answers.names[i]))
         return cls(
             folder=folder,
-            measured_on=MeasuredOn(**document["measurement"]),
+            measured_on=measured_on,
             digests=tuple(answers.digests[i] for i in order),
             labels=np.array(answers.labels)[order],
             correct=answers.correct[order],
