@@ -300,9 +300,11 @@ def _readable_formats() -> tuple[str, ...]:
     from PIL import AvifImagePlugin, Jpeg2KImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
     Image.preinit()  # BMP, GIF, JPEG, PNG, PPM
-    with suppress(ImportError):
+    try:
         from pillow_heif import register_heif_opener
-
+    except ImportError:
+        pass
+    else:  # what fails in here is no missing package, and is not passed over
         register_heif_opener()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
