@@ -7,6 +7,7 @@ HeadstartError
 │   ├── ModelError            a model directory that is damaged or of another kind
 │   └── WeightsError          pretrained weights that are missing or do not fit
 ├── MissingPackageError       an optional package is not installed (exit code 2)
+├── ForkedError               a network in a process that was forked from one that had opened it
 └── UnreadableImageError      one picture that cannot be decoded; callers list it and go on
 """
 
@@ -76,6 +77,16 @@ class MissingPackageError(HeadstartError):
     def __init__(self, package: str, purpose: str, command: str) -> None:
         self.package = package
         super().__init__(f"{purpose} needs the package {package}, which is not installed.\n   to do: {command}")
+
+
+class ForkedError(HeadstartError):
+    """A network is to compute in a process that was forked from one in which it had been opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a process forked from one that has opened a network cannot compute: the threads for it were not copied.\n"
+            '   to do: start processes with multiprocessing.get_context("spawn"), or open models after the fork alone'
+        )
 
 
 class UnreadableImageError(HeadstartError):

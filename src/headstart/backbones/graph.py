@@ -30,6 +30,7 @@ from headstart.backbones.runtime import (
     RuntimeBase,
     RuntimeNote,
     measured_parity,
+    not_forked,
     padded,
     synthetic_images,
 )
@@ -288,6 +289,7 @@ class OpenVinoRuntime(RuntimeBase):
 
     def _compiled(self) -> Any:
         """The graph, compiled at the first call: for one image on all threads, for a batch with one each."""
+        not_forked()
         with self._lock:
             if self._model is None:
                 model = _core().read_model(self._folder / "graph.xml")

@@ -5,6 +5,7 @@ Whether a runtime is faithful is measured on a few made-up images, by the cosine
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Pixels
+from headstart.errors import ForkedError
 from headstart.files import digest
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -107,6 +109,20 @@ class RuntimeBase:
         """Kernels are chosen by batch size, which moves the last bits."""
         ran = {"runtime": self.name, "runtime version": self._version, "batch": self.batch}
         return digest({**self._identity, **ran})
+
+
+_computing: set[int] = set()
+"""Numbers of the processes in which a network was opened: this one, and the one that it was forked from."""
+
+
+def not_forked() -> None:
+    """Raise ForkedError in a process forked from one that had opened a network: its threads are not there.
+
+    OpenVINO and torch would wait for them for ever.
+    """
+    if _computing and os.getpid() not in _computing:
+        raise ForkedError
+    _computing.add(os.getpid())
 
 
 def synthetic_images(size: int, count: int = 8) -> Pixels:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from headstart.backbones import catalog, graph, saved
 from headstart.backbones.pretrained import Backbone
-from headstart.backbones.runtime import Notes, Runtime, RuntimeNote
+from headstart.backbones.runtime import Notes, Runtime, RuntimeNote, not_forked
 from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
@@ -44,6 +46,17 @@ class Space:
     def key(self, view: View, output: str) -> str:
         """The name of this space in the store."""
         return f"{self.runtime.key}|{self.geometry.key()}|{view.value}|{output}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the files of its network, from which any process opens the same one."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.runtime.save(Path(folder))
+            files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+        return _unpacked, (files, self.geometry, self.runtime.name)
+
+    def __deepcopy__(self, memo: object) -> Space:
+        """Itself: nothing of it is ever changed."""
+        return self
 
     def single(self) -> Space:
         """The same network for one image at a time, see `runtime.Runtime.single`."""
@@ -218,6 +231,21 @@ class SpaceSpec:
         return Space(runtime=self.network.prepare(self.size), geometry=self.geometry)
 
 
+def _unpacked(files: Mapping[str, bytes], geometry: Geometry, name: str) -> Space:
+    """The space of a network with these files, run as a runtime of this ``name`` runs it, if there is its device."""
+    engine, precision, *device = name.split()
+    scratch = tempfile.TemporaryDirectory(prefix="headstart-")
+    for file, content in files.items():
+        (Path(scratch.name) / file).write_bytes(content)
+    wanted = {"cpu": "torch"}.get(device[0], device[0]) if device else engine
+    try:
+        runtime = SavedSpec.of(Path(scratch.name), device=wanted, precision=precision).prepare(geometry.size)
+    except (OptionError, MissingPackageError):
+        runtime = SavedSpec.of(Path(scratch.name)).prepare(geometry.size)
+    weakref.finalize(runtime, scratch.cleanup)  # a graph is read again when it is compiled for batches, and when saved
+    return Space(runtime=runtime, geometry=geometry)
+
+
 _opening = Lock()
 
 
@@ -279,6 +307,7 @@ def prepare(
 
 def _target(device: str, precision: str) -> tuple[str, Notes]:
     """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it; raises as `prepare`."""
+    not_forked()
     for option, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             expected = f"one of {', '.join(allowed)}"

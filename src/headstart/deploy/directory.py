@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from headstart.backbones.saved import changed_files, wrong_types
 from headstart.errors import ModelError, OptionError, Problem
 from headstart.files import replacing, sha256, write_json
+from headstart.images.labels import restored
 from headstart.images.transforms import Geometry
 
 SCHEMA = 3
@@ -26,8 +27,8 @@ Tensors = dict[str, NDArray[Any]]
 
 COPY = "copy the whole directory again, or train again"
 _FIELDS = {
-    "classes": list, "backbone": dict, "geometry": dict, "output": str, "temperature": float, "abstention": dict,
-    "runtime": str, "training": dict, "golden": dict, "golden_f32": dict, "files": dict,
+    "classes": list, "label_dtype": str, "backbone": dict, "geometry": dict, "output": str, "temperature": float,
+    "abstention": dict, "runtime": str, "training": dict, "golden": dict, "golden_f32": dict, "files": dict,
 }  # fmt: skip
 
 
@@ -36,6 +37,8 @@ class Document:
     """What model.json says; every field is of the type it should be."""
 
     classes: tuple[str, ...]
+    label_dtype: str
+    """NumPy's name for the type of the labels of which ``classes`` are the text."""
     backbone: Mapping[str, Any]
     geometry: Geometry
     output: str
@@ -152,6 +155,11 @@ def _problems(document: Mapping[str, Any]) -> list[Problem]:
     same = bool(golden) and golden.keys() == golden_f32.keys()
     conditions = [
         (names, "classes: different names", repr(classes)),
+        (
+            names and _are_labels(classes, document["label_dtype"]),
+            "label_dtype: the type of the classes",
+            document["label_dtype"],
+        ),
         (document["temperature"] > 0, "a temperature above 0", str(document["temperature"])),
         (same, "golden, golden_f32: the same pictures", "others"),
     ]
@@ -164,6 +172,13 @@ def _problems(document: Mapping[str, Any]) -> list[Problem]:
     return [
         Problem(expected=expected, found=found[:100], todo=COPY) for holds, expected, found in conditions if not holds
     ]
+
+
+def _are_labels(names: list[str], dtype: str) -> bool:
+    try:
+        return [str(label) for label in restored(names, dtype).tolist()] == names
+    except (TypeError, ValueError):
+        return False
 
 
 def _problems_of_files(folder: Path, files: Mapping[str, Any]) -> list[Problem]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
@@ -35,6 +36,7 @@ from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
 from headstart.features.extract import extract
+from headstart.images.labels import TEXT, restored
 from headstart.images.sources import Source, listed
 from headstart.images.transforms import View
 from headstart.probe.heads import LinearHead
@@ -76,8 +78,23 @@ class Model:
     """Why it runs otherwise than was asked for, or than in training, where it does."""
     abstention: Abstention = field(default_factory=Abstention)
     """When not to rely on an answer; one that knows nothing says nothing."""
+    label_dtype: str = TEXT
+    """NumPy's name for the type of the labels that it was trained on."""
     batches: golden.Once | None = field(default=None, repr=False)
     """Looks at the golden answers of a loaded model again, before the first batch."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """(k,) the labels that it was trained on, of the type they had, in the order of `classes`."""
+        return restored(self.classes, self.label_dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: a copy answers as this one does, so that its golden pictures need no second look."""
+        return {**vars(self), "batches": None}
+
+    def __deepcopy__(self, memo: object) -> Model:
+        """Itself: nothing of it is ever changed."""
+        return self
 
     def predict(
         self, pictures: Iterable[Source], *, coverage: float | None = None, progress: Progress | None = None
@@ -167,6 +184,7 @@ class Model:
             names = sorted(golden.pictures())
             fields = {
                 "classes": list(self.classes),
+                "label_dtype": self.label_dtype,
                 "backbone": dict(self.backbone),
                 "geometry": asdict(self.space.geometry),
                 "output": self.output,
@@ -223,6 +241,7 @@ class Model:
         runtime, moved = space.runtime, RuntimeNote(what="moved", runtime=document.runtime, here=space.runtime.name)
         model = cls(
             classes=document.classes,
+            label_dtype=document.label_dtype,
             space=space,
             output=document.output,
             head=head,

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
 from headstart.images.decode import read_header
 from headstart.images.labelled import Entries, Entry, read_folders, read_table
+from headstart.images.labels import TEXT, checked, restored
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 
@@ -34,7 +35,7 @@ class ImageSet:
     root: Path | None
     """The folder that was scanned, or the table's folder; None for pictures given one by one."""
     classes: tuple[str, ...]
-    """Names in plain string order."""
+    """Names, in the order of the labels that they are the text of: names of folders and of tables in string order."""
     paths: tuple[Path, ...]
     y: Labels
     """``(n,)`` positions in ``classes``."""
@@ -49,6 +50,8 @@ class ImageSet:
     left_out: tuple[LeftOut, ...] = ()
     layout: str
     """"class folders", "split folders", "table" or "arrays"."""
+    label_dtype: str = TEXT
+    """NumPy's name for the type of the labels that were given."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -56,6 +59,11 @@ class ImageSet:
     def in_split(self, name: str) -> NDArray[np.int64]:
         """Positions of the pictures of a split."""
         return np.flatnonzero(self.split == name)
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """``(k,)`` the labels as they were given, in the order of `classes`."""
+        return restored(self.classes, self.label_dtype)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -156,27 +164,37 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
 
 
 def from_paths(
-    paths: Sequence[str | Path], labels: Sequence[Any], groups: Sequence[Hashable | None] | None = None
+    paths: Sequence[str | Path], labels: ArrayLike, groups: Sequence[Hashable | None] | None = None
 ) -> ImageSet:
-    """Label pictures given one by one; all are for training. The classes are the sorted ``str(label)``.
+    """Label pictures given one by one; all are for training. The classes are ``np.unique(labels)``.
 
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
-    what, groups = "paths and labels", [None] * len(paths) if groups is None else groups
-    if not len(paths) == len(labels) == len(groups):
-        found = f"{len(paths)} paths, {len(labels)} labels, {len(groups)} groups"
+    problems: list[Problem] = []
+    try:
+        y = checked(labels)
+    except DataError as error:
+        y, problems = np.empty(0), [*error.problems]
+    groups = [None] * len(paths) if groups is None else groups
+    if not problems and not len(paths) == len(y) == len(groups):
+        found = f"{len(paths)} paths, {len(y)} labels, {len(groups)} groups"
         expected = "one label, and one group if any, for each path"
-        raise DataError.of(what, expected=expected, found=found, todo="align them")
+        problems.append(Problem(expected=expected, found=found, todo="align them"))
     if missing := [display(path) for path in paths if not os.path.exists(path)]:  # noqa: PTH110, a NUL is survived
         found = f"not found: {some(missing)}"
-        raise DataError.of(what, expected="every file exists", found=found, todo="correct the paths")
+        problems.append(Problem(expected="every file exists", found=found, todo="correct the paths"))
+    if problems:
+        raise DataError("paths and labels", problems)
+    values, position = np.unique(y, return_inverse=True)
+    classes = tuple(str(value) for value in values.tolist())
     entries = [
-        Entry(path=Path(path), label=str(label), group=group)
-        for path, label, group in zip(paths, labels, groups, strict=True)
+        Entry(path=Path(path), label=classes[i], group=group)
+        for path, i, group in zip(paths, position.tolist(), groups, strict=True)
     ]
     labelled = Entries.listed(entries, root=None, layout="arrays")
-    return _with_enough(_assembled(labelled), labelled.declared)
+    images = replace(_assembled(labelled, classes), label_dtype=y.dtype.str)
+    return _with_enough(images, labelled.declared)
 
 
 def _digest(path: Path) -> str | LeftOut:
@@ -190,12 +208,13 @@ def _digest(path: Path) -> str | LeftOut:
         return LeftOut(path, f"cannot be read: {error.strerror}")
 
 
-def _assembled(labelled: Entries) -> ImageSet:
+def _assembled(labelled: Entries, classes: tuple[str, ...] = ()) -> ImageSet:
+    """The pictures that are some; ``classes`` in this order, else all that are declared, in string order."""
     digested = list(in_order(_digest, [entry.path for entry in labelled.entries]))
     pairs = zip(labelled.entries, digested, strict=True)
     kept = [(entry, digest) for entry, digest in pairs if isinstance(digest, str)]
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]
-    classes = tuple(sorted(set().union(*labelled.declared.values())))
+    classes = classes or tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}
     digests = tuple(digest for _, digest in kept)
     return ImageSet(
@@ -249,7 +268,9 @@ def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Pr
         yield Problem(
             expected="at least two classes to train on, a folder (or label) for each",
             found=f"only {train[0]!r}" if train else f"no class, and {len(images.left_out)} files that are in none",
-            todo="sort the pictures into one folder for each class, or give a CSV path,label",
+            todo="give labels of two classes or more"
+            if images.layout == "arrays"
+            else "sort the pictures into one folder for each class, or give a CSV path,label",
         )
     names = np.array(images.classes, dtype=object)[images.y]
     usable = Counter(zip(images.split.tolist(), names.tolist(), strict=True))
