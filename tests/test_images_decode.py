@@ -15,7 +15,9 @@ from PIL import Image
 
 from headstart.errors import UnreadableImageError
 from headstart.images import decode as module
-from headstart.images.decode import MAX_PIXELS, DecodedImage, Header, decode, encode, read_header, resample
+from headstart.images.decode import DecodedImage, decode, encode, resample
+from headstart.images.limits import MAX_PIXELS
+from headstart.images.recognise import Header, read_header
 
 TEAL = (32, 160, 144)
 
