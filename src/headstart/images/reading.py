@@ -46,7 +46,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         if stat.S_ISDIR(status.st_mode):
             raise UnreadableImageError("is a directory")
         if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-            raise UnreadableImageError("not a regular file but a pipe, socket or device: take it out of the folder")
+            raise UnreadableImageError("a pipe, socket or device, not a file: take it out")
         with path.open("rb") as stream:
             if reason := sniff.refusal(stream.read(sniff.HEAD)):
                 raise UnreadableImageError(reason)
