@@ -118,19 +118,15 @@ def test_a_large_file_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs the special files of Unix")
-def test_devices_pipes_sockets_and_links_to_them_are_not_opened(tmp_path: Path) -> None:
+def test_devices_pipes_sockets_and_links_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "zero.jpg").symlink_to("/dev/zero")
     (tmp_path / "linked.jpg").symlink_to(tmp_path / "pipe.jpg")
     (tmp_path / "circle.jpg").symlink_to(tmp_path / "circle.jpg")
     (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone")
-    here = os.getcwd()
-    os.chdir(tmp_path)  # the name of a socket may be 108 bytes long
-    try:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind("socket.jpg")
-    finally:
-        os.chdir(here)
+    monkeypatch.chdir(tmp_path)  # the name of a socket may be 108 bytes long
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket.jpg")
     special = "a pipe, socket or device, not a file: take it out"
     expected = {
         **dict.fromkeys(("pipe.jpg", "zero.jpg", "linked.jpg", "socket.jpg"), special),
