@@ -20,6 +20,7 @@ from headstart.backbones.space import NetworkSpec, Space
 from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore, open_store
 from headstart.images.folder import ImageSet
+from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
 from headstart.progress import Clock, Progress, Silent
@@ -140,8 +141,7 @@ class FeatureTable:
             except KeyError:  # not all are there yet
                 failed = self.fill(size, index, views)
             if failed:
-                i, reason = next(iter(failed.items()))
-                raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
+                raise changed({self.images.paths[i]: reason for i, reason in failed.items()})
             return self._read(size, output, index, views)
 
     def remembered(

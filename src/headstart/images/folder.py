@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
-from headstart.images.decode import read_header
 from headstart.images.labelled import Entries, Entry, read_folders, read_table
 from headstart.images.labels import TEXT, checked, restored
+from headstart.images.reading import opened
+from headstart.images.recognise import read_header
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 
@@ -200,12 +201,12 @@ def from_paths(
 def _digest(path: Path) -> str | LeftOut:
     """SHA-256 of a picture's bytes, or why it is left out."""
     try:
-        read_header(path)
-        return sha256(path)
+        with opened(path) as stream:
+            read_header(stream)
+            stream.seek(0)
+            return sha256(stream)
     except UnreadableImageError as error:
         return LeftOut(path, error.reason)
-    except OSError as error:
-        return LeftOut(path, f"cannot be read: {error.strerror}")
 
 
 def _assembled(labelled: Entries, classes: tuple[str, ...] = ()) -> ImageSet:
