@@ -23,6 +23,7 @@ from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
 from headstart.files import digest, sha256, write_json
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, View
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Space:
     def key(self, view: View, output: str) -> str:
         """The name of this space in the store."""
         return f"{self.runtime.key}|{self.geometry.key()}|{view.value}|{output}"
+
+    def levelled(self, levels: Levels | None) -> Space:
+        """The same network for images of a set of these levels."""
+        return replace(self, geometry=replace(self.geometry, levels=levels))
 
     def single(self) -> Space:
         """The same network for one image at a time, see `runtime.Runtime.single`."""

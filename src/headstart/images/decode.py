@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import PIL
@@ -24,7 +24,8 @@ from PIL import Image, UnidentifiedImageError
 
 from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
-from headstart.images.grey_levels import eight_bits
+from headstart.images.deep import Deep, Depth, colours, deep, depth
+from headstart.images.grey_levels import Extent, Levels, eight_bits
 from headstart.images.origin import EXIF_BLOCK, Origin
 
 MAX_PIXELS = 178_956_970
@@ -37,9 +38,9 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
 
 PillowImage = Image.Image
-Content = Path | bytes | PillowImage | NDArray[np.uint8]
+Content = Path | bytes | PillowImage | NDArray[Any]
 """What is decoded: a file, its bytes, an image that the caller opened with Pillow, or pixels ``(h, w, 3)`` RGB,
-``(h, w, 4)`` with alpha, ``(h, w)`` grey."""
+``(h, w, 4)`` with alpha, ``(h, w)`` grey: uint8 or uint16, and grey ones any number."""
 
 INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "lanczos")}
 
@@ -68,6 +69,8 @@ class Header:
     width: int
     height: int
     mode: str
+    deep: Depth = ""
+    """Of which kind it is if it has more than 8 bits a channel."""
 
 
 def read_header(source: Path | bytes) -> Header:
@@ -88,7 +91,7 @@ class DecodedImage:
         self.width, self.height = image.size
 
     @classmethod
-    def read(cls, source: Content, *, at_least: int | None = None) -> DecodedImage:
+    def read(cls, source: Content, *, at_least: int | None = None, levels: Levels | None = None) -> DecodedImage:
         """Decode the first frame, on white where it is transparent. Safe to call from many threads.
 
         An image of the caller's keeps its size: it is decoded in full.
@@ -96,23 +99,28 @@ class DecodedImage:
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
         side keeps at least that many pixels (or all it has).
 
+        ``levels`` are those of the set that the picture belongs to, or is held against: see
+        `headstart.images.grey_levels`.
+
         Raises:
             UnreadableImageError: with the reason in plain words.
         """
         if isinstance(source, np.ndarray):
-            return cls(_rgb(Image.fromarray(source)))
+            return cls(_rgb(Image.fromarray(_in_eight_bits(source, levels))))
         if isinstance(source, PillowImage):
             with _CALLERS:
-                return cls(_loaded(source, None))
+                return cls(_loaded(source, None, levels))
         with _opened(source) as image:
-            return cls(_loaded(image, at_least))
+            return cls(_loaded(image, at_least, levels))
 
     @classmethod
-    def read_all(cls, source: Path | bytes, *, at_least: int | None = None) -> tuple[DecodedImage, Header, Origin]:
+    def read_all(
+        cls, source: Path | bytes, *, at_least: int | None = None, levels: Levels | None = None
+    ) -> tuple[DecodedImage, Header, Origin]:
         """As ``read``, and what the file tells besides, opened once."""
         with _opened(source) as image:
             header = _header(image)
-            return cls(_loaded(image, at_least)), header, _origin(image)
+            return cls(_loaded(image, at_least, levels)), header, _origin(image)
 
     def pixels(self) -> Pixels:
         """The whole picture, ``(h, w, 3)``."""
@@ -123,9 +131,26 @@ class DecodedImage:
         return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
 
 
-def decode(source: Content, *, at_least: int | None = None) -> Pixels:
+def decode(source: Content, *, at_least: int | None = None, levels: Levels | None = None) -> Pixels:
     """Decode a picture as ``DecodedImage.read`` does: ``(h, w, 3)`` RGB."""
-    return DecodedImage.read(source, at_least=at_least).pixels()
+    return DecodedImage.read(source, at_least=at_least, levels=levels).pixels()
+
+
+def read_extent(path: Path) -> Extent | None:
+    """Between which values the pixels of a file of more than 8 bits a channel lie; None for any other.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+    """
+    with _opened(path) as image:
+        found = deep(image, _identified)
+        if found is None:
+            return None
+        try:
+            image.load()
+            return found.extent(image)
+        except Exception as error:
+            raise UnreadableImageError(_damaged(error)) from error
 
 
 def resample(image: Pixels, *, size: tuple[int, int], box: Box | None = None, interpolation: str = "bicubic") -> Pixels:
@@ -208,19 +233,20 @@ def _identified(stream: IO[bytes]) -> Image.Image:
     return image
 
 
-def _loaded(image: Image.Image, at_least: int | None) -> Image.Image:
+def _loaded(image: Image.Image, at_least: int | None, levels: Levels | None) -> Image.Image:
     try:
         if at_least is not None:
             image.draft("RGB", (at_least, at_least))
+        found = deep(image, _identified)
         image.load()
-        return _upright(_rgb(image), image)
+        return _upright(_rgb(image, found, levels), image)
     except Exception as error:
         # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
         raise UnreadableImageError(_damaged(error)) from error
 
 
 def _header(image: Image.Image) -> Header:
-    return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+    return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode, deep=depth(image))
 
 
 def _origin(image: Image.Image) -> Origin:
@@ -272,18 +298,25 @@ def _unidentified(stream: IO[bytes]) -> str:
     return "not a picture"
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Bring any of Pillow's modes to RGB, eight bits a channel."""
+def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = None) -> Image.Image:
+    """Bring any of Pillow's modes to RGB, eight bits a channel; ``found`` of an image of more."""
+    if found and (pixels := found.pixels(image, levels)) is not None:
+        image = Image.fromarray(pixels)
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(eight_bits(np.asarray(image), image.mode)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
     return image.convert("RGB")
+
+
+def _in_eight_bits(values: NDArray[Any], levels: Levels | None) -> Pixels:
+    """Pixels (h, w), (h, w, 3) or (h, w, 4) of more bits in 8; those of 8 as they are."""
+    if values.dtype == np.uint8:
+        return values
+    return eight_bits(values, levels=levels) if values.ndim == 2 else colours(values, levels=levels)
 
 
 def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
