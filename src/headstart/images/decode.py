@@ -24,8 +24,8 @@ from PIL import Image, UnidentifiedImageError
 
 from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
-from headstart.images.deep import Deep, Depth, colours, deep, depth
-from headstart.images.grey_levels import Extent, Levels, eight_bits
+from headstart.images.deep import Deep, Depth, deep, depth, in_eight_bits
+from headstart.images.grey_levels import Extent, Levels
 from headstart.images.origin import EXIF_BLOCK, Origin
 
 MAX_PIXELS = 178_956_970
@@ -106,7 +106,7 @@ class DecodedImage:
             UnreadableImageError: with the reason in plain words.
         """
         if isinstance(source, np.ndarray):
-            return cls(_rgb(Image.fromarray(_in_eight_bits(source, levels))))
+            return cls(_rgb(Image.fromarray(in_eight_bits(source, levels))))
         if isinstance(source, PillowImage):
             with _CALLERS:
                 return cls(_loaded(source, None, levels))
@@ -144,11 +144,8 @@ def read_extent(path: Path) -> Extent | None:
     """
     with _opened(path) as image:
         found = deep(image, _identified)
-        if found is None:
-            return None
         try:
-            image.load()
-            return found.extent(image)
+            return found and found.extent(image)
         except Exception as error:
             raise UnreadableImageError(_damaged(error)) from error
 
@@ -177,8 +174,11 @@ def moved(image: Pixels, size: tuple[int, int], place: tuple[float, ...]) -> Pix
     return np.asarray(result)
 
 
-def encode(image: Pixels, *, format: str = "JPEG", quality: int = 90) -> bytes:
-    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG."""
+def encode(image: NDArray[Any], *, format: str = "JPEG", quality: int = 90) -> bytes:
+    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG.
+
+    PNG also takes grey levels ``(h, w)``, uint8 or uint16.
+    """
     _readable_formats()
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format=format, quality=quality)
@@ -310,13 +310,6 @@ def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = 
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
     return image.convert("RGB")
-
-
-def _in_eight_bits(values: NDArray[Any], levels: Levels | None) -> Pixels:
-    """Pixels (h, w), (h, w, 3) or (h, w, 4) of more bits in 8; those of 8 as they are."""
-    if values.dtype == np.uint8:
-        return values
-    return eight_bits(values, levels=levels) if values.ndim == 2 else colours(values, levels=levels)
 
 
 def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:

@@ -95,6 +95,13 @@ def deep(image: Any, reopen: Callable[[IO[bytes]], Any]) -> Deep | None:
     return Deep(said=_said(image), low_bytes=low_bytes if channels == "colour" else None)
 
 
+def in_eight_bits(values: NDArray[Any], levels: Levels | None) -> Pixels:
+    """Pixels (h, w), (h, w, 3) or (h, w, 4) of more bits in 8; those of 8 as they are."""
+    if values.dtype == np.uint8:
+        return values
+    return eight_bits(values, levels=levels) if values.ndim == 2 else colours(values, levels=levels)
+
+
 def colours(values: NDArray[Any], *, said: Said = NOTHING, levels: Levels | None = None) -> Pixels:
     """Colours of 16 bits (h, w, 3), or with alpha (h, w, 4), in 8 bits."""
     rgb = eight_bits(values[..., :3], said=said, levels=levels)

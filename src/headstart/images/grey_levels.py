@@ -61,7 +61,7 @@ class Levels:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Levels:
         """The inverse of ``dataclasses.asdict``, through JSON; raises OptionError or TypeError where it is none."""
-        return cls(**{name: scale and (float(scale[0]), float(scale[1])) for name, scale in document.items()})
+        return cls(**{name: scale and tuple(map(float, scale)) for name, scale in document.items()})
 
     def of(self, kind: Kind) -> Scale | None:
         """The scale of pictures of such numbers; that of others where the set has none of them."""
@@ -69,9 +69,9 @@ class Levels:
         return mine or other
 
     def key(self) -> str:
-        """A short text that names them."""
+        """A short text that names them, fit for a file name."""
         scales = {"i": self.integers, "f": self.floats}
-        return "-".join(f"{kind}{scale[0]!r}:{scale[1]!r}" for kind, scale in scales.items() if scale)
+        return "-".join(f"{kind}{scale[0]!r}_{scale[1]!r}" for kind, scale in scales.items() if scale)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,13 +158,8 @@ def _is_depth(scale: Scale) -> bool:
 
 def extent_of(values: NDArray[Any], said: Said = NOTHING) -> Extent | None:
     """Between which values the pixels lie; None where all are missing."""
-    if (kind := _kind(values)) == "uint16":
-        kept = values if said.missing is None else values[values != said.missing]
-    else:
-        kept = values[~_missing(values, said)]
-    if not kept.size:
-        return None
-    return Extent(kind=kind, darkest=float(kept.min()), brightest=float(kept.max()), scale=said.scale)
+    bounds = _bounds(values, _measured(values, said))
+    return bounds and Extent(kind=_kind(values), darkest=bounds[0], brightest=bounds[1], scale=said.scale)
 
 
 def eight_bits(values: NDArray[Any], *, said: Said = NOTHING, levels: Levels | None = None) -> Pixels:
@@ -175,16 +170,21 @@ def eight_bits(values: NDArray[Any], *, said: Said = NOTHING, levels: Levels | N
         said: by the file.
         levels: of the set that the picture belongs to or is held against; what lies outside is clipped.
     """
-    extent = extent_of(values, said)
-    black, white = scale_of(extent, levels) if extent else FULL
-    if _kind(values) != "uint16":
-        return _scaled(np.where(_missing(values, said), np.float32(black), values.astype(np.float32)), black, white)
-    if values.ndim == 3 and (black, white) == FULL:
+    measured = _measured(values, said)
+    bounds = _bounds(values, measured)
+    if bounds is None:
+        return np.zeros(values.shape, np.uint8)
+    kind = _kind(values)
+    scale = scale_of(Extent(kind=kind, darkest=bounds[0], brightest=bounds[1], scale=said.scale), levels)
+    if values.ndim == 3 and scale == FULL:
         return (values >> 8).astype(np.uint8)  # as Pillow reads colours of 16 bits
-    table = _scaled(np.arange(65536), black, white)
-    if said.missing is not None:
-        table[np.arange(65536) == said.missing] = 0
-    scaled: Pixels = table[values]
+    scaled: Pixels
+    if kind == "uint16":
+        scaled = _scaled(np.arange(65536), scale)[values]
+    else:
+        scaled = _scaled(values if measured is None else np.where(measured, values, values.dtype.type(0)), scale)
+    if measured is not None:
+        scaled[~measured] = 0
     return scaled
 
 
@@ -194,22 +194,38 @@ def _kind(values: NDArray[Any]) -> Kind:
     return "uint16" if values.dtype.newbyteorder("=") == np.uint16 else "integer"
 
 
-def _scaled(values: NDArray[Any], black: float, white: float) -> Pixels:
-    scale = 255.0 / (white - black) if white > black else 0.0
-    levels = (values.astype(np.float32) - black) * scale
+def _scaled(values: NDArray[Any], scale: Scale) -> Pixels:
+    black, white = scale
+    levels = values.astype(np.float32)  # in place from here on: a picture may take up most of the memory
+    levels -= black
+    levels *= 255.0 / (white - black) if white > black else 0.0
     return np.clip(np.rint(levels, out=levels), 0, 255, out=levels).astype(np.uint8)
 
 
-def _missing(values: NDArray[Any], said: Said) -> Mask:
-    """Which pixels hold no measurement: no finite number, the value that the file names, or one that is customary."""
-    missing: Mask = ~np.isfinite(values) | (np.abs(values.astype(np.float32)) >= _NO_MEASUREMENT)
-    if said.missing is not None:
-        with np.errstate(over="ignore"):  # a number beyond those in single precision
-            missing |= values == said.missing
-    kept = values[~missing]
-    for mark in _MARKS & {float(kept.min()), float(kept.max())} if kept.size else ():
-        here = values == mark
-        rest = values[~(missing | here)].astype(np.float64)
-        if rest.size and max(rest.min() - mark, mark - rest.max()) > np.ptp(rest):
-            missing |= here
-    return missing
+def _measured(values: NDArray[Any], said: Said) -> Mask | None:
+    """Which pixels hold a measurement; None where all do.
+
+    The others are no finite number, the value that the file names, or one that is customary.
+    """
+    measured = np.ones(values.shape, np.bool_)
+    with np.errstate(over="ignore"):  # a number beyond those of the pixels
+        if _kind(values) != "uint16":
+            measured &= (values > -_NO_MEASUREMENT) & (values < _NO_MEASUREMENT)  # nan is neither
+        if said.missing is not None:
+            measured &= values != said.missing
+    bounds = None if _kind(values) == "uint16" else _bounds(values, measured)
+    for mark in _MARKS.intersection(bounds or ()):
+        rest = measured & (values != mark)
+        if (inner := _bounds(values, rest)) and max(inner[0] - mark, mark - inner[1]) > inner[1] - inner[0]:
+            measured = rest
+    return None if measured.all() else measured
+
+
+def _bounds(values: NDArray[Any], measured: Mask | None) -> Scale | None:
+    """The least and the greatest of the values that are measured; None where none is."""
+    if measured is None:
+        return float(values.min()), float(values.max())
+    first = values.flat[measured.argmax()]
+    if not measured.any():
+        return None
+    return float(values.min(where=measured, initial=first)), float(values.max(where=measured, initial=first))
