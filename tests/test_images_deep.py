@@ -73,7 +73,9 @@ def tiff(values: NDArray[Any], *, order: str = "<", packed: bool = False, alpha:
     return body + struct.pack(f"{order}{channels}H", *[16] * channels) + data
 
 
-def saved(values: NDArray[Any], format: str = "TIFF", *, tags: Mapping[int, Any] | None = None, **options: Any) -> bytes:
+def saved(
+    values: NDArray[Any], format: str = "TIFF", *, tags: Mapping[int, Any] | None = None, **options: Any
+) -> bytes:
     stream = io.BytesIO()
     if tags:
         options["tiffinfo"] = TiffImagePlugin.ImageFileDirectory_v2()

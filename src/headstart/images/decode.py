@@ -145,7 +145,7 @@ def read_extent(path: Path) -> Extent | None:
     with _opened(path) as image:
         found = deep(image, _identified)
         try:
-            return found and found.extent(image)
+            return found.extent(image) if found else None
         except Exception as error:
             raise UnreadableImageError(_damaged(error)) from error
 

@@ -71,7 +71,7 @@ class Levels:
     def key(self) -> str:
         """A short text that names them, fit for a file name."""
         scales = {"i": self.integers, "f": self.floats}
-        return "-".join(f"{kind}{scale[0]!r}_{scale[1]!r}" for kind, scale in scales.items() if scale)
+        return "-".join(f"{kind}{scale[0]!r}to{scale[1]!r}" for kind, scale in scales.items() if scale)
 
 
 @dataclass(frozen=True, kw_only=True)
