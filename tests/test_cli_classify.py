@@ -38,7 +38,7 @@ def test_predict_gives_a_row_per_input_in_order(run: Path, photos: Path, tmp_pat
     assert done.returncode == 1
     rows = json.loads(done.stdout)["predictions"]
     assert [row["label"] for row in rows] == ["stripes", None, "rings", None]
-    assert [row["reason"] for row in rows] == ["", "empty file", "", "no such file"]
+    assert [row["reason"] for row in rows] == ["", "empty file: fetch it again", "", "no such file"]
     assert [label for label, _ in rows[0]["top"]] == ["stripes", "rings"]
     with table.open(newline="", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
@@ -228,7 +228,7 @@ def test_check_writes_a_page_and_a_list_and_takes_the_decisions(tmp_path: Path) 
     assert done.returncode == 1, done.stderr  # one file was left out
     document = json.loads(done.stdout)
     assert document["pictures"] == 24
-    assert document["left_out"] == {"rings/broken.jpeg": "not a picture"}
+    assert document["left_out"] == {"rings/broken.jpeg": "text, not a picture: take it out of the folder"}
     assert any("broken.jpeg" in line for line in document["findings"])
     assert {one["alarm"] for one in document["shortcuts"]} <= {False}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"review.html", "review.csv"}

@@ -12,8 +12,9 @@ import pytest
 
 from headstart.deploy import golden
 from headstart.errors import ModelError
-from headstart.images.decode import decode, read_header
+from headstart.images.decode import decode
 from headstart.images.grey_levels import FULL, Levels
+from headstart.images.recognise import read_header
 
 NAMES = sorted(golden.pictures())
 

@@ -44,7 +44,7 @@ def test_unreadable_pictures_keep_their_place_and_say_why(tmp_path: Path) -> Non
     assert len(outcome) == 8
     reasons = {i: rows for i, rows in enumerate(outcome) if isinstance(rows, str)}
     assert sorted(reasons) == [0, 3, 7]
-    assert reasons[0] == "empty file"
+    assert reasons[0] == "empty file: fetch it again"
     assert "damaged" in reasons[3]
     assert reasons[7] == "no such file"
 

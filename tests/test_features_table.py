@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.errors import DataError
 from headstart.features import table as module
 from headstart.features.store import FeatureStore
 from headstart.features.table import Workbench
@@ -40,7 +41,7 @@ def test_fill_names_what_cannot_be_read_and_rows_refuses_it(tmp_path: Path) -> N
         table = tiny_table(images, store)
         failed = table.fill(32)
         assert [images.paths[i] for i in failed] == [damaged]
-        with pytest.raises(RuntimeError, match=r"002\.jpeg could be read before and cannot now"):
+        with pytest.raises(DataError, match=r"(?s)cannot be read any more.*002\.jpeg: truncated or damaged"):
             table.rows(32, "last", np.arange(len(images)))
 
 

@@ -14,9 +14,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from headstart.images.decode import decode, read_extent, read_header
+from headstart.images.decode import decode, read_extent
 from headstart.images.deep import depth
 from headstart.images.grey_levels import FULL, Extent, Levels
+from headstart.images.recognise import read_header
 from headstart.images.sources import content
 
 TWELVE = Levels(integers=(0.0, 4095.0))
@@ -124,6 +125,7 @@ COLOURED = {
     "tiff, packed, other bytes": tiff(COLOURS, order=">", packed=True),
     "tiff with alpha": tiff(np.dstack([COLOURS, OPAQUE]), alpha=2),
     "tiff with another band": tiff(np.dstack([COLOURS, OPAQUE]), alpha=0),
+    "tiff with two other bands": tiff(np.dstack([COLOURS, OPAQUE, OPAQUE]), alpha=0),
     "array": COLOURS,
     "array with alpha": np.dstack([COLOURS, OPAQUE]),
 }
@@ -137,8 +139,8 @@ def test_colours_of_12_bits_use_all_of_8(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["png", "tiff", "tiff, packed"])
 def test_an_image_of_the_callers_that_is_not_decoded_yet_tells_all_that_its_file_does(form: str) -> None:
-    with Image.open(io.BytesIO(COLOURED[form])) as image:
-        np.testing.assert_array_equal(decode(content(image), levels=TWELVE), COLOURS_8)
+    with Image.open(io.BytesIO(COLOURED[form])) as image, content(image) as data:
+        np.testing.assert_array_equal(decode(data, levels=TWELVE), COLOURS_8)
         assert np.asarray(image).shape == COLOURS.shape, "the image stays as it is"
 
 

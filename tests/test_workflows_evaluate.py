@@ -20,9 +20,9 @@ def test_a_model_is_measured_on_other_pictures(run_folder: Path, tmp_path: Path)
     assert evaluation.accuracy.value > 0.8
     assert evaluation.measured_on == MeasuredOn(kind="pictures", n=9, source="new")
     assert len(left_out) == 1
-    assert (left_out[0].path.name, left_out[0].reason) == ("bad.jpg", "not a picture")
+    assert (left_out[0].path.name, left_out[0].reason) == ("bad.jpg", "text, not a picture: take it out of the folder")
     (document,) = done.to_dict()["left_out"]
-    assert document == {"path": str(left_out[0].path), "reason": "not a picture"}
+    assert document == {"path": str(left_out[0].path), "reason": "text, not a picture: take it out of the folder"}
     assert abstention.measured_on == evaluation.measured_on
     assert abstention.curve.at[0].accuracy == evaluation.accuracy
     assert abstention.unfamiliar is not None

@@ -3,6 +3,7 @@
 HeadstartError
 ├── UserInputError            what the user gave cannot be used (exit code 2)
 │   ├── DataError             pictures, folders, labels, tables
+│   ├── DiskError             a disk or share that does not answer any more
 │   ├── OptionError           options and their values
 │   ├── ModelError            a model directory that is damaged or of another kind
 │   └── WeightsError          pretrained weights that are missing or do not fit
@@ -56,6 +57,10 @@ class UserInputError(HeadstartError):
 
 class DataError(UserInputError):
     """Pictures, folders, labels or tables that cannot be used as they are."""
+
+
+class DiskError(UserInputError):
+    """A disk or share that does not answer any more, or a folder that has vanished, while pictures are read."""
 
 
 class OptionError(UserInputError):

@@ -9,10 +9,10 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def display(path: str | Path) -> str:
@@ -32,10 +32,10 @@ def some(items: Sequence[str], limit: int = 10) -> str:
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes. Raises OSError if it cannot be read."""
+def sha256(file: Path | IO[bytes]) -> str:
+    """Hexadecimal SHA-256 of a file's bytes, of an open one those that follow. Raises OSError if it cannot be read."""
     value = hashlib.sha256()
-    with path.open("rb") as stream:
+    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
         while block := stream.read(1 << 20):
             value.update(block)
     return value.hexdigest()

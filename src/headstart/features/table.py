@@ -17,9 +17,10 @@ import numpy as np
 
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
-from headstart.errors import UnreadableImageError
+from headstart.errors import DataError, UnreadableImageError
 from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore, open_store
+from headstart.files import display, some
 from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
 from headstart.images.grey_levels import Extent
@@ -153,8 +154,10 @@ class FeatureTable:
             except KeyError:  # not all are there yet
                 failed = self.fill(size, index, views)
             if failed:
-                i, reason = next(iter(failed.items()))
-                raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
+                found = some([f"{display(self.images.paths[i])}: {reason}" for i, reason in failed.items()])
+                todo = "leave the pictures alone, and give the same command again: what was computed is kept"
+                expected = "pictures that stay as they are until the run ends"
+                raise DataError.of("pictures cannot be read any more", expected=expected, found=found, todo=todo)
             return self._read(size, output, index, views)
 
     def remembered(
@@ -204,6 +207,6 @@ class FeatureTable:
 def _extent(path: Path) -> bytes | None:
     try:
         extent = read_extent(path)
-    except (UnreadableImageError, OSError):  # said where its rows are computed
+    except UnreadableImageError:  # said where its rows are computed
         return None
     return extent.packed() if extent else None

@@ -21,6 +21,7 @@ from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import write_bytes
 from headstart.finetune.plan import Augment
 from headstart.images import transforms
+from headstart.images.reading import contents
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry
 
@@ -82,14 +83,12 @@ def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: W
         """The pixels of some views of a picture, or why there are none."""
         path, digest, views = paths[picture[0]], digests[picture[0]], picture[1]
         try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != digest:
-                return f"{path}: changed while it was being used"
-            return look.pixels(data, digest, views)
+            with contents(path) as data:
+                if hashlib.sha256(data).hexdigest() != digest:
+                    return f"{path}: changed while it was being used"
+                return look.pixels(data, digest, views)
         except UnreadableImageError as error:
             return f"{path}: {error.reason}"
-        except OSError as error:
-            return f"{path}: cannot be read: {error.strerror}"
 
     reasons: list[str] = []
     for views in in_order(read, _by_picture(wanted), window=WAITING // TOGETHER):

@@ -47,41 +47,48 @@ class Deep:
     """What is to be known of a deep image before Pillow decodes it."""
 
     said: Said
-    low_bytes: Callable[[], NDArray[np.uint8]] | None
-    """Reads the low bytes of colours (h, w, 3 or 4); None of grey levels."""
+    bands: NDArray[Any] | None = None
+    """All values (h, w, 1 to 4), where they were read without Pillow's decoding."""
+    low_bytes: Callable[[], NDArray[np.uint8]] | None = None
+    """Reads the low bytes (h, w, 3 or 4) of colours that Pillow reads as high bytes."""
 
     def extent(self, image: Any) -> Extent | None:
-        """Between which values the pixels of the decoded image lie; None where all are missing."""
+        """Between which values the pixels of the image lie; None where all are missing."""
         if self.low_bytes is None:
-            return extent_of(np.asarray(image), self.said)
+            values = np.asarray(image) if self.bands is None else _parts(self.bands)[0]
+            return extent_of(values, self.said)
         high = np.asarray(image)[..., :3]
         least, most = 256.0 * int(high.min()), 256.0 * int(high.max()) + 255
         return Extent(kind="uint16", darkest=least, brightest=most, scale=self.said.scale)
 
     def pixels(self, image: Any, levels: Levels | None) -> Pixels | None:
-        """The decoded image in 8 bits, (h, w) or (h, w, 3 or 4); None where it is right as Pillow gives it."""
+        """The decoded image in 8 bits, (h, w) or (h, w, 1 to 4); None where it is right as Pillow gives it."""
         if self.low_bytes is None:
-            return eight_bits(np.asarray(image), said=self.said, levels=levels)
+            return in_eight_bits(np.asarray(image) if self.bands is None else self.bands, levels, self.said)
         extent = self.extent(image)
         if extent and scale_of(extent, levels) == FULL:
             return None
         values = np.asarray(image).astype(np.uint16) << 8
-        return colours(values | self.low_bytes(), said=self.said, levels=levels)
+        return in_eight_bits(values | self.low_bytes(), levels, self.said)
 
 
 def depth(image: Any) -> Depth:
-    """Whether an open image has more than 8 bits a channel, and of which kind it is."""
+    """Of which kind an open image is that has more than 8 bits a channel; empty for any other."""
     if image.mode == "F" or image.mode.startswith("I"):
         return "grey"
+    if (bands := getattr(image, "bands", None)) is not None:
+        return "colour" if bands.shape[2] >= 3 else "grey"
     return "colour" if _raw_mode(image) in (*_OTHER_ORDER, _GREY_ALPHA) else ""
 
 
 def deep(image: Any, reopen: Callable[[IO[bytes]], Any]) -> Deep | None:
     """What an open image says of its values; None where they have 8 bits. ``reopen`` opens its stream once more."""
-    if not (channels := depth(image)):
+    if not depth(image):
         return None
-    stream: Any = getattr(image, "fp", None)
-    frame, raw_mode = image.tell(), _raw_mode(image)
+    said, raw_mode = _said(image), _raw_mode(image)
+    if raw_mode not in (*_OTHER_ORDER, _GREY_ALPHA):
+        return Deep(said=said, bands=getattr(image, "bands", None))
+    stream, frame = image.fp, image.tell()
 
     def low_bytes() -> NDArray[np.uint8]:
         again = reopen(stream)
@@ -92,27 +99,23 @@ def deep(image: Any, reopen: Callable[[IO[bytes]], Any]) -> Deep | None:
         low: NDArray[np.uint8] = np.asarray(again)
         return low[..., [1, 1, 1, 3]] if raw_mode == _GREY_ALPHA else low
 
-    return Deep(said=_said(image), low_bytes=low_bytes if channels == "colour" else None)
+    return Deep(said=said, low_bytes=low_bytes)
 
 
-def in_eight_bits(values: NDArray[Any], levels: Levels | None) -> Pixels:
-    """Pixels (h, w), (h, w, 3) or (h, w, 4) of more bits in 8; those of 8 as they are."""
+def in_eight_bits(values: NDArray[Any], levels: Levels | None = None, said: Said = NOTHING) -> Pixels:
+    """Pixels (h, w) or (h, w, 1 to 4), the second or fourth of which is alpha, in 8 bits; those of 8 as they are."""
     if values.dtype == np.uint8:
         return values
-    return eight_bits(values, levels=levels) if values.ndim == 2 else colours(values, levels=levels)
+    if values.ndim == 2:
+        return eight_bits(values, levels=levels, said=said)
+    colours, alpha = _parts(values)
+    return np.concatenate([eight_bits(colours, levels=levels, said=said), *map(eight_bits, alpha)], axis=-1)
 
 
-def colours(values: NDArray[Any], *, said: Said = NOTHING, levels: Levels | None = None) -> Pixels:
-    """Colours of 16 bits (h, w, 3), or with alpha (h, w, 4), in 8 bits."""
-    rgb = eight_bits(values[..., :3], said=said, levels=levels)
-    if values.shape[2] == 3:
-        return rgb
-    # alpha is of as many bits as the colours, or of all 16
-    alpha = values[..., 3]
-    extent = extent_of(values[..., :3], said)
-    scale = scale_of(extent, levels) if extent else FULL
-    own = Levels(integers=scale if alpha.max() <= scale[1] else FULL)
-    return np.dstack([rgb, eight_bits(alpha[..., None], levels=own)])
+def _parts(values: NDArray[Any]) -> tuple[NDArray[Any], list[NDArray[Any]]]:
+    """Colours (h, w, 1 or 3), and alpha (h, w, 1), whose white is its own, if there is any."""
+    colours = 3 if values.shape[2] >= 3 else 1
+    return values[..., :colours], [values[..., colours:]] if values.shape[2] > colours else []
 
 
 def _raw_mode(image: Any) -> str:

@@ -21,6 +21,7 @@ from headstart.arrays import Floats, Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import DECODER, DecodedImage
 from headstart.images.grey_levels import Levels
+from headstart.images.reading import contents
 
 GREY = 4.0
 """Mean difference of the channels, in levels of 255, below which a picture counts as grey. A grey photograph saved
@@ -117,7 +118,7 @@ def _unpack(facts: dict[str, Any], path: Path) -> ImageFacts:
 def _measured(path: Path, levels: Levels | None) -> ImageFacts | None:
     try:
         return measure(path, levels)
-    except (UnreadableImageError, OSError):
+    except UnreadableImageError:
         return None
 
 
@@ -126,15 +127,14 @@ def measure(path: Path, levels: Levels | None = None) -> ImageFacts:
 
     Raises:
         UnreadableImageError: with the reason in plain words.
-        OSError: the file cannot be read at all.
+        DiskError: the disk does not answer.
     """
-    data = path.read_bytes()
-    image, header, origin = DecodedImage.read_all(data, at_least=SIDE, levels=levels)
-    turned = (image.width > image.height) != (header.width > header.height)
-    width, height = (header.height, header.width) if turned else (header.width, header.height)
-    scale = SIDE / min(image.width, image.height)
-    shown = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    pixels = image.resampled(shown, None, "bilinear") if scale < 1 else image.pixels()
+    with contents(path) as data, DecodedImage.read_all(data, at_least=SIDE, levels=levels) as (image, header, origin):
+        turned = (image.width > image.height) != (header.width > header.height)
+        width, height = (header.height, header.width) if turned else (header.width, header.height)
+        scale = SIDE / min(image.width, image.height)
+        shown = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        pixels = image.resampled(shown, None, "bilinear") if scale < 1 else image.pixels()
     red, green, blue = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     grey = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)

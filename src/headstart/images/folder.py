@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
-from headstart.images.decode import read_header
 from headstart.images.deep import Depth
 from headstart.images.grey_levels import Extent, Levels, levels_of
 from headstart.images.labelled import Entries, Entry, read_folders, read_table
+from headstart.images.reading import opened
+from headstart.images.recognise import read_header
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 
@@ -196,12 +197,12 @@ def from_paths(
 def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
     """SHA-256 of a picture's bytes and of which kind it is if it is deep, or why it is left out."""
     try:
-        header = read_header(path)
-        return sha256(path), header.deep
+        with opened(path) as stream:
+            header = read_header(stream)
+            stream.seek(0)
+            return sha256(stream), header.deep
     except UnreadableImageError as error:
         return LeftOut(path, error.reason)
-    except OSError as error:
-        return LeftOut(path, f"cannot be read: {error.strerror}")
 
 
 def _assembled(labelled: Entries) -> ImageSet:

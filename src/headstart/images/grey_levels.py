@@ -163,7 +163,7 @@ def extent_of(values: NDArray[Any], said: Said = NOTHING) -> Extent | None:
 
 
 def eight_bits(values: NDArray[Any], *, said: Said = NOTHING, levels: Levels | None = None) -> Pixels:
-    """Scale the values of a picture, (h, w) or RGB (h, w, 3), to 0–255. What is missing becomes black.
+    """Scale the values of a picture, (h, w) or in channels (h, w, c), to 0–255. What is missing becomes black.
 
     Args:
         values: the pixels, of any type of real numbers but uint8.
@@ -176,7 +176,7 @@ def eight_bits(values: NDArray[Any], *, said: Said = NOTHING, levels: Levels | N
         return np.zeros(values.shape, np.uint8)
     kind = _kind(values)
     scale = scale_of(Extent(kind=kind, darkest=bounds[0], brightest=bounds[1], scale=said.scale), levels)
-    if values.ndim == 3 and scale == FULL:
+    if values.shape[2:] == (3,) and scale == FULL:
         return (values >> 8).astype(np.uint8)  # as Pillow reads colours of 16 bits
     scaled: Pixels
     if kind == "uint16":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from threading import Lock
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from headstart.errors import OptionError, Problem, UnreadableImageError
 from headstart.images.decode import Content, PillowImage
 from headstart.images.deep import depth
+from headstart.images.limits import MAX_BYTES, check_file
+from headstart.images.reading import contents
 
 Source = str | PathLike[str] | bytes | BinaryIO | PillowImage | NDArray[Any]
 """Anything that is taken for a picture. Open files are binary, and read from their beginning if they can be wound back;
@@ -46,22 +49,26 @@ def listed(pictures: Iterable[Source]) -> list[Source]:
     return sources
 
 
-def content(source: Source) -> Content:
-    """What `decode` takes; files are read whole.
+@contextmanager
+def content(source: Source) -> Iterator[Content]:
+    """What `decode` takes, to be given up when the block is left; files are read whole.
 
     Of a JPEG that was opened with Pillow and not decoded yet, that is the file, which may then be decoded at a fraction
     of its size; also of a picture of more than 8 bits a channel, whose file says more than its pixels. The image stays
     as it is.
 
     Raises:
-        OSError: a path that cannot be read.
-        UnreadableImageError: an open file that cannot.
+        UnreadableImageError: a file that cannot be read, or is no picture.
+        DiskError: the disk does not answer.
     """
     if isinstance(source, (str, PathLike)):
-        try:
-            return Path(source).read_bytes()
-        except ValueError as error:  # a NUL in the name
-            raise UnreadableImageError(f"cannot be opened: {error}") from error
+        with contents(Path(source)) as data:
+            yield data
+    else:
+        yield _handed_over(source)
+
+
+def _handed_over(source: bytes | BinaryIO | PillowImage | NDArray[np.uint8]) -> Content:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return bytes(source)
     if isinstance(source, np.ndarray):
@@ -72,11 +79,12 @@ def content(source: Source) -> Content:
         try:
             if source.seekable():
                 source.seek(0)
-            data = source.read()
+            data = source.read(MAX_BYTES + 1)
         except ValueError as error:  # closed
             raise UnreadableImageError(f"cannot be read: {error}") from error
     if not isinstance(data, bytes):
         raise UnreadableImageError(f"a file of {type(data).__name__}, not opened in binary mode")
+    check_file(len(data))
     return data
 
 

@@ -107,12 +107,12 @@ def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENT
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    image = DecodedImage.read(source, at_least=geometry.resized, levels=geometry.levels)
     out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
-    for row, view in zip(out, views, strict=True):
-        row[:] = _cut(image, window(view, geometry, image.width, image.height), geometry)
-        if view is View.FLIP:
-            row[:] = row[:, ::-1].copy()
+    with DecodedImage.read(source, at_least=geometry.resized, levels=geometry.levels) as image:
+        for row, view in zip(out, views, strict=True):
+            row[:] = _cut(image, window(view, geometry, image.width, image.height), geometry)
+            if view is View.FLIP:
+                row[:] = row[:, ::-1].copy()
     return out
 
 
@@ -131,12 +131,13 @@ def augmented(
     """
     # The smallest crop's shorter side is √(area · 3/4) of a square's: decode enough pixels to fill the result.
     smallest = math.sqrt(area[0] * _CROP_RATIO[0])
-    image = DecodedImage.read(source, at_least=math.ceil(geometry.size / smallest), levels=geometry.levels)
     views = []
-    for seed in seeds:
-        rng = np.random.default_rng(seed)
-        cut = _cut(image, _random_box(rng, image.width, image.height, area), geometry)
-        views.append(cut[:, ::-1].copy() if rng.random() < 0.5 else cut)
+    at_least = math.ceil(geometry.size / smallest)
+    with DecodedImage.read(source, at_least=at_least, levels=geometry.levels) as image:
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            cut = _cut(image, _random_box(rng, image.width, image.height, area), geometry)
+            views.append(cut[:, ::-1].copy() if rng.random() < 0.5 else cut)
     return views
 
 

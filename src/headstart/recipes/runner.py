@@ -192,7 +192,7 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
 
 
 def _extent(path: Path) -> Extent | None:
-    with suppress(UnreadableImageError, OSError):  # said where it is trained on
+    with suppress(UnreadableImageError):  # said where it is trained on
         return read_extent(path)
     return None
 
