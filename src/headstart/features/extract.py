@@ -87,6 +87,9 @@ def extract_to_store(
 
     What is already there is not computed again. Rows are committed every second, so that a run cut off at any
     instant goes on from there.
+
+    Raises:
+        DiskError: the disk does not answer any more; the rows computed so far are in the store.
     """
     here = opened(space)
     keys = {(view, output): here.key(view, output) for view in views for output in here.runtime.widths}
@@ -100,17 +103,19 @@ def extract_to_store(
     stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
         extracted = extract(list(todo.values()), here, views=views, digests=list(todo))
-        for done, (digest, rows) in enumerate(zip(todo, extracted, strict=True), start=1):
-            if isinstance(rows, str):
-                failed[digest] = rows
-            else:
-                for (view, output), key in keys.items():
-                    waiting.setdefault(key, {})[digest] = rows[view][output]
-            if time.monotonic() - committed > COMMIT_EVERY_S:
-                store.write(waiting)
-                waiting, committed = {}, time.monotonic()
-            advance(done)
-        store.write(waiting)
+        try:
+            for done, (digest, rows) in enumerate(zip(todo, extracted, strict=True), start=1):
+                if isinstance(rows, str):
+                    failed[digest] = rows
+                else:
+                    for (view, output), key in keys.items():
+                        waiting.setdefault(key, {})[digest] = rows[view][output]
+                if time.monotonic() - committed > COMMIT_EVERY_S:
+                    store.write(waiting)
+                    waiting, committed = {}, time.monotonic()
+                advance(done)
+        finally:  # also where a disk does not answer any more: the next run goes on from here
+            store.write(waiting)
     return {i: failed[digest] for i, digest in enumerate(digests) if digest in failed}
 
 

@@ -17,13 +17,13 @@ import numpy as np
 
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
-from headstart.errors import DataError, UnreadableImageError
+from headstart.errors import UnreadableImageError
 from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore, open_store
-from headstart.files import display, some
 from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
 from headstart.images.grey_levels import Extent
+from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
 from headstart.progress import Clock, Progress, Silent
@@ -154,10 +154,7 @@ class FeatureTable:
             except KeyError:  # not all are there yet
                 failed = self.fill(size, index, views)
             if failed:
-                found = some([f"{display(self.images.paths[i])}: {reason}" for i, reason in failed.items()])
-                todo = "leave the pictures alone, and give the same command again: what was computed is kept"
-                expected = "pictures that stay as they are until the run ends"
-                raise DataError.of("pictures cannot be read any more", expected=expected, found=found, todo=todo)
+                raise changed({self.images.paths[i]: reason for i, reason in failed.items()})
             return self._read(size, output, index, views)
 
     def remembered(

@@ -13,51 +13,54 @@ MAX_CHUNKS = 200_000
 """Chunks of one file: the largest file that is read has 65,536 of the usual 8 KB."""
 MAX_TEXT = 1 << 20
 """Bytes of a text or profile, decompressed, beyond which it is skipped: Pillow's own limit."""
+MAX_TEXTS = 16 << 20
+"""Bytes of all texts and profiles of a file that are not skipped: a quarter of what Pillow allows."""
 _TEXT = (b"tEXt", b"iTXt", b"zTXt", b"iCCP")
 
 
 def without_long_text(stream: IO[bytes]) -> IO[bytes]:
     """A PNG file as it is, or a copy in memory without what is too long.
 
-    Chunks are those of the PNG specification, third edition. What is broken stays, for the decoder to say.
+    Chunks are those of the PNG specification, third edition. What is broken otherwise stays, for the decoder to say.
 
     Raises:
         UnreadableImageError: more than `MAX_CHUNKS`.
     """
-    long, at = [], len(SIGNATURE)
+    skipped, at, room = [], len(SIGNATURE), MAX_TEXTS
     for _ in range(MAX_CHUNKS):
         stream.seek(at)
         head = stream.read(8)
         if len(head) < 8 or head[4:] == b"IEND":
             break
-        length = int.from_bytes(head[:4], "big")
-        if head[4:] in _TEXT and _is_long(head[4:], length, stream):
-            long.append((at, at + 12 + length))
-        at += 12 + length
+        end = at + 12 + int.from_bytes(head[:4], "big")
+        if head[4:] in _TEXT:
+            length = _text_length(head[4:], end - at - 12, stream)
+            if length > min(room, MAX_TEXT):
+                skipped.append((at, end))
+            else:
+                room -= length
+        at = end
     else:
         raise UnreadableImageError(f"damaged: more than {MAX_CHUNKS} chunks: save it again")
     stream.seek(0)
-    if not long:
+    if not skipped:
         return stream
-    data, kept, begin = stream.read(), [], 0
-    for start, end in long:
-        kept.append(data[begin:start])
-        begin = end
-    return io.BytesIO(b"".join([*kept, data[begin:]]))
+    data = stream.read()
+    begins, ends = [0, *(end for _, end in skipped)], [*(start for start, _ in skipped), len(data)]
+    return io.BytesIO(b"".join(data[begin:end] for begin, end in zip(begins, ends, strict=True)))
 
 
-def _is_long(kind: bytes, length: int, stream: IO[bytes]) -> bool:
-    if length > MAX_TEXT:
-        return True
-    if kind == b"tEXt":
-        return False
-    rest = stream.read(length).partition(b"\0")[2]  # after its name
-    if kind == b"iTXt" and rest[:1] != b"\x01":
-        return False
-    packed = rest[1:] if kind != b"iTXt" else rest[2:].split(b"\0", 2)[-1]
+def _text_length(kind: bytes, length: int, stream: IO[bytes]) -> int:
+    """Bytes of a text or profile when decompressed; more than `MAX_TEXT` also where it is broken."""
+    if length > MAX_TEXT or kind == b"tEXt":
+        return length
+    data = stream.read(length).partition(b"\0")[2]  # after its name
+    if kind == b"iTXt" and data[:1] != b"\1":
+        return length
+    packed = data[2:].split(b"\0", 2)[-1] if kind == b"iTXt" else data[1:]  # after method, language and translated name
     inflate = zlib.decompressobj()
     try:
-        inflate.decompress(packed, MAX_TEXT)
+        inflated = inflate.decompress(packed, MAX_TEXT)
     except zlib.error:
-        return True  # broken, and no pixels
-    return bool(inflate.unconsumed_tail)
+        return MAX_TEXT + 1
+    return len(inflated) + len(inflate.unconsumed_tail)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from headstart.errors import DiskError, UnreadableImageError
-from headstart.files import display
+from headstart.errors import DataError, DiskError, UnreadableImageError
+from headstart.files import display, some
 from headstart.images import limits, sniff
 
 NOT_FOUND = "not found"
@@ -73,6 +73,14 @@ def refused(path: Path, error: OSError) -> UnreadableImageError | DiskError:
     if reason == NOT_FOUND and _is_lost(path.parent):
         return vanished(path.parent)
     return UnreadableImageError(reason) if reason else _unanswered(path, error.strerror or str(error))
+
+
+def changed(reasons: Mapping[Path, str]) -> DataError:
+    """The error of pictures that could be read and now, later in the same run, cannot: why, by path."""
+    found = some([f"{display(path)}: {reason}" for path, reason in reasons.items()])
+    todo = "leave the pictures alone, and give the same command again: what was computed is kept"
+    expected = "pictures that stay as they are until the run ends"
+    return DataError.of("pictures cannot be read any more", expected=expected, found=found, todo=todo)
 
 
 def vanished(folder: Path) -> DiskError:

@@ -42,7 +42,6 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1a\x45\xdf\xa3", FILM), (0, b"FLV\x01", FILM), (0, b"\0\0\x01\xba", FILM), (0, b"\0\0\x01\xb3", FILM),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", FILM), (0, b".RMF", FILM), (0, b"\x8aMNG", FILM), (8, b"AVI ", FILM),
     (4, b"moov", FILM), (4, b"mdat", FILM), (4, b"wide", FILM), (4, b"free", FILM), (4, b"skip", FILM),
-    (20, b"ftypmjp2", FILM),
     (8, b"WAVE", SOUND), (8, b"RMID", SOUND), (0, b"ID3", SOUND), (0, b"fLaC", SOUND), (0, b"OggS", SOUND),
     (0, b"MThd", SOUND), (8, b"AIFF", SOUND), (8, b"AIFC", SOUND), (0, b".snd", SOUND), (0, b"#!AMR", SOUND),
     (0, b"\xff\xfb", SOUND), (0, b"\xff\xf3", SOUND), (0, b"\xff\xf2", SOUND), (0, b"\xff\xf1", SOUND),
@@ -104,6 +103,8 @@ def refusal(head: bytes) -> str | None:
     A Photoshop document, a film and a text have their reasons here; whether a picture can be decoded, or is damaged, is
     for the decoder to say.
     """
+    if head[4:8] == b"jP  " and head[20:24] == b"mjp2":  # Motion JPEG 2000
+        return FILM
     if head.startswith(_PICTURES) or _is_webp(head) or _is_bmp(head) or _is_pnm(head):
         return None
     if not head:

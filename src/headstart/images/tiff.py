@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -89,11 +90,8 @@ def wanted_page(stream: IO[bytes]) -> int | None:
     None where there are only previews that can be read: in the raw file of a camera. What cannot be made out is page 0,
     for the decoder to say what is wrong.
     """
-    try:
-        pages = list(_pages(stream))
-        below = [page for outer in pages for page in _linked(stream, outer.tags.get(_BELOW, ()))]
-    except (struct.error, ValueError, OverflowError):
-        return 0
+    pages = list(_pages(stream))
+    below = [page for outer in pages for page in _linked(stream, outer.tags.get(_BELOW, ()))]
     if any(page.is_raw for page in (*pages, *below)):
         return None
     return next((at for at, page in enumerate(pages) if not page.is_preview), None if pages else 0)
@@ -105,10 +103,10 @@ def bands(data: bytes, at: int) -> Bands | None:
     Raises:
         UnreadableImageError: too large.
     """
-    try:
-        page = list(_pages(io.BytesIO(data)))[at]
-    except (struct.error, ValueError, OverflowError, IndexError):
+    pages = list(_pages(io.BytesIO(data)))
+    if at >= len(pages):
         return None
+    page = pages[at]
     count, photometric = page.first(_SAMPLES, 1), page.first(_PHOTOMETRIC)
     bits, formats = (set(page.tags.get(tag, (1,))) for tag in (_BITS, _FORMAT))
     if count < 2 or len(bits) > 1 or len(formats) > 1 or photometric not in (_GREY, _RGB):
@@ -152,14 +150,14 @@ def _of_band(tags: dict[int, tuple[int, ...]], band: int, count: int) -> dict[in
 def _pages(stream: IO[bytes]) -> Iterator[Page]:
     """The pages of a TIFF file in the order in which they are chained."""
     stream.seek(0)
-    head = stream.read(16)
+    head = stream.read(16).ljust(16, b"\0")
     order = "<" if head[:1] == b"I" else ">"
     at = struct.unpack_from(order + "Q", head, 8) if _is_big(head, order) else struct.unpack_from(order + "I", head, 4)
     yield from _linked(stream, at)
 
 
 def _linked(stream: IO[bytes], places: tuple[int, ...]) -> Iterator[Page]:
-    """The pages at ``places`` and those that are chained to them, each once."""
+    """The pages at ``places`` and those that are chained to them, each once; those that are cut off are left out."""
     stream.seek(0)
     head = stream.read(4)
     order = "<" if head[:1] == b"I" else ">"
@@ -168,9 +166,10 @@ def _linked(stream: IO[bytes], places: tuple[int, ...]) -> Iterator[Page]:
         at = waiting.pop()
         if at and at not in seen:
             seen.add(at)
-            page, following = _read(stream, at, order, is_big)
-            waiting.append(following)
-            yield page
+            with suppress(struct.error, ValueError, OverflowError):
+                page, following = _read(stream, at, order, is_big)
+                waiting.append(following)
+                yield page
 
 
 def _is_big(head: bytes, order: str) -> bool:

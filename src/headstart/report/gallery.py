@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.errors import UnreadableImageError
 from headstart.files import below
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
 from headstart.images.grey_levels import Levels
+from headstart.images.reading import changed
 from headstart.report.page import Mistake
 from headstart.report.section import Thumbnail
 
@@ -33,13 +35,19 @@ def thumbnail(images: ImageSet, i: int, caption: str = "") -> Thumbnail:
 
 
 def picture(path: Path, *, caption: str, levels: Levels | None = None) -> Thumbnail:
-    """The middle of any picture, held against a set of these levels. Raises UnreadableImageError."""
-    return Thumbnail(jpeg=small_jpeg(path, levels), caption=caption)
+    """The middle of any picture, held against a set of these levels. Raises DataError if it cannot be read any more."""
+    try:
+        return Thumbnail(jpeg=small_jpeg(path, levels), caption=caption)
+    except UnreadableImageError as error:
+        raise changed({path: error.reason}) from error
 
 
 def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
     """All of picture ``i``, edges included."""
-    picture = decode(images.paths[i], at_least=THUMBNAIL_PX, levels=images.levels)
+    try:
+        picture = decode(images.paths[i], at_least=THUMBNAIL_PX, levels=images.levels)
+    except UnreadableImageError as error:
+        raise changed({images.paths[i]: error.reason}) from error
     height, width = picture.shape[:2]
     scale = THUMBNAIL_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
