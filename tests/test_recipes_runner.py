@@ -11,7 +11,9 @@ import pytest
 from headstart.deploy.model import Model
 from headstart.errors import DataError, OptionError
 from headstart.finetune.checkpoint import Snapshot
+from headstart.images.decode import encode
 from headstart.images.folder import scan
+from headstart.images.grey_levels import Levels
 from headstart.recipes.records import get
 from headstart.recipes.runner import run, summaries, with_splits
 from headstart.report.recipe import Reproduction, lines, parameters
@@ -48,6 +50,19 @@ def test_a_fifth_becomes_validation_where_there_is_none(photos: Path) -> None:
     assert val.sum() == 8
     assert np.bincount(images.y[val]).tolist() == [4, 4]
     assert not (images.split == "test").any()
+
+
+def test_levels_are_those_of_the_pictures_that_are_left_to_train_on(photos: Path, tmp_path: Path) -> None:
+    for kind in ("rings", "stripes"):
+        (tmp_path / kind).mkdir()
+        for number in range(5):
+            values = np.full((8, 8), 3000 + number, np.uint16)
+            values[0, 0] = number + len(kind)
+            (tmp_path / kind / f"{number}.png").write_bytes(encode(values, format="PNG"))
+    images = with_splits(scan(tmp_path), get("resnet18-frozen"), seed=0)
+    assert images.levels == Levels(integers=(0.0, 4095.0))
+    assert len(images.deep_training()) == 8
+    assert with_splits(scan(photos), get("resnet18-frozen"), seed=0).levels is None
 
 
 def test_a_fifth_of_the_validation_batches_becomes_the_test_split(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
     with clock.timed("features"):
-        table = FeatureTable(images, bench).readable(probe.sizes[0])
+        table = FeatureTable(images, bench).levelled().readable(probe.sizes[0])
 
     # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
     with clock.timed("looking for copies"):

@@ -22,7 +22,17 @@ from typing import Literal
 import numpy as np
 
 from headstart.arrays import Index, Rows
-from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare_miniatures, miniature, promising
+from headstart.audit.alignment import (
+    PATCHES,
+    SIDE,
+    SPACE,
+    Miniature,
+    coarse,
+    compare_miniatures,
+    miniature,
+    promising,
+    space,
+)
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -187,14 +197,16 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
 
     def packed(path: Path) -> bytes | None:
         try:
-            small = miniature(path)
+            small = miniature(path, table.images.levels)
         except UnreadableImageError:
             return None
         return small.luminance.tobytes() + small.colour.tobytes()
 
     n, cut = len(index), SIDE * SIDE
     small = Miniature(np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
-    for i, data in enumerate(table.remembered(SPACE, packed, stage="looking for copies", index=index)):
+    for i, data in enumerate(
+        table.remembered(space(table.images.levels), packed, stage="looking for copies", index=index)
+    ):
         if data is not None:
             small.luminance[i] = np.frombuffer(data[:cut], np.uint8).reshape(SIDE, SIDE)
             small.colour[i] = np.frombuffer(data[cut:], np.uint8).reshape(PATCHES, PATCHES, 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -269,13 +270,15 @@ def inspect(
         audit: what counting and hashing found.
         deduplicated: the copies.
     """
-    kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
+    levels = table.images.levels
+    space, packed = picture_facts.space(levels), partial(picture_facts.packed, levels=levels)
+    kept = list(table.remembered(space, packed, stage="looking at the files"))
     return find_doubtful(
         table.images,
         unseen_proba(table, choice),
         table.rows(options.sizes[0], "last", np.arange(len(table.images))),
         audit=audit,
-        facts=picture_facts.unpacked(table.images.paths, kept),
+        facts=picture_facts.unpacked(table.images.paths, kept, levels),
         input_size=table.bench.network.backbone.input_size,
         clusters=_clusters(deduplicated),
         seed=options.seed,

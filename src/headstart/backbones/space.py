@@ -25,6 +25,7 @@ from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
 from headstart.files import digest, sha256, write_json
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, View
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class Space:
     def __deepcopy__(self, memo: object) -> Space:
         """Itself: nothing of it is ever changed."""
         return self
+
+    def levelled(self, levels: Levels | None) -> Space:
+        """The same network for images of a set of these levels."""
+        return replace(self, geometry=replace(self.geometry, levels=levels))
 
     def single(self) -> Space:
         """The same network for one image at a time, see `runtime.Runtime.single`."""

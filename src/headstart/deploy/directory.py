@@ -141,8 +141,8 @@ def read(folder: Path) -> Document:
     if problems := _problems_of_files(folder, document["files"]):
         raise ModelError(f"{folder} is damaged or incomplete", problems)
     try:
-        geometry = Geometry(**document["geometry"])
-    except (OptionError, TypeError) as error:
+        geometry = Geometry.from_document(document["geometry"])
+    except (OptionError, TypeError, ValueError, AttributeError) as error:
         raise ModelError.of(damaged, expected="a geometry of pictures", found=str(error), todo=COPY) from error
     fields = {name: document[name] for name in _FIELDS}
     return Document(**{**fields, "classes": tuple(document["classes"]), "geometry": geometry})

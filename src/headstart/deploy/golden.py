@@ -13,6 +13,7 @@ from headstart.backbones.runtime import Runtime
 from headstart.deploy.directory import Document
 from headstart.errors import ModelError, Problem
 from headstart.images.decode import encode
+from headstart.images.grey_levels import FULL, Levels
 
 Ask = Callable[[Sequence[Path]], Sequence[Floats | None]]
 """The probabilities (k,) that a model gives for each picture; None for one that it cannot read."""
@@ -23,9 +24,9 @@ OTHER_PRECISION_TOLERANCE = 2e-2
 """Of bfloat16 from float32, of a probability; where it is more, float32 is used. Measured with lite0: 0.002 to 0.05."""
 
 
-def pictures() -> dict[str, bytes]:
-    """Four pictures as files: ``{name: bytes}``. Between them they pass through every step of decoding and geometry:
-    JPEG at a scale where draft decoding applies, transparency, one channel, a tall format.
+def pictures(levels: Levels | None = None) -> dict[str, bytes]:
+    """Pictures as files: ``{name: bytes}``. Between them they pass through every step of decoding and geometry: JPEG at
+    a scale where draft decoding applies, transparency, one channel, a tall format; 16 bits where the model has levels.
     """
     y, x = np.mgrid[0:600, 0:900].astype(np.float64)
     wave = 127.5 + 127.5 * np.sin(x / 37.0) * np.cos(y / 23.0)
@@ -34,7 +35,10 @@ def pictures() -> dict[str, bytes]:
     rings = (127.5 + 127.5 * np.sin(disc[:320, 290:610] / 6.0)).astype(np.uint8)
     alpha = np.dstack([colour[:320, :320], rings])
     tall = np.ascontiguousarray(colour[:, 300:500])
+    black, white = levels.of("uint16") or FULL if levels else FULL
+    sixteen = np.clip(black + rings / 255.0 * (white - black), *FULL).astype(np.uint16)
     return {
+        **({"sixteen.png": encode(sixteen, format="PNG")} if levels else {}),
         "colour.jpg": encode(colour, format="JPEG", quality=90),
         "rings.png": encode(np.repeat(rings[..., None], 3, axis=-1), format="PNG"),
         "transparent.png": encode(alpha, format="PNG"),
@@ -42,10 +46,10 @@ def pictures() -> dict[str, bytes]:
     }
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, levels: Levels | None = None) -> None:
     """Write `pictures` into a model directory."""
     (folder / FOLDER).mkdir()
-    for name, data in pictures().items():
+    for name, data in pictures(levels).items():
         (folder / FOLDER / name).write_bytes(data)
 
 

@@ -180,8 +180,8 @@ class Model:
             if kept := self.abstention.tensors():
                 directory.write_tensors(new / directory.ABSTENTION, kept)
             self.space.runtime.save(new)
-            golden.write(new)
-            names = sorted(golden.pictures())
+            golden.write(new, self.space.geometry.levels)
+            names = sorted(golden.pictures(self.space.geometry.levels))
             fields = {
                 "classes": list(self.classes),
                 "label_dtype": self.label_dtype,

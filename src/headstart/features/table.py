@@ -17,14 +17,19 @@ import numpy as np
 
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.errors import UnreadableImageError
 from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore, open_store
+from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
+from headstart.images.grey_levels import Extent
 from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
 from headstart.progress import Clock, Progress, Silent
 
+_EXTENTS = f"extents1|{DECODER}"
+"""The space of extents in the store. Its number is raised with every change to what `read_extent` answers."""
 _KEEP_TOGETHER = 256  # values of `remembered` in one transaction
 
 
@@ -110,8 +115,8 @@ class FeatureTable:
         return FeatureTable(self.images, self.bench.through(space)).rows(space.geometry.size, output, index)
 
     def space(self, size: int) -> Space:
-        """The space of an input size."""
-        return self.bench.space(size)
+        """The space of an input size, for the levels of the images."""
+        return self.bench.space(size).levelled(self.images.levels)
 
     def fill(self, size: int, index: Index | None = None, views: Sequence[View] = (View.CENTRE,)) -> dict[int, str]:
         """Compute what is missing; returns ``{index of an image: why it cannot be read}``."""
@@ -123,6 +128,14 @@ class FeatureTable:
         failed = extract_to_store(paths, digests, space, store, views=views, progress=progress)
         self.bench.saw(len(set(digests) - before) * len(views), time.monotonic() - began, size)
         return {int(wanted[i]): reason for i, reason in failed.items()}
+
+    def levelled(self) -> FeatureTable:
+        """The table of the same images with their levels, for which the deep training images are decoded once."""
+        index = self.images.deep_training()
+        if not len(index):
+            return self
+        kept = self.remembered(_EXTENTS, _extent, stage="grey levels", index=index)
+        return self.of(self.images.levelled(Extent.unpacked(data) for data in kept if data is not None))
 
     def readable(self, size: int) -> FeatureTable:
         """The table of what can be decoded, rows at ``size`` computed; the rest is left out with the reason.
@@ -186,3 +199,11 @@ class FeatureTable:
         opened = self.bench.is_open(size)
         known = len(self.bench.store.known(self.space(size).key(views[0], "last"), wanted)) if opened else 0
         return (len(wanted) - known) * len(views) / self.bench.rate(size)
+
+
+def _extent(path: Path) -> bytes | None:
+    try:
+        extent = read_extent(path)
+    except UnreadableImageError:  # said where its rows are computed
+        return None
+    return extent.packed() if extent else None

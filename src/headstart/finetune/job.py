@@ -70,6 +70,7 @@ class Job:
                 "plan": plain(self.plan),
                 "pictures": [self.images.digests[i] for i in pictures],
                 "pixels": [decode.DECODER, transforms.ALGORITHM, transforms.VARIED_ALGORITHM],
+                "levels": plain(self.images.levels) if self.images.levels else None,
                 "y": [int(self.images.y[i]) for i in pictures],
                 "train": len(self.train),
                 "seed": self.seed,

@@ -36,7 +36,9 @@ class PhaseActivations:
     def __post_init__(self) -> None:
         job, plan, backbone = self.job, self.job.plan, self.job.network.backbone
         crop_pct, interpolation = plan.crop_pct or backbone.crop_pct, plan.interpolation or backbone.interpolation
-        geometry = Geometry(size=plan.size, mode=plan.mode, crop_pct=crop_pct, interpolation=interpolation)
+        geometry = Geometry(
+            size=plan.size, mode=plan.mode, crop_pct=crop_pct, interpolation=interpolation, levels=job.images.levels
+        )
         self.look = Look(geometry=geometry, augment=plan.augment, seed=job.seed)
         # Sorted by content, so that any two runs on the same pictures find each other's activations.
         pool = sorted({int(i) for i in (*job.train, *job.val)}, key=lambda i: job.images.digests[i])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import PIL
@@ -16,7 +17,8 @@ from PIL import Image
 from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images import limits, reading
-from headstart.images.grey_levels import eight_bits
+from headstart.images.deep import Deep, deep, in_eight_bits
+from headstart.images.grey_levels import Extent, Levels
 from headstart.images.origin import EXIF_BLOCK, Origin
 from headstart.images.recognise import Header, damaged, header_of, identified, memory, readable_formats, stream_of
 
@@ -27,9 +29,9 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
 
 PillowImage = Image.Image
-Content = Path | bytes | PillowImage | NDArray[np.uint8]
+Content = Path | bytes | PillowImage | NDArray[Any]
 """What is decoded: a file, its bytes, an image that the caller opened with Pillow, or pixels ``(h, w, 3)`` RGB,
-``(h, w, 4)`` with alpha, ``(h, w)`` grey."""
+``(h, w, 4)`` with alpha, ``(h, w)`` grey: uint8 or uint16, and grey ones any number."""
 
 INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "lanczos")}
 
@@ -55,7 +57,9 @@ class DecodedImage:
 
     @classmethod
     @contextmanager
-    def read(cls, source: Content, *, at_least: int | None = None) -> Iterator[DecodedImage]:
+    def read(
+        cls, source: Content, *, at_least: int | None = None, levels: Levels | None = None
+    ) -> Iterator[DecodedImage]:
         """Decode the first frame, on white where it is transparent. Safe to call from many threads.
 
         The picture is to be given up when the block is left: it counts against the memory that all may take. An image
@@ -64,24 +68,27 @@ class DecodedImage:
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
         side keeps at least that many pixels (or all it has).
 
+        ``levels`` are those of the set that the picture belongs to, or is held against: see
+        `headstart.images.grey_levels`.
+
         Raises:
             UnreadableImageError: with the reason in plain words.
             DiskError: the disk does not answer.
         """
         if isinstance(source, np.ndarray):
-            yield cls(_rgb(Image.fromarray(source)))
+            yield cls(_rgb(Image.fromarray(in_eight_bits(source, levels))))
         elif isinstance(source, PillowImage):
             with _CALLERS:
-                loaded = _loaded(source)
+                loaded = _loaded(source, levels)
             yield cls(loaded)
         else:
-            with cls.read_all(source, at_least=at_least) as (image, _, _):
+            with cls.read_all(source, at_least=at_least, levels=levels) as (image, _, _):
                 yield image
 
     @classmethod
     @contextmanager
     def read_all(
-        cls, source: Path | bytes, *, at_least: int | None = None
+        cls, source: Path | bytes, *, at_least: int | None = None, levels: Levels | None = None
     ) -> Iterator[tuple[DecodedImage, Header, Origin]]:
         """As ``read``, and what the file tells besides, opened once."""
         with ExitStack() as held:
@@ -91,7 +98,7 @@ class DecodedImage:
             if at_least is not None:
                 image.draft("RGB", (at_least, at_least))
             held.enter_context(limits.PIXELS.share(memory(image, header)))
-            yield cls(_loaded(image)), header, _origin(image)
+            yield cls(_loaded(image, levels)), header, _origin(image)
 
     def pixels(self) -> Pixels:
         """The whole picture, ``(h, w, 3)``."""
@@ -102,10 +109,28 @@ class DecodedImage:
         return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
 
 
-def decode(source: Content, *, at_least: int | None = None) -> Pixels:
+def decode(source: Content, *, at_least: int | None = None, levels: Levels | None = None) -> Pixels:
     """Decode a picture as ``DecodedImage.read`` does: ``(h, w, 3)`` RGB."""
-    with DecodedImage.read(source, at_least=at_least) as image:
+    with DecodedImage.read(source, at_least=at_least, levels=levels) as image:
         return image.pixels()
+
+
+def read_extent(path: Path) -> Extent | None:
+    """Between which values the pixels of a file of more than 8 bits a channel lie; None for any other.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+        DiskError: the disk does not answer.
+    """
+    with reading.contents(path) as data, stream_of(data) as stream:
+        image = identified(stream)
+        if (found := deep(image, identified)) is None:
+            return None
+        with limits.PIXELS.share(memory(image, header_of(image))):
+            try:
+                return found.extent(image)
+            except Exception as error:  # as in `_loaded`
+                raise UnreadableImageError(damaged(error)) from error
 
 
 def resample(image: Pixels, *, size: tuple[int, int], box: Box | None = None, interpolation: str = "bicubic") -> Pixels:
@@ -132,8 +157,11 @@ def moved(image: Pixels, size: tuple[int, int], place: tuple[float, ...]) -> Pix
     return np.asarray(result)
 
 
-def encode(image: Pixels, *, format: str = "JPEG", quality: int = 90) -> bytes:
-    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG."""
+def encode(image: NDArray[Any], *, format: str = "JPEG", quality: int = 90) -> bytes:
+    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG.
+
+    PNG also takes grey levels ``(h, w)``, uint8 or uint16.
+    """
     readable_formats()
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format=format, quality=quality)
@@ -144,10 +172,11 @@ _CALLERS = Lock()
 """Held while an image of the caller's is decoded: Pillow's images may be decoded by one thread at a time."""
 
 
-def _loaded(image: Image.Image) -> Image.Image:
+def _loaded(image: Image.Image, levels: Levels | None) -> Image.Image:
     try:
+        found = deep(image, identified)
         image.load()
-        return _upright(_rgb(image), image)
+        return _upright(_rgb(image, found, levels), image)
     except MemoryError:
         raise UnreadableImageError(f"no memory left for {image.width}×{image.height} pixels: make it smaller") from None
     except Exception as error:
@@ -166,12 +195,13 @@ def _origin(image: Image.Image) -> Origin:
         return Origin.read(quantisation, {}, {})
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Bring any of Pillow's modes to RGB, eight bits a channel."""
+def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = None) -> Image.Image:
+    """Bring any of Pillow's modes to RGB, eight bits a channel; ``found`` of an image of more."""
+    if found and (pixels := found.pixels(image, levels)) is not None:
+        mode = "L" if pixels.ndim == 2 else image.mode
+        image = Image.frombytes(mode, image.size, pixels.tobytes())
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(eight_bits(np.asarray(image), image.mode)).convert("RGB")
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")

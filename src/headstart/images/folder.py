@@ -7,7 +7,7 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
+from headstart.images.deep import Depth
+from headstart.images.grey_levels import Extent, Levels, levels_of
 from headstart.images.labelled import Entries, Entry, read_folders, read_table
 from headstart.images.labels import TEXT, checked, restored
 from headstart.images.reading import opened
@@ -53,6 +55,10 @@ class ImageSet:
     """"class folders", "split folders", "table" or "arrays"."""
     label_dtype: str = TEXT
     """NumPy's name for the type of the labels that were given."""
+    deep: Mapping[Path, Depth] = field(default_factory=dict)
+    """Of which kind those of ``paths`` are that have more than 8 bits a channel."""
+    levels: Levels | None = None
+    """What is black and white in these, by the training pictures among them; None where that is not known."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -112,6 +118,14 @@ class ImageSet:
             DataError: too few groups of a class are left.
         """
         return _with_enough(replace(self, groups=_merged(self.groups.tolist(), keys)))
+
+    def deep_training(self) -> NDArray[np.int64]:
+        """Positions of the training pictures of more than 8 bits a channel."""
+        return np.array([i for i in self.in_split("train") if self.paths[i] in self.deep], np.int64)
+
+    def levelled(self, extents: Iterable[Extent | None]) -> ImageSet:
+        """The same pictures with the levels that hold ``extents``, those of `deep_training` as far as there are any."""
+        return replace(self, levels=levels_of(extent for extent in extents if extent))
 
     def fingerprint(self) -> str:
         """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
@@ -198,13 +212,13 @@ def from_paths(
     return _with_enough(images, labelled.declared)
 
 
-def _digest(path: Path) -> str | LeftOut:
-    """SHA-256 of a picture's bytes, or why it is left out."""
+def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
+    """SHA-256 of a picture's bytes and of which kind it is if it is deep, or why it is left out."""
     try:
         with opened(path) as stream:
-            read_header(stream)
+            header = read_header(stream)
             stream.seek(0)
-            return sha256(stream)
+            return sha256(stream), header.deep
     except UnreadableImageError as error:
         return LeftOut(path, error.reason)
 
@@ -213,22 +227,23 @@ def _assembled(labelled: Entries, classes: tuple[str, ...] = ()) -> ImageSet:
     """The pictures that are some; ``classes`` in this order, else all that are declared, in string order."""
     digested = list(in_order(_digest, [entry.path for entry in labelled.entries]))
     pairs = zip(labelled.entries, digested, strict=True)
-    kept = [(entry, digest) for entry, digest in pairs if isinstance(digest, str)]
+    kept = [(entry, *found) for entry, found in pairs if not isinstance(found, LeftOut)]
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]
     classes = classes or tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}
-    digests = tuple(digest for _, digest in kept)
+    digests = tuple(digest for _, digest, _ in kept)
     return ImageSet(
         root=labelled.root,
         classes=classes,
-        paths=tuple(entry.path for entry, _ in kept),
-        y=np.array([position[entry.label] for entry, _ in kept], dtype=np.int64),
-        split=np.array([entry.split for entry, _ in kept], dtype="U5"),
-        groups=_merged(digests, [entry.group for entry, _ in kept]),
-        group_names=tuple("" if entry.group is None else str(entry.group) for entry, _ in kept),
+        paths=tuple(entry.path for entry, *_ in kept),
+        y=np.array([position[entry.label] for entry, *_ in kept], dtype=np.int64),
+        split=np.array([entry.split for entry, *_ in kept], dtype="U5"),
+        groups=_merged(digests, [entry.group for entry, *_ in kept]),
+        group_names=tuple("" if entry.group is None else str(entry.group) for entry, *_ in kept),
         digests=digests,
         left_out=(*labelled.left_out, *refused),
         layout=labelled.layout,
+        deep={entry.path: deep for entry, _, deep in kept if deep},
     )
 
 

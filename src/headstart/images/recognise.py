@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 
 from headstart.errors import UnreadableImageError
 from headstart.images import bmp, limits, png, reading, sniff, tiff
-from headstart.images.grey_levels import eight_bits
+from headstart.images.deep import Depth, depth
 
 # What is read, in the order it is tried. A closed list, because Pillow knows formats that start other
 # programs (EPS runs Ghostscript) or accept almost any bytes (TGA).
@@ -45,6 +45,8 @@ class Header:
     width: int
     height: int
     mode: str
+    deep: Depth = ""
+    """Of which kind it is if it has more than 8 bits a channel."""
 
 
 def read_header(source: Path | bytes | IO[bytes]) -> Header:
@@ -122,25 +124,28 @@ def _of_unusual_layout(stream: IO[bytes], head: bytes, page: int) -> Image.Image
 
 
 def _of_bands(bands: tiff.Bands) -> Image.Image:
-    """The colours, and transparency if there is any, of a picture of several bands."""
+    """The colours, and transparency if there is any, of a picture of several bands; deep ones stand beside it."""
     files = [Image.open(io.BytesIO(file), formats=["TIFF"]) for file in bands.files]
     values = bands.joined([np.asarray(file) for file in files])
-    parts = [part for part in np.split(values, [bands.colours], axis=-1) if part.size]  # colours, transparency
-    mode = files[0].mode
-    pixels = np.concatenate([part if mode == "L" else eight_bits(part, mode) for part in parts], axis=-1)
-    return Image.frombytes(bands.mode, pixels.shape[1::-1], pixels.tobytes())
+    size = values.shape[1::-1]
+    if files[0].mode == "L":
+        return Image.frombytes(bands.mode, size, values.tobytes())
+    image = Image.new(bands.mode, size)
+    image.bands = values  # type: ignore[attr-defined]  # `deep` finds it there
+    return image
 
 
 def memory(image: Image.Image, stored: Header) -> int:
     """Most bytes that it takes to decode a picture at the size that it has now."""
-    a_pixel = _MODE_BYTES.get(image.mode, _OTHER_MODE_BYTES) + _CODEC_BYTES.get(image.format or "", 0)
+    mode = "" if depth(image) else image.mode
+    a_pixel = _MODE_BYTES.get(mode, _OTHER_MODE_BYTES) + _CODEC_BYTES.get(image.format or "", 0)
     coefficients = _PROGRESSIVE_BYTES * stored.width * stored.height if "progressive" in image.info else 0
     return image.width * image.height * a_pixel + coefficients
 
 
 def header_of(image: Image.Image) -> Header:
     """What a picture says of itself at the size that it has now."""
-    return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+    return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode, deep=depth(image))
 
 
 def damaged(error: Exception) -> str:

@@ -6,19 +6,20 @@ Pixels stay uint8 here: each network normalises inside its own graph.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from headstart.arrays import Pixels
 from headstart.errors import OptionError, Problem
 from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage, moved
+from headstart.images.grey_levels import Levels
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Raised whenever `load`, or decoding, gives other pixels than before."""
 VARIED_ALGORITHM = 2
 """Raised whenever `vary` gives other pixels than before."""
@@ -62,6 +63,15 @@ class Geometry:
     interpolation: str = "bicubic"
     """``bilinear``, ``bicubic`` or ``lanczos``; all filter before they reduce."""
 
+    levels: Levels | None = None
+    """Black and white of pictures of more than 8 bits a channel; None where the training pictures have no more."""
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Geometry:
+        """The inverse of ``dataclasses.asdict``, through JSON; raises OptionError or TypeError where it is none."""
+        levels = document.get("levels")
+        return cls(**{**document, "levels": None if levels is None else Levels.from_document(levels)})
+
     def __post_init__(self) -> None:
         expected = {
             "size": ("at least 1", self.size >= 1),
@@ -85,7 +95,8 @@ class Geometry:
     def key(self) -> str:
         """Everything that decides the pixels, as a short text fit for a file name."""
         kept = f"crop{self.crop_pct:.6g}" if self.mode == "crop" else "squash"
-        return f"v{ALGORITHM}-{DECODER}-{self.size}-{kept}-{self.interpolation}"
+        levels = f"-{self.levels.key()}" if self.levels else ""
+        return f"v{ALGORITHM}-{DECODER}-{self.size}-{kept}-{self.interpolation}{levels}"
 
 
 def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENTRE,)) -> Pixels:
@@ -97,7 +108,7 @@ def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENT
         UnreadableImageError: with the reason in plain words.
     """
     out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
-    with DecodedImage.read(source, at_least=geometry.resized) as image:
+    with DecodedImage.read(source, at_least=geometry.resized, levels=geometry.levels) as image:
         for row, view in zip(out, views, strict=True):
             row[:] = _cut(image, window(view, geometry, image.width, image.height), geometry)
             if view is View.FLIP:
@@ -121,7 +132,8 @@ def augmented(
     # The smallest crop's shorter side is √(area · 3/4) of a square's: decode enough pixels to fill the result.
     smallest = math.sqrt(area[0] * _CROP_RATIO[0])
     views = []
-    with DecodedImage.read(source, at_least=math.ceil(geometry.size / smallest)) as image:
+    at_least = math.ceil(geometry.size / smallest)
+    with DecodedImage.read(source, at_least=at_least, levels=geometry.levels) as image:
         for seed in seeds:
             rng = np.random.default_rng(seed)
             cut = _cut(image, _random_box(rng, image.width, image.height, area), geometry)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +35,11 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
 from headstart.finetune.trial import Selection
-from headstart.images.decode import decode
+from headstart.images.decode import decode, read_extent
 from headstart.images.folder import ImageSet, scan
+from headstart.images.grey_levels import Extent
 from headstart.images.splits import holdout
+from headstart.images.threads import in_order
 from headstart.progress import Progress
 from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
@@ -183,7 +186,15 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
         val = np.flatnonzero(split == "val")
         batches = -(-len(val) // BATCH) // 5
         split[np.random.default_rng(seed).permutation(val)[: batches * BATCH]] = "test"
-    return replace(images, split=split)
+    images = replace(images, split=split)
+    deep = [images.paths[i] for i in images.deep_training()]
+    return images.levelled(in_order(_extent, deep)) if deep else images
+
+
+def _extent(path: Path) -> Extent | None:
+    with suppress(UnreadableImageError):  # said where it is trained on
+        return read_extent(path)
+    return None
 
 
 def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None, watch: _Teller) -> FineTuned:
@@ -251,7 +262,9 @@ class _Teller(Stopwatch):
 
 def _transfer(job: Job, answered: AnsweredPart) -> Transfer:
     train, measured = job.images.subset(job.train), job.images.subset(answered.index)
-    return transfer(answered.proba, measured.y, measured.paths, train_paths=train.paths, train_y=train.y)
+    return transfer(
+        answered.proba, measured.y, measured.paths, train_paths=train.paths, train_y=train.y, levels=job.images.levels
+    )
 
 
 def _write(ran: Reproduction, images: ImageSet, answered: AnsweredPart, content: ReportContent) -> None:

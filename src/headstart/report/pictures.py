@@ -15,7 +15,7 @@ from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
 from headstart.files import below, display, some
 from headstart.images.folder import ImageSet
-from headstart.report.words import counted, magnitude
+from headstart.report.words import counted, level_lines, magnitude
 
 EXAMPLES = 3
 """Pictures named in a sentence."""
@@ -143,7 +143,8 @@ def finding_lines(findings: Findings) -> list[str]:
         lines.append(f"Pictures that are {kind}: {count}.")
     if findings.grey:
         lines.append(f"Grey pictures among coloured ones: {len(findings.grey)}.")
-    return lines + ([mixed_sentence(findings.mixed)] if findings.mixed else [])
+    lines += [mixed_sentence(findings.mixed)] if findings.mixed else []
+    return lines + level_lines(findings.images)
 
 
 def shortcut_sentence(shortcut: Shortcut, classes: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from headstart.evaluation.metrics import Evaluation
 from headstart.files import below, display, plain
 from headstart.finetune.plan import Departure, Procedure
 from headstart.images.folder import ImageSet
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, vary
 from headstart.report import gallery
 from headstart.report.certificate import transfer_sentence
@@ -28,7 +29,7 @@ from headstart.report.curves import curve_verdict
 from headstart.report.finetuning_notes import in_words
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Table, Thumbnail, text
-from headstart.report.words import counted, evaluation_document, measured_on, points
+from headstart.report.words import counted, evaluation_document, level_lines, measured_on, points
 
 if TYPE_CHECKING:
     from headstart.finetune.notes import Note
@@ -141,7 +142,7 @@ def content(
         title=ran.recipe.name,
         evaluation=ran.evaluation,
         other_evaluations=ran.others,
-        notes=_notes(ran),
+        notes=(*_notes(ran), *level_lines(images)),
         class_counts=images.counts,
         samples=tuple(gallery.thumbnail(images, i) for i in samples),
         augmented=gallery.views(views, caption=images.classes[images.y[first]]),
@@ -149,7 +150,7 @@ def content(
         history=ran.history,
         verdict=paragraph(verdicts(ran)),
         predictions=_answers(images, part),
-        sections=tuple(_sections(ran)),
+        sections=tuple(_sections(ran, images.levels)),
         left_out=tuple((below(images.root, out.path), out.reason) for out in images.left_out),
         made=_made(ran, origin, seed),
         timings={"what is frozen, and getting ready": ran.prepared, "training": ran.history.seconds},
@@ -194,12 +195,12 @@ def _answers(images: ImageSet, answered: AnsweredPart) -> tuple[Thumbnail, ...]:
     )
 
 
-def _sections(ran: Reproduction) -> Iterator[Section]:
+def _sections(ran: Reproduction, levels: Levels | None) -> Iterator[Section]:
     if ran.transfer is not None:
         said = transfer_sentence(ran.transfer)
         yield Section(id="transfer", title="Did pretraining help?", sentences=(said,), method=text("transfer"))
     if ran.elsewhere:
-        yield _elsewhere(ran)
+        yield _elsewhere(ran, levels)
 
 
 def departure(fact: Departure) -> str:
@@ -287,7 +288,7 @@ def sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
-def _elsewhere(ran: Reproduction) -> Section:
+def _elsewhere(ran: Reproduction, levels: Levels | None) -> Section:
     """Pictures of the user's and what the network answered."""
     shares = [tuple(f"{p:.1%}" for p in proba) for _, proba in ran.elsewhere]
     table = Table(
@@ -296,5 +297,7 @@ def _elsewhere(ran: Reproduction) -> Section:
         rows=tuple((display(path), label, *row) for (path, label, _), row in zip(ran.answers, shares, strict=True)),
         numbers=tuple(range(2, 2 + len(ran.classes))),
     )
-    thumbnails = tuple(gallery.picture(path, caption=f"{label} {most:.1%}") for path, label, most in ran.answers)
+    thumbnails = tuple(
+        gallery.picture(path, caption=f"{label} {most:.1%}", levels=levels) for path, label, most in ran.answers
+    )
     return Section(id="elsewhere", title="Pictures from elsewhere", thumbnails=thumbnails, table=table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
 from headstart.files import some
+from headstart.images.folder import ImageSet
 from headstart.images.record import Changes
 
 if TYPE_CHECKING:  # what only training needs takes half a second to import
@@ -44,6 +46,24 @@ def magnitude(difference: float, low: float, high: float) -> tuple[str, str, str
     """A difference of two shares without its sign, and its interval turned with it, in percentage points."""
     numbers = (difference, low, high) if difference >= 0 else (-difference, -high, -low)
     return points(numbers[0]), points(numbers[1]), points(numbers[2])
+
+
+def level_lines(images: ImageSet) -> list[str]:
+    """What is black and white in pictures of more than 8 bits a channel, a sentence for each kind of numbers."""
+    if images.levels is None:
+        return []
+    pictures = "Pictures" if "colour" in images.deep.values() else "Grey pictures"
+    lines = []
+    for scale, of in ((images.levels.integers, "whole numbers"), (images.levels.floats, "floating point numbers")):
+        if scale is None:
+            continue
+        black, white = scale
+        bits = math.log2(white + 1) if black == 0 and white > 255 else 0.5
+        if bits.is_integer():
+            lines.append(f"{pictures} of {bits:.0f} bits: {white:,.0f} is white.")
+        else:
+            lines.append(f"{pictures} of {of}: {black:,.6g} is black and {white:,.6g} is white.")
+    return lines
 
 
 def measured_on(fact: MeasuredOn) -> str:
