@@ -109,9 +109,9 @@ def table_error(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_dialects(tmp_path: Path, encoding: str, newline: str, delimiter: str) -> None:
     lines = [
         ["Path", " label ", "split", "note"],
@@ -120,14 +120,17 @@ def test_dialects(tmp_path: Path, encoding: str, newline: str, delimiter: str) -
         ['"b, c.jpg"', "x", "valid", "n"],
     ]
     text = newline.join(delimiter.join(cells) for cells in lines) + newline * 2
-    assert read_table(table(tmp_path, text, encoding)) == [
+    read = read_table(table(tmp_path, text, encoding))
+    assert read.entries == (
         Entry(path=tmp_path / "a.jpg", label="蜂", split="train"),
         Entry(path=tmp_path / "b, c.jpg", label="x", split="val"),
-    ]
+    )
+    assert (read.understood.encoding, read.understood.separator) == (encoding, delimiter)
+    assert read.understood.splits == (("TRAIN", "train"), ("valid", "val"))
 
 
 def test_groups_and_absolute_paths(tmp_path: Path) -> None:
-    entries = read_table(table(tmp_path, f"label,group,path\nx,7,{tmp_path / 'a.jpg'}\ny,,d.jpg\n"))
+    entries = read_table(table(tmp_path, f"label,group,path\nx,7,{tmp_path / 'a.jpg'}\ny,,d.jpg\n")).entries
     assert [(entry.path, entry.group) for entry in entries] == [
         (tmp_path / "a.jpg", "7"),
         (tmp_path / "d.jpg", None),
@@ -135,24 +138,24 @@ def test_groups_and_absolute_paths(tmp_path: Path) -> None:
 
 
 def test_labels_are_normalised(tmp_path: Path) -> None:
-    entries = read_table(table(tmp_path, "path,label\na.jpg,cafe\u0301\nd.jpg,caf\u00e9\n"))
+    entries = read_table(table(tmp_path, "path,label\na.jpg,cafe\u0301\nd.jpg,caf\u00e9\n")).entries
     assert len({entry.label for entry in entries}) == 1
 
 
 def test_every_bad_row_is_named_by_its_line(tmp_path: Path) -> None:
-    text = "path,label,split\na.jpg,x,train\n,x,train\nd.jpg,,train\nb, c.jpg,x,train\nd.jpg,x,dev\n./a.jpg,y,test\n"
+    text = "path,label,split\na.jpg,x,train\n,x,train\nd.jpg,,train\nb, c.jpg,x,train\nd.jpg,x,later\n./a.jpg,y,test\n"
     message = table_error(table(tmp_path, text + "gone.jpg,x\n"))
     assert "6 problems" in message
     for found in (
         "line 3: no path",
         "line 4: no label",
         "line 5: 4 cells",
-        "line 6: 'dev'",
+        "line 6: 'later'",
         "line 7: ./a.jpg as in line 2",
         "line 5: b, line 8: gone.jpg",
     ):
         assert found in message
-    assert "put names that contain the delimiter between double quotes" in message
+    assert "put names that contain the separator between double quotes" in message
 
 
 def test_many_missing_files_are_ten_and_a_count(tmp_path: Path) -> None:

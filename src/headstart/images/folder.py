@@ -18,7 +18,7 @@ from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
 from headstart.images.decode import read_header
-from headstart.images.labelled import Entries, Entry, read_folders, read_table
+from headstart.images.labelled import PLAIN, Entries, Entry, Understood, read_folders, read_table
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 
@@ -49,6 +49,8 @@ class ImageSet:
     left_out: tuple[LeftOut, ...] = ()
     layout: str
     """"class folders", "split folders", "table" or "arrays"."""
+    understood: Understood = PLAIN
+    """How the labels were read."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -143,7 +145,7 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         if source.is_dir():
             labelled = read_folders(source)
         elif source.is_file():
-            labelled = Entries.listed(read_table(source), root=source.parent, layout="table")
+            labelled = read_table(source)
         else:
             raise FileNotFoundError(0, "not found", source)
     except OSError as error:
@@ -209,6 +211,7 @@ def _assembled(labelled: Entries) -> ImageSet:
         digests=digests,
         left_out=(*labelled.left_out, *refused),
         layout=labelled.layout,
+        understood=labelled.understood,
     )
 
 
