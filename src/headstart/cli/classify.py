@@ -177,11 +177,12 @@ def predict(
     out, they are listed in braces. With costs, `answer` is what costs least on average.
     """
     from headstart.deploy.model import Model
+    from headstart.deploy.predictions import COLUMNS
     from headstart.report import predictions as words
     from headstart.report.words import runtime_note
     from headstart.workflows import predict as workflow
 
-    check_files({"--csv": csv_file})
+    check_files({"--csv": csv_file}, {"--csv": ",".join(COLUMNS)})
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     model = Model.load(run)

@@ -82,7 +82,7 @@ def watch(
     from headstart.report.words import counted
     from headstart.workflows import watch as workflow
 
-    check_files({"-o": out, "--queue": queue})
+    check_files({"-o": out, "--queue": queue}, {"--queue": ",".join(workflow.COLUMNS)})
     with showing_progress() as progress:
         watched = workflow.watch(run, paths, count=count, seed=seed, progress=progress)
     if queue:

@@ -232,9 +232,15 @@ def read_table(source: Path) -> Entries:
     return Entries.listed(entries, root=source.parent, layout="table", understood=understood)
 
 
-def picture_folders(table: Path) -> tuple[Path, ...]:
-    """The folders in which the pictures of a table lie: below that of the table, those that hold them at any depth."""
-    read = tables.read(table)
+def picture_folders(source: Path) -> tuple[Path, ...]:
+    """The folders in which the pictures of a table lie, those in the folder of the table whole; none for a folder.
+
+    Raises:
+        DataError: no columns ``path`` and ``label``.
+    """
+    if not source.is_file():
+        return ()
+    read = tables.read(source)
     files = dict.fromkeys(read.file(row) for row in read.rows)
     inside = [file for file in files if file.is_relative_to(read.folder) and file.parent != read.folder]
     return tuple(

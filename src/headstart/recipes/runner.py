@@ -36,6 +36,7 @@ from headstart.files import display, replacing, write_json
 from headstart.finetune.trial import Selection
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
+from headstart.images.labelled import picture_folders
 from headstart.images.splits import holdout
 from headstart.progress import Progress
 from headstart.recipes.records import Recipe
@@ -118,7 +119,7 @@ def run(
         OptionError: the folder is among the pictures, or holds what is not of a recipe.
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
-    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES, pictures=picture_folders(source))
     located = locate_named(catalog.get(recipe.backbone), weights)
     images = with_splits(scan(source), recipe, seed=seed)
     _require_readable(pictures)

@@ -28,6 +28,7 @@ from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.grouping import read
+from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
@@ -82,7 +83,7 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
         OptionError: the folder lies among the pictures, or holds something else; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.refuse_unsafe(source, folder, what="run", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
     with pipeline.workbench(options, progress) as bench:
         with bench.clock.timed("reading the folder"):
             images = read(source, options.group_by)
