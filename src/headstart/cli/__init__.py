@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -12,6 +13,9 @@ from headstart.cli.app import app, interrupted
 
 def main() -> NoReturn:
     """Entry point of the ``headstart`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
         code: Any = 0

@@ -105,6 +105,13 @@ Finetune = Annotated[
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="Time limit: start no slower trial after it. 90s, 5m, 1h.")]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression on "
+        "the path, whose first group counts."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed of folds, samples and resampling.")]
 
 
@@ -177,5 +184,15 @@ def say(text: str) -> None:
 
 def answer(document: Callable[[], Any], lines: Iterable[str], *, as_json: bool) -> None:
     """What a command found, on stdout: the document of ``--json``, else the lines for people."""
-    for line in [json.dumps(document(), indent=2, ensure_ascii=False)] if as_json else lines:
+    for line in [_document(document())] if as_json else lines:
         typer.echo(line)
+
+
+def _document(values: Any) -> str:
+    """JSON; where stdout cannot show all of it, what is not ASCII as escapes."""
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return json.dumps(values, indent=2)
+    return text

@@ -141,6 +141,18 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
+    images, problems = look(source)
+    if for_training and problems:
+        raise _unusable(images, problems)
+    return images
+
+
+def look(source: Path) -> tuple[ImageSet, tuple[Problem, ...]]:
+    """The pictures of `scan`, and what keeps them from being trained on.
+
+    Raises:
+        DataError: the folder or the table cannot be read.
+    """
     try:
         if source.is_dir():
             labelled = read_folders(source)
@@ -154,7 +166,7 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         todo = "check the spelling, from which folder a relative path begins, and the permissions"
         raise DataError.of(what, expected=expected, found=found, todo=todo) from error
     images = _assembled(labelled)
-    return _with_enough(images, labelled.declared) if for_training else images
+    return images, tuple(_problems(images, labelled.declared))
 
 
 def from_paths(
@@ -241,9 +253,12 @@ def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = Non
     """
     declared = declared or {split: set(images.classes) for split in ("train", *np.unique(images.split))}
     if problems := list(_problems(images, declared)):
-        where = "paths and labels" if images.root is None else f"pictures {display(images.root)}"
-        raise DataError(where, problems)
+        raise _unusable(images, problems)
     return images
+
+
+def _unusable(images: ImageSet, problems: Sequence[Problem]) -> DataError:
+    return DataError("paths and labels" if images.root is None else f"pictures {display(images.root)}", problems)
 
 
 def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
 from headstart.command import command, fit_options
 from headstart.files import below, display, plain
-from headstart.images.folder import scan
+from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import read
 from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
@@ -39,7 +40,7 @@ from headstart.report.pictures import (
 )
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
-PARAMETERS = ("backbone", "sizes", "budget", "random_state")
+PARAMETERS = ("backbone", "sizes", "budget", "group_by", "random_state")
 """What `headstart check` has an option for."""
 
 
@@ -103,8 +104,17 @@ class Checkup:
         )
 
 
-def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress: Progress | None = None) -> Checkup:
+def check_pictures(
+    source: Path,
+    folder: Path,
+    options: FitOptions,
+    *,
+    tell: Callable[[ImageSet], None] = lambda images: None,
+    progress: Progress | None = None,
+) -> Checkup:
     """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
+
+    ``tell`` is given the pictures as they were understood, before anything is computed of them.
 
     Raises:
         OptionError: the folder lies among the pictures; an option has no meaning.
@@ -114,6 +124,7 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
     output_folder.refuse_unsafe(source, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
     with pipeline.workbench(options, progress) as bench:
         images = read(source, options.group_by)
+        tell(images)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed

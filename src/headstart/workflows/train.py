@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from headstart.deploy.model import versions
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.files import display, sha256, write_json
 from headstart.images import record
+from headstart.images.folder import ImageSet
 from headstart.images.grouping import read
 from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
@@ -74,8 +75,18 @@ class Run:
         }
 
 
-def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", progress: Progress | None = None) -> Run:
+def train(
+    source: Path,
+    folder: Path,
+    options: FitOptions,
+    *,
+    title: str = "",
+    tell: Callable[[ImageSet], None] = lambda images: None,
+    progress: Progress | None = None,
+) -> Run:
     """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
+
+    ``tell`` is given the pictures as they were understood, before anything is computed of them.
 
     Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
 
@@ -87,6 +98,7 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
     with pipeline.workbench(options, progress) as bench:
         with bench.clock.timed("reading the folder"):
             images = read(source, options.group_by)
+        tell(images)
         fitted = pipeline.fit(images, options, bench)
         doubts = pipeline.doubt(fitted, bench)
         output_folder.claim(folder, "run")
