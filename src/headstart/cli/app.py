@@ -178,14 +178,19 @@ def repeats(context: typer.Context, **values: Any) -> str:
 
 
 def say(text: str) -> None:
-    """Words for people."""
-    typer.echo(text, err=True)
+    """Words for people, on stderr."""
+    typer.echo(text, file=sys.stderr)  # named, for otherwise typer writes UTF-8 where only ASCII is understood
+
+
+def show(text: str) -> None:
+    """A line of what was found, on stdout."""
+    typer.echo(text, file=sys.stdout)
 
 
 def answer(document: Callable[[], Any], lines: Iterable[str], *, as_json: bool) -> None:
     """What a command found, on stdout: the document of ``--json``, else the lines for people."""
     for line in [_document(document())] if as_json else lines:
-        typer.echo(line)
+        show(line)
 
 
 def _document(values: Any) -> str:

@@ -24,6 +24,7 @@ from headstart.cli.app import (
     beside,
     fit_options,
     say,
+    show,
     showing_progress,
 )
 from headstart.command import command
@@ -173,9 +174,9 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
         if note:
             say(note)
     for line in _measured(fitted.evaluations[0]):
-        typer.echo(line)
-    typer.echo(f"model   {run.folder / 'model'}")
-    typer.echo(f"report  {run.folder / 'report.html'}")
+        show(line)
+    show(f"model   {run.folder / 'model'}")
+    show(f"report  {run.folder / 'report.html'}")
     if left_out := len(fitted.images.left_out):
         say(f"{counted(left_out, 'file was', 'files were')} left out and named in the report")
     say(f"{run.seconds:.1f} s")
