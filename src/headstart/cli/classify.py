@@ -229,11 +229,15 @@ def predict(
 def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
+    from headstart.report.words import counted
     from headstart.workflows import evaluate as workflow
 
     with showing_progress() as progress:
-        done = workflow.evaluate(Model.load(run), photos, progress=progress)
+        done = workflow.evaluate(Model.load(run), photos, run=run, progress=progress)
     answer(done.to_dict, _measured(done.measurement, every_metric=True), as_json=as_json)
+    if known := len(done.known):
+        was = counted(known, "of them is a picture", "of them are pictures")
+        say(f"{was} that the model was trained on: these figures are too optimistic")
     for out in done.left_out:
         say(f"left out: {display(out.path)}: {out.reason}")
     if done.left_out:

@@ -121,7 +121,7 @@ def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> 
     others = [measurement_document(part) for part in fitted.evaluations[1:]]
     write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
     write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
-    record.write(folder / "data.json", images)
+    record.write(folder / record.FILE, images)
     decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
     write_json(
         folder / "run.json",
