@@ -296,6 +296,12 @@ def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Pr
             if labels:
                 yield Problem(
                     expected=f"the same classes in {split} as in train ({some(train)})",
-                    found=f"{what} {split}: {some([repr(label) for label in sorted(labels)])}",
+                    found=f"{what} {split}: {some([_beside(label, train) for label in sorted(labels)])}",
                     todo=f"correct the names in {split}, add what is missing, or remove {split}",
                 )
+
+
+def _beside(label: str, known: Sequence[str]) -> str:
+    """A label, and the class that it may stand for, whose name differs by case or blanks alone."""
+    near = [name for name in known if name != label and name.casefold().split() == label.casefold().split()]
+    return repr(label) + (f" (did you mean {near[0]!r}?)" if near else "")

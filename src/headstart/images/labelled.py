@@ -38,6 +38,8 @@ class Understood:
     """Names of the splits, of folders or in a table, and ours for each."""
     classes_like_splits: tuple[str, ...] = ()
     """Class folders that have the name of a split."""
+    in_every_class: tuple[str, ...] = ()
+    """Names of folders that lie in each of the class folders."""
     twins: tuple[tuple[str, ...], ...] = ()
     """Classes whose names differ in case or blanks alone."""
     merged: tuple[str, ...] = ()
@@ -103,6 +105,7 @@ def read_folders(root: Path) -> Entries:
         looked_through="" if found.top == root else below(root, found.top),
         splits=tuple((display(name), split) for name, split in found.split_names),
         classes_like_splits=tuple(display(name) for name in names if split_of(name)) if not found.splits else (),
+        in_every_class=tuple(map(display, found.in_every_class)),
         twins=_twins(names),
         merged=_merged_names(names),
     )

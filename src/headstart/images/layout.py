@@ -34,6 +34,8 @@ class Layout:
     class_folders: tuple[ClassFolder, ...]
     split_names: tuple[tuple[str, str], ...] = ()
     """Names of the folders that are splits, and ours for each."""
+    in_every_class: tuple[str, ...] = ()
+    """Names of folders that lie in each of the class folders, where there are no splits: they may be the classes."""
     splits: tuple[str, ...] = ()
     """Those that have labels, also where no picture is in them; empty where there are none."""
     left_out: tuple[LeftOut, ...] = ()
@@ -63,7 +65,7 @@ def find_classes(root: Path) -> Layout:
     else:
         class_folders, loose = _splits_in_classes(folders)
         splits = [split for split in SPLITS if any(folder.split == split for folder in class_folders)]
-        split_names = sorted({(folder.path.name, folder.split) for folder in class_folders})
+        split_names = sorted({(folder.path.name, folder.split) for folder in class_folders}, key=_in_order)
         left_out += [LeftOut(file, f"beside the folders {', '.join(splits)}, so in no split") for file in loose]
         left_out += [LeftOut(file, _NO_CLASS) for file in files]
         class_folders = class_folders or [ClassFolder(path=path, name=path.name) for path in folders]
@@ -71,6 +73,7 @@ def find_classes(root: Path) -> Layout:
         top=top,
         class_folders=tuple(class_folders),
         split_names=tuple(split_names),
+        in_every_class=() if splits else tuple(_in_every(folders)),
         splits=tuple(splits),
         left_out=tuple(left_out),
     )
@@ -92,6 +95,16 @@ def _classes_in_splits(split_folders: Sequence[SplitFolder]) -> tuple[list[Class
         class_folders += [ClassFolder(path=path, name=path.name, split=split) for path in inner]
         left_out += [*beside, *(LeftOut(file, _NO_CLASS) for file in loose)]
     return class_folders, splits, left_out
+
+
+def _in_order(name_and_split: tuple[str, str]) -> tuple[int, str]:
+    return SPLITS.index(name_and_split[1]), name_and_split[0]
+
+
+def _in_every(folders: Sequence[Path]) -> list[str]:
+    """Names, sorted, of the folders that lie in each of ``folders``; empty for a single one."""
+    inner = [{child.name for child in children(folder)[0]} for folder in folders]
+    return sorted(set.intersection(*inner)) if len(inner) > 1 else []
 
 
 def _looked_through(folder: Path, known: Collection[str] | None = None) -> tuple[Path, list[LeftOut]]:
@@ -139,7 +152,7 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> list[SplitFolder]:
             todo = "merge or rename the folders that mean the same split"
             raise DataError.of(what, expected="one folder for each split", found=names, todo=todo)
         others = [folder for folder in folders if folder not in [path for _, path in family]]
-        if len(family) == 1 and any(files_below(folder)[0] for folder in others):
+        if len(family) == 1 and any(_named_as_picture(file) for folder in others for file in files_below(folder)[0]):
             expected = "folders of splits, such as train and test, or one folder for each class"
             found = f"{names}, with folders in it, beside {some([display(folder.name) for folder in others])}"
             todo = f"give {display(family[0].path)} itself, or, if {names} is a class, give it another name"

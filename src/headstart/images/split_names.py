@@ -13,11 +13,11 @@ SPLITS = ("train", "val", "test")
 
 _WORDS = {
     "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev", "eval"),
-    "test": ("test", "testing"),
+    "val": ("val", "valid", "validation", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing", "holdout"),
 }
 _SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
-_FILLERS = "datasets?|data|sets?|splits?|images?|imgs?|pictures?|pics?|photos?|folders?|samples?"
+_FILLERS = r"\d+|datasets?|data|sets?|splits?|images?|imgs?|pictures?|pics?|photos?|folders?|samples?"
 """Words beside that of a split that say nothing; another word does, and may make it a class: ``crash_test``."""
 _GLUED = re.compile(rf"({'|'.join(_SPLIT_OF)})({_FILLERS})")
 _FILLER = re.compile(_FILLERS)

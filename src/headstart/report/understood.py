@@ -56,7 +56,7 @@ def document(source: Path, images: ImageSet, problems: tuple[Problem, ...]) -> d
         "classes": list(images.classes),
         "counts": images.counts,
         "groups": len(set(images.groups.tolist())),
-        **plain(said, "looked_through", "classes_like_splits", "twins", "merged", "repeated", "encoding", "separator"),
+        **plain(said),
         "splits": dict(said.splits),
         "left_out": {below(images.root, out.path): out.reason for out in images.left_out},
         "problems": [plain(problem) for problem in problems],
@@ -81,6 +81,11 @@ def _surprises(images: ImageSet) -> Iterator[str]:
         yield "names of files in the table are no text: taken byte for byte, as they are on the disk"
     for name in said.classes_like_splits:
         yield f"the folder {name} is taken for a class, not for a split: no folder to train on belongs to it"
+    if inside := said.in_every_class:
+        yield (
+            f"each class folder holds {some(inside, MOST_NAMED)}, which is taken for a part of the class; if these are "
+            "the classes, call the folders around them train, val and test"
+        )
     for twins in said.twins:
         yield f"classes of their own, though their names differ in case or blanks alone: {', '.join(map(repr, twins))}"
     if said.merged:
