@@ -221,7 +221,8 @@ def read_table(source: Path) -> Entries:
             splits[said] = entry.split
             if line != row.line:
                 repeated[display(name)] = None
-    faults.tell(f"table {display(source)}")
+    read_as = "" if table.is_utf else f", read as {table.encoding}"
+    faults.tell(f"table {display(source)}{read_as}")
     names = [row.cells["label"] for row in table.rows]
     understood = Understood(
         splits=tuple(splits.items()) if "split" in table.header else (),

@@ -29,6 +29,7 @@ _MARKS = {
 CODE_PAGES = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5")
 """Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
 _AS_ON_DISK = "utf-8 and other bytes"
+"""UTF-8 but for names of files that are no text: they come through unchanged, as they do from the file system."""
 _SEP = re.compile(r'"?sep=(.)"?[;,\t|]*(?=\r|\n)', re.IGNORECASE)
 _KNOWN = ("path", "label", "group", "split", "decision")
 
@@ -57,6 +58,11 @@ class Table:
     """A name of Python's codecs; "utf-8 and other bytes" where names of files are no text in any of them."""
     separator: str
 
+    @property
+    def is_utf(self) -> bool:
+        """Whether the encoding is one of Unicode's, about which there is no doubt."""
+        return self.encoding.startswith("utf")
+
     def file(self, row: Row) -> Path:
         """The file that a row names: the spelling under which it exists, else as it is written."""
         return _located(self.folder, row.cells.get("path", ""))
@@ -65,14 +71,14 @@ class Table:
 def read(source: Path) -> Table:
     """Read a table with a header.
 
-    Its encoding is what its mark says (UTF-8, UTF-16, UTF-32), else UTF-8, else one of `CODE_PAGES`. A cell that
-    `headstart.files.write_csv` has kept from being run as a formula is what it was.
+    Its encoding is what its mark says (UTF-8, UTF-16, UTF-32), else UTF-8, or UTF-16 without a mark, else one of
+    `CODE_PAGES`. A cell that `headstart.files.write_csv` has kept from being run as a formula is what it was.
 
     Raises:
         DataError: no columns ``path`` and ``label``, several of one name, or a quote that is not closed.
     """
     raw = source.read_bytes()
-    encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), _without_mark(raw))
     try:
         return _parsed(source, raw.decode(encoding), encoding)
     except UnicodeDecodeError:
@@ -86,6 +92,11 @@ def read(source: Path) -> Table:
     if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
         tables.append(as_on_disk)
     return max(tables, key=_files_with_marks)  # the first of those that are equal
+
+
+def _without_mark(raw: bytes) -> str:
+    """UTF-16 where one of the first two bytes is zero, as it is in its ASCII, else UTF-8."""
+    return "utf-16-be" if raw[:1] == b"\0" else "utf-16-le" if raw[1:2] == b"\0" else "utf-8"
 
 
 def _files_with_marks(table: Table) -> int:

@@ -67,7 +67,8 @@ def _layout(images: ImageSet) -> str:
     """What kind of source it is, and what its splits are called."""
     said = images.understood
     names = some([f"{name} is {split}" for name, split in said.splits], MOST_NAMED)
-    layout = f"{images.layout} ({names})" if said.splits else images.layout
+    layout = {"table": "a table", "arrays": "a list"}.get(images.layout, images.layout)
+    layout += f" ({names})" if said.splits else ""
     return f"{layout} with {_SEPARATORS[said.separator]} between its cells" if said.separator else layout
 
 
@@ -75,7 +76,9 @@ def _surprises(images: ImageSet) -> Iterator[str]:
     said = images.understood
     if said.looked_through:
         yield f"looked through to the folder {said.looked_through}, beside which there is no other"
-    if said.separator and not said.encoding.startswith("utf-8"):
+    if said.encoding.startswith(("utf-16", "utf-32")):
+        yield f"the table is read as {said.encoding}"
+    elif not said.encoding.startswith("utf-8"):
         yield f"the table is not UTF-8: read as {said.encoding}; where a name looks wrong, save the table as UTF-8"
     elif said.encoding == "utf-8 and other bytes":
         yield "names of files in the table are no text: taken byte for byte, as they are on the disk"
