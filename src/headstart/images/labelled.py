@@ -205,9 +205,10 @@ def read_table(source: Path) -> Entries:
         split, path = split_of(said), table.file(row)
         entry = Entry(path=path, label=class_name(label), split=split or "", group=row.cells.get("group") or None)
         line, first = seen.setdefault(os.path.normpath(path), (row.line, entry))
+        broken = [cell for cell in (name, label, said) if "\n" in cell]
         checks = {
             "every row has as many cells as the header": (row.width <= len(table.header), f"{row.width} cells"),
-            "every cell ends on its line": ("\n" not in name + label + said, display((name + label + said)[:40])),
+            "every cell ends on its line": (not broken, display("".join(broken)[:40])),
             "every row has a path": (bool(name), "no path"),
             _LABELLED: (bool(label), "no label"),
             "every split is one of train, val, test": (split is not None, repr(said)),
@@ -237,20 +238,21 @@ def read_table(source: Path) -> Entries:
 
 
 def picture_folders(source: Path) -> tuple[Path, ...]:
-    """The folders in which the pictures of a table lie, those in the folder of the table whole; none for a folder.
+    """The folders of the pictures of a table: beside the table those that hold them at any depth; none for a folder.
 
     Raises:
         DataError: no columns ``path`` and ``label``.
     """
     if not source.is_file():
         return ()
-    read = tables.read(source)
-    files = dict.fromkeys(read.file(row) for row in read.rows)
-    inside = [file for file in files if file.is_relative_to(read.folder) and file.parent != read.folder]
-    return tuple(
-        {read.folder / file.relative_to(read.folder).parts[0]: None for file in inside}
-        | {file.parent: None for file in files if file not in inside}
-    )
+    table = tables.read(source)
+    folders: dict[Path, None] = {}
+    for file in map(table.file, table.rows):
+        if not file.is_relative_to(table.folder):
+            folders[file.parent] = None
+        elif file.parent != table.folder:
+            folders[table.folder / file.relative_to(table.folder).parts[0]] = None
+    return tuple(folders)
 
 
 def _twins(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
