@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,13 @@ def test_an_unknown_class_is_named(run_folder: Path, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"blobs": 2, "stripes": 2}, first_seed=500)
     with pytest.raises(DataError, match="expected: classes of the model: rings, stripes\n   found: blobs"):
         evaluate(Model.load(run_folder), new)
+
+
+def test_pictures_of_the_training_are_told(run_folder: Path, photos: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"rings": 2, "stripes": 2}, first_seed=500)
+    shutil.copy(photos / "rings" / "003.jpeg", new / "rings" / "seen.jpeg")
+    for run in (run_folder, run_folder / "model"):
+        done = evaluate(Model.load(run), new, run=run)
+        assert done.known == (new / "rings" / "seen.jpeg",)
+    assert done.to_dict()["known"] == [str(new / "rings" / "seen.jpeg")]
+    assert evaluate(Model.load(run_folder), new).known == ()

@@ -33,6 +33,7 @@ from headstart.audit.alignment import (
     promising,
     space,
 )
+from headstart.audit.scenes import require_scenes
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -274,7 +275,7 @@ def deduplicate(copies: Duplicates) -> Deduplicated:
     """Make each cluster of copies a group, and leave out training pictures with a copy in a held-out split.
 
     Raises:
-        DataError: too few pictures of a class are left to train on.
+        DataError: too few scenes of a class are left to train on, or hardly any training picture.
     """
     images = copies.images
     held_out = images.split != "train"
@@ -289,11 +290,12 @@ def deduplicate(copies: Duplicates) -> Deduplicated:
             reasons.update({images.paths[i]: f"a copy of {original}, which is tested on" for i in trained})
             dropped += trained
             copied.update(tested)
-    grouped = images.grouped(copies.membership())
+    grouped, left_out = images.joined(copies.membership()), np.array(sorted(dropped), dtype=np.int64)
+    require_scenes(grouped, left_out)
     return Deduplicated(
         copies=copies,
         grouped=grouped,
         images=grouped.without(reasons),
-        dropped=np.array(sorted(dropped), dtype=np.int64),
+        dropped=left_out,
         copied=np.array(sorted(copied), dtype=np.int64),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, Photos, Seed, Weights, answer, beside, family, repeats, say, showing_progress
+from headstart.cli.app import Json, Photos, Seed, Weights, answer, beside, family, repeats, say, show, showing_progress
 from headstart.files import plain
 from headstart.options import DEFAULTS
 
@@ -99,7 +99,7 @@ def recipes_run(
             seed=seed,
             pictures=picture or (),
             command=repeats(context, out=folder),
-            tell=beside(progress, say if as_json else typer.echo),
+            tell=beside(progress, say if as_json else show),
             progress=progress,
         )
     answer(lambda: document(ran), (*lines(ran), f"report  {folder / 'report.html'}"), as_json=as_json)

@@ -13,7 +13,7 @@ from headstart.errors import DataError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.files import below, write_csv
+from headstart.files import below, original, write_csv
 from headstart.images.folder import ImageSet
 
 _COLUMNS = ("path", "label", "predicted", "sha256")
@@ -95,7 +95,7 @@ def read_held_out(path: Path) -> HeldOut:
     if not path.is_file():
         raise DataError.of(what, expected=expected, found="no such file", todo=todo)
     with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+        header, *rows = [[original(cell) for cell in line] for line in csv.reader(file)] or [[]]
     try:
         if tuple(header[:4]) != _COLUMNS or not rows:
             raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")

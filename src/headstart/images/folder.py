@@ -19,7 +19,7 @@ from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
 from headstart.images.deep import Depth
 from headstart.images.grey_levels import Extent, Levels, levels_of
-from headstart.images.labelled import Entries, Entry, read_folders, read_table
+from headstart.images.labelled import PLAIN, Entries, Entry, Understood, read_folders, read_table
 from headstart.images.labels import TEXT, checked, restored
 from headstart.images.reading import opened
 from headstart.images.recognise import read_header
@@ -59,6 +59,8 @@ class ImageSet:
     """Of which kind those of ``paths`` are that have more than 8 bits a channel."""
     levels: Levels | None = None
     """What is black and white in these, by the training pictures among them; None where that is not known."""
+    understood: Understood = PLAIN
+    """How the labels were read."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -117,7 +119,11 @@ class ImageSet:
         Raises:
             DataError: too few groups of a class are left.
         """
-        return _with_enough(replace(self, groups=_merged(self.groups.tolist(), keys)))
+        return _with_enough(self.joined(keys))
+
+    def joined(self, keys: Sequence[Hashable | None]) -> ImageSet:
+        """The same as `grouped`, however few groups are left."""
+        return replace(self, groups=_merged(self.groups.tolist(), keys))
 
     def deep_training(self) -> NDArray[np.int64]:
         """Positions of the training pictures of more than 8 bits a channel."""
@@ -162,11 +168,23 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
+    images, problems = look(source)
+    if for_training and problems:
+        raise _unusable(images, problems)
+    return images
+
+
+def look(source: Path) -> tuple[ImageSet, tuple[Problem, ...]]:
+    """The pictures of `scan`, and what keeps them from being trained on.
+
+    Raises:
+        DataError: the folder or the table cannot be read.
+    """
     try:
         if source.is_dir():
             labelled = read_folders(source)
         elif source.is_file():
-            labelled = Entries.listed(read_table(source), root=source.parent, layout="table")
+            labelled = read_table(source)
         else:
             raise FileNotFoundError(0, "not found", source)
     except OSError as error:
@@ -175,7 +193,7 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         todo = "check the spelling, from which folder a relative path begins, and the permissions"
         raise DataError.of(what, expected=expected, found=found, todo=todo) from error
     images = _assembled(labelled)
-    return _with_enough(images, labelled.declared) if for_training else images
+    return images, tuple(_problems(images, labelled.declared))
 
 
 def from_paths(
@@ -244,6 +262,7 @@ def _assembled(labelled: Entries, classes: tuple[str, ...] = ()) -> ImageSet:
         left_out=(*labelled.left_out, *refused),
         layout=labelled.layout,
         deep={entry.path: deep for entry, _, deep in kept if deep},
+        understood=labelled.understood,
     )
 
 
@@ -273,9 +292,12 @@ def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = Non
     """
     declared = declared or {split: set(images.classes) for split in ("train", *np.unique(images.split))}
     if problems := list(_problems(images, declared)):
-        where = "paths and labels" if images.root is None else f"pictures {display(images.root)}"
-        raise DataError(where, problems)
+        raise _unusable(images, problems)
     return images
+
+
+def _unusable(images: ImageSet, problems: Sequence[Problem]) -> DataError:
+    return DataError("paths and labels" if images.root is None else f"pictures {display(images.root)}", problems)
 
 
 def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:
@@ -311,6 +333,12 @@ def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Pr
             if labels:
                 yield Problem(
                     expected=f"the same classes in {split} as in train ({some(train)})",
-                    found=f"{what} {split}: {some([repr(label) for label in sorted(labels)])}",
+                    found=f"{what} {split}: {some([_beside(label, train) for label in sorted(labels)])}",
                     todo=f"correct the names in {split}, add what is missing, or remove {split}",
                 )
+
+
+def _beside(label: str, known: Sequence[str]) -> str:
+    """A label, and the class that it may stand for, whose name differs by case or blanks alone."""
+    near = [name for name in known if name != label and name.casefold().split() == label.casefold().split()]
+    return repr(label) + (f" (did you mean {near[0]!r}?)" if near else "")

@@ -41,6 +41,7 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import digest, display, plain, write_json
 from headstart.finetune.notes import Diverged, from_plain, to_plain
 from headstart.images.folder import ImageSet, scan
+from headstart.images.labelled import picture_folders
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting
 from headstart.recipes.results import Experiment, Failure, Outcome
@@ -94,7 +95,7 @@ def run(
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
-    output_folder.refuse_unsafe(source, folder, what="table", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="table", writes=FILES, pictures=picture_folders(source))
     _require_distinct(settings)
     images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
     located, missing = _located(settings, weights)

@@ -38,6 +38,7 @@ from headstart.finetune.trial import Selection
 from headstart.images.decode import decode, read_extent
 from headstart.images.folder import ImageSet, scan
 from headstart.images.grey_levels import Extent
+from headstart.images.labelled import picture_folders
 from headstart.images.splits import holdout
 from headstart.images.threads import in_order
 from headstart.progress import Progress
@@ -121,7 +122,7 @@ def run(
         OptionError: the folder is among the pictures, or holds what is not of a recipe.
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
-    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES, pictures=picture_folders(source))
     located = locate_named(catalog.get(recipe.backbone), weights)
     images = with_splits(scan(source), recipe, seed=seed)
     _require_readable(pictures)

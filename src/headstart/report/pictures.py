@@ -83,6 +83,11 @@ def copy_lines(deduplicated: Deduplicated) -> list[str]:
             f"Copies across splits ({dropped}): {who} of {of} {'is' if dropped == 1 else 'are'} not trained on, so "
             "that nothing is tested that was learned by heart."
         )
+        if 2 * dropped > (train := int(images.train_counts.sum())):
+            lines.append(
+                f"That is most of the training set: {train - dropped:,} of {counted(train, 'picture')} are left. "
+                "Put all pictures of a scene into one split to train on more."
+            )
     if any(copies.across_splits(p) and "train" not in (images.split[p.first], images.split[p.second]) for p in near):
         lines.append("Near copies lie in both the validation and the test split, so the two are not independent.")
     if inside := [pair for pair in near if not copies.across_splits(pair)]:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,9 @@ from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
 from headstart.command import command, fit_options
 from headstart.files import below, display, plain
-from headstart.images.folder import scan
+from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import read
+from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
@@ -38,7 +40,7 @@ from headstart.report.pictures import (
 )
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
-PARAMETERS = ("backbone", "sizes", "budget", "random_state")
+PARAMETERS = ("backbone", "sizes", "budget", "group_by", "random_state")
 """What `headstart check` has an option for."""
 
 
@@ -102,20 +104,31 @@ class Checkup:
         )
 
 
-def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress: Progress | None = None) -> Checkup:
+def check_pictures(
+    source: Path,
+    folder: Path,
+    options: FitOptions,
+    *,
+    tell: Callable[[ImageSet], None] = lambda images: None,
+    progress: Progress | None = None,
+) -> Checkup:
     """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
+
+    ``tell`` is given the pictures as they were understood, before anything is computed of them.
 
     Raises:
         OptionError: the folder lies among the pictures; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.refuse_unsafe(source, folder, what="review")
+    pictures = picture_folders(source)
+    output_folder.refuse_unsafe(source, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
     with pipeline.workbench(options, progress) as bench:
         images = read(source, options.group_by)
+        tell(images)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed
-    folder.mkdir(parents=True, exist_ok=True)
+    output_folder.claim(folder, "review")
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     copies = fitted.deduplicated
@@ -136,6 +149,9 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    output_folder.refuse_unsafe(source, folder, what="review", never=[TABLE])
+    pictures = picture_folders(source)
+    output_folder.refuse_unsafe(source, folder, what="review", never=[TABLE], as_left=[TABLE], pictures=pictures)
     images = scan(source, for_training=False)
-    return decisions.apply(images, decided, folder / TABLE)
+    applied = decisions.apply(images, decided, folder / TABLE)
+    output_folder.remember(applied.table, "review")
+    return applied

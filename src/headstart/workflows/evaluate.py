@@ -14,6 +14,7 @@ from headstart.errors import DataError, Problem
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.measured_on import SPLITS, MeasuredOn
 from headstart.files import display
+from headstart.images import record
 from headstart.images.folder import ImageSet, scan
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress
@@ -25,6 +26,8 @@ class Evaluated:
     """What :func:`evaluate` measured."""
 
     measurement: Measurement
+    known: tuple[Path, ...]
+    """Pictures that the model was trained on, byte for byte: what is measured on them is too optimistic."""
     left_out: tuple[LeftOut, ...]
     """What could not be used."""
 
@@ -32,14 +35,16 @@ class Evaluated:
         """Plain JSON types."""
         return {
             **measurement_document(self.measurement),
+            "known": [display(path) for path in self.known],
             "left_out": [{"path": display(out.path), "reason": out.reason} for out in self.left_out],
         }
 
 
-def evaluate(model: Model, source: Path, *, progress: Progress | None = None) -> Evaluated:
+def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: Progress | None = None) -> Evaluated:
     """Measure ``model`` on the pictures of a folder or table.
 
-    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name.
+    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. ``run``,
+    from which the model is, knows the pictures that it was trained on.
 
     Raises:
         DataError: a class that the model does not know, or no picture that can be read.
@@ -67,7 +72,9 @@ def evaluate(model: Model, source: Path, *, progress: Progress | None = None) ->
         new=True,
         novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
     )
-    return Evaluated(measurement=measurement, left_out=left_out)
+    trained_on = frozenset() if run is None else record.trained_on(run)
+    known = tuple(images.paths[i] for i in read if images.digests[i] in trained_on)
+    return Evaluated(measurement=measurement, known=known, left_out=left_out)
 
 
 def _class_numbers(model: Model, images: ImageSet, source: Path) -> np.ndarray:
