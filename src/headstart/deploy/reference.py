@@ -150,6 +150,11 @@ def find_reference(run: Path) -> Path | None:
     return folder if (folder / "pictures.json").is_file() else None
 
 
+def remembered_digests(run: Path) -> frozenset[str]:
+    """SHA-256 of the training pictures that a run directory remembers; empty where it remembers none."""
+    return frozenset() if find_reference(run) is None else frozenset(Reference.load(run).digests)
+
+
 def sample(count: int, *, seed: int = 0) -> NDArray[np.int64]:
     """Positions of the pictures that are kept of ``count``: all, or `MOST` at random, in their order."""
     if count <= MOST:

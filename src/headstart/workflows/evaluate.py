@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headstart.claims.alarms import alarms_of_figures
 from headstart.claims.measured import Measurement, measure
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
@@ -17,6 +19,7 @@ from headstart.files import display
 from headstart.images.folder import ImageSet, scan
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress
+from headstart.report.alarms import alarm_lines
 from headstart.report.words import measurement_document
 
 
@@ -25,21 +28,33 @@ class Evaluated:
     """What :func:`evaluate` measured."""
 
     measurement: Measurement
+    known: int
+    """Pictures that the model was trained on."""
     left_out: tuple[LeftOut, ...]
     """What could not be used."""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What changes the meaning of the accuracy, to be said beside it."""
+        evaluation = self.measurement.evaluation
+        return alarm_lines(replace(alarms_of_figures(evaluation), known=self.known), evaluation.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
             **measurement_document(self.measurement),
+            "alarms": list(self.alarms),
             "left_out": [{"path": display(out.path), "reason": out.reason} for out in self.left_out],
         }
 
 
-def evaluate(model: Model, source: Path, *, progress: Progress | None = None) -> Evaluated:
+def evaluate(
+    model: Model, source: Path, *, trained_on: Collection[str] = (), progress: Progress | None = None
+) -> Evaluated:
     """Measure ``model`` on the pictures of a folder or table.
 
-    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name.
+    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. Pictures
+    whose SHA-256 is in ``trained_on`` are counted and said.
 
     Raises:
         DataError: a class that the model does not know, or no picture that can be read.
@@ -67,7 +82,8 @@ def evaluate(model: Model, source: Path, *, progress: Progress | None = None) ->
         new=True,
         novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
     )
-    return Evaluated(measurement=measurement, left_out=left_out)
+    known = len({images.digests[i] for i in read} & set(trained_on))
+    return Evaluated(measurement=measurement, known=known, left_out=left_out)
 
 
 def _class_numbers(model: Model, images: ImageSet, source: Path) -> np.ndarray:
