@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from headstart.deploy.model import Model
+from headstart.deploy.reference import remembered_digests
 from headstart.errors import DataError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.workflows.evaluate import evaluate
@@ -27,6 +28,20 @@ def test_a_model_is_measured_on_other_pictures(run_folder: Path, tmp_path: Path)
     assert abstention.curve.at[0].accuracy == evaluation.accuracy
     assert abstention.unfamiliar is not None
     assert abstention.covered is not None
+
+
+def test_pictures_that_the_model_was_trained_on_are_said(run_folder: Path, photos: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"rings": 4, "stripes": 4}, first_seed=500)
+    model, digests = Model.load(run_folder), remembered_digests(run_folder)
+    assert len(digests) == 40
+    assert evaluate(model, new, trained_on=digests).alarms == ()
+    (new / "rings" / "again.jpeg").write_bytes((photos / "rings" / "003.jpeg").read_bytes())
+    done = evaluate(model, new, trained_on=digests)
+    assert done.alarms == (
+        "Leak: the model was trained on 1 of these pictures, so what is measured looks better than it is.",
+    )
+    assert done.to_dict()["alarms"] == list(done.alarms)
+    assert remembered_digests(tmp_path) == frozenset()
 
 
 def test_pictures_of_one_class_can_be_measured_on(run_folder: Path, tmp_path: Path) -> None:
