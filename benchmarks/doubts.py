@@ -56,11 +56,13 @@ def flips(photos: Path, share: float, seeds: int) -> None:
         k = len(images.classes)
         y = np.where(flipped, (images.y + rng.integers(1, k, len(images))) % k, images.y)
         findings = doubted(replace(images, y=y), FitOptions(sizes=(224,), finetune="never"))
-        wrong = {path for path, bad in zip(images.paths, flipped, strict=True) if bad}
-        listed = [findings.images.paths[suspect.index] in wrong for suspect in findings.suspects]
+        planted = {path for path, bad in zip(images.paths, flipped, strict=True) if bad}
+        listed = [findings.images.paths[suspect.index] in planted for suspect in findings.suspects]
+        wrong = findings.wrong_labels
         print(
-            f"seed {seed}: {sum(listed[:FIRST])} of {len(wrong)} flipped labels among the first {FIRST} "
-            f"({len(listed)} listed), {findings.expected_errors:.0f} estimated"
+            f"seed {seed}: {sum(listed[:FIRST])} of {len(planted)} flipped labels among the first {FIRST} "
+            f"({len(listed)} listed), {wrong.value:.0f} estimated, {wrong.low:.0f} to {wrong.high:.0f}",
+            flush=True,
         )
 
 

@@ -50,4 +50,9 @@ def test_pictures_of_the_training_are_told(run_folder: Path, photos: Path, tmp_p
         done = evaluate(Model.load(run), new, run=run)
         assert done.known == (new / "rings" / "seen.jpeg",)
     assert done.to_dict()["known"] == [str(new / "rings" / "seen.jpeg")]
-    assert evaluate(Model.load(run_folder), new).known == ()
+    assert done.alarms == (
+        "Leak: the model was trained on 1 of these pictures, so what is measured looks better than it is.",
+    )
+    assert done.to_dict()["alarms"] == list(done.alarms)
+    silent = evaluate(Model.load(run_folder), new)
+    assert (silent.known, silent.alarms) == ((), ())

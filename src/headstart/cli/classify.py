@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -173,7 +173,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     for note in (*run.notes, tuning.choice_reason(fitted.choice), tuning.outcome(fitted.selection)):
         if note:
             say(note)
-    for line in _measured(fitted.evaluations[0]):
+    for line in _measured(fitted.evaluations[0], run.alarms):
         show(line)
     show(f"model   {run.folder / 'model'}")
     show(f"report  {run.folder / 'report.html'}")
@@ -229,29 +229,29 @@ def predict(
 def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
-    from headstart.report.words import counted
     from headstart.workflows import evaluate as workflow
 
     with showing_progress() as progress:
         done = workflow.evaluate(Model.load(run), photos, run=run, progress=progress)
-    answer(done.to_dict, _measured(done.measurement, every_metric=True), as_json=as_json)
-    if known := len(done.known):
-        was = counted(known, "of them is a picture", "of them are pictures")
-        say(f"{was} that the model was trained on: these figures are too optimistic")
+    answer(done.to_dict, _measured(done.measurement, done.alarms, every_metric=True), as_json=as_json)
     for out in done.left_out:
         say(f"left out: {display(out.path)}: {out.reason}")
     if done.left_out:
         raise typer.Exit(1)
 
 
-def _measured(measurement: Measurement, *, every_metric: bool = False) -> Iterator[str]:
-    """The figures of a model, always answering the most frequent class last where all are told."""
+def _measured(measurement: Measurement, alarms: Sequence[str], *, every_metric: bool = False) -> Iterator[str]:
+    """The accuracy of a model and what changes its meaning, then other figures.
+
+    Always answering the most frequent class comes last where all are told.
+    """
     from headstart.report.abstention import abstention_lines
     from headstart.report.words import measured_on
 
     evaluation = measurement.evaluation
     baseline = f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}"
     yield f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}"
+    yield from alarms
     if not every_metric:
         yield baseline
     else:

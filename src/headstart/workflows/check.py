@@ -20,6 +20,7 @@ from headstart.audit import decisions
 from headstart.audit.duplicates import Deduplicated
 from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
+from headstart.claims.alarms import alarms_of_pictures
 from headstart.command import command, fit_options
 from headstart.files import below, display, plain
 from headstart.images.folder import ImageSet, scan
@@ -28,6 +29,7 @@ from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
+from headstart.report.alarms import alarm_lines
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
 from headstart.report.pictures import (
@@ -59,10 +61,15 @@ class Checkup:
     seconds: float
 
     @property
+    def alarms(self) -> tuple[str, ...]:
+        """What would change the meaning of an accuracy measured on these pictures, in plain sentences."""
+        return alarm_lines(alarms_of_pictures(self.findings, self.leak), self.findings.images.classes)
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """What was found in plain sentences, the most serious first."""
-        copies = (*copy_lines(self.copies), *([leak_sentence(self.leak)] if self.leak else []))
-        return (*finding_lines(self.findings), *copies)
+        inside = [leak_sentence(self.leak)] if self.leak and self.leak.split == "folds" else []
+        return (*self.alarms, *finding_lines(self.findings), *copy_lines(self.copies), *inside)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -72,6 +79,7 @@ class Checkup:
             self,
             "folder",
             pictures=len(images),
+            alarms=self.alarms,
             findings=self.lines,
             suspects=[
                 {
@@ -83,7 +91,7 @@ class Checkup:
                 }
                 for suspect in findings.suspects
             ],
-            expected_label_errors=round(findings.expected_errors, 2),
+            wrong_labels=findings.wrong_labels,
             poor={names[picture.index]: poor_reason(findings, picture) for picture in findings.poor},
             grey=[names[i] for i in findings.grey],
             shortcuts=[
@@ -132,6 +140,7 @@ def check_pictures(
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     copies = fitted.deduplicated
+    done = Checkup(folder=folder, findings=findings, copies=copies, leak=leak, apply=apply, seconds=seconds)
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
         duplicates(copies, leak, partial(gallery.thumbnail, copies.copies.images)),
@@ -139,12 +148,12 @@ def check_pictures(
     )
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
-        lede=review.lede(findings),
+        lede=(*done.alarms, *review.lede(findings)),
         sections=tuple(part for part in parts if part),
         command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
     )
     write_report(folder / PAGE, page)
-    return Checkup(folder=folder, findings=findings, copies=copies, leak=leak, apply=apply, seconds=seconds)
+    return done
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:

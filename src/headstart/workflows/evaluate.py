@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from headstart.claims.alarms import alarms_of_figures
 from headstart.claims.measured import Measurement, measure
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
@@ -18,6 +19,7 @@ from headstart.images import record
 from headstart.images.folder import ImageSet, scan
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress
+from headstart.report.alarms import alarm_lines
 from headstart.report.words import measurement_document
 
 
@@ -31,10 +33,17 @@ class Evaluated:
     left_out: tuple[LeftOut, ...]
     """What could not be used."""
 
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What changes the meaning of the accuracy, to be said beside it."""
+        evaluation = self.measurement.evaluation
+        return alarm_lines(replace(alarms_of_figures(evaluation), known=len(self.known)), evaluation.classes)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
             **measurement_document(self.measurement),
+            "alarms": list(self.alarms),
             "known": [display(path) for path in self.known],
             "left_out": [{"path": display(out.path), "reason": out.reason} for out in self.left_out],
         }

@@ -55,7 +55,12 @@ class Run:
     doubts: Doubts
     seconds: float
     said: tuple[str, ...]
-    """What is to be said of the pictures, the most serious first."""
+    """What is to be said of the pictures beside the alarms, the most serious first."""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What changes the meaning of the accuracy, to be said beside it."""
+        return run_page.alarms_beside(self.fitted, self.doubts)
 
     @property
     def notes(self) -> list[str]:
@@ -67,6 +72,7 @@ class Run:
         return {
             "run": str(self.folder),
             **measurement_document(self.fitted.evaluations[0]),
+            "alarms": list(self.alarms),
             "notes": self.notes,
             "choice": choice_reason(self.fitted.choice),
             "finetune": tuning.outcome(self.fitted.selection),
@@ -130,6 +136,7 @@ def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> 
             "command": again,
             **_record(fitted),
             "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
+            "alarms": list(run.alarms),
             "doubts": run_page.doubts_document(doubts, run.said),
         },
     )
