@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.errors import OptionError
-from headstart.features.store import DEFAULT_LIMIT_GB, FeatureStore, cache_folder, open_store, size_limit
+from headstart.cache_folder import Troubles, troubles
+from headstart.features.store import FeatureStore, open_store
 
 
 def digest(i: int) -> str:
@@ -46,7 +46,7 @@ def test_a_row_written_twice_is_kept_once(tmp_path: Path) -> None:
     with FeatureStore(tmp_path) as store:
         store.write({"a": rows(1)})
         store.write({"a": rows(1)})
-        assert store.summary().rows == 1
+        assert store.count() == 1
 
 
 def test_the_limit_is_kept_and_the_oldest_rows_go_first(tmp_path: Path) -> None:
@@ -56,24 +56,16 @@ def test_the_limit_is_kept_and_the_oldest_rows_go_first(tmp_path: Path) -> None:
         store._db.commit()
         store.read("a", [digest(0)], 4)  # used today again
         assert store.trim() == 1_000 * 16
-        summary = store.summary()
-        assert summary.value_bytes == 2_000 * 16
+        assert store.value_bytes() == 2_000 * 16
         assert store.known("a", [digest(0), digest(1), digest(2_999)]) == {digest(0), digest(2_999)}
 
 
-def test_clear_empties_the_store(tmp_path: Path) -> None:
-    with FeatureStore(tmp_path) as store:
-        store.write({"a": rows(1, 2)})
-        assert store.clear() == 32
-        assert store.summary().rows == 0
-
-
-def test_a_damaged_file_is_set_aside(tmp_path: Path) -> None:
+def test_a_damaged_file_is_begun_anew_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "features.sqlite").write_bytes(b"this is not a database, whatever its name says " * 100)
     with FeatureStore(tmp_path) as store:
         store.write({"a": rows(1)})
-        assert store.summary().rows == 1
-    assert len(list(tmp_path.glob("features.damaged-*"))) == 1
+        assert store.count() == 1
+    assert troubles() == Troubles(store_damaged=True)
 
 
 def test_a_killed_writer_leaves_what_was_committed(tmp_path: Path) -> None:
@@ -83,13 +75,13 @@ def test_a_killed_writer_leaves_what_was_committed(tmp_path: Path) -> None:
         "from headstart.features.store import FeatureStore\n"
         "store = FeatureStore(Path(sys.argv[1]))\n"
         "store.write({'a': {'00' * 32: np.ones(4, np.float32)}})\n"
-        "store._db.execute(\"INSERT INTO features VALUES (1, x'01', x'02', 0)\")\n"
+        "store._db.execute(\"INSERT INTO features VALUES (1, x'01', x'02', 0, 0)\")\n"
         "os.kill(os.getpid(), 9)\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
     assert killed.returncode == -9
     with FeatureStore(tmp_path) as store:
-        assert store.summary().rows == 1
+        assert store.count() == 1
         (verdict,) = store._db.execute("PRAGMA integrity_check").fetchone()
         assert verdict == "ok"
 
@@ -121,33 +113,3 @@ def test_values_that_are_no_rows_are_kept_beside_rows(tmp_path: Path) -> None:
         assert store.values("b", [digest(1), digest(2), digest(3)]) == {digest(1): b"one", digest(2): b"\x00\xff"}
         assert store.values("a", [digest(1)]) == {digest(1): np.ones(3, np.float32).tobytes()}
         assert store.values("c", [digest(1)]) == {}
-
-
-def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADSTART_CACHE", str(tmp_path / "here"))
-    assert cache_folder() == tmp_path / "here"
-    monkeypatch.setenv("HEADSTART_CACHE", "~/there")
-    assert cache_folder() == Path.home() / "there"
-
-
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="the folder of Linux")
-def test_else_it_is_the_platforms_cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HEADSTART_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "headstart"
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    assert cache_folder() == Path.home() / ".cache" / "headstart"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "headstart"
-    assert not (tmp_path / "xdg").exists()
-
-
-def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in ("lots", "0", "-1", "nan"):
-        monkeypatch.setenv("HEADSTART_CACHE_GB", text)
-        with pytest.raises(OptionError, match=f"expected: a number of gigabytes above 0\n   found: '{text}'"):
-            size_limit()
-    monkeypatch.setenv("HEADSTART_CACHE_GB", "2")
-    assert size_limit() == 2_000_000_000
-    monkeypatch.delenv("HEADSTART_CACHE_GB")
-    assert size_limit() == DEFAULT_LIMIT_GB * 1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart import pipeline
+from headstart.cache_folder import troubles
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
 from headstart.images.folder import ImageSet, from_paths
 from headstart.images.grouping import grouped_by, read
 from headstart.options import DEFAULTS, FitOptions
 from headstart.progress import Progress
+from headstart.report.words import cache_lines
 
 PathLike = str | Path
 
@@ -91,6 +94,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with bench.clock.timed("reading the folder"):
                 images, self.classes_ = _images(X, y, groups, options.group_by)
             fitted = pipeline.fit(images, options, bench)
+        for line in cache_lines(troubles()):
+            warnings.warn(line, stacklevel=2)
         self.model_, self.choice_, self.selection_ = fitted.model, fitted.choice, fitted.selection
         self.images_, self.audit_, self.timings_ = fitted.images, fitted.audit, dict(fitted.timings)
         self.evaluations_ = tuple(measured.evaluation for measured in fitted.evaluations)
