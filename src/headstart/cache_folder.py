@@ -191,24 +191,32 @@ class Entry:
     """When it was last used, in seconds since 1970."""
     bytes: int
     """On the disk: what was never written takes nothing."""
+    ours: tuple[Path, ...]
+    """All of it that this program made, the entry itself last."""
 
     def is_held(self) -> bool:
         """Whether a process uses it."""
         return any(_is_held(self.path / name) for name in _HELD)
 
+    def remove(self) -> bool:
+        """Remove it, as far as that can be done; whether it is gone."""
+        for path in self.ours:
+            _remove(path)
+        return not os.path.lexists(self.path)
+
 
 def entries(folder: Path) -> list[Entry]:
     """All that lies in the cache but the store of features, which drops rows, the least recently used first."""
-    size: dict[tuple[str, Path], int] = {}
+    paths: dict[tuple[str, Path], list[Path]] = {}
     for kind, path in _ours(folder):
         parts = path.relative_to(folder).parts
         if kind != "features" and len(parts) > 1 and not parts[1].startswith(".unfinished-"):
-            entry = kind, folder.joinpath(*parts[:2])
-            size[entry] = size.get(entry, 0) + _bytes(path)
+            paths.setdefault((kind, folder.joinpath(*parts[:2])), []).append(path)
     found = []
-    for (kind, path), total in size.items():
+    for (kind, path), ours in paths.items():
         with suppress(OSError):  # another process removed it
-            found.append(Entry(kind=kind, path=path, used=path.lstat().st_mtime, bytes=total))
+            used, size = path.lstat().st_mtime, sum(map(_bytes, ours))
+            found.append(Entry(kind=kind, path=path, used=used, bytes=size, ours=tuple(ours)))
     return sorted(found, key=lambda entry: (entry.used, entry.path))
 
 
@@ -239,19 +247,24 @@ def clear(folder: Path) -> Cleared:
     for _, path in _ours(folder):
         if not held.isdisjoint((path, *path.parents)):
             continue
-        try:
-            if path.is_dir() and not path.is_symlink():
-                if not any(path.iterdir()):
-                    path.rmdir()
-                continue
-            size = path.lstat().st_size
-            path.unlink()
+        size = _bytes(path)
+        if why := _remove(path):
+            refused[path] = why
+        else:
             freed += size
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            refused[path] = error.strerror or str(error)
     return Cleared(freed=freed, in_use=len(held), refused=refused)
+
+
+def _remove(path: Path) -> str:
+    """Remove a file, a link or an empty folder; why that cannot be done, empty also for a folder with other files."""
+    try:
+        if not path.is_dir() or path.is_symlink():
+            path.unlink(missing_ok=True)
+        elif not any(path.iterdir()):
+            path.rmdir()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def discard(path: Path) -> None:

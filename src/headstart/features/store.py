@@ -227,14 +227,16 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
         dropped_rows = False
         while not enough(total):
             day = self._done(self._oldest_day)
-            if removable and (day is None or removable[0].used < (day + 1) * _DAY):
+            rows_may_go = day is not None and day < before
+            if removable and (day is None or not rows_may_go or removable[0].used < (day + 1) * _DAY):
                 entry = removable.pop(0)
-                if not entry.is_held():
-                    cache_folder.discard(entry.path)
-                    total -= 0 if entry.path.exists() else entry.bytes
-            elif day is not None and day < before:
-                total -= self._done(lambda: self._drop_rows(before))
-                dropped_rows = True
+                if not entry.is_held() and entry.remove():
+                    total -= entry.bytes
+            elif rows_may_go:
+                dropped = self._done(partial(self._drop_rows, day))
+                total, dropped_rows = total - dropped, True
+                if not dropped:  # another process was faster
+                    break
             else:
                 break
         if dropped_rows:
@@ -243,13 +245,15 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
 
     def _oldest_day(self) -> int | None:
         (day,) = self._db.execute("SELECT min(used) FROM features").fetchone()
-        return day if day is None or isinstance(day, int) else 0
+        if day is None or isinstance(day, int):
+            return day
+        raise sqlite3.DatabaseError("a day that is no number")
 
-    def _drop_rows(self, before: int) -> int:
-        """Drop a thousand of the oldest rows that were used ``before`` a day; returns their bytes."""
-        query = "SELECT rowid, length(value) FROM features WHERE used < ? ORDER BY used, rowid LIMIT 1000"
+    def _drop_rows(self, day: int | None) -> int:
+        """Drop a thousand of the rows that were last used on ``day``; returns their bytes."""
+        query = "SELECT rowid, length(value) FROM features WHERE used = ? ORDER BY rowid LIMIT 1000"
         with self._db:
-            oldest = self._db.execute(query, [before]).fetchall()
+            oldest = self._db.execute(query, [day]).fetchall()
             self._db.executemany("DELETE FROM features WHERE rowid = ?", [(rowid,) for rowid, _ in oldest])
         return sum(length or 0 for _, length in oldest)
 
