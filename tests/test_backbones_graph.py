@@ -104,7 +104,7 @@ def test_a_measured_parity_is_remembered_only_where_asked(runtime: graph.OpenVin
     before = (kept / "graph.json").read_bytes()
     graph.compile_graph(kept, precision="f32")
     assert (kept / "graph.json").read_bytes() == before
-    graph.compile_graph(kept, precision="f32", remember=True)
+    graph.compile_graph(kept, precision="f32", cached=True)
     assert json.loads((kept / "graph.json").read_text())["parity"] == {runtime.parity_key: pytest.approx(1.0, abs=1e-5)}
 
 

@@ -22,6 +22,7 @@ from headstart.backbones import catalog, graph, network, weights
 from headstart.backbones.runtime import LEAST_PARITY, Runtime, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec, SpaceSpec, opened
 from headstart.backbones.split import TunedNetwork, split
+from headstart.cache_folder import sealed
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
 from headstart.features.extract import extract
@@ -139,7 +140,7 @@ def stray(folder: Path) -> None:
     save_file({name: -value for name, value in reference.items()}, folder / "reference.safetensors")
     description = json.loads((folder / "graph.json").read_text())
     description["sha256"]["reference.safetensors"] = sha256(folder / "reference.safetensors")
-    (folder / "graph.json").write_text(json.dumps({**description, "parity": {}}))
+    (folder / "graph.json").write_text(json.dumps(sealed({**description, "parity": {}})))
 
 
 def test_a_graph_that_strays_is_not_used_and_that_is_said(tmp_path: Path) -> None:

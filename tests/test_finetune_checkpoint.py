@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -74,18 +72,3 @@ def test_a_checkpoint_of_another_format_is_refused_and_not_found_among_many(
     with pytest.raises(OptionError, match="found: one of another run"):
         Snapshot.load(file, "key")
     assert not checkpoint.file_of(tmp_path, "key").exists()
-
-
-def test_the_newest_checkpoints_are_kept_and_those_of_this_week(tmp_path: Path) -> None:
-    now = time.time()
-    for number in range(12):
-        path = tmp_path / f"{number:02}"
-        path.touch()
-        age = 60 * number if number < 10 else checkpoint.WEEK + 60 * number
-        os.utime(path, (now - age, now - age))
-    checkpoint.keep_newest(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number:02}" for number in range(10)]
-    for number in range(40):
-        (tmp_path / f"new {number:02}").touch()
-    checkpoint.keep_newest(tmp_path)
-    assert len(list(tmp_path.iterdir())) == checkpoint.KEPT

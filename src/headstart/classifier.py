@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart import pipeline
+from headstart.cache_folder import troubles
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
 from headstart.files import some
@@ -21,6 +23,7 @@ from headstart.images.grouping import grouped_by, read
 from headstart.images.sources import Source
 from headstart.options import DEFAULTS, FitOptions
 from headstart.progress import Progress
+from headstart.report.words import cache_lines
 
 PathLike = str | Path
 
@@ -97,6 +100,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             with bench.clock.timed("reading the folder"):
                 images = _images(X, y, groups, options.group_by)
             fitted = pipeline.fit(images, options, bench)
+        for line in cache_lines(troubles()):
+            warnings.warn(line, stacklevel=2)
         self.model_, self.choice_, self.selection_ = fitted.model, fitted.choice, fitted.selection
         self.classes_ = images.labels
         self.images_, self.audit_, self.timings_ = fitted.images, fitted.audit, dict(fitted.timings)

@@ -18,12 +18,12 @@ from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
+from headstart.cache_folder import cache_folder
 from headstart.claims.measured import Measurement, measure_fit
 from headstart.claims.worth import Worth, measure_worth
 from headstart.deploy.fitted import assemble
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
-from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet

@@ -34,6 +34,7 @@ from headstart.backbones.runtime import (
     padded,
     synthetic_images,
 )
+from headstart.cache_folder import Hold, is_sound, sealed
 from headstart.errors import ModelError
 from headstart.files import replacing, sha256, write_json
 
@@ -145,7 +146,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         "sha256": {name: sha256(folder / name) for name in names},
         "parity": {},
     }
-    write_json(folder / DOCUMENT, description, indent=1)
+    write_json(folder / DOCUMENT, sealed(description), indent=1)
 
 
 @contextlib.contextmanager
@@ -195,7 +196,7 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def compile_graph(
-    folder: Path, *, precision: str, threads: int | None = None, remember: bool = False
+    folder: Path, *, precision: str, threads: int | None = None, cached: bool = False
 ) -> tuple[OpenVinoRuntime | None, Notes]:
     """The graph in ``folder``, compiled in the best precision that keeps parity, and notes on what was not.
 
@@ -203,12 +204,17 @@ def compile_graph(
         folder: from `convert` or `OpenVinoRuntime.save`.
         precision: ``auto`` for bf16 where the CPU has it, ``bf16``, or ``f32``.
         threads: most threads of the CPU; all if not given.
-        remember: write a parity measured here into the folder.
+        cached: the folder lies in the cache: a parity measured here is written into it, and it stays while it is used.
 
     Raises:
         ModelError: as `describe`.
+        OSError: a folder in the cache cannot be read.
     """
+    held = Hold(folder / "graph.xml") if cached and (folder / "graph.xml").is_file() else None
     description = describe(folder)
+    if cached and not is_sound(description):
+        expected, todo = f"{DOCUMENT} as it was written", "clear the cache"
+        raise ModelError.of(f"graph {folder}", expected=expected, found="another checksum", todo=todo)
     capable = computes_in_bf16()
     notes: Notes = ()
     if precision == "bf16" and not capable:
@@ -216,12 +222,13 @@ def compile_graph(
     for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
         runtime = OpenVinoRuntime(folder, description, precision=candidate, threads=threads, notes=notes)
         if runtime.parity_key not in description["parity"]:
-            runtime.measure_parity(singly=not remember)
-            if remember:
+            runtime.measure_parity(singly=not cached)
+            if cached:
                 description["parity"][runtime.parity_key] = runtime.parity
                 with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
-                    write_json(folder / DOCUMENT, description, indent=1)
+                    write_json(folder / DOCUMENT, sealed(description), indent=1)
         if runtime.parity >= LEAST_PARITY:
+            runtime.held = held
             return runtime, notes
         notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
     return None, notes
@@ -239,6 +246,8 @@ class OpenVinoRuntime(RuntimeBase):
         self.parity_key = f"{name} {version}"
         self.parity = description["parity"].get(self.parity_key, 0.0)
         self._folder, self._description, self._threads = folder, description, threads
+        self.held: Hold | None = None
+        """Keeps a folder of the cache where it is."""
         self._model: Any = None
         self._single: OpenVinoRuntime | None = None
 

@@ -6,25 +6,28 @@ on a machine needs torch: it leaves a graph that later runs open in under a seco
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
-import json
+import os
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from headstart import cache_folder
 from headstart.backbones import catalog, graph, saved
 from headstart.backbones.pretrained import Backbone
 from headstart.backbones.runtime import Notes, Runtime, RuntimeNote, not_forked
 from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
-from headstart.files import digest, sha256, write_json
+from headstart.files import digest, sha256
 from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, View
 
@@ -135,18 +138,13 @@ class NetworkSpec:
         """
         backbone = self.backbone
         identity = {"architecture": backbone.architecture, "outputs": OUTPUTS_VERSION, "size": backbone.input_size}
-        file = self.cache / "depths" / f"{backbone.architecture.replace('/', '_')}.json"
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            if document["identity"] == identity:
-                return tuple((str(name), int(channels)) for name, channels in document["channels"])
-        except (OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged: made anew
-            pass
+        file = self.cache / "depths" / f"{digest(identity)}.json"
+        if (kept := cache_folder.kept(file)) is not None and kept["identity"] == identity:
+            return tuple((name, channels) for name, channels in kept["channels"])
         from headstart.backbones.network import freeze
 
         channels = freeze(backbone, locate(backbone, random=True), size=backbone.input_size).depth_channels
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"identity": identity, "channels": channels})
+        cache_folder.keep(file, {"identity": identity, "channels": channels})
         return channels
 
 
@@ -295,19 +293,53 @@ def prepare(
     """
     target, notes = _target(device, precision)
     if target == "openvino":
-        folder = cache / "graphs" / digest(identity)
-        try:
-            runtime, notes = graph.compile_graph(folder, precision=precision, remember=True)
-        except ModelError:  # not there yet, or damaged: either way it is made anew
-            shutil.rmtree(folder, ignore_errors=True)
-            graph.convert(frozen(), identity, folder)
-            runtime, notes = graph.compile_graph(folder, precision=precision, remember=True)
+        runtime, notes = _graph(frozen, identity, cache, precision)
         if runtime is not None:
             return runtime
         target = "cpu"
     from headstart.backbones import eager
 
     return eager.fastest(frozen(), identity, target=target, precision=precision, notes=notes)
+
+
+def _graph(
+    frozen: Callable[[], FrozenModule], identity: Mapping[str, Any], cache: Path, precision: str
+) -> tuple[Runtime | None, Notes]:
+    """The graph of a network, and notes; where the cache cannot be used, in a scratch folder, where there is one."""
+    try:
+        return _graph_in(cache / "graphs", frozen, identity, precision)
+    except (OSError, ModelError) as error:
+        cache_folder.note_unusable(cache, error)
+    try:
+        return _graph_in(_scratch(), frozen, identity, precision)
+    except (OSError, ModelError):
+        return None, (RuntimeNote(what="no graph"),)
+
+
+def _graph_in(
+    graphs: Path, frozen: Callable[[], FrozenModule], identity: Mapping[str, Any], precision: str
+) -> tuple[Runtime | None, Notes]:
+    """The graph in ``graphs``, made where there is none that is sound. Raises OSError, or ModelError."""
+    folder = cache_folder.made(graphs) / digest(identity)
+    try:
+        found = graph.compile_graph(folder, precision=precision, cached=True)
+    except ModelError:  # not there yet, or damaged: either way it is made anew
+        if os.path.lexists(folder):
+            cache_folder.note_damaged(1)
+            cache_folder.discard(folder)
+        graph.convert(frozen(), identity, folder)
+        found = graph.compile_graph(folder, precision=precision, cached=True)
+    with suppress(OSError):  # of a cache that can only be read
+        os.utime(folder)
+    return found
+
+
+@cache
+def _scratch() -> Path:
+    """A folder that takes the place of the cache until the process ends. Raises OSError."""
+    folder = tempfile.mkdtemp(prefix="headstart-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _target(device: str, precision: str) -> tuple[str, Notes]:

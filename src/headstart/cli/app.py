@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from headstart.cache_folder import Troubles, troubles
 from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
 from headstart.files import display
@@ -42,6 +43,17 @@ class Commands(TyperGroup):
         except (OSError, sqlite3.OperationalError) as error:
             say(f"error: {refused(error)}")
             raise typer.Exit(2) from error
+        finally:
+            _say_troubles()
+
+
+def _say_troubles() -> None:
+    """What was wrong with the cache, if anything was, once a command."""
+    if (found := troubles()) != Troubles() and not sys.stderr.closed:
+        from headstart.report.words import cache_lines
+
+        for line in cache_lines(found):
+            say(line)
 
 
 _GOES_ON = "what was computed is kept, and the same command goes on from there"

@@ -31,6 +31,7 @@ from headstart.progress import Clock, Progress, Silent
 _EXTENTS = f"extents1|{DECODER}"
 """The space of extents in the store. Its number is raised with every change to what `read_extent` answers."""
 _KEEP_TOGETHER = 256  # values of `remembered` in one transaction
+_LOSSES = 3  # rows are missing at first, and where the store is begun anew, and where it goes on in memory
 
 
 @dataclass(kw_only=True, eq=False)
@@ -149,12 +150,13 @@ class FeatureTable:
     def rows(self, size: int, output: str, index: Index, views: Sequence[View] = (View.CENTRE,)) -> Rows:
         """The rows of the images ``index``, one block of them after the other for each view: (views · n, d)."""
         with self.bench.lock:
-            try:
-                return self._read(size, output, index, views)
-            except KeyError:  # not all are there yet
-                failed = self.fill(size, index, views)
-            if failed:
-                raise changed({self.images.paths[i]: reason for i, reason in failed.items()})
+            for _ in range(len(views) + _LOSSES):
+                try:
+                    return self._read(size, output, index, views)
+                except KeyError:  # not all are there yet, or some were damaged and are gone
+                    failed = self.fill(size, index, views)
+                if failed:
+                    raise changed({self.images.paths[i]: reason for i, reason in failed.items()})
             return self._read(size, output, index, views)
 
     def remembered(
@@ -167,21 +169,27 @@ class FeatureTable:
         """
         wanted = range(len(self.images)) if index is None else index.tolist()
         digests = [self.images.digests[i] for i in wanted]
-        known = self.bench.store.known(space, set(digests))
-        todo = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True) if digest not in known}
+        paths = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True)}
+        store, known, none = self.bench.store, self.bench.store.known(space, paths), set[str]()
+        todo = [digest for digest in paths if digest not in known]
         fresh: dict[str, bytes] = {}
         with self.bench.progress.stage(stage, len(todo)) as advance:
-            values = in_order(compute, todo.values(), window=_KEEP_TOGETHER)
+            values = in_order(compute, (paths[digest] for digest in todo), window=_KEEP_TOGETHER)
             for done, (digest, value) in enumerate(zip(todo, values, strict=True), start=1):
                 if value is not None:
                     fresh[digest] = value
+                else:
+                    none.add(digest)
                 if len(fresh) >= _KEEP_TOGETHER or done == len(todo):
-                    self.bench.store.keep(space, fresh)
+                    store.keep(space, fresh)
                     fresh = {}
                 advance(done)
         for start in range(0, len(digests), _KEEP_TOGETHER):
             block = digests[start : start + _KEEP_TOGETHER]
-            kept = self.bench.store.values(space, set(block))
+            kept: dict[str, bytes | None] = dict(store.values(space, set(block)))
+            if damaged := [digest for digest in dict.fromkeys(block) if digest not in kept and digest not in none]:
+                kept |= zip(damaged, in_order(compute, (paths[digest] for digest in damaged)), strict=True)
+                store.keep(space, {digest: value for digest in damaged if (value := kept[digest]) is not None})
             yield from (kept.get(digest) for digest in block)
 
     def _read(self, size: int, output: str, index: Index, views: Sequence[View]) -> Rows:

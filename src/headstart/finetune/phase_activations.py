@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.arrays import Floats
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.store import size_limit
+from headstart.cache_folder import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.batches import predict

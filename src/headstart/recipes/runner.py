@@ -26,13 +26,13 @@ from headstart import output_folder
 from headstart.backbones import catalog
 from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import Weights, locate, locate_named
+from headstart.cache_folder import cache_folder
 from headstart.claims.colour_baseline import Transfer, transfer
 from headstart.deploy.fitted import assemble
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.evaluation.held_out import AnsweredPart, HeldOut, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
 from headstart.finetune.trial import Selection
 from headstart.images.decode import decode, read_extent

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
+from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
-from headstart.files import some
+from headstart.files import display, some
 from headstart.images.folder import ImageSet
 from headstart.images.record import Changes
 
@@ -109,6 +110,23 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
 def runtime_note(note: RuntimeNote) -> str:
     """Why a network runs otherwise than was asked for, or than it did."""
     return _RUNTIME_NOTES[note.what].format(note=note, least=LEAST_PARITY)
+
+
+def cache_lines(troubles: Troubles) -> tuple[str, ...]:
+    """What was wrong with the cache, a sentence each; empty where nothing was."""
+    lines = []
+    if count := troubles.damaged:
+        lines.append(
+            f"{counted(count, 'damaged value')} in the cache {'was' if count == 1 else 'were'} computed again."
+        )
+    if troubles.store_damaged:
+        lines.append("The store of features was damaged or of another version, and was begun anew.")
+    if troubles.unusable:
+        lines.append(
+            f"The cache {display(troubles.unusable)} cannot be used ({troubles.why}): this run works without it. "
+            "HEADSTART_CACHE names another folder."
+        )
+    return tuple(lines)
 
 
 def measurement_document(measurement: Measurement) -> dict[str, Any]:
