@@ -17,6 +17,7 @@ import numpy as np
 from headstart.arrays import Pixels
 from headstart.errors import OptionError, Problem
 from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage, moved
+from headstart.options import LARGEST_SIZE
 
 ALGORITHM = 1
 """Raised whenever `load`, or decoding, gives other pixels than before."""
@@ -24,6 +25,9 @@ VARIED_ALGORITHM = 2
 """Raised whenever `vary` gives other pixels than before."""
 KINDS = ("none", "crop", "rotate")
 """Of varied views."""
+LEAST_CROP = 0.25
+"""Of the shorter side. Chosen for memory: networks are published with 0.8 to 1, and of a picture made large enough to
+keep 1 % of it, most is never looked at."""
 
 _SQUASH_CROP = 0.875  # side of a corner window, as a share of a squashed picture
 _CROP_AREA = (0.35, 1.0)  # share of the picture's area in an augmented crop
@@ -57,16 +61,16 @@ class Geometry:
     and gives up the proportions."""
 
     crop_pct: float = 0.875
-    """Share of the shorter side that ``crop`` keeps, in (0, 1]."""
+    """Share of the shorter side that ``crop`` keeps, from `LEAST_CROP` to 1."""
 
     interpolation: str = "bicubic"
     """``bilinear``, ``bicubic`` or ``lanczos``; all filter before they reduce."""
 
     def __post_init__(self) -> None:
         expected = {
-            "size": ("at least 1", self.size >= 1),
+            "size": (f"from 1 to {LARGEST_SIZE}", 1 <= self.size <= LARGEST_SIZE),
             "mode": ("crop or squash", self.mode in ("crop", "squash")),
-            "crop_pct": ("more than 0, at most 1", 0 < self.crop_pct <= 1),
+            "crop_pct": (f"from {LEAST_CROP} to 1", LEAST_CROP <= self.crop_pct <= 1),
             "interpolation": (" or ".join(INTERPOLATIONS), self.interpolation in INTERPOLATIONS),
         }
         problems = [

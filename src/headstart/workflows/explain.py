@@ -38,6 +38,7 @@ def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: in
     if find_reference(run) is None:
         return Explained(explanation=explanation, neighbours=(), training=None)
     reference = Reference.load(run)
+    reference.require(explanation.classes, explanation.row)
     same = sha256(picture)
     others = [
         (i, cosine) for i, cosine in reference.nearest(explanation.row, 2 * NEIGHBOURS) if reference.digests[i] != same
@@ -63,6 +64,6 @@ def write_page(path: Path, explained: Explained, command: str) -> None:
 def _jpeg(path: Path, digest: str) -> bytes | None:
     """A thumbnail, if the file is still there and the same."""
     try:
-        return gallery.small_jpeg(path) if sha256(path) == digest else None
+        return gallery.small_jpeg(path) if path.is_file() and sha256(path) == digest else None
     except (OSError, UnreadableImageError):
         return None
