@@ -15,6 +15,8 @@ FILES = ("weights", "cost", "cache")
 """Options that name a file or a folder."""
 SMALLEST_SIZE = 32
 """Pixels: below this side the last map of common networks is a single position."""
+LARGEST_SIZE = 2048
+"""Pixels. Chosen for memory: at this side the first maps of a batch of 16 take 2 GB and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,9 @@ class FitOptions:
         if self.sizes and self.sizes[0] < SMALLEST_SIZE:
             expected = f"sizes of {SMALLEST_SIZE} pixels or more"
             problems.append(Problem(expected=expected, found=str(self.sizes[0]), todo="raise it"))
+        if self.sizes and self.sizes[-1] > LARGEST_SIZE:
+            expected = f"sizes of {LARGEST_SIZE} pixels or less"
+            problems.append(Problem(expected=expected, found=str(self.sizes[-1]), todo="lower it"))
         for name, allowed in (("finetune", FINETUNE), ("class_weight", CLASS_WEIGHTS)):
             if (value := getattr(self, name)) not in allowed:
                 expected = f"{name} {' or '.join(repr(each) if each else 'None' for each in allowed)}"

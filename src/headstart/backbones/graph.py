@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.arrays import Pixels
-from headstart.backbones import saved
+from headstart.backbones import graph_file, saved
 from headstart.backbones.runtime import (
+    IMAGES,
     LEAST_PARITY,
     Notes,
     Outputs,
@@ -37,6 +39,8 @@ from headstart.backbones.runtime import (
 from headstart.cache_folder import Hold, is_sound, sealed
 from headstart.errors import ModelError
 from headstart.files import replacing, sha256, write_json
+from headstart.schema import read_record
+from headstart.untrusted import file_in, read_tensors
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
@@ -46,11 +50,28 @@ ABANDONED = 3_600.0
 """Seconds from which an unfinished conversion counts as killed. Chosen, not measured: one takes seconds, a few minutes
 with large networks. Too short a time would take the folder from under a conversion that is running."""
 DOCUMENT = "graph.json"
-_FIELDS = {"identity": dict, "widths": dict, "sha256": dict, "parity": dict}
-DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
+MAKE_AGAIN = "make it again: train again with this version, or clear the cache"
+XML, TENSORS, REFERENCE = "graph.xml", "graph.bin", "reference.safetensors"
+DATA_FILES = (XML, TENSORS, REFERENCE)
 """The graph, its tensors in float32, and torch's rows for `runtime.synthetic_images`, the graph's own proof."""
 FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS)
 """These, and of a network that can be built again what it is built from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What graph.json says."""
+
+    format: int
+    identity: Mapping[str, Any]
+    """Everything that determines the values of the network, ``size`` among it."""
+    widths: Mapping[str, int]
+    sha256: Mapping[str, str]
+    """By file."""
+    parity: Mapping[str, float]
+    """By runtime and version, where it was measured."""
+    checksum: str = ""
+    """Of all else in it, where it lies in the cache."""
 
 
 def available() -> bool:
@@ -134,8 +155,8 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     try:  # graph.bin is written beside it, so that no name of its own can be given
         openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
     except RuntimeError as error:  # a disk that is full, as OpenVINO says it
-        raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / "graph.xml")) from error
-    with replacing(folder / "reference.safetensors") as file:
+        raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / XML)) from error
+    with replacing(folder / REFERENCE) as file:
         save_file(dict(zip(frozen.widths, rows, strict=True)), file)
     saved.write(frozen, identity, folder)
     names = [name for name in FILES if (folder / name).is_file()]
@@ -182,10 +203,9 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: files missing or changed, or written by another version; all of them are listed.
     """
-    todo = "make it again: train again with this version, or clear the cache"
+    todo = MAKE_AGAIN
     description = saved.read_document(folder / DOCUMENT, kind="graph", version=FORMAT, todo=todo)
-    if problems := saved.wrong_types(description, _FIELDS, place=f" in {DOCUMENT}", todo=todo):
-        raise ModelError(f"graph {folder}", problems)
+    read_record(Description, description, f"graph {folder}, {DOCUMENT}", todo=todo, error=ModelError)
     hashes, size = description["sha256"], description["identity"].get("size")
     if not ({*DATA_FILES} <= hashes.keys() <= {*FILES} and type(size) is int and size > 0 and description["widths"]):
         expected, found = "the fields of a graph", f"files {', '.join(hashes)}, size {size}"
@@ -234,6 +254,36 @@ def compile_graph(
     return None, notes
 
 
+def read_graph(folder: Path, images: list[int], widths: Mapping[str, int]) -> Any:
+    """The graph in ``folder`` as OpenVINO has it, for ``images`` of a shape (n, size, size, 3).
+
+    Raises:
+        ModelError: it holds what no network needs, see `graph_file.check`, or does not give rows of ``widths``.
+    """
+    with _of_model(folder):
+        graph_file.check(file_in(folder, XML, most=graph_file.MOST_XML), file_in(folder, TENSORS))
+        model = _core().read_model(folder / XML)
+        model.reshape(images)
+        rows = {row.get_any_name(): row.get_partial_shape() for row in model.outputs}
+        fits = import_openvino().PartialShape
+        if rows.keys() != widths.keys() or not all(
+            fits([images[0], widths[name]]).compatible(rows[name]) for name in rows
+        ):
+            raise ValueError(f"rows {rows}, where those of {dict(widths)} were expected")
+    return model
+
+
+@contextlib.contextmanager
+def _of_model(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with the graph in ``folder`` becomes a ModelError."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:  # RuntimeError: OpenVINO's own
+        found = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        what, expected = f"graph {folder}, {XML}", "a graph that can be run"
+        raise ModelError.of(what, expected=expected, found=found, todo=MAKE_AGAIN) from error
+
+
 class OpenVinoRuntime(RuntimeBase):
     """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`."""
 
@@ -263,11 +313,19 @@ class OpenVinoRuntime(RuntimeBase):
             return self._single
 
     def measure_parity(self, *, singly: bool) -> None:
-        """Compare with the rows of torch that lie beside the graph, one image at a time or in a batch."""
-        from safetensors.numpy import load_file
+        """Compare with the rows of torch that lie beside the graph, one image at a time or in a batch.
 
-        runtime = self.single() if singly else self
-        self.parity = measured_parity(runtime, load_file(self._folder / "reference.safetensors"))
+        Raises ModelError where they are not the rows of such a graph.
+        """
+        runtime, shapes = self.single() if singly else self, {name: (IMAGES, d) for name, d in self.widths.items()}
+        try:
+            reference = read_tensors(self._folder, REFERENCE)
+            if (found := {name: rows.shape for name, rows in reference.items()}) != shapes:
+                raise ValueError(f"rows of {found}")
+        except ValueError as error:
+            what = f"graph {self._folder}, {REFERENCE}"
+            raise ModelError.of(what, expected=f"rows of {shapes}", found=str(error), todo=MAKE_AGAIN) from error
+        self.parity = measured_parity(runtime, reference)
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
@@ -301,13 +359,13 @@ class OpenVinoRuntime(RuntimeBase):
         not_forked()
         with self._lock:
             if self._model is None:
-                model = _core().read_model(self._folder / "graph.xml")
-                model.reshape([self.batch, self.size, self.size, 3])
+                model = read_graph(self._folder, [self.batch, self.size, self.size, 3], self.widths)
                 hint = "LATENCY" if self.batch == 1 else "THROUGHPUT"
                 options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
                 if self._threads is not None:
                     options["INFERENCE_NUM_THREADS"] = self._threads
-                self._model = _core().compile_model(model, "CPU", options)
+                with _of_model(self._folder):
+                    self._model = _core().compile_model(model, "CPU", options)
             return self._model
 
     def _rows(self, request: Any, count: int) -> Outputs:

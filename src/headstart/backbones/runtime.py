@@ -25,6 +25,8 @@ Outputs = dict[str, NDArray[np.float32]]
 
 BATCH = 16
 """Images computed together: enough to keep two cores busy."""
+IMAGES = 8
+"""Made-up images that a runtime is compared with torch on."""
 LEAST_PARITY = 0.998
 """Least mean cosine to torch in float32. bf16 of a sound network gives 0.999; a wrong graph far less."""
 STATISTICS = 3
@@ -125,7 +127,7 @@ def not_forked() -> None:
     _computing.add(os.getpid())
 
 
-def synthetic_images(size: int, count: int = 8) -> Pixels:
+def synthetic_images(size: int, count: int = IMAGES) -> Pixels:
     """Structured images, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
     Integer arithmetic only, so that no library's rounding can change a byte.

@@ -180,7 +180,7 @@ class SavedSpec:
                 not compute what it did.
             OptionError, MissingPackageError: as `prepare`; or ``threads`` below 1.
         """
-        saved.describe(self.folder, size=size)
+        description = saved.describe(self.folder, size=size)
         content = sha256(self.folder / saved.DOCUMENT)
         if content != self.sha256:
             expected, todo = f"{saved.DOCUMENT} with SHA-256 {self.sha256}", "open the model again: it was replaced"
@@ -195,6 +195,12 @@ class SavedSpec:
             if (self.folder / graph.DOCUMENT).is_file():
                 runtime, notes = graph.compile_graph(self.folder, precision=self.precision, threads=self.threads)
             if runtime is not None:
+                if (runtime.size, runtime.widths) != (size, description.widths):
+                    expected, found = (
+                        f"images of {size} pixels, rows of {dict(description.widths)}",
+                        f"{runtime.size}, {runtime.widths}",
+                    )
+                    raise ModelError.of(f"graph {self.folder}", expected=expected, found=found, todo=saved.COPY_AGAIN)
                 return runtime
             if self.device == "openvino":
                 raise ModelError.of(

@@ -37,6 +37,11 @@ class Split:
     """What `split` was told, for splitting another copy of the network at the same place."""
     reads_map: bool
 
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """By timm's names the tensors of both parts, and those of the suffix."""
+        prefix, suffix = ({} if part is None else _tensors(part) for part in (self.prefix, self.suffix))
+        return {**prefix, **suffix}, suffix
+
 
 def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Split:
     """Split ``model`` so that everything from ``train_from`` on can learn and as much as can be is computed once.

@@ -248,7 +248,7 @@ class Model:
             backbone=document.backbone,
             training=document.training,
             notes=(*runtime.notes, moved) if moved.runtime != moved.here else runtime.notes,
-            abstention=_abstention(folder, document),
+            abstention=_abstention(folder, document, width=runtime.widths.get(FAMILIAR, 0)),
         )
         check = partial(golden.check_answers, model._proba, runtime, folder, document)
         check()
@@ -257,7 +257,7 @@ class Model:
 
 def _head(folder: Path, document: directory.Document, *, width: int | None) -> LinearHead:
     """The head in ``folder``, for rows of ``width`` numbers; None where the network gives no such rows."""
-    tensors, k = directory.read_tensors(folder / directory.HEAD), len(document.classes)
+    tensors, k = directory.read_tensors(folder, directory.HEAD), len(document.classes)
     weight, bias = tensors.get("weight", np.empty(0)), tensors.get("bias", np.empty(0))
     if (weight.shape, bias.shape) != ((width, k), (k,)) or not weight.dtype == bias.dtype == np.float32:
         expected, found = f"a weight ({width}, {k}) and a bias ({k},) in float32", f"{weight.shape}, {bias.shape}"
@@ -266,14 +266,14 @@ def _head(folder: Path, document: directory.Document, *, width: int | None) -> L
     return LinearHead(weight=weight, bias=bias, temperature=document.temperature)
 
 
-def _abstention(folder: Path, document: directory.Document) -> Abstention:
-    file = folder / directory.ABSTENTION
-    kept = directory.read_tensors(file) if file.name in document.files else {}
+def _abstention(folder: Path, document: directory.Document, *, width: int) -> Abstention:
+    """When not to answer, for rows `FAMILIAR` of ``width`` numbers."""
+    kept = directory.read_tensors(folder, directory.ABSTENTION) if directory.ABSTENTION in document.files else {}
     try:
-        return Abstention.from_parts(document.abstention, kept, list(document.classes))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what, found = f"{folder} is damaged", f"{type(error).__name__}: {error}"
-        raise ModelError.of(what, expected="when not to answer", found=found, todo="train again") from error
+        return Abstention.from_parts(document.abstention, kept, document.classes, width=width)
+    except ValueError as error:
+        what, expected = f"{folder} is damaged", "when not to answer"
+        raise ModelError.of(what, expected=expected, found=str(error), todo=directory.COPY) from error
 
 
 def versions() -> dict[str, str]:

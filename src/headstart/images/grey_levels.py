@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -57,11 +57,6 @@ class Levels:
             if scale is not None and not (len(scale) == 2 and all(map(math.isfinite, scale)) and scale[0] <= scale[1]):
                 expected, todo = f"{name}: two finite numbers, black and white, in this order", f"change {name}"
                 raise OptionError.of("grey levels", expected=expected, found=repr(scale), todo=todo)
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Levels:
-        """The inverse of ``dataclasses.asdict``, through JSON; raises OptionError or TypeError where it is none."""
-        return cls(**{name: scale and tuple(map(float, scale)) for name, scale in document.items()})
 
     def of(self, kind: Kind) -> Scale | None:
         """The scale of pictures of such numbers; that of others where the set has none of them."""

@@ -6,11 +6,11 @@ Pixels stay uint8 here: each network normalises inside its own graph.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from headstart.arrays import Pixels
 from headstart.errors import OptionError, Problem
 from headstart.images.decode import DECODER, INTERPOLATIONS, Box, Content, DecodedImage, moved
 from headstart.images.grey_levels import Levels
+from headstart.options import LARGEST_SIZE
 
 ALGORITHM = 2
 """Raised whenever `load`, or decoding, gives other pixels than before."""
@@ -25,6 +26,9 @@ VARIED_ALGORITHM = 2
 """Raised whenever `vary` gives other pixels than before."""
 KINDS = ("none", "crop", "rotate")
 """Of varied views."""
+LEAST_CROP = 0.25
+"""Of the shorter side. Chosen for memory: networks are published with 0.8 to 1, and of a picture made large enough to
+keep 1 % of it, most is never looked at."""
 
 _SQUASH_CROP = 0.875  # side of a corner window, as a share of a squashed picture
 _CROP_AREA = (0.35, 1.0)  # share of the picture's area in an augmented crop
@@ -58,7 +62,7 @@ class Geometry:
     and gives up the proportions."""
 
     crop_pct: float = 0.875
-    """Share of the shorter side that ``crop`` keeps, in (0, 1]."""
+    """Share of the shorter side that ``crop`` keeps, from `LEAST_CROP` to 1."""
 
     interpolation: str = "bicubic"
     """``bilinear``, ``bicubic`` or ``lanczos``; all filter before they reduce."""
@@ -66,17 +70,11 @@ class Geometry:
     levels: Levels | None = None
     """Black and white of pictures of more than 8 bits a channel; None where the training pictures have no more."""
 
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Geometry:
-        """The inverse of ``dataclasses.asdict``, through JSON; raises OptionError or TypeError where it is none."""
-        levels = document.get("levels")
-        return cls(**{**document, "levels": None if levels is None else Levels.from_document(levels)})
-
     def __post_init__(self) -> None:
         expected = {
-            "size": ("at least 1", self.size >= 1),
+            "size": (f"from 1 to {LARGEST_SIZE}", 1 <= self.size <= LARGEST_SIZE),
             "mode": ("crop or squash", self.mode in ("crop", "squash")),
-            "crop_pct": ("more than 0, at most 1", 0 < self.crop_pct <= 1),
+            "crop_pct": (f"from {LEAST_CROP} to 1", LEAST_CROP <= self.crop_pct <= 1),
             "interpolation": (" or ".join(INTERPOLATIONS), self.interpolation in INTERPOLATIONS),
         }
         problems = [

@@ -40,6 +40,7 @@ def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: in
     if find_reference(run) is None:
         return Explained(explanation=explanation, neighbours=(), training=None)
     reference = Reference.load(run)
+    reference.require(explanation.classes, explanation.row)
     same, levels = sha256(picture), explainer.model.space.geometry.levels
     others = [
         (i, cosine) for i, cosine in reference.nearest(explanation.row, 2 * NEIGHBOURS) if reference.digests[i] != same
@@ -65,6 +66,7 @@ def write_page(path: Path, explained: Explained, command: str) -> None:
 def _jpeg(path: Path, digest: str, levels: Levels | None) -> bytes | None:
     """A thumbnail, if the file is still there and the same."""
     try:
-        return gallery.small_jpeg(path, levels) if sha256(path) == digest else None
+        known = path.is_file() and sha256(path) == digest
+        return gallery.small_jpeg(path, levels) if known else None
     except (OSError, UnreadableImageError):
         return None

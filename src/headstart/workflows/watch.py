@@ -114,6 +114,7 @@ def watch(
         problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
         raise DataError("nothing to watch", [problem])
     paths, predictions, last = zip(*read, strict=True)
+    reference.require(model.classes, last[0])
     proba, X = np.stack([prediction.proba for prediction in predictions]), unit(np.stack(last))
     novelty = model.abstention.novelty
     before = reference.y if reference.proba is None else reference.proba.argmax(axis=1)
