@@ -154,7 +154,7 @@ def test_all_wrong_options_are_named_at_once() -> None:
     assert len(caught.value.problems) == 4
     for text in (
         "4 problems",
-        "size: at least 1",
+        "size: from 1 to 2048",
         "'zoom'",
         "more than 0, at most 1",
         "bilinear or bicubic or lanczos",
