@@ -103,7 +103,8 @@ class DecodedImage:
             return np.array(self._image)
         out = np.empty((self.height, self.width, 3), np.uint8)
         for top in range(0, self.height, rows):
-            out[top : top + rows] = self._image.crop((0, top, self.width, min(top + rows, self.height)))
+            strip = self._image.crop((0, top, self.width, min(top + rows, self.height)))
+            out[top : top + rows] = np.asarray(strip)
         return out
 
     def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> Pixels:
