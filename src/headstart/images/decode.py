@@ -94,7 +94,10 @@ class DecodedImage:
             if at_least is not None:
                 image.draft("RGB", (at_least, at_least))
             held.enter_context(limits.PIXELS.share(memory(image, header)))
-            yield cls(_loaded(image)), header, _origin(image)
+            held.callback(image.close)  # the memory is free before the share is given back
+            loaded = _loaded(image)
+            held.callback(loaded.close)
+            yield cls(loaded), header, _origin(image)
 
     def pixels(self) -> Pixels:
         """The whole picture, ``(h, w, 3)``; a large one in strips, for each of which Pillow makes two copies."""
