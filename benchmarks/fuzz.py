@@ -258,6 +258,7 @@ def main() -> None:
             most = max(most, gigabytes)
             for path, failure in failures:
                 wrong.append(f"{path.name}: {failure}")
+                print(f"  {wrong[-1]}", flush=True)
                 if options.keep:
                     options.keep.mkdir(parents=True, exist_ok=True)
                     (options.keep / path.name).write_bytes(path.read_bytes())
