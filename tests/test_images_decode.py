@@ -382,6 +382,14 @@ def test_resample_agrees_with_cutting_a_picture() -> None:
     np.testing.assert_array_equal(cut, resample(decode(content), size=(20, 24), box=box, interpolation="bicubic"))
 
 
+@pytest.mark.parametrize("pixels", [1, 80, 81, 1000, 80 * 60])
+def test_strips_give_the_same_pixels(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = saved(quadrants(80, 60), "PNG")
+    whole = decode(content)
+    monkeypatch.setattr(module, "_STRIP_PIXELS", pixels)
+    np.testing.assert_array_equal(decode(content), whole)
+
+
 @pytest.mark.parametrize(("format", "tolerance"), [("PNG", 0), ("JPEG", 12), ("WEBP", 16)])
 def test_encode_is_read_back(format: str, tolerance: int) -> None:
     content = encode(np.asarray(quadrants()), format=format, quality=95)

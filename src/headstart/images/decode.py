@@ -28,6 +28,9 @@ DECODER = f"pillow{PIL.__version__}"
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
 
+_STRIP_PIXELS = 1 << 22
+"""Pixels that are copied out of Pillow's memory at a time."""
+
 PillowImage = Image.Image
 Content = Path | bytes | PillowImage | NDArray[Any]
 """What is decoded: a file, its bytes, an image that the caller opened with Pillow, or pixels ``(h, w, 3)`` RGB,
@@ -101,8 +104,15 @@ class DecodedImage:
             yield cls(_loaded(image, levels)), header, _origin(image)
 
     def pixels(self) -> Pixels:
-        """The whole picture, ``(h, w, 3)``."""
-        return np.array(self._image)
+        """The whole picture, ``(h, w, 3)``; a large one in strips, for each of which Pillow makes two copies."""
+        rows = max(1, _STRIP_PIXELS // self.width)
+        if rows >= self.height:
+            return np.array(self._image)
+        out = np.empty((self.height, self.width, 3), np.uint8)
+        for top in range(0, self.height, rows):
+            strip = self._image.crop((0, top, self.width, min(top + rows, self.height)))
+            out[top : top + rows] = np.asarray(strip)
+        return out
 
     def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> Pixels:
         """The window ``box`` resized to ``size``, as in ``resample``."""
