@@ -64,6 +64,10 @@ def extents(kind: Kind, *bounds: Scale, scale: Scale | None = None) -> list[Exte
         (extents("float", (-5.0, 10.0), (0.0, 35.0)), Levels(floats=(-5, 35))),
         (extents("float", (0.0, 200.0)), Levels(floats=(0, 255))),
         (extents("float", (10.0, 35.0)), Levels(floats=(10, 35))),
+        (extents("float", (270.0, 270.3)), Levels(floats=(270, 270.3))),
+        (extents("integer", (0, 1)), Levels(integers=(0, 1))),
+        (extents("integer", (3000, 3100)), Levels(integers=(3000, 3100))),
+        (extents("uint16", (3000, 3100)), Levels(integers=(0, 4095))),
         (extents("uint16", (0, 900)) + extents("float", (0.0, 1.0)), Levels(integers=(0, 1023), floats=(0, 1))),
         # what files say
         (extents("uint16", (0, 900), scale=(0, 4095)), Levels(integers=(0, 4095))),

@@ -111,8 +111,9 @@ class Model:
         in the last bits (within 1e-5 of each number in float32).
 
         Args:
-            pictures: paths, bytes, files opened in binary mode, Pillow images, uint8 arrays (h, w, 3), (h, w, 4) with
-                alpha or (h, w) grey, in any mix.
+            pictures: paths, bytes, files opened in binary mode, Pillow images, arrays (h, w, 3), (h, w, 4) with alpha
+                or (h, w) grey, in any mix. Arrays are of uint8 or uint16, grey ones of any number; beyond 8 bits a
+                channel, black and white are those of the training pictures.
             coverage: how often, 0 to 1, the true class is to be among the prediction set; 0.9 unless told otherwise.
             progress: told how far it is.
 

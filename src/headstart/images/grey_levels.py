@@ -34,8 +34,8 @@ _WHITES: dict[Kind, tuple[float, ...]] = {
 }
 """The usual whites of each kind of numbers."""
 _SHARE = 0.25
-"""Of a usual white that floating point values of a set must exceed to be taken for its scale: as 12 bits, of which less
-than a quarter is used, are 10."""
+"""Of the way to a usual white that a set must use more than for it to be the scale, as 12 bits, of which no more than a
+quarter is used, are 10. Numbers other than those of 16 bits are measurements as often, which may have any range."""
 _NO_MEASUREMENT = 1e19
 """Values this far from 0 are missing: netCDF fills with 9.97e36, climate models with 1e20, others with ±3.4e38."""
 _MARKS = {sign * mark for mark in (999.0, 9999.0, 99999.0, 999999.0, 2.0**15, 2.0**31) for sign in (-1, 1)}
@@ -126,7 +126,7 @@ def _common(extents: list[Extent]) -> Scale | None:
         low, high = min(low, black), max(high, white)
     kind: Kind = "uint16" if any(extent.kind == "uint16" for extent in extents) else extents[0].kind
     scale = _usual(low, high, kind)
-    return (low, high) if kind == "float" and high <= _SHARE * scale[1] else scale
+    return scale if kind == "uint16" or high - low > _SHARE * (scale[1] - scale[0]) else (low, high)
 
 
 def _usual(low: float, high: float, kind: Kind) -> Scale:

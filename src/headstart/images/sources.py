@@ -22,7 +22,10 @@ Source = str | PathLike[str] | bytes | BinaryIO | PillowImage | NDArray[Any]
 """Anything that is taken for a picture. Open files are binary, and read from their beginning if they can be wound back;
 arrays are uint8 or uint16: RGB (h, w, 3), RGB and alpha (h, w, 4), or grey (h, w), which may be of any number."""
 
-_TODO = "give a path, bytes, a file opened with 'rb', a Pillow image, or a uint8 array (h, w, 3), (h, w, 4) or (h, w)"
+_TODO = (
+    "give a path, bytes, a file opened with 'rb', a Pillow image, or an array of uint8 or uint16 (h, w, 3), (h, w, 4) "
+    "or (h, w)"
+)
 _reading = Lock()
 """Held while a file is read that somebody else opened: threads may share it."""
 
