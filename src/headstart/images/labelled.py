@@ -237,11 +237,8 @@ def read_table(source: Path) -> Entries:
 
 def _without_path(entry: Entry) -> str:
     """What a row says of its file, such as “'cat'” or “'cat', test, group 7”."""
-    split, group = (
-        ("" if entry.split == "train" else f", {entry.split}"),
-        f", group {entry.group}" if entry.group else "",
-    )
-    return f"{entry.label!r}{split}{group}"
+    split = "" if entry.split == "train" else f", {entry.split}"
+    return f"{entry.label!r}{split}" + (f", group {entry.group}" if entry.group else "")
 
 
 def picture_folders(source: Path) -> tuple[Path, ...]:
