@@ -100,7 +100,7 @@ def read_folders(root: Path) -> Entries:
         files, unreadable = files_below(class_folder.path, closed)
         left_out += unreadable
         entries += [Entry(path=path, label=label, split=class_folder.split) for path in files]
-    names = [class_folder.name for class_folder in found.class_folders]
+    names = sorted({class_folder.name for class_folder in found.class_folders})
     understood = Understood(
         looked_through="" if found.top == root else below(root, found.top),
         splits=tuple((display(name), split) for name, split in found.split_names),
@@ -205,6 +205,7 @@ def read_table(source: Path) -> Entries:
         split, path = split_of(said), table.file(row)
         entry = Entry(path=path, label=class_name(label), split=split or "", group=row.cells.get("group") or None)
         line, first = seen.setdefault(os.path.normpath(path), (row.line, entry))
+        was, now = (_without_path(other) for other in (first, entry))
         broken = [cell for cell in (name, label, said) if "\n" in cell]
         checks = {
             "every row has as many cells as the header": (row.width <= len(table.header), f"{row.width} cells"),
@@ -213,10 +214,7 @@ def read_table(source: Path) -> Entries:
             _LABELLED: (bool(label), "no label"),
             "every split is one of train, val, test": (split is not None, repr(said)),
             "every file exists": (not name or os.path.exists(path), display(name)),  # noqa: PTH110, a NUL is survived
-            _ALIKE: (
-                not name or (entry.label, entry.split, entry.group) == (first.label, first.split, first.group),
-                f"{display(name)} as in line {line}, there {first.label!r}, here {entry.label!r}",
-            ),
+            _ALIKE: (not name or was == now, f"{display(name)} as in line {line}, there {was}, here {now}"),
         }
         if faults.none_in(row.line, checks):
             splits[said] = entry.split
@@ -224,7 +222,7 @@ def read_table(source: Path) -> Entries:
                 repeated[display(name)] = None
     read_as = "" if table.is_utf else f", read as {table.encoding}"
     faults.tell(f"table {display(source)}{read_as}")
-    names = [row.cells["label"] for row in table.rows]
+    names = sorted({row.cells["label"] for row in table.rows})
     understood = Understood(
         splits=tuple(splits.items()) if "split" in table.header else (),
         twins=_twins(names),
@@ -235,6 +233,12 @@ def read_table(source: Path) -> Entries:
     )
     entries = [entry for _, entry in seen.values()]
     return Entries.listed(entries, root=source.parent, layout="table", understood=understood)
+
+
+def _without_path(entry: Entry) -> str:
+    """What a row says of its file, such as “'cat'” or “'cat', test, group 7”."""
+    split = "" if entry.split == "train" else f", {entry.split}"
+    return f"{entry.label!r}{split}" + (f", group {entry.group}" if entry.group else "")
 
 
 def picture_folders(source: Path) -> tuple[Path, ...]:
