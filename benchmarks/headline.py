@@ -47,12 +47,13 @@ def main() -> None:
             shares = n * np.bincount(images.y) / len(images)
             members = [rng.permutation(np.flatnonzero(images.y == c)) for c in range(len(images.classes))]
             drawn = np.sort(np.concatenate([own[: round(share)] for own, share in zip(members, shares, strict=True)]))
-            choice = choose(table, drawn, probe)
+            part = table.of(images.subset(drawn))
+            everything, counts = np.arange(len(drawn)), np.bincount(images.y[drawn])
+            choice = choose(part, everything, probe)
             on = MeasuredOn(kind="cross-validation", folds=probe.n_splits, repeats=repeats_for(len(drawn)))
-            part = AnsweredPart(
-                index=drawn, proba=nested_proba(table, drawn, probe, repeats=on.repeats), measured_on=on
-            )
-            quoted = part.evaluation(images, np.bincount(images.y[drawn]), seed=0).accuracy
+            proba = nested_proba(part, everything, probe, repeats=on.repeats)
+            answered = AnsweredPart(index=everything, proba=proba, measured_on=on)
+            quoted = answered.evaluation(part.images, counts, seed=0).accuracy
             others = np.setdiff1d(np.arange(len(images)), drawn)
             rows = table.rows(choice.candidate.size, choice.candidate.output, others)
             truth = accuracy(choice.head.predict_proba(rows), images.y[others])
