@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from headstart.backbones.runtime import RuntimeNote
+from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.record import Changes
 from headstart.report.words import (
+    cache_lines,
     changed_pictures,
     magnitude,
     measured_on,
@@ -133,3 +135,23 @@ def test_many_names_are_cut_short() -> None:
 )
 def test_why_a_network_runs_otherwise(note: RuntimeNote, words: str) -> None:
     assert runtime_note(note) == words
+
+
+@pytest.mark.parametrize(
+    ("troubles", "lines"),
+    [
+        (Troubles(), ()),
+        (Troubles(damaged=1), ("1 damaged value in the cache was computed again.",)),
+        (Troubles(damaged=2), ("2 damaged values in the cache were computed again.",)),
+        (
+            Troubles(store_damaged=True, unusable="/a", why="Read-only file system"),
+            (
+                "The store of features was damaged or of another version, and was begun anew.",
+                "The cache /a cannot be used (Read-only file system): this run works without it. "
+                "HEADSTART_CACHE names another folder.",
+            ),
+        ),
+    ],
+)
+def test_what_was_wrong_with_the_cache_is_a_sentence_each(troubles: Troubles, lines: tuple[str, ...]) -> None:
+    assert cache_lines(troubles) == lines
