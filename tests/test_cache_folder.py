@@ -158,6 +158,7 @@ def test_a_folder_in_place_of_a_finding_is_replaced(tmp_path: Path) -> None:
 
 def test_where_nothing_can_be_kept_the_first_reason_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("not a folder")
+    assert kept(tmp_path / "cache" / "depths" / "x.json") is None
     keep(tmp_path / "cache" / "depths" / "x.json", {"a": 1})
     keep(tmp_path / "cache" / "depths" / "y.json", {"a": 1})
     assert troubles() == Troubles(unusable=str(tmp_path / "cache"), why="Not a directory")

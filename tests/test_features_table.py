@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.cache_folder import Troubles, troubles
 from headstart.errors import DataError
 from headstart.features import table as module
 from headstart.features.store import FeatureStore
@@ -180,3 +181,42 @@ def test_deep_pictures_that_cannot_be_read_take_no_part(tmp_path: Path) -> None:
         table = tiny_table(scan(folder), store).levelled().readable(32)
         assert table.images.levels == Levels(integers=(0.0, 4095.0))
         assert [out.path for out in table.images.left_out] == [damaged]
+
+
+def flip(store: FeatureStore, where: str) -> int:
+    """Change a bit of the values ``where`` SQLite says, which notices nothing; how many they are."""
+    rows = store._db.execute(f"SELECT rowid, value FROM features WHERE {where}").fetchall()
+    for rowid, value in rows:
+        store._db.execute("UPDATE features SET value = ? WHERE rowid = ?", [bytes([value[0] ^ 1]) + value[1:], rowid])
+    store._db.commit()
+    return len(rows)
+
+
+def test_damaged_rows_are_computed_again_and_right(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40))
+    every, views = np.arange(len(images)), (View.CENTRE, View.FLIP)
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        X = table.rows(32, "last", every, views)
+        count = flip(store, "rowid % 3 = 1 AND space IN (SELECT id FROM spaces WHERE key LIKE '%last')")
+        assert count > 2
+        np.testing.assert_array_equal(tiny_table(images, store).rows(32, "last", every, views), X)
+        assert troubles() == Troubles(damaged=count)
+        np.testing.assert_array_equal(tiny_table(images, store).rows(32, "last", every, views), X)
+        assert troubles() == Troubles()
+
+
+def test_what_was_remembered_and_is_damaged_is_computed_again(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40))
+
+    def size(path: Path) -> bytes | None:
+        return None if path.name == "001.jpeg" else str(path.stat().st_size).encode()
+
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        expected = list(table.remembered("size", size, stage="sizes"))
+        flip(store, "rowid % 2")
+        assert list(table.remembered("size", size, stage="sizes")) == expected
+        assert troubles() == Troubles(damaged=4)
+        assert list(table.remembered("size", size, stage="sizes")) == expected
+        assert troubles() == Troubles()

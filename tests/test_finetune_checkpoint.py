@@ -52,6 +52,24 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         Snapshot.load(tmp_path / "checkpoint", "this run")
 
 
+@pytest.mark.parametrize("place", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+def test_a_bit_anywhere_in_a_checkpoint_is_noticed(tmp_path: Path, place: float) -> None:
+    file = tmp_path / "checkpoint"
+    snapshot().save(file, "this run")
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 4
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match="expected: a readable checkpoint"):
+        Snapshot.load(file, "this run")
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"x" * 100])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint").write_bytes(content)
+    with pytest.raises(ModelError, match="expected: a readable checkpoint"):
+        Snapshot.load(tmp_path / "checkpoint", "this run")
+
+
 @pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_said_and_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     snapshot().save(tmp_path / "checkpoint", "this run")

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from headstart.backbones.runtime import RuntimeNote
+from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.folder import scan
 from headstart.images.grey_levels import Levels
 from headstart.images.record import Changes
 from headstart.report.words import (
+    cache_lines,
     changed_pictures,
     level_lines,
     magnitude,
@@ -162,3 +164,23 @@ def test_black_and_white_of_deep_pictures_are_said(photos: Path, levels: Levels 
     assert level_lines(images) == said
     coloured = replace(images, deep={images.paths[0]: "colour"})
     assert level_lines(coloured) == [line.replace("Grey pictures", "Pictures") for line in said]
+
+
+@pytest.mark.parametrize(
+    ("troubles", "lines"),
+    [
+        (Troubles(), ()),
+        (Troubles(damaged=1), ("1 damaged value in the cache was computed again.",)),
+        (Troubles(damaged=2), ("2 damaged values in the cache were computed again.",)),
+        (
+            Troubles(store_damaged=True, unusable="/a", why="Read-only file system"),
+            (
+                "The store of features was damaged or of another version, and was begun anew.",
+                "The cache /a cannot be used (Read-only file system): this run works without it. "
+                "HEADSTART_CACHE names another folder.",
+            ),
+        ),
+    ],
+)
+def test_what_was_wrong_with_the_cache_is_a_sentence_each(troubles: Troubles, lines: tuple[str, ...]) -> None:
+    assert cache_lines(troubles) == lines

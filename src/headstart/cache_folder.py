@@ -156,9 +156,11 @@ def kept(file: Path) -> dict[str, Any] | None:
     """The document that `keep` wrote into ``file`` of the cache; None where there is none, or none that is sound."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
+    except OSError:  # there is none, or there can be none
+        if not file.is_dir():
+            return None
+        document = None
+    except ValueError:
         document = None
     if is_sound(document):
         return {name: value for name, value in document.items() if name != "checksum"}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 backbones_app = family("backbones", "The pretrained networks there are.", no_args_is_help=True)
 cache_app = family("cache", "What was computed and is kept for all runs.")
+_SHOWN = 5  # files that cannot be removed, of those that there are
 _KINDS = {
     "features": "features of pictures",
     "graphs": "networks, ready to run",
@@ -69,11 +70,12 @@ def cache(context: typer.Context, as_json: Json = False) -> None:
 
     summary = summarize(cache_folder())
     kinds = (f"{_KINDS[kind]:<33}{size / 1e6:>9,.1f} MB" for kind, size in summary.bytes.items())
+    rows = "rows that cannot be read" if summary.rows is None else counted(summary.rows, "row")
     total, limit = sum(summary.bytes.values()) / 1e6, summary.limit_bytes / 1e6
     lines = (
         display(summary.path),
         *kinds,
-        f"{counted(summary.rows, 'row')}; {total:,.1f} MB of at most {limit:,.0f} MB",
+        f"{rows}; {total:,.1f} MB of at most {limit:,.0f} MB",
     )
     answer(lambda: plain(summary), lines, as_json=as_json)
 
@@ -87,8 +89,10 @@ def cache_clear() -> None:
     say(f"{cleared.freed / 1e6:.1f} MB freed")
     if cleared.in_use:
         say(f"{counted(cleared.in_use, 'entry', 'entries')} in use by another command: clear again when it is done")
-    for path, reason in cleared.refused.items():
+    for path, reason in list(cleared.refused.items())[:_SHOWN]:
         say(f"cannot be removed: {display(path)} ({reason})")
+    if (more := len(cleared.refused) - _SHOWN) > 0:
+        say(f"and {counted(more, 'other file')}")
     if cleared.refused:
         raise typer.Exit(2)
 

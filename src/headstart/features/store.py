@@ -11,6 +11,8 @@ never been there. A file that SQLite cannot read is begun anew; where there can 
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 import time
@@ -56,8 +58,8 @@ class CacheSummary:
     """What a cache folder holds."""
 
     path: Path
-    rows: int
-    """Of features and other values of pictures."""
+    rows: int | None
+    """Of features and other values of pictures; None where their file cannot be opened."""
     bytes: Mapping[str, int]
     """On the disk, by kind: one of `headstart.cache_folder.KINDS`."""
     limit_bytes: int
@@ -70,6 +72,8 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
     def __init__(self, folder: Path, *, limit: int | None = None) -> None:
         self.path = folder / "features.sqlite"
         self.limit = cache_folder.size_limit() if limit is None else limit
+        self.on_disk = True
+        """False where there can be no file: rows are kept in memory until the store is closed."""
         self._begun_anew = False
         try:
             cache_folder.made(folder)
@@ -97,8 +101,10 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
                 return
             except sqlite3.Error as again:
                 error = again
+        if self.path.parent.is_dir() and not os.access(self.path.parent, os.W_OK):
+            error = PermissionError(errno.EACCES, "it can only be read")  # which SQLite does not say
         cache_folder.note_unusable(self.path.parent, error)
-        self._db = _connected(":memory:")
+        self.on_disk, self._db = False, _connected(":memory:")
 
     def _done(self, work: Callable[[], Result]) -> Result:
         """What ``work`` gives, which is done again after each time that the store had to recover: twice at most."""
@@ -270,10 +276,11 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
 
 def summarize(folder: Path) -> CacheSummary:
     """What there is in a cache folder now, which is not made."""
-    rows = 0
+    rows: int | None = 0
     if (folder / "features.sqlite").exists():
         with FeatureStore(folder) as store:
-            rows = store.count()
+            count = store.count()
+            rows = count if store.on_disk else None
     return CacheSummary(path=folder, rows=rows, bytes=cache_folder.sizes(folder), limit_bytes=cache_folder.size_limit())
 
 
