@@ -142,9 +142,9 @@ def test_all_wrong_options_are_named_at_once() -> None:
     assert len(caught.value.problems) == 4
     for text in (
         "4 problems",
-        "size: at least 1",
+        "size: from 1 to 2048",
         "'zoom'",
-        "more than 0, at most 1",
+        "crop_pct: from 0.25 to 1",
         "bilinear or bicubic or lanczos",
     ):
         assert text in str(caught.value)

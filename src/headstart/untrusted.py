@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.files import some
+from headstart.files import sha256, some
 
 MOST_BYTES = 8 << 30
 """Of a file. Chosen: twice as much as the largest networks of timm that a machine of 32 GiB trains with."""
@@ -57,6 +57,14 @@ def file_in(folder: Path, name: str, *, most: int = MOST_BYTES) -> Path:
     if status.st_size > most:
         raise ValueError(f"{status.st_size:,} bytes, more than {most:,}")
     return path
+
+
+def sha256_in(folder: Path, name: str) -> str:
+    """Hexadecimal SHA-256 of a file of ``folder``, or why there is none."""
+    try:
+        return sha256(file_in(folder, name))
+    except (ValueError, OSError) as error:
+        return str(error)
 
 
 def read_json(folder: Path, name: str) -> Any:

@@ -37,6 +37,7 @@ from headstart.backbones.runtime import (
 )
 from headstart.errors import ModelError
 from headstart.files import replacing, sha256, write_json
+from headstart.images.threads import in_order
 from headstart.schema import read_record
 from headstart.untrusted import file_in, read_tensors
 
@@ -139,8 +140,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         # Tracing again to compare would take as long as the rest; parity is measured on images instead.
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
-        # safetensors writes the memory as it lies: a slice of tokens must be made contiguous first.
-        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(synthetic_images(size)))]
+    rows = reference_rows(frozen, size)
     model.reshape([-1, size, size, 3])
     for name, output in zip(frozen.widths, model.outputs, strict=True):
         output.get_tensor().set_names({name})
@@ -153,7 +153,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     except RuntimeError as error:  # a disk that is full, as OpenVINO says it
         raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / XML)) from error
     with replacing(folder / REFERENCE) as file:
-        save_file(dict(zip(frozen.widths, rows, strict=True)), file)
+        save_file(rows, file)
     saved.write(frozen, identity, folder)
     names = [name for name in FILES if (folder / name).is_file()]
     description = {
@@ -164,6 +164,26 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         "parity": {},
     }
     write_json(folder / DOCUMENT, description, indent=1)
+
+
+def reference_rows(frozen: FrozenModule, size: int) -> Outputs:
+    """Rows of `synthetic_images` by torch, the same however many threads torch has: one thread for one image."""
+    import torch
+
+    def rows(image: torch.Tensor) -> list[Any]:
+        torch.set_num_threads(1)  # of this thread of Python
+        with torch.inference_mode():
+            return [output.numpy() for output in frozen(image[None])]
+
+    before = torch.get_num_threads()
+    try:
+        parts = list(in_order(rows, torch.from_numpy(synthetic_images(size))))
+    finally:
+        torch.set_num_threads(before)
+    # joined, they are contiguous: safetensors writes the memory as it lies
+    return {
+        name: np.concatenate(outputs) for name, outputs in zip(frozen.widths, zip(*parts, strict=True), strict=True)
+    }
 
 
 @contextlib.contextmanager
