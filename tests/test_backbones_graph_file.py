@@ -11,7 +11,7 @@ from headstart.backbones.graph_file import check
 WHOLE = """<?xml version="1.0"?>
 <net name="frozen" version="11"><layers>
 <layer id="0" name="x" type="Parameter" version="opset1"><data shape="?,4,4,3" element_type="u8" /></layer>
-<layer id="1" name="c" type="Const" version="opset1"><data element_type="f32" shape="2, 3" offset="8" size="24" /></layer>
+<layer id="1" type="Const" version="opset1"><data element_type="f32" shape="2, 3" offset="8" size="24" /></layer>
 <layer id="2" name="s" type="Const" version="opset1"><data element_type="i64" shape="" offset="0" size="8" /></layer>
 </layers></net>"""
 

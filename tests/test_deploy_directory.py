@@ -172,7 +172,7 @@ def test_a_link_that_leads_out_is_not_followed(copy: Path, tmp_path: Path) -> No
     assert len(caught.value.problems) == 5
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model").symlink_to(copy)
-    with pytest.raises(ModelError, match="is not a model[\\s\\S]*a path that leads out of the folder"):
+    with pytest.raises(ModelError, match=r"is not a model[\s\S]*a path that leads out of the folder"):
         Model.load(tmp_path / "run")
 
 
