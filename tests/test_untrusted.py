@@ -38,6 +38,8 @@ def test_json_that_may_mean_anything_is_refused(tmp_path: Path, text: bytes, sai
 def test_json_is_read_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, "é"]}', encoding="utf-8")
     assert read_json(tmp_path, "a.json") == {"a": [1, "é"]}
+    (tmp_path / "b.json").write_text("[NaN, -Infinity]")
+    assert str(read_json(tmp_path, "b.json", undefined=True)) == "[nan, -inf]"
     monkeypatch.setattr(untrusted, "MOST_JSON", 10)
     with pytest.raises(ValueError, match=r"^16 bytes, more than 10$"):
         read_json(tmp_path, "a.json")

@@ -67,15 +67,16 @@ def sha256_in(folder: Path, name: str) -> str:
         return str(error)
 
 
-def read_json(folder: Path, name: str) -> Any:
-    """The JSON document in a file of ``folder``.
+def read_json(folder: Path, name: str, *, undefined: bool = False) -> Any:
+    """The JSON document in a file of ``folder``; with ``undefined`` NaN and Infinity may stand in it, as in metrics.
 
     Raises:
         ValueError: as `file_in`; no UTF-8 or no JSON, NaN or Infinity, a name given twice, lists nested too deep.
     """
     path = file_in(folder, name, most=MOST_JSON)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+        constant = float if undefined else _no_number
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=constant)
     except RecursionError as error:
         raise ValueError("lists in lists, nested too deep") from error
     except OSError as error:

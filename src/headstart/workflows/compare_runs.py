@@ -93,7 +93,7 @@ class _RunAnswers:
         answers, metrics = read_held_out(folder / ANSWERS), folder / METRICS
         what, todo = f"figures {metrics}", "train again: earlier versions did not keep it"
         try:
-            document = read_json(folder, METRICS)
+            document = read_json(folder, METRICS, undefined=True)
             measurement = document["measurement"] if isinstance(document, dict) else document
         except (ValueError, KeyError) as error:
             expected, found = "`measurement`, what the figures were measured on", f"{type(error).__name__}: {error}"

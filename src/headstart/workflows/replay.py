@@ -18,6 +18,8 @@ from headstart.schema import read_record
 from headstart.untrusted import read_json, sha256_in
 from headstart.workflows.train import train
 
+METRICS = "metrics.json"
+
 Kind = Literal["version", "option", "budget", "costs", "weights", "runtime", "head", "metric", "pictures", "file"]
 
 
@@ -109,9 +111,9 @@ def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
     """``run.json``, ``data.json`` and ``metrics.json`` of a run. Raises DataError with everything that is wrong."""
     documents, problems = [], []
     what, todo = f"{run} cannot be replayed", "replay a run folder that this version of `headstart train` wrote"
-    for name in ("run.json", "data.json", "metrics.json"):
+    for name in ("run.json", "data.json", METRICS):
         try:
-            documents.append(read_json(run, name))
+            documents.append(read_json(run, name, undefined=name == METRICS))
             if not isinstance(documents[-1], dict):
                 raise ValueError("no record")
         except ValueError as error:
@@ -153,7 +155,7 @@ def _different(
     """What is different about what came out; ``before`` are the metrics of ``run``."""
     heads = ({"": {key: record["choice"][key] for key in ("candidate", "strength")}} for record in (recorded, now))
     yield from _unlike("head", *heads)
-    after = read_json(again, "metrics.json")
+    after = read_json(again, METRICS, undefined=True)
     metrics = [name for name, value in after.items() if _is_metric(value) and _is_metric(before.get(name))]
     yield from _unlike("metric", *({name: each[name]["value"] for name in metrics} for each in (before, after)))
     yield from _unlike("pictures", {"": before.get("n")}, {"": after.get("n")})
@@ -173,5 +175,5 @@ def _unlike(kind: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> It
 
 def _files(run: Path) -> dict[str, str]:
     """SHA-256 of the metrics and of every file of the model, or why it cannot be read."""
-    names = ["metrics.json", *sorted(p.relative_to(run).as_posix() for p in (run / "model").rglob("*") if p.is_file())]
+    names = [METRICS, *sorted(p.relative_to(run).as_posix() for p in (run / "model").rglob("*") if p.is_file())]
     return {name: sha256_in(run, name) for name in names}
