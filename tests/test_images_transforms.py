@@ -156,7 +156,7 @@ def test_all_wrong_options_are_named_at_once() -> None:
         "4 problems",
         "size: from 1 to 2048",
         "'zoom'",
-        "more than 0, at most 1",
+        "crop_pct: from 0.25 to 1",
         "bilinear or bicubic or lanczos",
     ):
         assert text in str(caught.value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import OptionError, Problem
+from headstart.schema import read_record
 
 FINETUNE = ("auto", "never", "always")
 CLASS_WEIGHTS = (None, "balanced")
@@ -86,10 +87,11 @@ class FitOptions:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> tuple[FitOptions, tuple[str, ...]]:
-        """The options in a document, and the names in it that this version does not know."""
-        known = {field.name for field in fields(cls)}
-        unknown = tuple(name for name in document if name not in known)
-        return cls.of(**{name: value for name, value in document.items() if name in known}), unknown
+        """The options in a document, and the names in it that this version does not know; raises OptionError."""
+        names = {field.name for field in fields(cls)}
+        known = {name: value for name, value in document.items() if name in names}
+        options = read_record(cls, known, "options of training", todo="train again", error=OptionError)
+        return options, tuple(name for name in document if name not in names)
 
 
 DEFAULTS = FitOptions()

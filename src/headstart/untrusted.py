@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.files import some
+from headstart.files import sha256, some
 
 MOST_BYTES = 8 << 30
 """Of a file. Chosen: twice as much as the largest networks of timm that a machine of 32 GiB trains with."""
@@ -59,15 +59,24 @@ def file_in(folder: Path, name: str, *, most: int = MOST_BYTES) -> Path:
     return path
 
 
-def read_json(folder: Path, name: str) -> Any:
-    """The JSON document in a file of ``folder``.
+def sha256_in(folder: Path, name: str) -> str:
+    """Hexadecimal SHA-256 of a file of ``folder``, or why there is none."""
+    try:
+        return sha256(file_in(folder, name))
+    except (ValueError, OSError) as error:
+        return str(error)
+
+
+def read_json(folder: Path, name: str, *, undefined: bool = False) -> Any:
+    """The JSON document in a file of ``folder``; with ``undefined`` NaN and Infinity may stand in it, as in metrics.
 
     Raises:
         ValueError: as `file_in`; no UTF-8 or no JSON, NaN or Infinity, a name given twice, lists nested too deep.
     """
     path = file_in(folder, name, most=MOST_JSON)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+        constant = float if undefined else _no_number
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=constant)
     except RecursionError as error:
         raise ValueError("lists in lists, nested too deep") from error
     except OSError as error:

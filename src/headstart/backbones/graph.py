@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.arrays import Pixels
-from headstart.backbones import graph_file, saved
+from headstart.backbones import graph_file, proof, saved
 from headstart.backbones.runtime import (
-    IMAGES,
     LEAST_PARITY,
     Notes,
     Outputs,
@@ -34,13 +33,13 @@ from headstart.backbones.runtime import (
     measured_parity,
     not_forked,
     padded,
-    synthetic_images,
 )
 from headstart.cache_folder import Hold, is_sound, sealed
 from headstart.errors import ModelError
 from headstart.files import replacing, sha256, write_json
+from headstart.options import LARGEST_SIZE
 from headstart.schema import read_record
-from headstart.untrusted import file_in, read_tensors
+from headstart.untrusted import file_in
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
@@ -143,8 +142,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         # Tracing again to compare would take as long as the rest; parity is measured on images instead.
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
-        # safetensors writes the memory as it lies: a slice of tokens must be made contiguous first.
-        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(synthetic_images(size)))]
+    rows = proof.rows(frozen, size)
     model.reshape([-1, size, size, 3])
     for name, output in zip(frozen.widths, model.outputs, strict=True):
         output.get_tensor().set_names({name})
@@ -157,7 +155,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     except RuntimeError as error:  # a disk that is full, as OpenVINO says it
         raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / XML)) from error
     with replacing(folder / REFERENCE) as file:
-        save_file(dict(zip(frozen.widths, rows, strict=True)), file)
+        save_file(rows, file)
     saved.write(frozen, identity, folder)
     names = [name for name in FILES if (folder / name).is_file()]
     description = {
@@ -203,15 +201,15 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: files missing or changed, or written by another version; all of them are listed.
     """
-    todo = MAKE_AGAIN
+    what, todo = f"graph {folder}", MAKE_AGAIN
     description = saved.read_document(folder / DOCUMENT, kind="graph", version=FORMAT, todo=todo)
-    read_record(Description, description, f"graph {folder}, {DOCUMENT}", todo=todo, error=ModelError)
-    hashes, size = description["sha256"], description["identity"].get("size")
-    if not ({*DATA_FILES} <= hashes.keys() <= {*FILES} and type(size) is int and size > 0 and description["widths"]):
+    read_record(Description, description, f"{what}, {DOCUMENT}", todo=todo, error=ModelError)
+    hashes, size, widths = description["sha256"], description["identity"].get("size"), description["widths"]
+    if not ({*DATA_FILES} <= hashes.keys() <= {*FILES} and type(size) is int and 0 < size <= LARGEST_SIZE and widths):
         expected, found = "the fields of a graph", f"files {', '.join(hashes)}, size {size}"
-        raise ModelError.of(f"graph {folder}", expected=expected, found=found, todo=todo)
+        raise ModelError.of(what, expected=expected, found=found, todo=todo)
     if problems := saved.changed_files(folder, hashes, todo=todo):
-        raise ModelError(f"graph {folder}", problems)
+        raise ModelError(what, problems)
     return description
 
 
@@ -265,10 +263,8 @@ def read_graph(folder: Path, images: list[int], widths: Mapping[str, int]) -> An
         model = _core().read_model(folder / XML)
         model.reshape(images)
         rows = {row.get_any_name(): row.get_partial_shape() for row in model.outputs}
-        fits = import_openvino().PartialShape
-        if rows.keys() != widths.keys() or not all(
-            fits([images[0], widths[name]]).compatible(rows[name]) for name in rows
-        ):
+        wanted = {name: import_openvino().PartialShape([images[0], width]) for name, width in widths.items()}
+        if rows.keys() != wanted.keys() or not all(wanted[name].compatible(shape) for name, shape in rows.items()):
             raise ValueError(f"rows {rows}, where those of {dict(widths)} were expected")
     return model
 
@@ -279,7 +275,7 @@ def _of_model(folder: Path) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError) as error:  # RuntimeError: OpenVINO's own
-        found = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        found = (str(error).strip() or type(error).__name__).splitlines()[-1]
         what, expected = f"graph {folder}, {XML}", "a graph that can be run"
         raise ModelError.of(what, expected=expected, found=found, todo=MAKE_AGAIN) from error
 
@@ -317,14 +313,12 @@ class OpenVinoRuntime(RuntimeBase):
 
         Raises ModelError where they are not the rows of such a graph.
         """
-        runtime, shapes = self.single() if singly else self, {name: (IMAGES, d) for name, d in self.widths.items()}
+        runtime = self.single() if singly else self
         try:
-            reference = read_tensors(self._folder, REFERENCE)
-            if (found := {name: rows.shape for name, rows in reference.items()}) != shapes:
-                raise ValueError(f"rows of {found}")
+            reference = proof.read(self._folder, REFERENCE, self.widths)
         except ValueError as error:
-            what = f"graph {self._folder}, {REFERENCE}"
-            raise ModelError.of(what, expected=f"rows of {shapes}", found=str(error), todo=MAKE_AGAIN) from error
+            what, expected = f"graph {self._folder}, {REFERENCE}", f"torch's rows of {dict(self.widths)}"
+            raise ModelError.of(what, expected=expected, found=str(error), todo=MAKE_AGAIN) from error
         self.parity = measured_parity(runtime, reference)
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:

@@ -21,7 +21,7 @@ from headstart.errors import ModelError, Problem, UserInputError
 from headstart.files import display, replacing, sha256, some, write_json
 from headstart.options import LARGEST_SIZE
 from headstart.schema import read_record
-from headstart.untrusted import file_in, read_json
+from headstart.untrusted import read_json, sha256_in
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -135,20 +135,12 @@ def changed_files(folder: Path, hashes: Mapping[str, str], *, todo: str = COPY_A
 
     None of them is outside of the folder, and none is opened that is no regular file, see `untrusted.file_in`.
     """
-    found = {name: _sha256(folder, name) for name in hashes}
+    found = {name: sha256_in(folder, name) for name in hashes}
     return [
         Problem(expected=f"{display(name)} with SHA-256 {expected}", found=found[name], todo=todo)
         for name, expected in hashes.items()
         if found[name] != expected
     ]
-
-
-def _sha256(folder: Path, name: str) -> str:
-    """The hash of a file, or why it cannot be read."""
-    try:
-        return sha256(file_in(folder, name))
-    except (ValueError, OSError) as error:
-        return str(error)
 
 
 def describe(folder: Path, *, size: int | None = None) -> Description:

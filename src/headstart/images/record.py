@@ -16,6 +16,17 @@ FILE = "data.json"
 """Its name in the folder of a run."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What `record` gives, as it must be to be compared."""
+
+    schema: int
+    fingerprint: str
+    columns: tuple[str, ...]
+    pictures: tuple[tuple[str, str, str, str, int], ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
 def record(images: ImageSet) -> dict[str, Any]:
     """Plain JSON types: fingerprint, and ``[name, SHA-256, class, split, group]`` of every picture, sorted by name."""
     names = [display(images.name_of(path)) for path in images.paths]

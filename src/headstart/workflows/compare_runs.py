@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from headstart.files import write_json
 from headstart.report.comparison import ComparisonContent, comparison_page, runs_content
 from headstart.report.page import write_report
 from headstart.report.words import counted
+from headstart.schema import read_record
+from headstart.untrusted import read_json
 
 METRICS, ANSWERS = "metrics.json", "predictions.csv"
 
@@ -90,12 +91,14 @@ class _RunAnswers:
     def read(cls, folder: Path) -> _RunAnswers:
         """From the files of a run. Raises DataError for a run without answers, or of an earlier version."""
         answers, metrics = read_held_out(folder / ANSWERS), folder / METRICS
+        what, todo = f"figures {metrics}", "train again: earlier versions did not keep it"
         try:
-            measured_on = MeasuredOn(**json.loads(metrics.read_text(encoding="utf-8"))["measurement"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            document = read_json(folder, METRICS, undefined=True)
+            measurement = document["measurement"] if isinstance(document, dict) else document
+        except (ValueError, KeyError) as error:
             expected, found = "`measurement`, what the figures were measured on", f"{type(error).__name__}: {error}"
-            todo = "train again: earlier versions did not keep it"
-            raise DataError.of(f"figures {metrics}", expected=expected, found=found, todo=todo) from error
+            raise DataError.of(what, expected=expected, found=found, todo=todo) from error
+        measured_on = read_record(MeasuredOn, measurement, what, todo=todo, error=DataError)
         order = sorted(range(len(answers.digests)), key=lambda i: (answers.digests[i], answers.names[i]))
         return cls(
             folder=folder,

@@ -24,6 +24,7 @@ from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.command import command, fit_options
 from headstart.deploy.model import versions
+from headstart.device import threads
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.files import display, sha256, write_json
 from headstart.images import record
@@ -169,4 +170,4 @@ def surroundings() -> dict[str, str]:
     """Versions of all that takes part in training, and the kind of machine: what may change the last digits."""
     others = {name: version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
     here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
-    return {**versions(), **others, **here}
+    return {**versions(), **others, **here, "threads": str(threads())}
