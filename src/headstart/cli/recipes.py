@@ -46,7 +46,8 @@ def recipes_show(
 
 
 def _shown(recipe: Recipe, summaries: Sequence[Summary]) -> Iterator[str]:
-    from headstart.report.recipe import departure_lines, parameters
+    from headstart.report.departures import departure_lines
+    from headstart.report.recipe import parameters
     from headstart.report.words import counted
 
     yield f"{recipe.name}: {recipe.about}"
@@ -81,8 +82,9 @@ def recipes_run(
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
     from headstart.recipes import records, runner
+    from headstart.report.departures import departure_lines
     from headstart.report.finetuning_notes import in_words
-    from headstart.report.recipe import departure_lines, document, lines
+    from headstart.report.recipe import document, lines
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe

@@ -15,8 +15,8 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import plain
 from headstart.finetune.plan import Departure
 from headstart.report.curves import comparison_figure
+from headstart.report.departures import departure
 from headstart.report.page import PlainPage
-from headstart.report.recipe import departure
 from headstart.report.section import Section, Table, between, p_value, percent, text
 from headstart.report.words import counted, pictures_of, points
 
