@@ -134,6 +134,6 @@ def test_adapters_are_refused_where_nothing_of_the_backbone_learns() -> None:
     with pytest.raises(OptionError) as caught:
         get("resnet18-frozen").with_lora(8)
     assert str(caught.value) == (
-        "--lora\n  expected: a recipe that trains the backbone\n  found: resnet18-frozen\n"
-        "  to do: leave --lora out, or take one that does: resnet18-full"
+        "--lora: 1 problem\nexpected: a recipe that trains the backbone\n   found: resnet18-frozen\n"
+        "   to do: leave --lora out, or take one that does: resnet18-full"
     )

@@ -130,6 +130,13 @@ class Trainable:
             batch_norm_statistics=base.batch_norm_statistics,
         )
 
+    def whole(self, x: Tensor) -> Tensor:
+        """Normalised images (n, 3, s, s) to logits, through backbone and head."""
+        prefix = self._nothing_learns().prefix
+        assert prefix is not None
+        logits: Tensor = self.head(prefix(x))
+        return logits
+
     def suffix(self, phase: int) -> nn.Module:
         """What is trained in a phase, head included: it takes the map that crosses the cut, or uint8 pictures."""
         cut = self.splits[phase]

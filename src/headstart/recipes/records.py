@@ -13,7 +13,19 @@ from headstart.backbones import catalog
 from headstart.backbones.pretrained import HALF
 from headstart.backbones.weights import Origin
 from headstart.errors import OptionError
-from headstart.finetune.plan import Augment, Changed, Departure, Head, Lora, Optimiser, Phase, Plan, Procedure, Schedule
+from headstart.finetune.plan import (
+    RANGES,
+    Augment,
+    Changed,
+    Departure,
+    Head,
+    Lora,
+    Optimiser,
+    Phase,
+    Plan,
+    Procedure,
+    Schedule,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +63,13 @@ class Recipe(Procedure):
         return self._departing(Departure(kind="batch", number=batch_size), replace(self.plan, phases=phases))
 
     def with_lr(self, lr: float) -> Recipe:
-        """The same with another learning rate in the first phase; those of later phases keep their ratio to it."""
+        """The same with another learning rate in the first phase; those of later phases keep their ratio to it.
+
+        Raises OptionError for one that is not above 0.
+        """
+        expected, holds = RANGES["lr"]
+        if not holds(lr):
+            raise OptionError.of("--lr", expected=expected, found=f"{lr:g}", todo="give another --lr")
         share = lr / self.plan.phases[0].optimiser.lr
         if share == 1:
             return self

@@ -33,7 +33,7 @@ from headstart.evaluation.held_out import AnsweredPart, HeldOut, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.store import cache_folder
-from headstart.files import display, replacing, some, write_json
+from headstart.files import display, replacing, write_json
 from headstart.finetune.plan import Plan
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
@@ -52,8 +52,9 @@ from headstart.report.recipe import Reproduction
 
 if TYPE_CHECKING:
     from headstart.finetune.job import Job
+    from headstart.finetune.layers import Layer
     from headstart.finetune.result import FineTuned
-    from headstart.finetune.trainable import Summary
+    from headstart.finetune.trainable import Summary, Trainable
 
 Tell = Callable[[str], None]
 FILES = (
@@ -87,15 +88,30 @@ class Stopwatch:
 
 
 def summaries(recipe: Recipe, *, num_classes: int = 2) -> tuple[Summary, ...]:
-    """How many parameters each phase of a recipe trains. Counted on tensors that have shapes and no content."""
+    """How many parameters each phase of a recipe trains."""
+    trainable = _shapes(recipe, num_classes)
+    return tuple(trainable.summary(phase) for phase in range(len(recipe.plan.phases)))
+
+
+def layer_table(recipe: Recipe, *, num_classes: int = 2) -> tuple[Layer, ...]:
+    """The layers of a recipe's network for a batch of its first phase, backbone first."""
+    import torch
+
+    from headstart.finetune.layers import layers
+
+    with torch.device("meta"):
+        return layers(_shapes(recipe, num_classes), batch_size=recipe.plan.phases[0].batch_size)
+
+
+def _shapes(recipe: Recipe, num_classes: int) -> Trainable:
+    """The network of a recipe, of tensors that have shapes and no content."""
     import torch
 
     from headstart.finetune.trainable import Trainable
 
     backbone = catalog.get(recipe.backbone)
     with torch.device("meta"):
-        trainable = Trainable(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
-    return tuple(trainable.summary(phase) for phase in range(len(recipe.plan.phases)))
+        return Trainable(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
 
 
 def run(
@@ -158,6 +174,7 @@ def run(
         n_val=len(job.val),
         kept_epoch=number,
         kept_as=chosen,
+        left_out=look.left_out,
         summaries=tuned.summaries,
         notes=tuned.notes,
         runtime=tuned.runtime,
@@ -180,17 +197,22 @@ def _begin(folder: Path, recipe: Recipe, look: FirstLook, command: str) -> None:
     write_report(folder / "before.html", first_page(recipe.name, look, command=command))
 
 
+def require_classes(recipe: Recipe, num_classes: int) -> None:
+    """Raises OptionError for a recipe whose head cannot tell so many classes apart."""
+    if recipe.plan.head.logit == "one" and num_classes != 2:
+        raise OptionError.of(
+            f"recipe {recipe.name}",
+            expected="two classes, which its one output tells apart",
+            found=str(num_classes),
+            todo=f"take a recipe for any number of classes: {', '.join(records.for_many_classes())}",
+        )
+
+
 def require_possible(recipe: Recipe, weights: Weights, classes: Sequence[str]) -> None:
     """Before anything is written. Raises OptionError or WeightsError for a recipe that cannot be run like this."""
     from headstart.backbones import network
 
-    if recipe.plan.head.logit == "one" and len(classes) != 2:
-        raise OptionError.of(
-            f"recipe {recipe.name}",
-            expected="pictures of two classes, which its one output tells apart",
-            found=f"{len(classes)}: {some(classes, 5)}",
-            todo=f"take a recipe for any number of classes: {', '.join(records.for_many_classes())}",
-        )
+    require_classes(recipe, len(classes))
     try:
         summaries(recipe, num_classes=len(classes))
     except OptionError as error:

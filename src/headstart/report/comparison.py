@@ -12,12 +12,13 @@ from typing import Any
 
 from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult, Result
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.files import plain
+from headstart.evaluation.times import TimeCheck
+from headstart.files import plain, some
 from headstart.finetune.plan import Departure
 from headstart.report.curves import comparison_figure
 from headstart.report.departures import departure
 from headstart.report.page import PlainPage
-from headstart.report.section import Section, Table, between, p_value, percent, text
+from headstart.report.section import THIN, Section, Table, between, p_value, percent, text
 from headstart.report.words import counted, pictures_of, points
 
 DIVERGED = "diverged: see below"
@@ -91,23 +92,44 @@ def _limits(comparison: Comparison) -> list[str]:
 def claim_words(check: ClaimCheck) -> str:
     """Whether a published conclusion holds here."""
     rivals = "all others" if check.worse is None else f"“{check.worse}”"
-    claim = f"“{check.better}” is better than {rivals}"
+    claim = f"The published conclusion “{check.better}” is better than {rivals}"
     if check.outcome == "not checkable":
-        missing = ", ".join(check.missing) or "any other setting"
-        return f"The published conclusion {claim} cannot be checked: no result for {missing}."
+        return _not_checkable(claim, check.missing or ("any other setting",))
     if check.worse is None:
-        if check.outcome == "holds":
-            return f"The published conclusion {claim} holds here."
-        said = [f"it cannot be told from {quoted(check.level_with)}"] if check.level_with else []
-        said += [f"{quoted(check.above)} {'is' if len(check.above) == 1 else 'are'} better"] if check.above else []
-        return f"The published conclusion {claim} does not hold here: {'; '.join(said)}."
+        said = [f"{quoted(check.above)} {'is' if len(check.above) == 1 else 'are'} better"] if check.above else []
+        said += [f"“{check.better}” cannot be told from {quoted(check.level_with)}"] if check.level_with else []
+        return f"{claim} {_OUTCOMES[check.outcome]}{': ' if said else ''}{'; '.join(said)}."
     (pair,) = check.pairs
     if check.outcome == "holds":
-        return f"The published conclusion {claim} holds here: {evidence(pair)}."
+        return f"{claim} holds here: {evidence(pair)}."
     if check.outcome == "opposite":
-        return f"The opposite of the published conclusion {claim} holds here. {pair_words(pair)}."
+        return f"{claim} does not hold here, but its opposite. {pair_words(pair)}."
     alone = f" (p = {pair.p:.2g} if this were the only pair)" if pair.p < check.level else ""
-    return f"The published conclusion {claim} does not hold here. {pair_words(pair)}{alone}."
+    return f"{claim} cannot be told here: {evidence(pair)}{alone}."
+
+
+def time_words(check: TimeCheck) -> str:
+    """Whether a published conclusion on time holds here, with the times that were measured."""
+    claim = f"The published conclusion “{check.slower}” takes longer than “{check.faster}”"
+    if check.outcome == "not checkable":
+        return _not_checkable(claim, check.missing)
+    there = f"{check.published:.1f} times as long in the write-up"
+    if not all(check.seconds):
+        return f"{claim} cannot be told here: no seed has a time for both; {there}."
+    slower, faster = map(duration, check.seconds)
+    here = f"{slower} against {faster}"
+    if check.times is None:
+        return f"{claim} cannot be told here, from one seed: {here}; {there}."
+    times, low, high = (f"{value:.2g}" if value < 10 else f"{value:.0f}" for value in check.times)
+    measured = f"{here} on average over {check.seeds} seeds, {times} times as long (95{THIN}% interval {low}–{high})"
+    return f"{claim} {_OUTCOMES[check.outcome]}: {measured}; {there}."
+
+
+_OUTCOMES = {"holds": "holds here", "opposite": "does not hold here", "cannot be told": "cannot be told here"}
+
+
+def _not_checkable(claim: str, missing: Sequence[str]) -> str:
+    return f"{claim} cannot be checked: no result for {', '.join(missing)}."
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -257,6 +279,8 @@ def settings_caveats(
     stand_ins: Sequence[tuple[str, str]],
     weights: Mapping[str, str],
     departures: Mapping[Departure, Sequence[str]],
+    count: int,
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> tuple[str, ...]:
     """What the reader must know before using the numbers, a sentence each.
 
@@ -265,16 +289,23 @@ def settings_caveats(
         prepared: seconds spent on the outputs of what is frozen, and on getting ready, all rows together.
         stand_ins: backbone of the write-up, and the one that was used.
         weights: backbone → where its weights are from.
-        departures: where some settings, and not all, are other than their write-up → these settings.
+        departures: in what settings are other than their write-up → these settings.
+        count: of all settings.
+        left_out: path and reason of every file that no setting used.
     """
     shared = "; ".join(f"{option} {value}" for option, value in in_common.items())
+    which = [f"{path} ({reason})" for path, reason in left_out]
     return (
         f"All settings have in common: {shared or 'nothing'}.",
         text("last epoch"),
         text("times", prepared=prepared),
         *(text("stand-in", own=own, used=used) for own, used in stand_ins),
         *(f"Weights of {name}: {origin}." for name, origin in weights.items()),
-        *(f"Not as published in {', '.join(names)}: {departure(fact)}." for fact, names in departures.items()),
+        *(
+            f"Not as published in {'any setting' if len(names) == count else ', '.join(names)}: {departure(fact)}."
+            for fact, names in departures.items()
+        ),
+        *([text("left out", files=counted(len(left_out), "file"), which=some(which, 5))] if left_out else []),
     )
 
 

@@ -193,23 +193,24 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
     trend = verdict.trend
     history, loss = verdict.history, verdict.end.val_loss
     epochs = counted(len(history.epochs), "epoch")
-    said = [f"Validation loss went from {number(history.initial_loss, 3)} to {number(loss.end, 3)} in {epochs}."]
+    last = number(history.last.val_loss, 3)
+    said = [f"Validation loss went from {number(history.initial_loss, 3)} to {last} in {epochs}."]
     if verdict.end.length < FEWEST_EPOCHS:
         said.append(f"Too few epochs to show a trend: that takes {FEWEST_EPOCHS} in the last phase.")
     elif trend.state == "flat":
         said.append(f"Over the last {counted(trend.epochs, 'epoch')} it hardly changed.")
     else:
         way = "fell by" if trend.change < 0 else "rose by"
-        said.append(f"Over the last {counted(trend.epochs, 'epoch')} it {way} {abs(trend.change):.3f}.")
+        said.append(f"Over the last {counted(trend.epochs, 'epoch')} it {way} about {abs(trend.change):.3f}.")
     if verdict.unsteady:
         said.append(f"It jumps by about {loss.noise:.2f} from epoch to epoch: the learning rate looks too high.")
     return said
 
 
 def _about_gap(verdict: CurveVerdict) -> list[str]:
-    end, gap = verdict.end, verdict.end.gap
+    last, gap = verdict.history.last, verdict.end.gap
     said = [
-        f"Accuracy is {points(end.train_accuracy)} % in training, {points(end.val_accuracy)} % on "
+        f"In the last epoch accuracy is {points(last.train_accuracy)} % in training, {points(last.val_accuracy)} % on "
         f"validation, where one picture is {100 / gap.n_val:.2f} points."
     ]
     if gap.loss < 0:
@@ -221,9 +222,10 @@ def _about_gap(verdict: CurveVerdict) -> list[str]:
     compared, accuracy = "more" if gap.loss > gap.loss_resolution else "less", points(gap.accuracy)
     way = "lower" if gap.accuracy > 0 else "higher"
     apart = "accuracy is the same" if float(accuracy) == 0 else f"accuracy is {points(abs(gap.accuracy))} points {way}"
+    over = f", smoothed over {counted(verdict.end.length, 'epoch')}," if verdict.end.length > 1 else ""
     said.append(
-        f"The gap is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the luck of "
-        f"{counted(gap.n_val, 'picture')}; {apart} on validation (luck: {points(gap.accuracy_resolution)})."
+        f"The gap{over} is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the "
+        f"luck of {counted(gap.n_val, 'picture')}; {apart} on validation (luck: {points(gap.accuracy_resolution)})."
     )
     return said
 

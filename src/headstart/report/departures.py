@@ -57,6 +57,15 @@ def departure_lines(recipe: Procedure) -> list[str]:
     return [f"not as published: {departure(fact)}" for fact in recipe.departures]
 
 
+def departures_in_short(recipe: Procedure) -> tuple[str, ...]:
+    """How many departures there are, and what was asked for among them, in a sentence; none for none."""
+    asked = [departure(fact) for fact in recipe.departures if fact.kind in ASKED]
+    if not recipe.departures:
+        return ()
+    which = f"; among them: {'; '.join(asked)}" if asked else ""
+    return (f"In {counted(len(recipe.departures), 'point')} this is not as published{which}. All are listed below.",)
+
+
 def departure_documents(recipe: Procedure) -> list[dict[str, Any]]:
     """The same in plain JSON types: what each record holds, and its words."""
     return [

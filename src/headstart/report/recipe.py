@@ -20,14 +20,14 @@ from headstart.evaluation.curves import verdict
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.metrics import Evaluation
-from headstart.files import plain
+from headstart.files import plain, some
 from headstart.finetune.plan import Procedure
 from headstart.images.folder import ImageSet
 from headstart.report import gallery
 from headstart.report.abstention import abstention_lines, abstention_section
 from headstart.report.certificate import transfer_sentence
 from headstart.report.curves import curve_verdict
-from headstart.report.departures import ASKED, departure, departure_documents
+from headstart.report.departures import departure, departure_documents, departures_in_short
 from headstart.report.finetuning_notes import in_words
 from headstart.report.first_look import FirstLook
 from headstart.report.page import ReportContent
@@ -69,6 +69,8 @@ class Reproduction:
     """None for random weights: there is nothing to transfer."""
     elsewhere: tuple[Prediction, ...] = field(repr=False)
     """Of pictures of the user's."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Path and reason of every file that was not used."""
     finished_before: int = 0
     """Epochs that an earlier call had finished, whose preparation is not in ``prepared``."""
     abstention: Abstention = field(default_factory=Abstention)
@@ -146,6 +148,7 @@ def document(ran: Reproduction) -> dict[str, Any]:
         "transfer": plain(ran.transfer, text=transfer_sentence(ran.transfer)) if ran.transfer else None,
         "elsewhere": list(ran.answers),
         "notes": list(in_words(ran.notes)),
+        "left_out": [{"path": path, "reason": reason} for path, reason in ran.left_out],
         "summaries": [vars(summary) for summary in ran.summaries],
         "seconds": round(ran.seconds, 2),
         "training_seconds": round(ran.history.seconds, 2),
@@ -210,19 +213,9 @@ def _notes(ran: Reproduction) -> tuple[str, ...]:
         sentence(best_epoch(ran.history, ran.n_val)),
         *kept(ran),
         *([transfer_sentence(transfer)] if transfer is not None and transfer.verdict != "helps" else []),
-        *_departing(ran),
+        *departures_in_short(ran.recipe),
         *map(sentence, in_words(ran.notes)),
     )
-
-
-def _departing(ran: Reproduction) -> tuple[str, ...]:
-    """How many departures there are, and what was asked for among them."""
-    asked = [departure(fact) for fact in ran.recipe.departures if fact.kind in ASKED]
-    number = len(ran.recipe.departures)
-    if not number:
-        return ()
-    others = f"; among them: {'; '.join(asked)}" if asked else ""
-    return (f"In {counted(number, 'point')} this is not as published{others}. All are listed below.",)
 
 
 def _answers(images: ImageSet, answered: AnsweredPart) -> tuple[Thumbnail, ...]:
@@ -264,12 +257,24 @@ def parameters(summary: Summary) -> str:
     """How many parameters a phase trains."""
     of_backbone = summary.trainable - summary.head
     parts = f" ({of_backbone:,} of the backbone, {summary.head:,} of the head)" if of_backbone else ""
-    adapters = f"; {summary.adapters:,} in adapters" if summary.adapters else ""
+    counts = [f"backbone {summary.base:,}"]
+    if summary.batch_norm_statistics:
+        counts = [f"{summary.total_with_statistics:,} with batch-norm statistics"]
+        counts += [f"backbone {summary.base:,}, {summary.base_with_statistics:,} with them"]
+    counts += [f"{summary.adapters:,} in adapters"] if summary.adapters else []
     return (
         f"from {summary.train_from}: {summary.trainable:,} parameters in {summary.trainable_tensors} tensors learn"
-        f"{parts}, of {summary.total:,} ({summary.total_with_statistics:,} with batch-norm statistics; "
-        f"backbone {summary.base:,}, {summary.base_with_statistics:,} with them{adapters})"
+        f"{parts}, of {summary.total:,} ({'; '.join(counts)})"
     )
+
+
+def left_out_lines(ran: Reproduction) -> list[str]:
+    """How many files were not used, and which."""
+    if not ran.left_out:
+        return []
+    number = len(ran.left_out)
+    which = some([f"{path} ({reason})" for path, reason in ran.left_out], 5)
+    return [f"{counted(number, 'file')} left out: {which}"]
 
 
 def before_training(history: History, num_classes: int) -> str:
