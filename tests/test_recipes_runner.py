@@ -13,10 +13,11 @@ from headstart.errors import DataError, OptionError
 from headstart.finetune.checkpoint import Snapshot
 from headstart.images.decode import encode
 from headstart.images.folder import scan
-from headstart.recipes.records import RECIPES, get
-from headstart.recipes.runner import run, summaries, with_splits
+from headstart.recipes.records import RECIPES, Recipe, get
+from headstart.recipes.runner import kept_epoch, run, summaries, with_splits
 from headstart.report.recipe import Reproduction, lines, parameters
-from pictures import draw, write_folder
+from histories import history
+from pictures import classes_in, draw, write_folder
 
 
 @pytest.mark.parametrize(
@@ -161,8 +162,12 @@ def test_a_recipe_that_never_learns_says_so(photos: Path, tmp_path: Path) -> Non
     (phase,) = recipe.plan.phases
     wild = replace(phase, optimiser=replace(phase.optimiser, lr=1e12))
     recipe = replace(recipe, plan=replace(recipe.plan, size=32, phases=(wild,)))
-    with pytest.raises(DataError, match="training stopped at the last sound weights"):
+    with pytest.raises(DataError, match="training stopped at the last sound weights") as caught:
         run(recipe, photos, tmp_path / "run", weights="random")
+    assert "to do: lower the learning rate with --lr, or give other --weights" in str(caught.value)
+    for name in ("before.html", "before.json"):  # what a run that is cut off leaves
+        assert (tmp_path / "run" / name).is_file()
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_nothing_is_written_over_what_is_not_of_a_run(photos: Path, tmp_path: Path) -> None:
@@ -243,6 +248,30 @@ def test_the_page_and_the_saved_model_agree(name: str, split_photos: Path, tmp_p
     assert metrics["departures"] == before["departures"]
     assert {"decoding", "backbone", "weights"} <= {fact["kind"] for fact in metrics["departures"]}
     assert metrics["seconds"] == pytest.approx(metrics["training_seconds"] + metrics["prepared_seconds"], abs=0.02)
+
+
+def test_the_kept_epoch_is_of_the_last_phase_that_finished_any() -> None:
+    two = get("vgg16-dense256").plan
+    loss = [0.5, 0.2, 0.4, 0.3, 0.35]
+    assert kept_epoch(history(loss, loss, starts=(1, 4)), two) == (4, "best")
+    assert kept_epoch(history(loss, loss), two) == (2, "best")  # fine-tuning diverged at once
+    assert kept_epoch(history(loss, loss), get("resnet18-full").plan) == (5, "last")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "classes", "said"),
+    [
+        (get("mobilenetv2-two-phase"), "abc", "take a recipe for any number of classes: resnet18-full"),
+        (get("vgg16-dense256").on("vit_tiny_patch16_224"), "ab", "to do: choose another --backbone"),
+        (get("resnet18-full").with_lora(8), "ab", "to do: choose another --backbone, or leave --lora out"),
+    ],
+)
+def test_a_refusal_names_options_and_leaves_no_folder(recipe: Recipe, classes: str, said: str, tmp_path: Path) -> None:
+    photos = classes_in(tmp_path / "photos", " ".join(classes))
+    with pytest.raises(OptionError) as caught:
+        run(recipe, photos, tmp_path / "run", weights="random")
+    assert said in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from headstart.evaluation.history import Epoch
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import evaluate
 from headstart.finetune.notes import Diverged
-from headstart.finetune.plan import Departure
 from headstart.images.folder import scan
 from headstart.images.transforms import Geometry
 from headstart.recipes.records import get
@@ -187,60 +186,6 @@ def test_the_best_epoch_is_called_too_optimistic_and_the_last_stands_beside_it()
 
 def test_sentences_have_a_capital_and_one_full_stop() -> None:
     assert sentence("the loss fell") == sentence("The loss fell.") == "The loss fell."
-
-
-def test_departures_are_said_and_counted() -> None:
-    said = [departure(Departure(kind="epochs", number=n)) for n in (1, 2)]
-    assert said == [f"shortened to at most {n} in each phase" for n in ("1 epoch", "2 epochs")]
-    assert departure(Departure(kind="views", number=1)).startswith("1 fixed augmented view of each picture in turn")
-    assert departure(Departure(kind="views", number=4)) == (
-        "4 fixed augmented views of each picture in turn, where the write-up draws a new one every epoch"
-    )
-    assert departure(Departure(kind="rank", number=8)) == (
-        "adapters of rank 8 on attention learn in place of the backbone's own weights"
-    )
-    decoded = "a large JPEG is decoded at a fraction of its size, where the write-up decodes every pixel"
-    assert [departure(fact) for fact in get("resnet18-frozen").departures] == [
-        decoded,
-        "batch norms of the frozen backbone keep their statistics, which the published loop lets drift",
-    ]
-    other = get("mobilenetv2-two-phase").on("resnet18")
-    assert [departure(fact) for fact in other.departures] == [
-        decoded,
-        "pictures are filtered as they are made smaller, which Keras' resizing leaves out",
-        "the pretrained weights are those that timm has for this network, where the write-up has Keras'",
-        "Adam's epsilon is torch's 1e-8, where Keras has 1e-7",
-        "the last phase has 11 epochs, as the write-up's code runs it; its text has 10",
-        "backbone resnet18 where the write-up has mobilenetv2, and pictures cropped and scaled as that backbone was "
-        "pretrained",
-    ]
-    assert departure(get("vgg16-frozen").on("resnet18").departures[-1]) == (
-        "backbone resnet18 where the write-up has vgg16, without the dropout in VGG's own layers"
-    )
-    assert departure(get("vgg16-mlp").on("resnet18").departures[-1]).endswith(
-        ", its features read where the whole of VGG's last map is"
-    )
-    assert departure(get("vgg16-mlp").departures[1]) == (
-        "the write-up does not state the number of epochs and the size of the batches: chosen here"
-    )
-
-
-def test_what_was_asked_for_in_place_of_what_was_published_is_said() -> None:
-    said = [departure(Departure(kind="batch", number=n)) for n in (1, 2)]
-    assert said == ["batches of 1 picture", "batches of 2 pictures"]
-    assert departure(Departure(kind="rate", rate=0.01)) == (
-        "the learning rate is 0.01, and that of any later phase in the same proportion"
-    )
-    assert departure(Departure(kind="weights", origin="random")) == (
-        "random weights, where the write-up begins with those of ImageNet"
-    )
-    recipe = get("vgg16-dense256").with_weights("random")
-    assert "framework" not in {fact.kind for fact in recipe.departures}  # no weights of timm's are there either
-    assert departure_documents(recipe)[-1] == {
-        "kind": "weights",
-        "origin": "random",
-        "text": "random weights, where the write-up begins with those of ImageNet",
-    }
 
 
 def test_an_epoch_that_an_earlier_call_finished_is_counted_and_its_preparation_is_not() -> None:

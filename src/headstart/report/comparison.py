@@ -90,46 +90,49 @@ def _limits(comparison: Comparison) -> list[str]:
 
 
 def claim_words(check: ClaimCheck) -> str:
-    """Whether a published conclusion holds here."""
-    rivals = "all others" if check.worse is None else f"“{check.worse}”"
-    claim = f"The published conclusion “{check.better}” is better than {rivals}"
+    """Whether a published conclusion holds here, does not, or cannot be told."""
+    better = f"“{check.better}” is better than {'all others' if check.worse is None else f'“{check.worse}”'}"
     if check.outcome == "not checkable":
-        return _not_checkable(claim, check.missing or ("any other setting",))
+        return _not_checkable(better, check.missing or ("any other setting",))
     if check.worse is None:
         said = [f"{quoted(check.above)} {'is' if len(check.above) == 1 else 'are'} better"] if check.above else []
-        said += [f"“{check.better}” cannot be told from {quoted(check.level_with)}"] if check.level_with else []
-        return f"{claim} {_OUTCOMES[check.outcome]}{': ' if said else ''}{'; '.join(said)}."
+        said += [f"it cannot be told from {quoted(check.level_with)}"] if check.level_with else []
+        return f"{_judged(better, check.outcome)}{': ' if said else ''}{'; '.join(said)}."
     (pair,) = check.pairs
-    if check.outcome == "holds":
-        return f"{claim} holds here: {evidence(pair)}."
     if check.outcome == "opposite":
-        return f"{claim} does not hold here, but its opposite. {pair_words(pair)}."
-    alone = f" (p = {pair.p:.2g} if this were the only pair)" if pair.p < check.level else ""
-    return f"{claim} cannot be told here: {evidence(pair)}{alone}."
+        return f"The opposite of the published conclusion {better} holds here. {pair_words(pair)}."
+    untold = check.outcome == "cannot be told" and pair.p < check.level
+    alone = f" (p = {pair.p:.2g} if this were the only pair)" if untold else ""
+    return f"{_judged(better, check.outcome)}: {evidence(pair)}{alone}."
 
 
 def time_words(check: TimeCheck) -> str:
-    """Whether a published conclusion on time holds here, with the times that were measured."""
-    claim = f"The published conclusion “{check.slower}” takes longer than “{check.faster}”"
+    """The same of a published conclusion on time, with the times that were measured."""
+    longer = f"“{check.slower}” takes longer than “{check.faster}”"
     if check.outcome == "not checkable":
-        return _not_checkable(claim, check.missing)
+        return _not_checkable(longer, check.missing)
     there = f"{check.published:.1f} times as long in the write-up"
     if not all(check.seconds):
-        return f"{claim} cannot be told here: no seed has a time for both; {there}."
+        return f"{_judged(longer, check.outcome)}: no seed has a time for both; {there}."
     slower, faster = map(duration, check.seconds)
-    here = f"{slower} against {faster}"
     if check.times is None:
-        return f"{claim} cannot be told here, from one seed: {here}; {there}."
-    times, low, high = (f"{value:.2g}" if value < 10 else f"{value:.0f}" for value in check.times)
-    measured = f"{here} on average over {check.seeds} seeds, {times} times as long (95{THIN}% interval {low}–{high})"
-    return f"{claim} {_OUTCOMES[check.outcome]}: {measured}; {there}."
+        return f"{_judged(longer, check.outcome)}: {slower} against {faster}, from one seed; {there}."
+    times, low, high = (f"{value:.2g}" if value < 10 else f"{value:,.0f}" for value in check.times)
+    here = f"{slower} against {faster} on average over {check.seeds} seeds"
+    return (
+        f"{_judged(longer, check.outcome)}: {here}, {times} times as long (95{THIN}% interval {low}–{high}); {there}."
+    )
 
 
-_OUTCOMES = {"holds": "holds here", "opposite": "does not hold here", "cannot be told": "cannot be told here"}
+def _judged(claim: str, outcome: str) -> str:
+    """What came of a published conclusion, to be followed by the reason."""
+    if outcome == "cannot be told":
+        return f"Whether {claim}, as published, cannot be told here"
+    return f"The published conclusion {claim} {'holds' if outcome == 'holds' else 'does not hold'} here"
 
 
 def _not_checkable(claim: str, missing: Sequence[str]) -> str:
-    return f"{claim} cannot be checked: no result for {', '.join(missing)}."
+    return f"The published conclusion {claim} cannot be checked: no result for {', '.join(missing)}."
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -294,6 +297,7 @@ def settings_caveats(
         left_out: path and reason of every file that no setting used.
     """
     shared = "; ".join(f"{option} {value}" for option, value in in_common.items())
+    shared_by_all = [fact for fact, names in departures.items() if len(names) == count]
     which = [f"{path} ({reason})" for path, reason in left_out]
     return (
         f"All settings have in common: {shared or 'nothing'}.",
@@ -301,9 +305,11 @@ def settings_caveats(
         text("times", prepared=prepared),
         *(text("stand-in", own=own, used=used) for own, used in stand_ins),
         *(f"Weights of {name}: {origin}." for name, origin in weights.items()),
+        *([f"Not as published in all settings: {'; '.join(map(departure, shared_by_all))}."] if shared_by_all else []),
         *(
-            f"Not as published in {'any setting' if len(names) == count else ', '.join(names)}: {departure(fact)}."
+            f"Not as published in {', '.join(names)}: {departure(fact)}."
             for fact, names in departures.items()
+            if fact not in shared_by_all
         ),
         *([text("left out", files=counted(len(left_out), "file"), which=some(which, 5))] if left_out else []),
     )

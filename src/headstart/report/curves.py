@@ -201,7 +201,7 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
         said.append(f"Over the last {counted(trend.epochs, 'epoch')} it hardly changed.")
     else:
         way = "fell by" if trend.change < 0 else "rose by"
-        said.append(f"Over the last {counted(trend.epochs, 'epoch')} it {way} about {abs(trend.change):.3f}.")
+        said.append(f"Over the last {counted(trend.epochs, 'epoch')} it {way} {abs(trend.change):.3f}.")
     if verdict.unsteady:
         said.append(f"It jumps by about {loss.noise:.2f} from epoch to epoch: the learning rate looks too high.")
     return said
@@ -222,11 +222,12 @@ def _about_gap(verdict: CurveVerdict) -> list[str]:
     compared, accuracy = "more" if gap.loss > gap.loss_resolution else "less", points(gap.accuracy)
     way = "lower" if gap.accuracy > 0 else "higher"
     apart = "accuracy is the same" if float(accuracy) == 0 else f"accuracy is {points(abs(gap.accuracy))} points {way}"
-    over = f", smoothed over {counted(verdict.end.length, 'epoch')}," if verdict.end.length > 1 else ""
     said.append(
-        f"The gap{over} is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the "
+        f"The gap is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the "
         f"luck of {counted(gap.n_val, 'picture')}; {apart} on validation (luck: {points(gap.accuracy_resolution)})."
     )
+    if verdict.end.length > 1:
+        said.append(f"Both gaps are smoothed over the last {verdict.end.length} epochs.")
     return said
 
 
