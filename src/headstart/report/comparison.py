@@ -19,7 +19,7 @@ from headstart.report.curves import comparison_figure
 from headstart.report.departures import departure
 from headstart.report.page import PlainPage
 from headstart.report.section import THIN, Section, Table, between, p_value, percent, text
-from headstart.report.words import counted, pictures_of, points
+from headstart.report.words import counted, listed, pictures_of, points
 
 DIVERGED = "diverged: see below"
 """In the table, of a setting of which a row diverged."""
@@ -231,8 +231,14 @@ def settings_table(
     )
 
 
-def runs_content(comparison: Comparison, measured_on: MeasuredOn, *, command: str) -> ComparisonContent:
-    """Finished runs compared: a row of the table for each, best first."""
+def runs_content(
+    comparison: Comparison, measured_on: MeasuredOn, *, command: str, chosen: Sequence[str] = ()
+) -> ComparisonContent:
+    """Finished runs compared: a row of the table for each, best first.
+
+    ``chosen``: runs whose epoch was chosen on the pictures that all are compared on.
+    """
+    flattered = f"The epoch of {listed([f'“{name}”' for name in chosen])} was chosen on these pictures: too optimistic."
     rows = tuple(
         ("".join(run.letters), run.name, percent(run.accuracy.value), between(run.accuracy))
         for run in comparison.settings
@@ -242,7 +248,7 @@ def runs_content(comparison: Comparison, measured_on: MeasuredOn, *, command: st
         comparison=comparison,
         table=Table(about="every run", columns=("rank", "run", "accuracy", "95 % interval"), rows=rows, numbers=(2, 3)),
         measured_on=measured_on,
-        caveats=(text("out of fold") if measured_on.folds else text("held out"),),
+        caveats=(text("out of fold") if measured_on.folds else text("held out"), *([flattered] if chosen else [])),
         command=command,
     )
 
