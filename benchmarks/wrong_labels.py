@@ -9,9 +9,9 @@ A head is chosen on them as on the rows of a network, and its out-of-fold answer
 becomes any of the others. No network: some six minutes on one core.
 
 Expected, within ±3 points: the interval holds the truth in 98, 96, 96 and 97 % of the sets with no, 1, 5 and 10 % of
-the labels flipped, and leaves out 0 in 2, 42, 75 and 90 %. With right labels it leaves out 0 in none of the sets without
-heavy tails, whatever the Bayes error, and in 2 of 45 with them, both of 15 % Bayes error or more in 4 dimensions. Where
-it misses flipped labels it is too low, on curves that a linear head cannot follow: they count as overlap.
+the labels flipped, and leaves out 0 in 2, 42, 75 and 90 %. With right labels it leaves out 0 in none of the sets
+without heavy tails, whatever the Bayes error, and in 2 of 45 with them, both of 15 % Bayes error or more in 4
+dimensions. Where it misses flipped labels it is too low, on curves that a linear head cannot follow: they count as overlap.
 """
 
 from __future__ import annotations

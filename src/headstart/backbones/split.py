@@ -87,6 +87,25 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
     )
 
 
+def count_run(model: nn.Module, *, reads_map: bool) -> network.ParameterCount:
+    """Count what runs of a network: where the head reads the last map, what would come after it does not.
+
+    Args:
+        model: from `network.build`, without a classifier.
+        reads_map: as for `split`.
+    """
+    count = network.count_parameters(model)
+    if not reads_map:
+        return count
+    nodes, _ = network.trace(model, "forward_features")
+    run = {str(node.target).partition(".")[0] for node in nodes if node.op in ("call_module", "get_attr")}
+    passed = [network.count_parameters(child) for name, child in model.named_children() if name not in run]
+    return network.ParameterCount(
+        total=count.total - sum(part.total for part in passed),
+        batch_norm_statistics=count.batch_norm_statistics - sum(part.batch_norm_statistics for part in passed),
+    )
+
+
 def _first_module(model: nn.Module, train_from: str, nodes: Sequence[fx.Node]) -> str:
     """Name of the module that ``last:N``, ``layers:N``, ``fraction:F`` or a name begins with."""
     kind, _, amount = train_from.partition(":")

@@ -148,3 +148,9 @@ def changed_pictures(changes: Changes) -> tuple[str, ...]:
     if not told and changes.grouped:
         return ("The pictures are the same, and grouped differently.",)
     return tuple(told)
+
+
+def listed(things: Sequence[str]) -> str:
+    """“a”, “a and b”, “a, b and c”."""
+    *before, last = things or [""]
+    return f"{', '.join(before)} and {last}" if before else last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ class Contest:
 
     comparison: Comparison
     measured_on: MeasuredOn
-    """What the first of them was measured on, and so all."""
+    """What the first of them was measured on, and so all, but for the epoch where that differs."""
     command: str = ""
+    chosen: tuple[str, ...] = ()
+    """Runs whose epoch was chosen on these pictures."""
 
     def content(self) -> ComparisonContent:
         """For the page and the terminal."""
-        return runs_content(self.comparison, self.measured_on, command=self.command)
+        return runs_content(self.comparison, self.measured_on, command=self.command, chosen=self.chosen)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -71,7 +73,11 @@ def compare_runs(folders: Sequence[Path], *, command: str = "") -> Contest:
         )
     fewest = min(run.measured_on.folds for run in runs)
     comparison = compare_results(results, train_fraction=(fewest - 1) / fewest if fewest else None)
-    return Contest(comparison=comparison, measured_on=runs[0].measured_on, command=command)
+    measured_on, names = runs[0].measured_on, _names(folders)
+    if any(run.measured_on.epoch != measured_on.epoch for run in runs):
+        measured_on = replace(measured_on, epoch="")
+    chosen = tuple(name for name, run in zip(names, runs, strict=True) if run.measured_on.epoch == "best")
+    return Contest(comparison=comparison, measured_on=measured_on, command=command, chosen=chosen)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
