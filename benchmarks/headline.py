@@ -7,7 +7,8 @@ as large ones on a scale of logarithms, classes in proportion. On each the head 
 nested cross-validation as `headstart train --finetune never` does it; the truth is the accuracy of the chosen head on
 all pictures that were not drawn. Rows are computed once; then a few seconds a set on one core.
 
-Expected, efficientnet_lite0 at 224 pixels, 2,500 cats and dogs, 60 sets:
+Expected, efficientnet_lite0 at 224 pixels, 2,500 cats and dogs, 60 sets: 54 intervals hold the truth (80 to 95 %), 6
+lie below it and none above; the accuracy is 0.2 ± 0.2 points too low, since folds train on four fifths of the pictures.
 """
 
 from __future__ import annotations
