@@ -379,3 +379,13 @@ def test_several_processes_may_begin_a_store_at_once(tmp_path: Path) -> None:
         assert (process.wait(), said) == (0, b"")
     with FeatureStore(tmp_path) as store:
         assert store.count() == 20
+
+
+def test_a_header_that_allows_no_writing_is_damage(tmp_path: Path) -> None:
+    with FeatureStore(tmp_path) as store:
+        store.write({"a": rows(1)})
+    file = tmp_path / "features.sqlite"
+    content = bytearray(file.read_bytes())
+    content[18] = 3  # the version that may write
+    file.write_bytes(content)
+    assert works(tmp_path) == Troubles(store_damaged=True)

@@ -91,6 +91,8 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
     def _recover(self, error: Exception) -> None:
         """Go on with a new file where this one is damaged, once, else in memory."""
         refused = isinstance(error, OSError) or any(words in str(error) for words in _REFUSED)
+        if "readonly" in str(error) and os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            refused = False  # a damaged header says that its file can only be read
         if not (refused or self._begun_anew):
             self._begun_anew = True
             cache_folder.note_store_damaged()
