@@ -1,12 +1,16 @@
 """Pictures that are copies of each other: byte for byte, or resized, recompressed, cropped, mirrored.
 
-In two steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
+In three steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
 neighbours by the cosine of what is left of the features when their mean is taken away; coarse pixels say the same where
-all features are alike. Then finer pixels decide: two small pictures are laid on each other and are copies where details
-and colours agree (`headstart.audit.alignment`).
+all features are alike. Then two small pictures are laid on each other and look alike where details and colours agree
+(`headstart.audit.alignment`). Those that do are read again and compared at full size, pair by pair, before anything is
+said or joined (`headstart.audit.full_size`).
 
-Thresholds were set on planted copies in one set of photographs and measured on another: see
-``benchmarks/planted_duplicates.py``.
+Frames of a burst are copies if nothing in the scene moved by more than the edge of a picture and only noise differs;
+otherwise they are other pictures of the same scene, which ``--group-by`` keeps together.
+
+Thresholds were set on planted copies in one set of photographs and measured on another, and on solar cells, which are
+all alike: see ``benchmarks/planted_duplicates.py`` and ``benchmarks/false_copies.py``.
 """
 
 from __future__ import annotations
@@ -15,32 +19,42 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from headstart.arrays import Index, Rows
+from headstart.arrays import Index, Rows, Singles
 from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare_miniatures, miniature, promising
+from headstart.audit.full_size import Difference, compare, luminance, side_of
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
 from headstart.files import below
 from headstart.images.folder import ImageSet
+from headstart.images.threads import in_order
 from headstart.images.transforms import View
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
 COPY = 0.75
-"""Correlation of details from which two pictures are copies. Copies have 0.85 and more, other photographs 0.3 at most;
-a broad frame in common makes 0.7."""
-UNMISTAKABLE = 0.9
-"""Correlation from which it also counts where everything is alike."""
+"""Correlation of details at 64 pixels from which two pictures look alike. Copies have 0.85 and more, other photographs
+0.3 at most; a broad frame in common makes 0.7."""
 SAME_COLOUR = 20.0
-"""Root mean square difference of colours up to which two pictures are copies, in levels of 255: cropping makes 12."""
+"""Root mean square difference of colours up to which two pictures look alike, in levels of 255: cropping makes 12."""
+GLANCE = 2.5
+"""Levels of 255 by which pictures that look alike may differ at 64 pixels to be compared at full size. Planted copies
+have 2 at most; 9 in 10 pairs of solar cells that look alike have more."""
+ALIKE = 1.15
+"""Levels by which copies may differ nearly everywhere at full size (`Difference.typical`), where pictures look alike
+without being copies. Copies recompressed with JPEG quality 40, or halved and recompressed with 50, have 1.1 at most;
+the two solar cells least unlike each other 1.2."""
+PHOTOGRAPHS = 2.5
+"""The same where no two pictures look alike but copies, as among photographs: compressed harder, copies are found too."""
 SERIES = 0.1, 20
-"""A cluster of more than this share of the pictures, and than this many, is no set of copies but a series."""
+"""Share of the pictures, and their number, beyond which pictures that look alike are called a series."""
 
 # Measured on the same planted copies as the thresholds above.
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
@@ -48,11 +62,13 @@ _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
 _BLOCK = 256  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
+_AT_FULL_SIZE = 128  # pictures that are in memory at full size, 1 MB each at most
+_ASKED = 20  # pictures of a cluster that those of another are compared with before both are joined
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 1|{SPACE}"
-"""Where the pairs found among a set of pictures are kept; whoever changes how they are found raises the number."""
+_PAIRS_SPACE = f"near copies 2|{SPACE}"
+"""Where the pairs and series found among a set of pictures are kept; whoever changes how they are found raises the number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +93,10 @@ class Duplicates:
     pairs: tuple[CopyPair, ...]
     """Every two pictures found to be copies, surest first; of exact copies, each with the first of them."""
     clusters: tuple[Members, ...]
-    """Pictures linked by pairs, each cluster in order."""
+    """Pictures that are copies of each other, each cluster in order."""
     series: tuple[Members, ...]
-    """Pictures linked into clusters so large that they are no copies but alike, as pictures of one scene or of one
-    machine are: they are not treated as copies of each other."""
+    """Many pictures that look alike, as those of one scene or of one machine do. Those among them that are copies are in
+    clusters too; the others are not treated as copies."""
 
     def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
@@ -103,28 +119,40 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """
     images = table.images
     exact, unique = _exact(images.digests)
-    near = _near_copies(table, size, unique)
-    pairs, clusters, series = _settled(exact + near, len(images))
+    near, series = _near_copies(table, size, unique)
+    pairs = sorted(exact + near, key=lambda pair: (-pair.score, pair.first, pair.second))
     return Duplicates(
         images=images,
-        pairs=tuple(sorted(pairs, key=lambda pair: (-pair.score, pair.first, pair.second))),
-        clusters=tuple(sorted(clusters)),
+        pairs=tuple(pairs),
+        clusters=tuple(sorted(_linked([(pair.first, pair.second) for pair in pairs], len(images)))),
         series=tuple(sorted(series)),
     )
 
 
-def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[CopyPair]:
-    """Pairs of near copies among the pictures ``unique``; for the same pictures they are found once and kept."""
+def _near_copies(table: FeatureTable, size: int, unique: Index) -> tuple[list[CopyPair], list[Members]]:
+    """Pairs of near copies among the pictures ``unique``, and series; for the same pictures they are found once."""
     contents = [table.images.digests[i] for i in unique]
     features = table.space(size).key(View.CENTRE, "last")
     these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
     if (kept := table.bench.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
-        pairs = [CopyPair(**pair) for pair in json.loads(kept)]
+        found = json.loads(kept)
     else:
         small = _miniatures(table, unique)
-        pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
-        table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
-    return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
+        alike = _alike(small, _candidates(table.rows(size, "last", unique), small))
+        links = [link for link in alike if link.apart <= GLANCE]
+        measure = _Measure([table.images.paths[i] for i in unique], small)
+        with table.bench.progress.stage("comparing copies at full size", len(links)) as advance:
+            for done, _ in enumerate(in_order(measure.link, links), start=1):
+                advance(done)
+        found = {"pairs": [asdict(pair) for pair in _copies(links, measure, refuted=len(links) < len(alike))]}
+        found["series"] = _series([(link.first, link.second) for link in alike], len(unique))
+        table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps(found).encode()})
+    pairs = [CopyPair(**pair) for pair in found["pairs"]]
+    at = unique.tolist()
+    return (
+        [replace(pair, first=at[pair.first], second=at[pair.second]) for pair in pairs],
+        [tuple(at[i] for i in members) for members in found["series"]],
+    )
 
 
 def _exact(digests: Sequence[str]) -> tuple[list[CopyPair], Index]:
@@ -166,20 +194,108 @@ def _near(queries: Rows, X: Rows, least: float) -> Index:
     return np.concatenate(pairs)
 
 
-def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
-    """Those of the candidates (p, 2), rows of the miniatures, whose pixels agree."""
-    candidates = candidates[promising(small, candidates)]
-    pairs = []
-    for start in range(0, len(candidates), _PAIRS):
-        first, second = candidates[start : start + _PAIRS].T
+@dataclass(frozen=True, kw_only=True)
+class _Link:
+    """Two pictures that look alike at 64 pixels, by their rows, and how they lie on each other there."""
+
+    first: int
+    second: int
+    score: float
+    mirrored: bool
+    placement: Singles = field(repr=False)
+    apart: float
+
+
+def _alike(small: Miniature, pairs: Index) -> list[_Link]:
+    """Those of the pairs (p, 2) of miniatures that look alike, those most alike first."""
+    pairs = pairs[promising(small, pairs)]
+    links = []
+    for start in range(0, len(pairs), _PAIRS):
+        first, second = pairs[start : start + _PAIRS].T
         agreement = compare_miniatures(
             *(Miniature(small.luminance[side], small.colour[side]) for side in (first, second))
         )
-        for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)):
-            i, j = candidates[start + row].tolist()
-            score, mirrored = float(agreement.detail[row]), bool(agreement.mirrored[row])
-            pairs.append(CopyPair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
+        for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)).tolist():
+            links.append(
+                _Link(
+                    first=int(first[row]),
+                    second=int(second[row]),
+                    score=float(agreement.detail[row]),
+                    mirrored=bool(agreement.mirrored[row]),
+                    placement=agreement.placement[row],
+                    apart=float(agreement.apart[row]),
+                )
+            )
+    return sorted(links, key=lambda link: (-link.score, link.first, link.second))
+
+
+class _Measure:
+    """Compares pictures at full size, each pair of them once. Several threads may ask at once."""
+
+    def __init__(self, paths: Sequence[Path], small: Miniature) -> None:
+        self._paths, self._small = paths, small
+        self._side = lru_cache(maxsize=None)(side_of)
+        self._luminance = lru_cache(maxsize=_AT_FULL_SIZE)(luminance)
+        self._known: dict[tuple[int, int], Difference | None] = {}
+
+    def link(self, link: _Link) -> Difference | None:
+        """What differs between two pictures; None if one of them cannot be read any more."""
+        pair = link.first, link.second
+        if pair not in self._known:
+            try:
+                paths = [self._paths[i] for i in pair]
+                side = min(self._side(path) for path in paths)
+                first, second = (self._luminance(path, side) for path in paths)
+                self._known[pair] = compare(first, second, link.placement, mirrored=link.mirrored)
+            except UnreadableImageError:
+                self._known[pair] = None
+        return self._known[pair]
+
+    def within(self, first: int, second: int, levels: float) -> bool:
+        """Whether two pictures differ by no more than compression that changes ``levels``; not looked at yet or so."""
+        pair = min(first, second), max(first, second)
+        if pair not in self._known:
+            alike = _alike(self._small, np.array([pair]))
+            self._known[pair] = self.link(alike[0]) if alike else None
+        difference = self._known[pair]
+        return difference is not None and difference.within(levels)
+
+
+def _copies(links: Sequence[_Link], measure: _Measure, *, refuted: bool) -> list[CopyPair]:
+    """Of the links, surest first, those between pictures that are copies.
+
+    Clusters are joined link by link, and only if every picture of the one is a copy of every picture of the other: a
+    chain of pictures, each a little unlike the last, stays apart. Two copies of one picture may differ by the
+    compression of both, so inside a cluster √2 times as much is allowed.
+
+    Args:
+        links: between pictures, by their rows.
+        measure: compares them.
+        refuted: whether others looked alike that are surely no copies.
+    """
+    refuted |= not all(measure.within(link.first, link.second, PHOTOGRAPHS) for link in links)
+    limit = ALIKE if refuted else PHOTOGRAPHS
+    cluster_of: dict[int, list[int]] = {}
+    pairs = []
+    for link in links:
+        if not measure.within(link.first, link.second, limit):
+            continue
+        one, other = (cluster_of.setdefault(i, [i]) for i in (link.first, link.second))
+        if one is not other:
+            if not all(measure.within(i, j, limit * 2**0.5) for i in one[:_ASKED] for j in other[:_ASKED]):
+                continue
+            one += other
+            cluster_of.update(dict.fromkeys(other, one))
+        pairs.append(
+            CopyPair(first=link.first, second=link.second, kind="near", score=link.score, mirrored=link.mirrored)
+        )
     return pairs
+
+
+def _series(links: Sequence[tuple[int, int]], n: int) -> list[Members]:
+    """Pictures linked by likeness at 64 pixels into sets too large to be copies of one picture, among n."""
+    share, least = SERIES
+    return [members for members in _linked(links, n) if len(members) > max(share * n, least)]
 
 
 def _miniatures(table: FeatureTable, index: Index) -> Miniature:
@@ -201,44 +317,18 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     return small
 
 
-def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[Members], list[Members]]:
-    """The pairs that count, the clusters they link, and series: clusters that are too large to be copies.
-
-    Where pictures of many things are all alike, chains of pairs would link them all. So in a cluster that is too
-    large only unmistakable pairs link, and if it still is, only exact ones do.
-    """
-    share, least = SERIES
-    kept: list[CopyPair] = []
-    clusters: list[Members] = []
-    series: list[Members] = []
-
-    def settle(pairs: Sequence[CopyPair], limits: tuple[float, ...]) -> None:
-        for members, inside in _linked(pairs, n):
-            if len(members) <= max(share * n, least) or all(pair.kind == "exact" for pair in inside):
-                clusters.append(members)
-                kept.extend(inside)
-                continue
-            if not limits:
-                series.append(members)
-            limit, *further = limits or (np.inf,)
-            settle([pair for pair in inside if pair.kind == "exact" or pair.score >= limit], tuple(further))
-
-    settle(pairs, (UNMISTAKABLE,))
-    return kept, clusters, series
-
-
-def _linked(pairs: Sequence[CopyPair], n: int) -> list[tuple[Members, list[CopyPair]]]:
-    """Connected components among n pictures, those alone aside: the pictures of each in order, and its pairs."""
+def _linked(links: Sequence[tuple[int, int]], n: int) -> list[Members]:
+    """Connected components among n pictures, those alone aside: the pictures of each in order."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    ends = [pair.first for pair in pairs], [pair.second for pair in pairs]
-    graph = coo_array((np.ones(len(pairs), np.int8), ends), shape=(n, n))
+    first, second = np.array(links, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), np.int8), (first, second)), shape=(n, n))
     component_of = connected_components(graph, directed=False)[1].tolist()
-    inside: dict[int, list[CopyPair]] = defaultdict(list)
-    for pair in pairs:
-        inside[component_of[pair.first]].append(pair)
-    return [(tuple(sorted({i for pair in own for i in (pair.first, pair.second)})), own) for own in inside.values()]
+    members: dict[int, set[int]] = defaultdict(set)
+    for pair in links:
+        members[component_of[pair[0]]].update(pair)
+    return [tuple(sorted(each)) for each in members.values()]
 
 
 @dataclass(frozen=True, kw_only=True)
