@@ -19,16 +19,15 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from headstart.arrays import Index, Rows, Singles
+from headstart.arrays import Index, Rows
 from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare_miniatures, miniature, promising
-from headstart.audit.full_size import Difference, compare, luminance, side_of
+from headstart.audit.clusters import Link, Measure, Move, copies
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -47,12 +46,6 @@ SAME_COLOUR = 20.0
 GLANCE = 2.5
 """Levels of 255 by which pictures that look alike may differ at 64 pixels to be compared at full size. Planted copies
 have 2 at most; 9 in 10 pairs of solar cells that look alike have more."""
-ALIKE = 1.15
-"""Levels by which copies may differ nearly everywhere at full size (`Difference.typical`), where pictures look alike
-without being copies. Copies recompressed with JPEG quality 40, or halved and recompressed with 50, have 1.1 at most;
-the two solar cells least unlike each other 1.2."""
-PHOTOGRAPHS = 2.5
-"""The same where no two pictures look alike but copies, as among photographs: compressed harder, copies are found too."""
 SERIES = 0.1, 20
 """Share of the pictures, and their number, beyond which pictures that look alike are called a series."""
 
@@ -62,13 +55,11 @@ _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
 _BLOCK = 256  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
-_AT_FULL_SIZE = 128  # pictures that are in memory at full size, 1 MB each at most
-_ASKED = 20  # pictures of a cluster that those of another are compared with before both are joined
 
 Members = tuple[int, ...]
 
 _PAIRS_SPACE = f"near copies 2|{SPACE}"
-"""Where the pairs and series found among a set of pictures are kept; whoever changes how they are found raises the number."""
+"""Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +86,8 @@ class Duplicates:
     clusters: tuple[Members, ...]
     """Pictures that are copies of each other, each cluster in order."""
     series: tuple[Members, ...]
-    """Many pictures that look alike, as those of one scene or of one machine do. Those among them that are copies are in
-    clusters too; the others are not treated as copies."""
+    """Many pictures that look alike, as those of one scene or of one machine do. Copies among them are in clusters too;
+    the others are not treated as copies."""
 
     def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
@@ -125,7 +116,7 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
         images=images,
         pairs=tuple(pairs),
         clusters=tuple(sorted(_linked([(pair.first, pair.second) for pair in pairs], len(images)))),
-        series=tuple(sorted(series)),
+        series=tuple(sorted(_with_exact(members, images.digests) for members in series)),
     )
 
 
@@ -140,12 +131,12 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> tuple[list[Co
         small = _miniatures(table, unique)
         alike = _alike(small, _candidates(table.rows(size, "last", unique), small))
         links = [link for link in alike if link.apart <= GLANCE]
-        measure = _Measure([table.images.paths[i] for i in unique], small)
+        measure = Measure([table.images.paths[i] for i in unique])
         with table.bench.progress.stage("comparing copies at full size", len(links)) as advance:
             for done, _ in enumerate(in_order(measure.link, links), start=1):
                 advance(done)
-        found = {"pairs": [asdict(pair) for pair in _copies(links, measure, refuted=len(links) < len(alike))]}
-        found["series"] = _series([(link.first, link.second) for link in alike], len(unique))
+        near = [_pair(link) for link in copies(links, measure, refuted=len(links) < len(alike))]
+        found = {"pairs": near, "series": _series([(link.first, link.second) for link in alike], len(unique))}
         table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps(found).encode()})
     pairs = [CopyPair(**pair) for pair in found["pairs"]]
     at = unique.tolist()
@@ -163,6 +154,12 @@ def _exact(digests: Sequence[str]) -> tuple[list[CopyPair], Index]:
         if first.setdefault(digest, i) != i:
             pairs.append(CopyPair(first=first[digest], second=i, kind="exact", score=1.0, mirrored=False))
     return pairs, np.fromiter(first.values(), dtype=np.int64)
+
+
+def _with_exact(members: Members, digests: Sequence[str]) -> Members:
+    """The pictures ``members`` and those of the same bytes."""
+    contents = {digests[i] for i in members}
+    return tuple(i for i, digest in enumerate(digests) if digest in contents)
 
 
 def _candidates(X: Rows, small: Miniature) -> Index:
@@ -194,19 +191,7 @@ def _near(queries: Rows, X: Rows, least: float) -> Index:
     return np.concatenate(pairs)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Link:
-    """Two pictures that look alike at 64 pixels, by their rows, and how they lie on each other there."""
-
-    first: int
-    second: int
-    score: float
-    mirrored: bool
-    placement: Singles = field(repr=False)
-    apart: float
-
-
-def _alike(small: Miniature, pairs: Index) -> list[_Link]:
+def _alike(small: Miniature, pairs: Index) -> list[Link]:
     """Those of the pairs (p, 2) of miniatures that look alike, those most alike first."""
     pairs = pairs[promising(small, pairs)]
     links = []
@@ -217,79 +202,21 @@ def _alike(small: Miniature, pairs: Index) -> list[_Link]:
         )
         for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)).tolist():
             links.append(
-                _Link(
+                Link(
                     first=int(first[row]),
                     second=int(second[row]),
                     score=float(agreement.detail[row]),
-                    mirrored=bool(agreement.mirrored[row]),
-                    placement=agreement.placement[row],
+                    move=Move.placed(agreement.placement[row], mirrored=bool(agreement.mirrored[row])),
                     apart=float(agreement.apart[row]),
                 )
             )
     return sorted(links, key=lambda link: (-link.score, link.first, link.second))
 
 
-class _Measure:
-    """Compares pictures at full size, each pair of them once. Several threads may ask at once."""
-
-    def __init__(self, paths: Sequence[Path], small: Miniature) -> None:
-        self._paths, self._small = paths, small
-        self._side = lru_cache(maxsize=None)(side_of)
-        self._luminance = lru_cache(maxsize=_AT_FULL_SIZE)(luminance)
-        self._known: dict[tuple[int, int], Difference | None] = {}
-
-    def link(self, link: _Link) -> Difference | None:
-        """What differs between two pictures; None if one of them cannot be read any more."""
-        pair = link.first, link.second
-        if pair not in self._known:
-            try:
-                paths = [self._paths[i] for i in pair]
-                side = min(self._side(path) for path in paths)
-                first, second = (self._luminance(path, side) for path in paths)
-                self._known[pair] = compare(first, second, link.placement, mirrored=link.mirrored)
-            except UnreadableImageError:
-                self._known[pair] = None
-        return self._known[pair]
-
-    def within(self, first: int, second: int, levels: float) -> bool:
-        """Whether two pictures differ by no more than compression that changes ``levels``; not looked at yet or so."""
-        pair = min(first, second), max(first, second)
-        if pair not in self._known:
-            alike = _alike(self._small, np.array([pair]))
-            self._known[pair] = self.link(alike[0]) if alike else None
-        difference = self._known[pair]
-        return difference is not None and difference.within(levels)
-
-
-def _copies(links: Sequence[_Link], measure: _Measure, *, refuted: bool) -> list[CopyPair]:
-    """Of the links, surest first, those between pictures that are copies.
-
-    Clusters are joined link by link, and only if every picture of the one is a copy of every picture of the other: a
-    chain of pictures, each a little unlike the last, stays apart. Two copies of one picture may differ by the
-    compression of both, so inside a cluster √2 times as much is allowed.
-
-    Args:
-        links: between pictures, by their rows.
-        measure: compares them.
-        refuted: whether others looked alike that are surely no copies.
-    """
-    refuted |= not all(measure.within(link.first, link.second, PHOTOGRAPHS) for link in links)
-    limit = ALIKE if refuted else PHOTOGRAPHS
-    cluster_of: dict[int, list[int]] = {}
-    pairs = []
-    for link in links:
-        if not measure.within(link.first, link.second, limit):
-            continue
-        one, other = (cluster_of.setdefault(i, [i]) for i in (link.first, link.second))
-        if one is not other:
-            if not all(measure.within(i, j, limit * 2**0.5) for i in one[:_ASKED] for j in other[:_ASKED]):
-                continue
-            one += other
-            cluster_of.update(dict.fromkeys(other, one))
-        pairs.append(
-            CopyPair(first=link.first, second=link.second, kind="near", score=link.score, mirrored=link.mirrored)
-        )
-    return pairs
+def _pair(link: Link) -> dict[str, Any]:
+    """A near copy as JSON keeps it."""
+    mirrored = link.move.placement()[1]
+    return {"first": link.first, "second": link.second, "kind": "near", "score": link.score, "mirrored": mirrored}
 
 
 def _series(links: Sequence[tuple[int, int]], n: int) -> list[Members]:

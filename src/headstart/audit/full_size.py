@@ -49,7 +49,7 @@ class Difference:
     """Correlation of fine detail, −1 to 1, in the worst twentieth of the patches that hold any; 1 if too few do."""
 
     def within(self, levels: float) -> bool:
-        """Whether compression and resizing explain the difference, if they change up to ``levels`` nearly everywhere."""
+        """Whether compression and resizing explain what differs, if they change up to ``levels`` in most places."""
         return self.typical <= levels and self.largest <= LARGEST * levels and self.fine >= SAME_GRAIN
 
 
