@@ -3,12 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
-from scipy.ndimage import gaussian_filter
 
-from headstart.audit.clusters import ALIKE, Link, Measure, Move, copies
-from headstart.images.decode import encode
-from pictures import scene
+from headstart.audit.clusters import Link, Measure, Move, copies
+from headstart.audit.full_size import Difference
 
 STAY = Move(np.ones(2), np.zeros(2))
 
@@ -32,43 +29,38 @@ def test_moves_are_joined_and_undone() -> None:
     assert not twice.placement()[1]  # mirrored twice is upright
 
 
-@pytest.fixture
-def morph(tmp_path: Path) -> Measure:
-    """Eight pictures, each a little more of another than the last, and the first one again, recompressed."""
-    here = scene(1, size=(96, 96)).astype(float)
-    there = gaussian_filter(np.random.default_rng(0).normal(0, 1, (96, 96, 1)), (8, 8, 0)) * 60
-    paths = []
-    for step in range(8):
-        paths.append(tmp_path / str(step))
-        paths[-1].write_bytes(
-            encode(np.clip(here * 0.5 + 60 + 0.4 * step * there, 0, 255).astype(np.uint8), format="PNG")
-        )
-    paths.append(tmp_path / "copy")
-    paths[-1].write_bytes(encode(np.clip(here * 0.5 + 60, 0, 255).astype(np.uint8), quality=60))
-    return Measure(paths)
+class Given(Measure):
+    """Differences that a test states, in levels, by pair; all others are of other pictures."""
+
+    def __init__(self, levels: dict[tuple[int, int], float]) -> None:
+        self.levels = levels
+
+    def __call__(self, first: int, second: int, move: Move) -> Difference:
+        levels = self.levels.get((min(first, second), max(first, second)), 9.0)
+        return Difference(typical=levels, largest=levels, fine=1.0)
 
 
-def test_a_chain_is_cut_where_its_ends_are_no_copies(morph: Measure) -> None:
-    links = [link(i, i + 1) for i in range(7)]
-    differences = [morph.link(each) for each in links]
-    assert all(each is not None and each.within(ALIKE) for each in differences)
-    kept = copies(links, morph, refuted=True)
-    assert 0 < len(kept) < 7
-    joined = {each.first for each in kept}
-    for first in joined:  # no two of one cluster are further apart than two copies of one picture
-        last = first
-        while last in joined:
-            last += 1
-            difference = morph(first, last, STAY)
-            assert difference is not None
-            assert difference.within(ALIKE * 2**0.5)
+def kept(links: list[Link], levels: dict[tuple[int, int], float], *, refuted: bool) -> list[tuple[int, int]]:
+    return [(link.first, link.second) for link in copies(links, Given(levels), refuted=refuted)]
 
 
-def test_one_refuted_pair_makes_the_limit_strict(morph: Measure) -> None:
-    far, near = link(0, 3), link(0, 8)
-    assert copies([near, far], morph, refuted=False) == [near, far]
-    assert copies([near, far], morph, refuted=True) == [near]
-    assert copies([near, far, link(0, 7)], morph, refuted=False) == [near]
+def test_a_chain_is_cut_where_its_ends_are_no_copies() -> None:
+    chain = [link(i, i + 1) for i in range(6)]
+    levels = {(i, i + far): 0.8 * far for i in range(6) for far in (1, 2, 3)}
+    assert kept(chain, levels, refuted=True) == [(0, 1), (1, 2), (3, 4), (4, 5)]
+
+
+def test_two_copies_of_one_picture_may_differ_by_the_compression_of_both() -> None:
+    star, levels = [link(0, 1), link(0, 2)], {(0, 1): 1.1, (0, 2): 1.1}
+    assert kept(star, {**levels, (1, 2): 1.1 * 2**0.5}, refuted=True) == [(0, 1), (0, 2)]
+    assert kept(star, {**levels, (1, 2): 1.7}, refuted=True) == [(0, 1)]
+
+
+def test_one_pair_that_is_alike_without_being_copies_makes_the_limit_strict() -> None:
+    links, levels = [link(0, 1), link(2, 3)], {(0, 1): 0.9, (2, 3): 2.0}
+    assert kept(links, levels, refuted=False) == [(0, 1), (2, 3)]
+    assert kept(links, levels, refuted=True) == [(0, 1)]
+    assert kept([*links, link(4, 5)], levels, refuted=False) == [(0, 1)]
 
 
 def test_what_cannot_be_read_is_a_copy_of_nothing(tmp_path: Path) -> None:

@@ -235,7 +235,8 @@ def _standard(pictures: Singles, overlap: Singles) -> Singles:
 
 
 def _centred(pictures: Singles, overlap: Singles) -> Singles:
-    mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / overlap.sum(axis=(1, 2), keepdims=True)
+    pixels = np.maximum(overlap.sum(axis=(1, 2), keepdims=True), 1)
+    mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / pixels
     return np.asarray((pictures - mean) * overlap)
 
 

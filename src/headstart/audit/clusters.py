@@ -20,10 +20,10 @@ ALIKE = 1.15
 alike without being copies. Copies recompressed with JPEG quality 40, or halved and recompressed with 50, have 1.1
 at most; the two solar cells least unlike each other 1.2."""
 PHOTOGRAPHS = 2.5
-"""The same where no two pictures look alike but copies, as among photographs: what was compressed harder is found too."""
+"""The same where only copies look alike, as among photographs: what was compressed harder is found too."""
 
 _IN_MEMORY = 128  # pictures at full size, 1 MB each at most
-_ASKED = 20  # pictures of a cluster that those of another are compared with before both are joined
+_ASKED = 8  # pictures of a cluster that those of another are compared with before both are joined
 
 
 class Move(NamedTuple):

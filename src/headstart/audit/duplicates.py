@@ -6,8 +6,8 @@ all features are alike. Then two small pictures are laid on each other and look 
 (`headstart.audit.alignment`). Those that do are read again and compared at full size, pair by pair, before anything is
 said or joined (`headstart.audit.full_size`).
 
-Frames of a burst are copies if nothing in the scene moved by more than the edge of a picture and only noise differs;
-otherwise they are other pictures of the same scene, which ``--group-by`` keeps together.
+Frames of a burst are copies where only the camera moved a little and only noise differs. Otherwise they are other
+pictures of the same scene, which ``--group-by`` keeps together.
 
 Thresholds were set on planted copies in one set of photographs and measured on another, and on solar cells, which are
 all alike: see ``benchmarks/planted_duplicates.py`` and ``benchmarks/false_copies.py``.
@@ -87,7 +87,7 @@ class Duplicates:
     """Pictures that are copies of each other, each cluster in order."""
     series: tuple[Members, ...]
     """Many pictures that look alike, as those of one scene or of one machine do. Copies among them are in clusters too;
-    the others are not treated as copies."""
+    the others are not treated as copies. Pictures that are all copies of each other are no series."""
 
     def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
@@ -112,11 +112,13 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     exact, unique = _exact(images.digests)
     near, series = _near_copies(table, size, unique)
     pairs = sorted(exact + near, key=lambda pair: (-pair.score, pair.first, pair.second))
+    clusters = sorted(_linked([(pair.first, pair.second) for pair in pairs], len(images)))
+    alike = sorted(_with_exact(members, images.digests) for members in series)
     return Duplicates(
         images=images,
         pairs=tuple(pairs),
-        clusters=tuple(sorted(_linked([(pair.first, pair.second) for pair in pairs], len(images)))),
-        series=tuple(sorted(_with_exact(members, images.digests) for members in series)),
+        clusters=tuple(clusters),
+        series=tuple(members for members in alike if members not in clusters),
     )
 
 

@@ -89,7 +89,7 @@ def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bo
     laid, overlap = lay(b, place)
     apart = levels_apart(a, laid, overlap, blur=_BLUR)
     seen = ~np.isnan(apart)
-    if not seen.any():
+    if not seen.any():  # too small to be told apart from anything
         return Difference(typical=np.inf, largest=np.inf, fine=-1.0)
     return Difference(
         typical=float(np.percentile(apart[seen], 99)),
