@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from headstart.audit import duplicates
 from headstart.audit.duplicates import CopyPair, Duplicates, deduplicate, find_duplicates
@@ -81,18 +83,69 @@ def test_a_copy_across_splits_is_told(tmp_path: Path) -> None:
     assert found.across_splits(found.pairs[0])
 
 
-def test_pictures_of_one_scene_are_a_series_and_their_copies_are_still_found(tmp_path: Path) -> None:
+def test_pictures_of_one_scene_that_differ_by_noise_alone_are_one_cluster(tmp_path: Path) -> None:
     here, background, rng = tmp_path / "photos", scene(1).astype(float), np.random.default_rng(0)
-    for number in range(40):
-        picture = np.clip(background + 14 * rng.normal(0, 1, background.shape), 0, 255).astype(np.uint8)
+    for number in range(12):
+        picture = np.clip(background + 8 * rng.normal(0, 1, background.shape), 0, 255).astype(np.uint8)
         label = here / ("a" if number % 2 else "b")
         label.mkdir(parents=True, exist_ok=True)
         (label / f"{number}").write_bytes(encode(picture, format="PNG"))
     (here / "a" / "1 exact").write_bytes((here / "a" / "1").read_bytes())
     found = found_in(here, tmp_path / "cache")
-    assert [len(members) for members in found.series] == [41]
-    assert names(found) == {frozenset({"1", "1 exact"})}
-    assert [pair.kind for pair in found.pairs] == ["exact"]
+    assert [len(members) for members in found.clusters] == [13]
+    assert [pair.kind for pair in found.pairs].count("exact") == 1
+
+
+def panel(seed: int, *, side: int = 128) -> NDArray[np.uint8]:
+    """Bars and a frame that all panels share, and what is one panel's own: faint blotches and grain."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((side, side), 150.0)
+    picture[side // 4 :: side // 4, 8:-8] = picture[side // 4 + 1 :: side // 4, 8:-8] = 60
+    for edge in (slice(0, 5), slice(-5, None)):
+        picture[edge] = picture[:, edge] = 40
+    picture += 6 * gaussian_filter(rng.normal(0, 1, picture.shape), 5) * 18 + rng.normal(0, 2, picture.shape)
+    return np.repeat(np.clip(picture, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def test_among_pictures_that_are_all_alike_only_copies_are_copies(tmp_path: Path) -> None:
+    for number in range(24):
+        here = tmp_path / "photos" / ("a" if number % 2 else "b")
+        here.mkdir(parents=True, exist_ok=True)
+        (here / f"{number}").write_bytes(encode(panel(number), format="PNG"))
+    copies = {
+        "1 recompressed": encode(panel(1), quality=40),
+        "3 resized": encode(resample(panel(3), size=(64, 64)), quality=90),
+        "5 cropped": encode(panel(5)[8:, :-8], quality=90),
+        "7 mirrored": encode(panel(7)[:, ::-1], quality=90),
+    }
+    for name, data in copies.items():
+        (tmp_path / "photos" / "a" / name).write_bytes(data)
+    found = found_in(tmp_path / "photos", tmp_path / "cache")
+    assert names(found) == {frozenset({name.split()[0], name}) for name in copies}
+    assert [len(members) for members in found.series] == [28]  # they look alike, and that is all that is said
+
+
+def test_plain_things_with_other_noise_are_no_copies(tmp_path: Path) -> None:
+    rng, thing = np.random.default_rng(0), np.full((96, 96, 3), 150.0)
+    thing[24::24, 8:-8] = 40
+    for number in range(12):
+        here = tmp_path / "photos" / ("a" if number % 2 else "b")
+        here.mkdir(parents=True, exist_ok=True)
+        grain = 3 * rng.normal(0, 1, (96, 96, 1))
+        (here / f"{number}").write_bytes(encode(np.clip(thing + grain, 0, 255).astype(np.uint8), format="PNG"))
+    assert found_in(tmp_path / "photos", tmp_path / "cache").pairs == ()
+
+
+def test_frames_of_a_burst_are_one_cluster(tmp_path: Path) -> None:
+    for label, seed in (("a", 1), ("b", 2)):
+        here, still = tmp_path / "photos" / label, scene(seed, size=(120, 160)).astype(int)
+        here.mkdir(parents=True)
+        for number in range(5):
+            noise = np.random.default_rng(number).integers(-6, 7, still.shape)
+            frame = np.clip(np.roll(still, number % 3, 1) + noise, 0, 255).astype(np.uint8)
+            (here / f"{label}{number}").write_bytes(encode(frame, quality=88))
+    found = found_in(tmp_path / "photos", tmp_path / "cache")
+    assert names(found) == {frozenset(f"{label}{number}" for number in range(5)) for label in "ab"}
 
 
 def test_a_picture_that_vanishes_meanwhile_is_a_copy_of_nothing(folder: Path, tmp_path: Path) -> None:
@@ -102,19 +155,6 @@ def test_a_picture_that_vanishes_meanwhile_is_a_copy_of_nothing(folder: Path, tm
         table.fill(32)
         (folder / "a" / "4 recompressed").unlink()
         assert find_duplicates(table, 32).pairs == ()
-
-
-def near(first: int, second: int, score: float) -> CopyPair:
-    return CopyPair(first=first, second=second, kind="near", score=score, mirrored=False)
-
-
-def test_a_chain_too_long_keeps_only_its_unmistakable_links() -> None:
-    chain = [near(i, i + 1, 0.99 if i % 2 else 0.8) for i in range(29)]
-    kept, clusters, series = duplicates._settled(chain, 60)
-    assert {pair.score for pair in kept} == {0.99}
-    assert clusters == [(i, i + 1) for i in range(1, 29, 2)]
-    assert series == []
-    assert duplicates._settled(chain[:15], 60)[1] == [tuple(range(16))]
 
 
 def test_near_rows_are_found_in_blocks_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,6 +188,7 @@ def test_what_was_found_among_the_same_pictures_is_found_again_without_looking(
         first = find_duplicates(tiny_table(scan(folder), store), 32)
         assert "near" in [pair.kind for pair in first.pairs]
         monkeypatch.setattr("headstart.audit.duplicates.compare_miniatures", None)
+        monkeypatch.setattr("headstart.audit.clusters.compare", None)
         again = find_duplicates(tiny_table(scan(folder), store), 32)
         assert again.pairs == first.pairs
         # A byte-identical file moves the others: the same two pictures, elsewhere in the set.

@@ -17,6 +17,8 @@ from headstart.arrays import Index, Mask, Singles
 from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, load
 
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue: ITU-R BT.601."""
 SIDE = 64
 """Of the luminance that is compared, in pixels: the whole picture, squashed to a square."""
 PATCHES = 16
@@ -42,6 +44,7 @@ _GLANCES = 8192  # pairs glanced at at a time
 _TOGETHER = 1024  # pictures that are in memory at full size as f32
 _LEVELS = ((4, 8), (2, 5), (1, 4))  # pixels averaged, and steps taken, from coarse to fine
 _NEIGHBOURHOOD = 9  # pixels across that local brightness and contrast are taken from
+_EDGES = 0.25  # share of the change over one blur by which a difference counts less
 _NOISE = 2.0  # grey levels of contrast that compression alone may make
 
 
@@ -63,13 +66,17 @@ class Agreement:
     """(p,) root mean square difference of their colours, in levels of 255; infinite where not looked at."""
     mirrored: Mask
     """(p,) whether one had to be mirrored."""
+    placement: Singles
+    """(p, 4) of the second on the first, the second mirrored where it had to be."""
+    apart: Singles
+    """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where not looked at."""
 
 
 def miniature(source: Path | bytes, levels: Levels | None = None) -> Miniature:
     """The miniature of one picture of a set of these levels. Raises UnreadableImageError with the reason."""
     small = load(source, replace(_GEOMETRY, levels=levels))[0].astype(np.float32)
-    patches = _shrunk(small.transpose(2, 0, 1), SIDE // PATCHES).transpose(1, 2, 0)
-    luminance = small @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+    patches = shrink(small.transpose(2, 0, 1), SIDE // PATCHES).transpose(1, 2, 0)
+    luminance = small @ LUMINANCE
     return Miniature(np.rint(luminance).astype(np.uint8), np.rint(patches).astype(np.uint8))
 
 
@@ -78,7 +85,7 @@ def coarse(pictures: Miniature) -> Singles:
     pixels = _LEVELS[0][0]
     shrunk = np.empty((len(pictures.luminance), SIDE // pixels, SIDE // pixels), np.float32)
     for start in range(0, len(shrunk), _TOGETHER):
-        shrunk[start : start + _TOGETHER] = _shrunk(pictures.luminance[start : start + _TOGETHER], pixels)
+        shrunk[start : start + _TOGETHER] = shrink(pictures.luminance[start : start + _TOGETHER], pixels)
     return shrunk
 
 
@@ -98,22 +105,26 @@ def promising(pictures: Miniature, pairs: Index) -> Mask:
 def compare_miniatures(first: Miniature, second: Miniature) -> Agreement:
     """Compare miniatures of p pictures with those of p others, each with the one in its row."""
     pairs = len(first.luminance)
-    detail, colour = np.zeros(pairs, np.float32), np.full(pairs, np.inf, np.float32)
+    detail = np.zeros(pairs, np.float32)
+    colour, apart = np.full((2, pairs), np.inf, np.float32)
     upright, turned = _coarse_fit(first, second, mirrored=False), _coarse_fit(first, second, mirrored=True)
     mirrored = turned.fit > upright.fit
     rows = np.flatnonzero(np.maximum(upright.fit, turned.fit) >= _PLAUSIBLE)
+    placements = np.where(mirrored[:, None], turned.placement, upright.placement)
     if len(rows):
-        placement = np.where(mirrored[rows, None], turned.placement[rows], upright.placement[rows])
+        placement = placements[rows]
         a, b = (side.luminance[rows].astype(np.float32) for side in (first, second))
         c, d = (side.colour[rows].astype(np.float32) for side in (first, second))
         for turning in (b, d):
             turning[mirrored[rows]] = turning[mirrored[rows]][:, :, ::-1]
         for pixels, steps in _LEVELS[1:]:
-            placement = _aligned(_shrunk(a, pixels), _shrunk(b, pixels), placement, steps)
-        laid, overlap = _laid(b, placement)
+            placement = align(shrink(a, pixels), shrink(b, pixels), placement, steps)
+        laid, overlap = lay(b, placement)
+        placements[rows] = placement
         detail[rows] = _correlation(_local(a), _local(laid), overlap)
         colour[rows] = _colour(c, d, placement)
-    return Agreement(detail=detail, colour=colour, mirrored=mirrored)
+        apart[rows] = np.nanpercentile(levels_apart(a, laid, overlap, blur=1.0).reshape(len(rows), -1), 95, axis=1)
+    return Agreement(detail=detail, colour=colour, mirrored=mirrored, placement=placements, apart=apart)
 
 
 class _CoarseFit(NamedTuple):
@@ -130,12 +141,12 @@ def _coarse_fit(first: Miniature, second: Miniature, *, mirrored: bool) -> _Coar
     fit = _correlation(a, b, np.ones_like(a))
     rows = np.flatnonzero(fit >= _ALIKE)
     if len(rows):
-        placement[rows] = _aligned(a[rows], b[rows], placement[rows], _LEVELS[0][1])
-        fit[rows] = _correlation(a[rows], *_laid(b[rows], placement[rows]))
+        placement[rows] = align(a[rows], b[rows], placement[rows], _LEVELS[0][1])
+        fit[rows] = _correlation(a[rows], *lay(b[rows], placement[rows]))
     return _CoarseFit(placement, fit)
 
 
-def _aligned(first: Singles, second: Singles, placement: Singles, steps: int) -> Singles:
+def align(first: Singles, second: Singles, placement: Singles, steps: int) -> Singles:
     """The placement that maximises the correlation of pictures (p, s, s), by Gauss-Newton steps from the one given.
 
     Evangelidis and Psarakis 2008, "Parametric image alignment using enhanced correlation coefficient maximization":
@@ -144,7 +155,7 @@ def _aligned(first: Singles, second: Singles, placement: Singles, steps: int) ->
     pairs, side = first.shape[:2]
     place = _places(side)
     for _ in range(steps):
-        laid, overlap = _laid(second, placement)
+        laid, overlap = lay(second, placement)
         length = _length(_centred(laid, overlap))
         b = (_centred(laid, overlap) / length).reshape(pairs, -1)
         a = _standard(first, overlap).reshape(pairs, -1)
@@ -163,7 +174,7 @@ def _aligned(first: Singles, second: Singles, placement: Singles, steps: int) ->
     return placement
 
 
-def _laid(pictures: Singles, placement: Singles) -> tuple[Singles, Singles]:
+def lay(pictures: Singles, placement: Singles) -> tuple[Singles, Singles]:
     """Pictures (p, s, s) as they lie on the others, and 1 where they do, else 0. Between pixels bilinearly."""
     side = pictures.shape[-1]
     weights, inside = [], []
@@ -174,6 +185,23 @@ def _laid(pictures: Singles, placement: Singles) -> tuple[Singles, Singles]:
         weights.append(np.maximum(0, 1 - apart))
     laid = weights[0] @ pictures @ weights[1].transpose(0, 2, 1)
     return laid, (inside[0][:, :, None] & inside[1][:, None, :]).astype(np.float32)
+
+
+def levels_apart(first: Singles, laid: Singles, overlap: Singles, *, blur: float) -> Singles:
+    """By how many levels of 255 pictures (p, s, s) differ in each place, contrast and brightness made equal.
+
+    Both are smoothed by a Gaussian of ``blur`` pixels: what compression changes is fine and averages out, what another
+    picture shows does not. Near edges, where a shift of a fraction of a pixel changes much, a difference counts less.
+    nan outside the overlap and near its border.
+    """
+    from scipy.ndimage import binary_erosion, gaussian_filter
+
+    x, y = (gaussian_filter(pictures, (0, blur, blur)) for pictures in (first, laid))
+    seen = binary_erosion(overlap > 0, np.ones((1, 3, 3)), iterations=round(2 * blur)).astype(np.float32)
+    slope = np.hypot(*np.gradient(x, axis=(1, 2))) * np.float32(blur)
+    x, y = _centred(x, seen), _centred(y, seen)
+    gain = (x * y).sum(axis=(1, 2), keepdims=True) / np.maximum((y * y).sum(axis=(1, 2), keepdims=True), 1e-6)
+    return np.asarray(np.where(seen > 0, np.abs(x - gain * y) / (1 + _EDGES * slope), np.nan), dtype=np.float32)
 
 
 def _local(pictures: Singles) -> Singles:
@@ -189,13 +217,13 @@ def _colour(first: Singles, second: Singles, placement: Singles) -> Singles:
     """Root mean square difference of colours (p, 16, 16, 3), averaged over squares of 2 × 2."""
     squares, seen = np.zeros(len(first), np.float32), np.ones(0, np.float32)
     for channel in range(3):
-        laid, overlap = _laid(second[..., channel], placement)
-        apart, seen = _shrunk((first[..., channel] - laid) * overlap, 2), _shrunk(overlap, 2)
+        laid, overlap = lay(second[..., channel], placement)
+        apart, seen = shrink((first[..., channel] - laid) * overlap, 2), shrink(overlap, 2)
         squares = squares + (apart * apart).sum(axis=(1, 2)) / 3
     return np.asarray(np.sqrt(squares / seen.sum(axis=(1, 2))))
 
 
-def _shrunk(pictures: NDArray[Any], pixels: int) -> Singles:
+def shrink(pictures: NDArray[Any], pixels: int) -> Singles:
     """Means of squares of ``pixels`` × ``pixels``."""
     count = pictures.shape[1] // pixels
     average = np.repeat(np.eye(count), pixels, axis=1).astype(np.float32) / np.float32(pixels)  # (count, side)
@@ -217,7 +245,8 @@ def _standard(pictures: Singles, overlap: Singles) -> Singles:
 
 
 def _centred(pictures: Singles, overlap: Singles) -> Singles:
-    mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / overlap.sum(axis=(1, 2), keepdims=True)
+    pixels = np.maximum(overlap.sum(axis=(1, 2), keepdims=True), 1)
+    mean = (pictures * overlap).sum(axis=(1, 2), keepdims=True) / pixels
     return np.asarray((pictures - mean) * overlap)
 
 

@@ -1,12 +1,16 @@
 """Pictures that are copies of each other: byte for byte, or resized, recompressed, cropped, mirrored.
 
-In two steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
+In three steps. The features that are there anyway say cheaply which pictures may be copies: of each picture its nearest
 neighbours by the cosine of what is left of the features when their mean is taken away; coarse pixels say the same where
-all features are alike. Then finer pixels decide: two small pictures are laid on each other and are copies where details
-and colours agree (`headstart.audit.alignment`).
+all features are alike. Then two small pictures are laid on each other and look alike where details and colours agree
+(`headstart.audit.alignment`). Those that do are read again and compared at full size, pair by pair, before anything is
+said or joined (`headstart.audit.full_size`).
 
-Thresholds were set on planted copies in one set of photographs and measured on another: see
-``benchmarks/planted_duplicates.py``.
+Frames of a burst are copies where only the camera moved a little and only noise differs. Otherwise they are other
+pictures of the same scene, which ``--group-by`` keeps together.
+
+Thresholds were set on planted copies in one set of photographs and measured on another, and on solar cells, which are
+all alike: see ``benchmarks/planted_duplicates.py`` and ``benchmarks/false_copies.py``.
 """
 
 from __future__ import annotations
@@ -15,9 +19,9 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -33,25 +37,28 @@ from headstart.audit.alignment import (
     promising,
     space,
 )
+from headstart.audit.clusters import Link, Measure, Move, copies
 from headstart.audit.scenes import require_scenes
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
 from headstart.files import below
 from headstart.images.folder import ImageSet
+from headstart.images.threads import in_order
 from headstart.images.transforms import View
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
 COPY = 0.75
-"""Correlation of details from which two pictures are copies. Copies have 0.85 and more, other photographs 0.3 at most;
-a broad frame in common makes 0.7."""
-UNMISTAKABLE = 0.9
-"""Correlation from which it also counts where everything is alike."""
+"""Correlation of details at 64 pixels from which two pictures look alike. Copies have 0.85 and more, other photographs
+0.3 at most; a broad frame in common makes 0.7."""
 SAME_COLOUR = 20.0
-"""Root mean square difference of colours up to which two pictures are copies, in levels of 255: cropping makes 12."""
+"""Root mean square difference of colours up to which two pictures look alike, in levels of 255: cropping makes 12."""
+GLANCE = 2.5
+"""Levels of 255 by which pictures that look alike may differ at 64 pixels to be compared at full size. Planted copies
+have 2 at most; 9 in 10 pairs of solar cells that look alike have more."""
 SERIES = 0.1, 20
-"""A cluster of more than this share of the pictures, and than this many, is no set of copies but a series."""
+"""Share of the pictures, and their number, beyond which pictures that look alike are called a series."""
 
 # Measured on the same planted copies as the thresholds above.
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
@@ -62,8 +69,8 @@ _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 1|{SPACE}"
-"""Where the pairs found among a set of pictures are kept; whoever changes how they are found raises the number."""
+_PAIRS_SPACE = f"near copies 2|{SPACE}"
+"""Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +95,10 @@ class Duplicates:
     pairs: tuple[CopyPair, ...]
     """Every two pictures found to be copies, surest first; of exact copies, each with the first of them."""
     clusters: tuple[Members, ...]
-    """Pictures linked by pairs, each cluster in order."""
+    """Pictures that are copies of each other, each cluster in order."""
     series: tuple[Members, ...]
-    """Pictures linked into clusters so large that they are no copies but alike, as pictures of one scene or of one
-    machine are: they are not treated as copies of each other."""
+    """Many pictures that look alike, as those of one scene or of one machine do. Copies among them are in clusters too;
+    the others are not treated as copies. Pictures that are all copies of each other are no series."""
 
     def across_splits(self, pair: CopyPair) -> bool:
         """Whether the two pictures lie in different splits."""
@@ -114,28 +121,42 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """
     images = table.images
     exact, unique = _exact(images.digests)
-    near = _near_copies(table, size, unique)
-    pairs, clusters, series = _settled(exact + near, len(images))
+    near, series = _near_copies(table, size, unique)
+    pairs = sorted(exact + near, key=lambda pair: (-pair.score, pair.first, pair.second))
+    clusters = sorted(_linked([(pair.first, pair.second) for pair in pairs], len(images)))
+    alike = sorted(_with_exact(members, images.digests) for members in series)
     return Duplicates(
         images=images,
-        pairs=tuple(sorted(pairs, key=lambda pair: (-pair.score, pair.first, pair.second))),
-        clusters=tuple(sorted(clusters)),
-        series=tuple(sorted(series)),
+        pairs=tuple(pairs),
+        clusters=tuple(clusters),
+        series=tuple(members for members in alike if members not in clusters),
     )
 
 
-def _near_copies(table: FeatureTable, size: int, unique: Index) -> list[CopyPair]:
-    """Pairs of near copies among the pictures ``unique``; for the same pictures they are found once and kept."""
+def _near_copies(table: FeatureTable, size: int, unique: Index) -> tuple[list[CopyPair], list[Members]]:
+    """Pairs of near copies among the pictures ``unique``, and series; for the same pictures they are found once."""
     contents = [table.images.digests[i] for i in unique]
     features = table.space(size).key(View.CENTRE, "last")
     these = hashlib.sha256("\n".join([features, *contents]).encode()).hexdigest()
     if (kept := table.bench.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
-        pairs = [CopyPair(**pair) for pair in json.loads(kept)]
+        found = json.loads(kept)
     else:
         small = _miniatures(table, unique)
-        pairs = _confirmed(small, _candidates(table.rows(size, "last", unique), small))
-        table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps([asdict(pair) for pair in pairs]).encode()})
-    return [replace(pair, first=int(unique[pair.first]), second=int(unique[pair.second])) for pair in pairs]
+        alike = _alike(small, _candidates(table.rows(size, "last", unique), small))
+        links = [link for link in alike if link.apart <= GLANCE]
+        measure = Measure([table.images.paths[i] for i in unique], table.images.levels)
+        with table.bench.progress.stage("comparing copies at full size", len(links)) as advance:
+            for done, _ in enumerate(in_order(measure.link, links), start=1):
+                advance(done)
+        near = [_pair(link) for link in copies(links, measure, refuted=len(links) < len(alike))]
+        found = {"pairs": near, "series": _series([(link.first, link.second) for link in alike], len(unique))}
+        table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps(found).encode()})
+    pairs = [CopyPair(**pair) for pair in found["pairs"]]
+    at = unique.tolist()
+    return (
+        [replace(pair, first=at[pair.first], second=at[pair.second]) for pair in pairs],
+        [tuple(at[i] for i in members) for members in found["series"]],
+    )
 
 
 def _exact(digests: Sequence[str]) -> tuple[list[CopyPair], Index]:
@@ -146,6 +167,12 @@ def _exact(digests: Sequence[str]) -> tuple[list[CopyPair], Index]:
         if first.setdefault(digest, i) != i:
             pairs.append(CopyPair(first=first[digest], second=i, kind="exact", score=1.0, mirrored=False))
     return pairs, np.fromiter(first.values(), dtype=np.int64)
+
+
+def _with_exact(members: Members, digests: Sequence[str]) -> Members:
+    """The pictures ``members`` and those of the same bytes."""
+    contents = {digests[i] for i in members}
+    return tuple(i for i, digest in enumerate(digests) if digest in contents)
 
 
 def _candidates(X: Rows, small: Miniature) -> Index:
@@ -177,20 +204,38 @@ def _near(queries: Rows, X: Rows, least: float) -> Index:
     return np.concatenate(pairs)
 
 
-def _confirmed(small: Miniature, candidates: Index) -> list[CopyPair]:
-    """Those of the candidates (p, 2), rows of the miniatures, whose pixels agree."""
-    candidates = candidates[promising(small, candidates)]
-    pairs = []
-    for start in range(0, len(candidates), _PAIRS):
-        first, second = candidates[start : start + _PAIRS].T
+def _alike(small: Miniature, pairs: Index) -> list[Link]:
+    """Those of the pairs (p, 2) of miniatures that look alike, those most alike first."""
+    pairs = pairs[promising(small, pairs)]
+    links = []
+    for start in range(0, len(pairs), _PAIRS):
+        first, second = pairs[start : start + _PAIRS].T
         agreement = compare_miniatures(
             *(Miniature(small.luminance[side], small.colour[side]) for side in (first, second))
         )
-        for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)):
-            i, j = candidates[start + row].tolist()
-            score, mirrored = float(agreement.detail[row]), bool(agreement.mirrored[row])
-            pairs.append(CopyPair(first=i, second=j, kind="near", score=score, mirrored=mirrored))
-    return pairs
+        for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)).tolist():
+            links.append(
+                Link(
+                    first=int(first[row]),
+                    second=int(second[row]),
+                    score=float(agreement.detail[row]),
+                    move=Move.placed(agreement.placement[row], mirrored=bool(agreement.mirrored[row])),
+                    apart=float(agreement.apart[row]),
+                )
+            )
+    return sorted(links, key=lambda link: (-link.score, link.first, link.second))
+
+
+def _pair(link: Link) -> dict[str, Any]:
+    """A near copy as JSON keeps it."""
+    mirrored = link.move.placement()[1]
+    return {"first": link.first, "second": link.second, "kind": "near", "score": link.score, "mirrored": mirrored}
+
+
+def _series(links: Sequence[tuple[int, int]], n: int) -> list[Members]:
+    """Pictures linked by likeness at 64 pixels into sets too large to be copies of one picture, among n."""
+    share, least = SERIES
+    return [members for members in _linked(links, n) if len(members) > max(share * n, least)]
 
 
 def _miniatures(table: FeatureTable, index: Index) -> Miniature:
@@ -214,44 +259,18 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     return small
 
 
-def _settled(pairs: Sequence[CopyPair], n: int) -> tuple[list[CopyPair], list[Members], list[Members]]:
-    """The pairs that count, the clusters they link, and series: clusters that are too large to be copies.
-
-    Where pictures of many things are all alike, chains of pairs would link them all. So in a cluster that is too
-    large only unmistakable pairs link, and if it still is, only exact ones do.
-    """
-    share, least = SERIES
-    kept: list[CopyPair] = []
-    clusters: list[Members] = []
-    series: list[Members] = []
-
-    def settle(pairs: Sequence[CopyPair], limits: tuple[float, ...]) -> None:
-        for members, inside in _linked(pairs, n):
-            if len(members) <= max(share * n, least) or all(pair.kind == "exact" for pair in inside):
-                clusters.append(members)
-                kept.extend(inside)
-                continue
-            if not limits:
-                series.append(members)
-            limit, *further = limits or (np.inf,)
-            settle([pair for pair in inside if pair.kind == "exact" or pair.score >= limit], tuple(further))
-
-    settle(pairs, (UNMISTAKABLE,))
-    return kept, clusters, series
-
-
-def _linked(pairs: Sequence[CopyPair], n: int) -> list[tuple[Members, list[CopyPair]]]:
-    """Connected components among n pictures, those alone aside: the pictures of each in order, and its pairs."""
+def _linked(links: Sequence[tuple[int, int]], n: int) -> list[Members]:
+    """Connected components among n pictures, those alone aside: the pictures of each in order."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    ends = [pair.first for pair in pairs], [pair.second for pair in pairs]
-    graph = coo_array((np.ones(len(pairs), np.int8), ends), shape=(n, n))
+    first, second = np.array(links, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), np.int8), (first, second)), shape=(n, n))
     component_of = connected_components(graph, directed=False)[1].tolist()
-    inside: dict[int, list[CopyPair]] = defaultdict(list)
-    for pair in pairs:
-        inside[component_of[pair.first]].append(pair)
-    return [(tuple(sorted({i for pair in own for i in (pair.first, pair.second)})), own) for own in inside.values()]
+    members: dict[int, set[int]] = defaultdict(set)
+    for pair in links:
+        members[component_of[pair[0]]].update(pair)
+    return [tuple(sorted(each)) for each in members.values()]
 
 
 @dataclass(frozen=True, kw_only=True)
