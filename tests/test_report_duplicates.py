@@ -94,6 +94,6 @@ def test_without_copies_there_is_no_section_and_a_series_is_told(images: ImageSe
     assert duplicates(deduplicate(nothing), None, drawn) is None
     section = duplicates(deduplicate(replace(nothing, series=(tuple(range(24)),))), None, drawn)
     assert section is not None
-    assert section.sentences == ("No copies were found that can be told from pictures that are merely alike.",)
-    assert section.items[0].startswith("24 pictures are so alike")
+    assert section.sentences == ("No copies were found; many pictures are alike.",)
+    assert section.items[0].startswith("24 pictures look alike without being copies")
     assert section.table is None

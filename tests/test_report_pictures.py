@@ -125,8 +125,8 @@ def test_copies_in_val_and_test_and_a_series_are_told(splits: ImageSet) -> None:
         "Near copies lie in both the validation and the test split, so the two are not independent."
     ]
     assert copy_lines(deduplicate(copies(splits, series=tuple(range(30))))) == [
-        "30 pictures are so alike that copies cannot be told from pictures of one scene, so they count as separate. "
-        "If they belong together, name what they share with --group-by."
+        "30 pictures look alike without being copies of each other, as those of one scene or one machine do, so they "
+        "count as separate. If they belong together, name what they share with --group-by."
     ]
 
 

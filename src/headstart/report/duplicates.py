@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from headstart.audit import clusters as limits
 from headstart.audit.duplicates import COPY, CopyPair, Deduplicated, Duplicates
 from headstart.audit.leak import Leak
 from headstart.files import below
@@ -37,14 +38,14 @@ def duplicates(
             for i, name in zip((pair.first, pair.second), _names(copies, pair), strict=True)
         ),
         table=_table(copies, telling) if telling else None,
-        method=" ".join([text("copies", least=COPY), *([text("leak")] if leak else [])]),
+        method=" ".join([text("copies", least=COPY, limits=limits), *([text("leak")] if leak else [])]),
     )
 
 
 def _summary(copies: Duplicates) -> str:
     pictures, clusters = sum(map(len, copies.clusters)), len(copies.clusters)
     if not clusters:
-        return "No copies were found that can be told from pictures that are merely alike."
+        return "No copies were found; many pictures are alike."
     across = sum(len(set(copies.images.split[list(members)])) > 1 for members in copies.clusters)
     reach = "reaches" if across == 1 else "reach"
     crossing = f" {across} of them {reach} across splits." if across else ""
