@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headstart.deploy.model import Model
-from headstart.errors import DataError
+from headstart.errors import DataError, ModelError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.workflows.evaluate import evaluate
 from pictures import write_folder
@@ -40,3 +41,9 @@ def test_an_unknown_class_is_named(run_folder: Path, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"blobs": 2, "stripes": 2}, first_seed=500)
     with pytest.raises(DataError, match="expected: classes of the model: rings, stripes\n   found: blobs"):
         evaluate(Model.load(run_folder), new)
+
+
+def test_a_model_that_counts_no_classes_is_said(run_folder: Path, tmp_path: Path) -> None:
+    model = replace(Model.load(run_folder), training={})
+    with pytest.raises(ModelError, match="expected: how many pictures each class had in training\n   found: training"):
+        evaluate(model, tmp_path)
