@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headstart.deploy.model import Model
-from headstart.errors import DataError
+from headstart.errors import DataError, ModelError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.workflows.evaluate import evaluate
 from pictures import write_folder
@@ -56,3 +57,9 @@ def test_pictures_of_the_training_are_told(run_folder: Path, photos: Path, tmp_p
     assert done.to_dict()["alarms"] == list(done.alarms)
     silent = evaluate(Model.load(run_folder), new)
     assert (silent.known, silent.alarms) == ((), ())
+
+
+def test_a_model_that_counts_no_classes_is_said(run_folder: Path, tmp_path: Path) -> None:
+    model = replace(Model.load(run_folder), training={})
+    with pytest.raises(ModelError, match="expected: how many pictures each class had in training\n   found: training"):
+        evaluate(model, tmp_path)

@@ -151,12 +151,13 @@ def _problems(document: Document) -> list[Problem]:
     classes, golden, counts = document.classes, document.golden, document.training.get("class_counts")
     same = 0 < len(golden) <= MOST_GOLDEN and golden.keys() == document.golden_f32.keys()
     counted = isinstance(counts, dict) and {*counts} == {*classes} and all(map(_is_count, counts.values()))
+    uncounted = "class_counts" not in document.training
     conditions = [
         (1 < len(classes) == len(set(classes)), "classes: different names, two or more", classes),
         (_are_labels(classes, document.label_dtype), "label_dtype: the type of the classes", document.label_dtype),
         (document.temperature > 0, "a temperature above 0", document.temperature),
         (same, f"golden, golden_f32: the same pictures, 1 to {MOST_GOLDEN}", list(golden)),
-        (counted, "training.class_counts: how many pictures each class had", counts),
+        (counted or uncounted, "training.class_counts: how many pictures each class had", counts),
     ]
     for field in ("golden", "golden_f32"):
         for name, proba in getattr(document, field).items():

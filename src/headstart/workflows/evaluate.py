@@ -11,7 +11,7 @@ import numpy as np
 from headstart.claims.alarms import alarms_of_figures
 from headstart.claims.measured import Measurement, measure
 from headstart.deploy.model import Model
-from headstart.errors import DataError, Problem
+from headstart.errors import DataError, ModelError, Problem
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.measured_on import SPLITS, MeasuredOn
 from headstart.files import display
@@ -57,7 +57,11 @@ def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: P
 
     Raises:
         DataError: a class that the model does not know, or no picture that can be read.
+        ModelError: the model does not say how many pictures each class had in training.
     """
+    if (counts := model.training.get("class_counts")) is None:
+        what, expected = "the model cannot be evaluated", "how many pictures each class had in training"
+        raise ModelError.of(what, expected=expected, found="training without class_counts", todo="train again")
     images = scan(source, for_training=False)
     images = images.subset(images.split == next((split for split in SPLITS if (images.split == split).any()), "train"))
     to_model = _class_numbers(model, images, source)
@@ -77,7 +81,7 @@ def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: P
         ),
         replace(images, y=to_model[images.y], classes=model.classes),
         model.abstention,
-        np.array([model.training["class_counts"][name] for name in model.classes]),
+        np.array([counts[name] for name in model.classes]),
         new=True,
         novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
     )
