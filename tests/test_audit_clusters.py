@@ -37,7 +37,7 @@ class Given(Measure):
 
     def __call__(self, first: int, second: int, move: Move) -> Difference:
         levels = self.levels.get((min(first, second), max(first, second)), 9.0)
-        return Difference(typical=levels, largest=levels, fine=1.0)
+        return Difference(typical=levels, largest=levels, grain=1.0)
 
 
 def kept(links: list[Link], levels: dict[tuple[int, int], float], *, refuted: bool) -> list[tuple[int, int]]:
