@@ -64,4 +64,6 @@ def test_one_pair_that_is_alike_without_being_copies_makes_the_limit_strict() ->
 
 
 def test_what_cannot_be_read_is_a_copy_of_nothing(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"")
     assert copies([link(0, 1)], Measure([tmp_path / "a", tmp_path / "b"]), refuted=False) == []
