@@ -34,7 +34,7 @@ _BLUR = 3.0  # pixels over which compression averages out
 _GRAIN_BLUR = 0.6  # pixels: of the finest grain, which resizing changes most, less is left
 _GRAIN = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32) / 6  # of white noise its standard deviation is left
 _PATCHES = 8  # along each side in which grain is compared
-_HELD = 0.25  # levels of grain from which a patch holds any
+_HELD = 0.33  # levels of grain from which a patch holds any
 _FEWEST = 8  # patches that must hold grain before it says anything
 
 
@@ -56,9 +56,9 @@ class Difference:
 
 LARGEST = 2.5
 """Largest difference in one place over ``levels``. Of planted copies it is 2.3 at most, a speck has more."""
-SAME_GRAIN = 0.15
+SAME_GRAIN = 0.12
 """Correlation of grain from which it is the same. Of planted copies of photographs 99 in 100 have 0.5 and more, white
-noise recompressed with JPEG quality 40 has 0.2; where only the grain differs it is 0.1 at most."""
+noise recompressed with JPEG quality 40 has 0.14 and more; where only the grain differs it is 0.1 at most."""
 
 
 def side_of(path: Path) -> int:
