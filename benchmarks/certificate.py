@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from headstart.backbones.space import NetworkSpec
+from headstart.cache_folder import cache_folder
 from headstart.claims.certificate import Certificate, subsample, transfer_certificate
 from headstart.claims.colour_baseline import colours
-from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan

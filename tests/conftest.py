@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headstart import pipeline
+from headstart.cache_folder import troubles
 from headstart.classifier import ImageClassifier
 from headstart.images.grouping import read
 from headstart.options import FitOptions
@@ -30,6 +31,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def no_troubles() -> None:
+    """What was wrong with a cache in an earlier test is not said in the next."""
+    troubles()
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,11 @@ def judged(n: int, k: int, wrong: float, seed: int) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.parametrize("k", [2, 5])
-def test_flipped_labels_come_first_and_are_counted(k: int) -> None:
+def test_flipped_labels_come_first(k: int) -> None:
     proba, y, bad = judged(1000, k, 0.06, seed=k)
     doubts = doubt_labels(proba, y)
     first = np.argsort(doubts.confidence)[: bad.sum()]
     assert bad[first].mean() > 0.9
-    assert doubts.expected == pytest.approx(bad.sum(), rel=0.25)
     assert (bad[doubts.confident]).mean() > 0.9
     assert (doubts.suggested[bad] == (y[bad] - 1) % k).mean() > 0.9
 
@@ -32,9 +31,8 @@ def test_flipped_labels_come_first_and_are_counted(k: int) -> None:
 def test_sound_labels_are_not_doubted() -> None:
     proba, y, _ = judged(1000, 3, 0.0, seed=1)
     doubts = doubt_labels(proba, y)
-    assert doubts.expected < 10
+    assert doubts.confident.sum() < 10
     assert not (doubts.suggested == y).any()
-    np.testing.assert_allclose(doubts.joint.sum(axis=1), np.bincount(y))
 
 
 def test_a_class_nobody_is_sure_of_does_not_swallow_the_others() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import multiprocessing
 import pickle
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,7 @@ from headstart.backbones import catalog, graph, network, weights
 from headstart.backbones.runtime import LEAST_PARITY, Runtime, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec, SpaceSpec, opened
 from headstart.backbones.split import TunedNetwork, split
+from headstart.cache_folder import Troubles, entries, sealed, troubles
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
 from headstart.features.extract import extract
@@ -139,7 +142,7 @@ def stray(folder: Path) -> None:
     save_file({name: -value for name, value in reference.items()}, folder / "reference.safetensors")
     description = json.loads((folder / "graph.json").read_text())
     description["sha256"]["reference.safetensors"] = sha256(folder / "reference.safetensors")
-    (folder / "graph.json").write_text(json.dumps({**description, "parity": {}}))
+    (folder / "graph.json").write_text(json.dumps(sealed({**description, "parity": {}})))
 
 
 def test_a_graph_that_strays_is_not_used_and_that_is_said(tmp_path: Path) -> None:
@@ -304,3 +307,62 @@ def test_a_network_that_was_replaced_is_not_opened_under_the_old_spec(tuned: Pat
         spec.open()
     with pytest.raises(ModelError, match="expected: a network for pictures of 32 pixels"):
         SpaceSpec(network=SavedSpec.of(tuned), geometry=Geometry(size=32)).open()
+
+
+@pytest.fixture(scope="module")
+def kept_graph(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Runtime]:
+    cache = tmp_path_factory.mktemp("kept")
+    return cache, small(cache)
+
+
+def damaged_graph(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 3] ^= 1
+    (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", [*graph.FILES, graph.DOCUMENT])
+def test_a_bit_anywhere_in_a_graph_is_noticed_and_said(kept_graph: tuple[Path, Runtime], name: str) -> None:
+    cache, first = kept_graph
+    (folder,) = (cache / "graphs").iterdir()
+    damaged_graph(folder, name)
+    again = small(cache)
+    assert troubles() == Troubles(damaged=1)
+    assert np.array_equal(rows(again, synthetic_images(64)), rows(first, synthetic_images(64)))
+
+
+def test_a_file_in_place_of_a_graph_is_replaced(tmp_path: Path) -> None:
+    key = small(tmp_path).key
+    (folder,) = (tmp_path / "graphs").iterdir()
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+    assert small(tmp_path).key == key
+    assert folder.is_dir()
+    assert troubles() == Troubles(damaged=1)
+
+
+def test_without_a_cache_the_graph_is_the_same(tmp_path: Path) -> None:
+    expected = small(tmp_path / "cache")
+    (tmp_path / "file").write_text("not a folder")
+    found = small(tmp_path / "file")
+    assert (found.key, found.name) == (expected.key, expected.name)
+    assert np.array_equal(rows(found, synthetic_images(64)), rows(expected, synthetic_images(64)))
+    assert troubles() == Troubles(unusable=str(tmp_path / "file"), why="Not a directory")
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_on_a_full_disk_torch_computes(tmp_path: Path) -> None:
+    found = small(tmp_path)
+    assert (found.name, [note.what for note in found.notes]) == ("torch f32 cpu", ["no graph"])
+    assert troubles().unusable == str(tmp_path)
+    assert list((tmp_path / "graphs").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows itself keeps files that are open")
+def test_a_graph_stays_while_it_is_used(tmp_path: Path) -> None:
+    runtime = small(tmp_path).single()
+    (entry,) = entries(tmp_path)
+    assert entry.is_held()
+    del runtime
+    gc.collect()
+    assert not entry.is_held()

@@ -1,18 +1,27 @@
 from __future__ import annotations
 
+import copy
 import hashlib
+import os
+import pickle
+import signal
+import time
 from pathlib import Path
 
+import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_score, cross_validate
 
 from headstart import ImageClassifier
-from headstart.errors import DataError, OptionError
+from headstart.errors import DataError, ForkedError, OptionError
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.images.decode import encode
+from headstart.images.decode import decode, encode
 from pictures import draw, write_folder
 
 
@@ -54,13 +63,124 @@ def test_it_obeys_scikit_learns_contract(photos: Path) -> None:
     assert scores.min() > 0.8
 
 
-def test_labels_keep_their_type_and_order(photos: Path) -> None:
+def test_labels_keep_their_type_and_order(photos: Path, tmp_path: Path) -> None:
     paths = sorted(photos.rglob("*.jpeg"))
-    labels = np.array([10 if path.parent.name == "rings" else 9 for path in paths])
-    classifier = ImageClassifier(sizes=[224]).fit(paths, labels)
-    assert set(classifier.classes_.tolist()) == {9, 10}
+    labels = np.array([9 if path.parent.name == "rings" else 10 for path in paths])
+    classifier = ImageClassifier(sizes=[224]).fit(pd.DataFrame({"path": paths}), pd.Series(labels))
+    assert classifier.classes_.tolist() == np.unique(labels).tolist()
     assert classifier.score(paths, labels) > 0.95
     assert classifier.predict(paths[:1]).dtype == labels.dtype
+    classifier.save(tmp_path / "model")
+    loaded = ImageClassifier.load(tmp_path / "model")
+    assert loaded.classes_.tolist() == [9, 10]
+    assert loaded.model_.classes == ("9", "10")
+    assert loaded.predict(paths).tolist() == classifier.predict(paths).tolist()
+
+
+def test_scikit_learns_scorers_agree_with_direct_computation(tmp_path: Path) -> None:
+    """Of the labels 9, 10, 100, which as text are in another order."""
+    folder = write_folder(tmp_path, {"rings": 12, "stripes": 12, "blobs": 12})
+    paths = sorted(folder.rglob("*.jpeg"), key=lambda path: path.name)
+    labels = np.array([{"rings": 100, "stripes": 9, "blobs": 10}[path.parent.name] for path in paths])
+    held_out = np.arange(len(paths)) >= 18
+    scores = cross_validate(
+        ImageClassifier(sizes=[64], finetune="never"),
+        paths,
+        labels,
+        cv=[(np.flatnonzero(~held_out), np.flatnonzero(held_out))],
+        scoring=["neg_log_loss", "roc_auc_ovr", "accuracy"],
+        return_estimator=True,
+    )
+    fitted, y = scores["estimator"][0], labels[held_out]
+    proba = fitted.predict_proba(np.array(paths)[held_out])
+    assert fitted.classes_.tolist() == [9, 10, 100]
+    truth = y[:, None] == [9, 10, 100]
+    assert scores["test_accuracy"][0] == (proba.argmax(axis=1) == truth.argmax(axis=1)).mean() > 0.6
+    surprise = -np.log(np.clip(proba[truth], np.finfo(np.float64).eps, 1))
+    assert scores["test_neg_log_loss"][0] == pytest.approx(-surprise.mean())
+    areas = [roc_auc_score(truth[:, i], proba[:, i]) for i in range(3)]
+    assert scores["test_roc_auc_ovr"][0] == pytest.approx(np.mean(areas))
+
+
+def test_a_pickled_classifier_gives_the_same_bits(fitted: ImageClassifier, photos: Path, tmp_path: Path) -> None:
+    paths = sorted(photos.rglob("*.jpeg"))[:20]
+    few, many = fitted.predict_proba(paths[:1]), fitted.predict_proba(paths)
+    joblib.dump(fitted, tmp_path / "classifier")
+    fitted.save(tmp_path / "model")
+    loaded = ImageClassifier.load(tmp_path / "model")
+    for again in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "classifier"), copy.deepcopy(fitted)):
+        np.testing.assert_array_equal(again.predict_proba(paths[:1]), few)
+        np.testing.assert_array_equal(again.predict_proba(paths), many)
+        assert again.evaluation_.to_dict() == fitted.evaluation_.to_dict()
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(loaded))))
+    np.testing.assert_array_equal(again.predict_proba(paths), loaded.predict_proba(paths))
+    again.save(tmp_path / "again")
+    np.testing.assert_array_equal(ImageClassifier.load(tmp_path / "again").predict_proba(paths[:1]), few)
+
+
+def test_pictures_come_in_every_form(fitted: ImageClassifier, photos: Path) -> None:
+    paths = sorted(photos.rglob("*.jpeg"))[:3]
+    expected, pixels = fitted.predict_proba(paths), [decode(path) for path in paths]
+    forms = [
+        pd.Series(paths),
+        pd.DataFrame({"p": paths}),
+        np.array(paths, object)[:, None],
+        np.array([*map(str, paths)]),
+    ]
+    for form in [*forms, [*map(Image.fromarray, pixels)], pixels, np.stack(pixels)]:
+        np.testing.assert_array_equal(fitted.predict_proba(form), expected)
+
+
+def test_a_single_picture_is_refused(fitted: ImageClassifier, photos: Path) -> None:
+    path = next(photos.rglob("*.jpeg"))
+    for single in (str(path), path, path.read_bytes(), decode(path), Image.fromarray(decode(path))):
+        with pytest.raises(
+            OptionError, match=r"found: a single .*\n   to do: put it in a list: predict\(\[picture\]\)"
+        ):
+            fitted.predict(single)
+    with pytest.raises(DataError, match=r"found: the columns a, b\n   to do: choose one: frame\['path'\]"):
+        fitted.predict(pd.DataFrame({"a": [path], "b": [path]}))
+
+
+def test_only_files_are_learned_from(photos: Path) -> None:
+    with pytest.raises(DataError, match="found: ndarray at 1\n   to do: save the pictures as files"):
+        ImageClassifier().fit([*photos.rglob("*.jpeg"), np.zeros((8, 8, 3), np.uint8)][-2:], ["a", "b"])
+
+
+def test_every_problem_of_paths_and_labels_is_told_at_once() -> None:
+    with pytest.raises(DataError, match=r"2 problems\n.*\n   found: none at 1\n(.*\n)*   found: not found: gone\.png"):
+        ImageClassifier().fit(["gone.png", "gone.png"], ["a", None])
+    with pytest.raises(DataError, match="to do: give labels of two classes or more"):
+        ImageClassifier().fit([], [])
+
+
+def test_a_notebook_shows_the_parameters(fitted: ImageClassifier) -> None:
+    assert "random_state" in fitted._repr_html_()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_forked_process_says_what_to_do(fitted: ImageClassifier, photos: Path, tmp_path: Path) -> None:
+    """Without a check at its beginning it would wait for ever for threads that were not copied."""
+    path = next(photos.rglob("*.jpeg"))
+    fitted.predict([path])
+    fitted.save(tmp_path / "model")
+    tasks = [lambda: fitted.predict([path]), lambda: ImageClassifier.load(tmp_path / "model")]
+    for i, task in enumerate(tasks):
+        said = tmp_path / f"said {i}"
+        if (child := os.fork()) == 0:
+            try:
+                task()
+            except ForkedError as error:
+                said.write_text(str(error))
+            finally:
+                os._exit(0)
+        deadline = time.monotonic() + 30
+        while not os.waitpid(child, os.WNOHANG)[0]:
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.01)
+        assert 'start processes with multiprocessing.get_context("spawn")' in said.read_text()
 
 
 def test_a_held_out_split_is_what_is_quoted(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from command import headstart
 from headstart.cli.app import interrupted, refused, seconds
 from headstart.errors import OptionError
+from pictures import classes_in
 
 
 def test_help_and_import_are_quick_and_load_no_torch() -> None:
@@ -90,3 +93,25 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path
         assert done.stderr.startswith(f"error: where to write: {2 if '--queue' in words else 1} problem")
         assert f"found: no folder {nowhere}" in done.stderr
         assert "to do: create the folder, or check the path" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("cp1252", "\\u0141o\\u015b"), ("ascii", "\\u0141o\\u015b"), ("utf-8", "Łoś")]
+)
+def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str, shown: str) -> None:
+    photos = classes_in(tmp_path / "photos", "Łoś cat")
+    command = [sys.executable, "-m", "headstart", "check", str(photos), "--list"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    lines = subprocess.run(command, capture_output=True, encoding=encoding, env=environment, check=True).stdout
+    assert f"\n{shown} " in lines
+    document = subprocess.run(
+        [*command, "--json"], capture_output=True, encoding=encoding, env=environment, check=True
+    ).stdout
+    assert json.loads(document)["classes"] == ["cat", "Łoś"]
+
+
+def test_what_is_understood_is_shown_also_where_it_cannot_be_trained_on(tmp_path: Path) -> None:
+    done = headstart("check", classes_in(tmp_path / "photos", "cat dog", count=3), "--list")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[1:] == ["class    train", "cat          3", "dog          3", "6 pictures"]
+    assert "found: 'cat' has 3, 'dog' has 3" in done.stderr

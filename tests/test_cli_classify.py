@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
     assert "nested cross-validation" in done.stdout
+    assert done.stderr.startswith("understood as class folders: 40 pictures in 2 classes: rings 20, stripes 20\n")
     return folder
 
 
@@ -38,7 +40,7 @@ def test_predict_gives_a_row_per_input_in_order(run: Path, photos: Path, tmp_pat
     assert done.returncode == 1
     rows = json.loads(done.stdout)["predictions"]
     assert [row["label"] for row in rows] == ["stripes", None, "rings", None]
-    assert [row["reason"] for row in rows] == ["", "empty file", "", "no such file"]
+    assert [row["reason"] for row in rows] == ["", "empty file: fetch it again", "", "no such file"]
     assert [label for label, _ in rows[0]["top"]] == ["stripes", "rings"]
     with table.open(newline="", encoding="utf-8") as file:
         written = list(csv.DictReader(file))
@@ -201,11 +203,15 @@ def test_an_interruption_says_how_to_go_on(photos: Path, tmp_path: Path) -> None
     assert "Traceback" not in stderr
 
 
-def test_evaluate_reports_on_new_pictures(run: Path, tmp_path: Path) -> None:
+def test_evaluate_reports_on_new_pictures(run: Path, photos: Path, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"rings": 4, "stripes": 4}, first_seed=300)
+    shutil.copy(photos / "rings" / "001.jpeg", new / "rings" / "seen.jpeg")
     done = headstart("evaluate", run, new, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["accuracy"]["n"] == 8
+    document = json.loads(done.stdout)
+    assert document["accuracy"]["n"] == 9
+    assert document["known"] == [str(new / "rings" / "seen.jpeg")]
+    assert "1 of them is a picture that the model was trained on: these figures are too optimistic" in done.stderr
 
 
 def test_a_model_trained_on_a_table_uses_its_splits_and_groups(photos: Path, tmp_path: Path) -> None:
@@ -228,10 +234,10 @@ def test_check_writes_a_page_and_a_list_and_takes_the_decisions(tmp_path: Path) 
     assert done.returncode == 1, done.stderr  # one file was left out
     document = json.loads(done.stdout)
     assert document["pictures"] == 24
-    assert document["left_out"] == {"rings/broken.jpeg": "not a picture"}
+    assert document["left_out"] == {"rings/broken.jpeg": "text, not a picture: take it out of the folder"}
     assert any("broken.jpeg" in line for line in document["findings"])
     assert {one["alarm"] for one in document["shortcuts"]} <= {False}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"review.html", "review.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".headstart", "review.html", "review.csv"}
     apply = f"headstart check {photos} --apply {tmp_path / 'out' / 'review.csv'} -o {tmp_path / 'out'}"
     assert document["apply"] == apply
     assert "Fill in" not in done.stderr  # the document says it

@@ -25,8 +25,13 @@ def test_cache_shows_and_clears(tmp_path: Path) -> None:
         store.write({"space": {"ab" * 32: np.ones(3, np.float32)}})
     before = json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)
     assert before["rows"] > 0
-    assert headstart("cache", "clear", HEADSTART_CACHE=str(private)).returncode == 0
-    assert json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)["rows"] == 0
+    (private / "features.sqlite").write_bytes(b"damaged")
+    (private / "cat.jpg").write_text("not ours")
+    done = headstart("cache", "clear", HEADSTART_CACHE=str(private))
+    assert (done.returncode, done.stderr.endswith(" MB freed\n")) == (0, True)
+    after = json.loads(headstart("cache", "--json", HEADSTART_CACHE=str(private)).stdout)
+    assert (after["rows"], sum(after["bytes"].values())) == (0, 0)
+    assert [path.name for path in private.iterdir()] == ["cat.jpg"]
 
 
 def test_list_and_show_say_what_works_here() -> None:

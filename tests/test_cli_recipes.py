@@ -31,6 +31,29 @@ def test_show_counts_as_the_write_up_does() -> None:
     assert [phase["trainable"] for phase in phases] == [1026]
 
 
+def test_show_lists_departures_and_layers() -> None:
+    document = json.loads(headstart("recipes", "show", "mobilenetv2-two-phase", "--layers", "--json").stdout)
+    assert [fact["kind"] for fact in document["departures"]] == [
+        "decoding", "filter", "framework", "epsilon", "index",
+    ]  # fmt: skip
+    assert document["published"].endswith("test 0.979 and 0.995")
+    assert document["layers"][-1] == {
+        "name": "head.1", "kind": "Linear", "shape": [32, 1], "parameters": 1281, "statistics": 0,
+    }  # fmt: skip
+    lines = headstart("recipes", "show", "vgg16-mlp", "--layers").stdout.splitlines()
+    assert lines[-1] == "39 layers, 134,268,738 parameters"
+
+
+def test_what_cannot_be_run_is_exit_code_2_and_names_options_that_there_are(tmp_path: Path, photos: Path) -> None:
+    wrong = headstart("recipes", "run", "resnet18-full", photos, "-o", tmp_path / "run", "--lr", "-1")
+    assert wrong.returncode == 2
+    assert "--lr: 1 problem\nexpected: a number above 0\n   found: -1\n   to do: give another --lr" in wrong.stderr
+    assert not (tmp_path / "run").exists()
+    shown = headstart("recipes", "show", "vgg16-dense256", "--classes", "3")
+    assert shown.returncode == 2
+    assert "take a recipe for any number of classes: resnet18-full, " in shown.stderr
+
+
 def test_epochs_of_a_phase_are_counted() -> None:
     for epochs, said in ((1, "1 epoch, batch 4, sgd"), (2, "2 epochs, batch 4, sgd")):
         recipe = get("resnet18-frozen").with_epochs(epochs)

@@ -79,7 +79,7 @@ def same(value: Any, expected: Any) -> bool:
 
 def test_a_verb_gets_only_what_it_has_an_option_for() -> None:
     options = fit_options(FitOptions.of(**OTHER), only=check.PARAMETERS)
-    assert set(options) == {"--backbone", "--size", "--budget", "--seed"}
+    assert set(options) == {"--backbone", "--size", "--budget", "--group-by", "--seed"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import pytest
 from headstart.deploy import golden
 from headstart.errors import ModelError
 from headstart.images.decode import decode
+from headstart.images.grey_levels import FULL, Levels
+from headstart.images.recognise import read_header
 
 NAMES = sorted(golden.pictures())
 
@@ -43,6 +45,17 @@ def test_the_pictures_differ_and_can_be_decoded(tmp_path: Path) -> None:
     decoded = [decode(tmp_path / "golden" / name) for name in NAMES]
     assert len({image.shape for image in decoded}) == 3
     assert all(image.std() > 20 for image in decoded)
+
+
+def test_a_model_with_levels_has_a_picture_of_16_bits_that_shows_them(tmp_path: Path) -> None:
+    for number, levels in enumerate((Levels(integers=(0.0, 4095.0)), Levels(floats=(-5.0, 3000.0)))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        golden.write(folder, levels)
+        path = folder / "golden" / "sixteen.png"
+        assert read_header(path).deep == "grey"
+        assert decode(path, levels=levels).std() > 60
+        assert decode(path, levels=Levels(integers=FULL)).std() < 20
 
 
 @pytest.mark.parametrize(

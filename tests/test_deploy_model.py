@@ -29,8 +29,9 @@ from headstart.features.table import FeatureTable
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.finetune.plan import Augment, Head, Lora, Optimiser, Phase, Plan
-from headstart.images.decode import decode, encode, read_header
+from headstart.images.decode import decode, encode
 from headstart.images.folder import scan
+from headstart.images.recognise import read_header
 from headstart.options import FitOptions
 from pictures import draw
 
@@ -235,7 +236,7 @@ def test_unreadable_pictures_keep_their_row(saved: Path, photos: Path, tmp_path:
     answers = Model.load(saved).predict([bad, good, tmp_path / "gone.jpg"])
     assert [answer.path.name for answer in answers] == ["bad.jpg", good.name, "gone.jpg"]
     assert [answer.proba is None for answer in answers] == [True, False, True]
-    assert answers[0].reason == "not a picture"
+    assert answers[0].reason == "text, not a picture: take it out of the folder"
     assert answers[2].reason == "no such file"
 
 
@@ -272,7 +273,7 @@ def test_pictures_without_a_name_that_cannot_be_read_say_why(saved: Path) -> Non
         None,
         0,
         None,
-        "not a picture",
+        "text, not a picture: take it out of the folder",
     )
     assert (good.position, good.reason) == (1, "")
     with pytest.raises(OptionError, match=r"predict\(\[picture\]\)"):

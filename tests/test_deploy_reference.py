@@ -67,6 +67,41 @@ def test_damage_and_other_formats_are_named(kept: Reference, tmp_path: Path) -> 
         Reference.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"names": ["a"]}, "expected: a hash of every name\n   found: 40 of 1"),
+        ({"classes": ["a"]}, r"expected: y \(40,\) from 0 to 0\n   found: int64 \(40,\)"),
+        ({"digests": [7]}, r"expected: digests\[0\]: text"),
+        ({"measured_on": {"kind": "luck"}}, "expected: measured_on.kind: 'split' or"),
+    ],
+)
+def test_names_that_do_not_fit_are_an_error(
+    kept: Reference, tmp_path: Path, fields: dict[str, object], said: str
+) -> None:
+    kept.save(tmp_path / "training")
+    names = tmp_path / "training" / "pictures.json"
+    names.write_text(json.dumps({**json.loads(names.read_text()), **fields}))
+    with pytest.raises(ModelError, match=said):
+        Reference.load(tmp_path)
+
+
+def test_rows_that_do_not_fit_are_an_error(kept: Reference, tmp_path: Path) -> None:
+    replace(kept, y=kept.y + 1, held_out_proba=kept.held_out_proba[:, :1]).save(tmp_path / "training")
+    with pytest.raises(ModelError) as caught:
+        Reference.load(tmp_path)
+    assert [problem.expected for problem in caught.value.problems] == [
+        "y (40,) from 0 to 1",
+        "held_out_proba (40, 2) from 0 to 1",
+    ]
+
+
+def test_it_belongs_to_one_model(kept: Reference) -> None:
+    kept.require(kept.classes, kept.rows[0])
+    with pytest.raises(ModelError, match="expected: rings, in rows of 7\n   found: rings, stripes, in rows of 1280"):
+        kept.require(["rings"], np.zeros(7, np.float32))
+
+
 def test_of_very_many_pictures_a_sample_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST", 10)
     few = sample(25, seed=1)

@@ -147,7 +147,7 @@ def test_published_claims_are_judged():
     against = check_claim(found, "low", "high")
     assert (against.outcome, against.holds, against.above) == ("opposite", False, ("high",))
     unclear = check_claim(found, "high", "middle")
-    assert (unclear.outcome, unclear.holds, unclear.level_with) == ("cannot be told", False, ("middle",))
+    assert (unclear.outcome, unclear.holds, unclear.level_with) == ("cannot be told", None, ("middle",))
     assert unclear.pairs[0].p < unclear.level
 
 
@@ -155,7 +155,7 @@ def test_better_than_all_others_holds_only_against_every_other():
     results = [result(name, range(wrong)) for name, wrong in (("a", 0), ("b", 40), ("c", 2))]
     found = compare_results(results)
     best = check_claim(found, "a")
-    assert (best.outcome, best.holds, best.level_with, best.above) == ("cannot be told", False, ("c",), ())
+    assert (best.outcome, best.holds, best.level_with, best.above) == ("cannot be told", None, ("c",), ())
     worst = check_claim(found, "b")
     assert (worst.outcome, worst.holds, worst.above) == ("opposite", False, ("a", "c"))
     assert check_claim(compare_results(results[:2]), "a").outcome == "holds"

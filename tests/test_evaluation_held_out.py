@@ -11,15 +11,15 @@ from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.folder import scan
 from pictures import write_folder
 
-CLASSES = ("ants", "bees", "flies")
+CLASSES = ("ants", "=bees", "-1")
 
 
 def test_judged_answers_come_back_as_they_were(tmp_path: Path) -> None:
     held_out = HeldOut(
         classes=CLASSES,
-        names=("a, b.jpg", "c.jpg"),
+        names=("a, b.jpg", "@c.jpg"),
         digests=("00ff", "11ee"),
-        labels=("bees", "ants"),
+        labels=("=bees", "ants"),
         proba=np.array([[0.2, 0.7, 0.1], [1 / 3, 1 / 3 + 1e-12, 1 / 3 - 1e-12]]),
     )
     assert held_out.correct.tolist() == [True, False]

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from headstart.backbones.space import Space
+from headstart.errors import DiskError
 from headstart.features.extract import extract, extract_to_store
 from headstart.features.store import FeatureStore
+from headstart.images import reading
 from headstart.images.transforms import Geometry, View
 from pictures import write_folder
 from tiny import TinyRuntime
@@ -44,7 +49,7 @@ def test_unreadable_pictures_keep_their_place_and_say_why(tmp_path: Path) -> Non
     assert len(outcome) == 8
     reasons = {i: rows for i, rows in enumerate(outcome) if isinstance(rows, str)}
     assert sorted(reasons) == [0, 3, 7]
-    assert reasons[0] == "empty file"
+    assert reasons[0] == "empty file: fetch it again"
     assert "damaged" in reasons[3]
     assert reasons[7] == "no such file"
 
@@ -124,3 +129,48 @@ def test_what_was_computed_before_an_interruption_is_kept(tmp_path: Path, monkey
         again = space()
         extract_to_store(paths, digests(paths), again, store)
         assert again.runtime.pictures_seen == 6
+
+
+def test_a_picture_that_vanishes_alone_is_named_and_what_to_do(tmp_path: Path) -> None:
+    paths = files(tmp_path)
+    known = digests(paths)
+    paths[2].unlink()
+    outcome = list(extract(paths, space(), digests=known))
+    assert outcome[2] == "vanished after it was listed: put it back and start again"
+    assert sum(isinstance(rows, str) for rows in outcome) == 1
+
+
+def test_a_folder_that_vanishes_ends_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
+    paths = files(tmp_path / "photos", 40)
+    known, away = digests(paths), tmp_path / "away"
+    with FeatureStore(tmp_path / "cache") as store:
+
+        class Unplugging(TinyRuntime):
+            """Takes the folder away after the third batch."""
+
+            def run(self, batches):
+                for number, outputs in enumerate(super().run(batches)):
+                    if number == 2:
+                        shutil.move(paths[0].parent, away)
+                    yield outputs
+
+        unplugging = Space(runtime=Unplugging(32, 2), geometry=Geometry(size=32))
+        with pytest.raises(DiskError) as caught:
+            extract_to_store(paths, known, unplugging, store)
+        assert caught.value.problems[0].found == f"{paths[0].parent}: the folder, or all that was in it, has vanished"
+        kept = store.known(unplugging.key(View.CENTRE, "last"), known)
+        assert len(kept) >= 4, "rows computed before are kept"
+        shutil.move(away, paths[0].parent)
+        assert extract_to_store(paths, known, space(2), store) == {}
+        assert store.known(unplugging.key(View.CENTRE, "last"), known) == set(known)
+
+
+def test_a_disk_that_does_not_answer_ends_a_prediction_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = files(tmp_path)
+
+    def failing(path: Path) -> None:
+        raise reading.refused(path, OSError(errno.EIO, os.strerror(errno.EIO)))
+
+    monkeypatch.setattr("headstart.images.sources.contents", failing)
+    with pytest.raises(DiskError, match=r"rings/000\.jpeg: Input/output error"):
+        list(extract(paths, space()))

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.cache_folder import Troubles, troubles
+from headstart.errors import DataError
+from headstart.features import table as module
 from headstart.features.store import FeatureStore
 from headstart.features.table import Workbench
+from headstart.images.decode import encode, read_extent
 from headstart.images.folder import scan
+from headstart.images.grey_levels import Extent, Levels
 from headstart.images.transforms import Geometry, View
-from pictures import write_folder
+from pictures import draw, write_folder
 from tiny import TinyNetwork, TinyRuntime, tiny_table
 
 
@@ -37,7 +42,7 @@ def test_fill_names_what_cannot_be_read_and_rows_refuses_it(tmp_path: Path) -> N
         table = tiny_table(images, store)
         failed = table.fill(32)
         assert [images.paths[i] for i in failed] == [damaged]
-        with pytest.raises(RuntimeError, match=r"002\.jpeg could be read before and cannot now"):
+        with pytest.raises(DataError, match=r"(?s)cannot be read any more.*002\.jpeg: truncated or damaged"):
             table.rows(32, "last", np.arange(len(images)))
 
 
@@ -118,3 +123,100 @@ def test_the_store_is_closed_when_the_work_is_done(cache: Path) -> None:
         assert network.untrained() == network
     with pytest.raises(Exception, match="closed"):
         bench.store.known("space", ["00"])
+
+
+def deep_folder(root: Path, *, white: int = 4095) -> Path:
+    """Five training pictures of 16 bits in each of two classes, up to ``white``, and brighter test pictures."""
+    for split, brightest in (("train", white), ("test", 65535)):
+        for kind in ("rings", "stripes"):
+            folder = root / split / kind
+            folder.mkdir(parents=True)
+            for number in range(5):
+                grey = draw(kind, number + len(split), side=40)[..., 0]
+                values = (grey.astype(np.float64) / grey.max() * brightest).astype(np.uint16)
+                (folder / f"{number}.png").write_bytes(encode(values, format="PNG"))
+    return root
+
+
+def test_levels_are_those_of_the_training_pictures_and_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = scan(deep_folder(tmp_path / "photos"))
+    assert set(images.deep) == set(images.paths)
+    looked: list[Path] = []
+
+    def looking(path: Path) -> Extent | None:
+        looked.append(path)
+        return read_extent(path)
+
+    monkeypatch.setattr(module, "read_extent", looking)
+    with FeatureStore(tmp_path / "cache") as store:
+        for _ in range(2):
+            table = tiny_table(images, store).levelled()
+            assert table.images.levels == Levels(integers=(0.0, 4095.0))
+            assert table.space(32).geometry.levels == table.images.levels
+            assert table.readable(32).images.levels == table.images.levels
+        assert sorted(looked) == [images.paths[i] for i in images.in_split("train")]
+        rows = table.rows(32, "last", np.arange(20))
+        assert rows[:, 0].min() > 0.2
+        plain = tiny_table(images, store)
+        assert plain.space(32).key(View.CENTRE, "last") != table.space(32).key(View.CENTRE, "last")
+
+
+def test_a_set_of_8_bits_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40))
+    monkeypatch.setattr(module, "read_extent", None)
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        assert not images.deep
+        assert table.levelled() is table
+        assert table.space(32).geometry.levels is None
+
+
+def test_deep_pictures_that_cannot_be_read_take_no_part(tmp_path: Path) -> None:
+    folder = deep_folder(tmp_path / "photos")
+    damaged = folder / "train" / "rings" / "0.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(scan(folder), store).levelled().readable(32)
+        assert table.images.levels == Levels(integers=(0.0, 4095.0))
+        assert [out.path for out in table.images.left_out] == [damaged]
+
+
+def flip(store: FeatureStore, where: str) -> int:
+    """Change a bit of the values ``where`` SQLite says, which notices nothing; how many they are."""
+    rows = store._db.execute(f"SELECT rowid, value FROM features WHERE {where}").fetchall()
+    for rowid, value in rows:
+        store._db.execute("UPDATE features SET value = ? WHERE rowid = ?", [bytes([value[0] ^ 1]) + value[1:], rowid])
+    store._db.commit()
+    return len(rows)
+
+
+def test_damaged_rows_are_computed_again_and_right(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40))
+    every, views = np.arange(len(images)), (View.CENTRE, View.FLIP)
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        X = table.rows(32, "last", every, views)
+        count = flip(store, "rowid % 3 = 1 AND space IN (SELECT id FROM spaces WHERE key LIKE '%last')")
+        assert count > 2
+        np.testing.assert_array_equal(tiny_table(images, store).rows(32, "last", every, views), X)
+        assert troubles() == Troubles(damaged=count)
+        np.testing.assert_array_equal(tiny_table(images, store).rows(32, "last", every, views), X)
+        assert troubles() == Troubles()
+
+
+def test_what_was_remembered_and_is_damaged_is_computed_again(tmp_path: Path) -> None:
+    images = scan(write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40))
+
+    def size(path: Path) -> bytes | None:
+        return None if path.name == "001.jpeg" else str(path.stat().st_size).encode()
+
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(images, store)
+        expected = list(table.remembered("size", size, stage="sizes"))
+        flip(store, "rowid % 2")
+        assert list(table.remembered("size", size, stage="sizes")) == expected
+        assert troubles() == Troubles(damaged=4)
+        assert list(table.remembered("size", size, stage="sizes")) == expected
+        assert troubles() == Troubles()

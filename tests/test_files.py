@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
 import stat
 import threading
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -150,3 +152,26 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         files.write_text(tmp_path / "nodir" / "a.csv", "")
     assert caught.value.filename == str(tmp_path / "nodir" / "a.csv")
+
+
+RUN_BY_SPREADSHEETS = ["=1+1", "+cmd", "-2+3", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "'=1", "-dash.jpg"]
+
+
+@pytest.mark.parametrize("cell", RUN_BY_SPREADSHEETS)
+def test_what_a_spreadsheet_would_run_is_kept_from_it(tmp_path: Path, cell: str) -> None:
+    files.write_csv(tmp_path / "t.csv", [cell, "b"], [[1, cell]])
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [[f"'{cell}", "b"], ["1", f"'{cell}"]]
+    assert files.original(f"'{cell}") == cell
+
+
+@pytest.mark.parametrize("cell", ["", "'", "a=1", "-1", "+1.5", "-1e-9", "it's", "'quoted'", "a\tb"])
+def test_what_is_not_run_is_written_as_it_is(cell: str) -> None:
+    assert files.inert(cell) == files.original(cell) == cell
+
+
+def test_only_text_is_kept_from_being_run_and_all_of_it_comes_back() -> None:
+    assert [files.inert(value) for value in (-1, -0.5, None, True)] == [-1, -0.5, None, True]
+    for letters in product("'=-1 ", repeat=4):
+        cell = "".join(letters)
+        assert files.original(files.inert(cell)) == cell

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +17,13 @@ from headstart.backbones import catalog, network
 from headstart.backbones.space import NetworkSpec
 from headstart.backbones.split import FrozenPrefix, split
 from headstart.backbones.weights import locate
+from headstart.cache_folder import Troubles, troubles
 from headstart.errors import DataError
+from headstart.features.store import SPARED, FeatureStore
 from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.notes import DiskFull, Remade, TooLarge
 from headstart.finetune.plan import Augment
-from headstart.finetune.views import BUSY, FILLING, PLAIN, SPARED, Look
+from headstart.finetune.views import PLAIN, Look
 from headstart.images.transforms import Geometry
 from pictures import write_folder
 
@@ -99,7 +99,7 @@ def test_a_run_cut_off_goes_on_from_what_was_said_to_be_there(maps: ActivationCa
     again, blocks = anew(maps)
     again.keep([(i, PLAIN) for i in range(6)])
     assert blocks.seen == 2 + 4
-    for half in maps.folder.rglob("done.bin"):  # rows were written and the word of it was not
+    for half in maps.folder.rglob("sums.bin"):  # rows were written and the word of it was not
         half.unlink()
     once_more, blocks = anew(maps)
     once_more.keep([(i, PLAIN) for i in range(6)])
@@ -150,7 +150,32 @@ def test_damaged_maps_are_noticed_and_made_again(maps: ActivationCache) -> None:
     again = replace(maps, notes=[])
     assert again.keep(WANTED)
     assert torch.equal(values(again), good)
+    assert again.notes == []
+    assert troubles() == Troubles(damaged=len(WANTED))
+
+
+def test_maps_of_another_network_are_noticed_and_made_again(maps: ActivationCache) -> None:
+    """As if the key did not hold all that changes them: their checksums are right."""
+    good = values(maps)
+    other = replace(maps)
+    computed = other._computed
+    other._computed = lambda wanted, together: ((row + 1,) for (row,) in computed(wanted, [maps]))  # type: ignore
+    assert other.keep(WANTED)
+    again = replace(maps, notes=[])
+    assert again.keep(WANTED)
+    assert torch.equal(values(again), good)
     assert again.notes == [Remade()]
+    assert troubles() == Troubles()
+
+
+def test_rows_that_do_not_fit_are_not_taken_for_kept(maps: ActivationCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some rows of a view are kept, and there is no room for the others: none may be read as zeros."""
+    first, every = [(i, PLAIN) for i in range(3)], [(i, PLAIN) for i in range(6)]
+    expected = torch.cat(list(maps.batches(every, [6])))
+    assert maps.keep(first)
+    monkeypatch.setattr(FeatureStore, "make_room", lambda *_, **__: False)
+    assert not maps.keep(every)
+    assert torch.equal(torch.cat(list(maps.batches(every, [6]))), expected)
 
 
 def test_too_large_for_the_cache_is_said_and_changes_no_value(maps: ActivationCache) -> None:
@@ -186,18 +211,15 @@ def test_a_pass_for_two_cuts_keeps_what_the_disk_has_room_for(
 
 
 def test_old_maps_make_room(maps: ActivationCache) -> None:
-    """But not those that another process is filling, as long as it shows that it lives."""
+    """But not those that are in use, in this process or another."""
     some = [(i, 0) for i in range(6)]
     maps.keep(some)
     old = next(maps.folder.glob("*/maps.bin"))
-    filling = old.with_name(FILLING)
-    assert not filling.exists()
-    filling.touch()
-    tight = replace(maps, look=replace(maps.look, seed=1), limit=old.stat().st_size + 10)
+    in_use = maps._file(0).rows()
+    tight = replace(maps, look=replace(maps.look, seed=1), limit=old.stat().st_size + 100)
     assert tight.keep(some)
     assert len(list(maps.folder.glob("*/maps.bin"))) == 2
-    long_ago = time.time() - 2 * BUSY
-    os.utime(filling, (long_ago, long_ago))
+    del in_use
     assert replace(tight, look=replace(maps.look, seed=2)).keep(some)
     assert len(list(maps.folder.glob("*/maps.bin"))) == 1
     assert not old.exists()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +52,24 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         Snapshot.load(tmp_path / "checkpoint", "this run")
 
 
+@pytest.mark.parametrize("place", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+def test_a_bit_anywhere_in_a_checkpoint_is_noticed(tmp_path: Path, place: float) -> None:
+    file = tmp_path / "checkpoint"
+    snapshot().save(file, "this run")
+    content = bytearray(file.read_bytes())
+    content[int(place * len(content))] ^= 4
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match="expected: a readable checkpoint"):
+        Snapshot.load(file, "this run")
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"x" * 100])
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint").write_bytes(content)
+    with pytest.raises(ModelError, match="expected: a readable checkpoint"):
+        Snapshot.load(tmp_path / "checkpoint", "this run")
+
+
 @pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_said_and_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     snapshot().save(tmp_path / "checkpoint", "this run")
@@ -74,18 +90,3 @@ def test_a_checkpoint_of_another_format_is_refused_and_not_found_among_many(
     with pytest.raises(OptionError, match="found: one of another run"):
         Snapshot.load(file, "key")
     assert not checkpoint.file_of(tmp_path, "key").exists()
-
-
-def test_the_newest_checkpoints_are_kept_and_those_of_this_week(tmp_path: Path) -> None:
-    now = time.time()
-    for number in range(12):
-        path = tmp_path / f"{number:02}"
-        path.touch()
-        age = 60 * number if number < 10 else checkpoint.WEEK + 60 * number
-        os.utime(path, (now - age, now - age))
-    checkpoint.keep_newest(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{number:02}" for number in range(10)]
-    for number in range(40):
-        (tmp_path / f"new {number:02}").touch()
-    checkpoint.keep_newest(tmp_path)
-    assert len(list(tmp_path.iterdir())) == checkpoint.KEPT

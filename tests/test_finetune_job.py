@@ -17,6 +17,7 @@ from headstart.finetune import job as module
 from headstart.finetune.job import Job
 from headstart.finetune.plan import Lora, Phase, Plan
 from headstart.images.folder import ImageSet, scan
+from headstart.images.grey_levels import Levels
 from headstart.probe.heads import LinearHead
 from pictures import write_folder
 
@@ -44,6 +45,11 @@ def key(images: ImageSet, **changed: Any) -> str:
 
 def test_the_same_job_has_the_same_key(images: ImageSet) -> None:
     assert key(images) == key(images)
+
+
+def test_levels_of_deep_pictures_are_in_it(images: ImageSet) -> None:
+    keys = {key(replace(images, levels=white and Levels(integers=(0.0, white)))) for white in (None, 1023.0, 4095.0)}
+    assert len(keys) == 3
 
 
 def test_what_takes_no_part_is_not_in_it(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import torch
 from headstart.backbones import catalog
 from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import locate
+from headstart.cache_folder import Troubles, troubles
 from headstart.errors import ModelError, OptionError
 from headstart.evaluation.history import History
 from headstart.finetune import activations, loop
@@ -181,6 +182,36 @@ def test_a_checkpoint_of_another_run_or_damaged_is_refused(photos: Path, cache: 
     with pytest.raises(ModelError, match="delete it"):
         tune(photos, cache, short, checkpoint=file)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_in_the_cache_a_damaged_checkpoint_is_begun_anew_and_said(photos: Path, cache: Path, tmp_path: Path) -> None:
+    short = replace(PLAN, phases=(Phase(epochs=1),))
+    expected = tune(photos, cache, short, checkpoint=tmp_path)
+    (file,) = tmp_path.iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert same(tune(photos, cache, short, checkpoint=tmp_path).last, expected.last)
+    assert troubles() == Troubles(damaged=1)
+    file.unlink()
+    (tmp_path / file.name).mkdir()
+    assert same(tune(photos, cache, short, checkpoint=tmp_path).last, expected.last)
+    assert troubles() == Troubles(damaged=1)
+    assert file.is_file()
+
+
+def test_a_cache_that_cannot_hold_a_checkpoint_ends_no_run(
+    photos: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Snapshot, "save", full)
+    short = replace(PLAN, phases=(Phase(epochs=2),))
+    assert len(tune(photos, cache, short, checkpoint=tmp_path).history.epochs) == 2
+    assert troubles() == Troubles(unusable=str(cache), why="No space left on device")
+    with pytest.raises(OSError, match="No space left"):
+        tune(photos, cache, short, checkpoint=tmp_path / "the user's own")
 
 
 def test_a_diverging_run_goes_back_lowers_the_rate_once_and_says_so(photos: Path, cache: Path) -> None:

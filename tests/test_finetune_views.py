@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from headstart.cache_folder import Troubles, troubles
 from headstart.errors import DataError
 from headstart.finetune.plan import Augment
-from headstart.finetune.views import BUSY, FILLING, PLAIN, SPARED, Look, ViewFile, decoded, make_room, spare
+from headstart.finetune.views import PLAIN, Look, ViewFile, decoded
 from headstart.images.transforms import Geometry
 from pictures import write_folder
 
@@ -57,102 +56,89 @@ def file(tmp_path: Path) -> ViewFile:
     return ViewFile(tmp_path / "view", (3, 2, 2), np.uint16)
 
 
+SEVENS = np.full((2, 2), 7, np.uint16)
+
+
+def again(file: ViewFile) -> ViewFile:
+    """The same view, as another process opens it."""
+    opened = ViewFile(file.folder, file.shape, file.dtype)
+    opened.check()
+    return opened
+
+
 def test_a_row_counts_from_the_commit_on(file: ViewFile) -> None:
-    rows = file.open()
-    file.begin(rows)
-    file.write(1, np.full((2, 2), 7, np.uint16))
-    assert not file.done().any()
+    file.check()
+    file.write(1, SEVENS)
+    assert not ViewFile(file.folder, (3, 2, 2), np.uint16).done().any()
     file.commit()
-    assert file.done().tolist() == [False, True, False]
-    again = ViewFile(file.folder, (3, 2, 2), np.uint16)
-    assert again.done().tolist() == [False, True, False]
-    assert again.open().tolist() == [[[0] * 2] * 2, [[7] * 2] * 2, [[0] * 2] * 2]
-    file.forget()
-    assert not again.done().any()
-
-
-def test_a_commit_without_new_rows_writes_nothing_and_shows_that_it_lives(
-    file: ViewFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flushed: list[int] = []
-    monkeypatch.setattr(np.memmap, "flush", lambda self: flushed.append(1))
-    rows = file.open()
-    file.begin(rows)
-    filling = file.folder / FILLING
-    filling.unlink()
-    file.commit()
-    assert not flushed
-    assert filling.exists()
-    assert not (file.folder / "done.bin").exists()
-    file.write(0, np.zeros((2, 2), np.uint16))
-    file.commit()
-    file.commit()
-    assert len(flushed) == 1
+    assert again(file).done().tolist() == [False, True, False]
+    assert again(file).rows().tolist() == [[[0] * 2] * 2, [[7] * 2] * 2, [[0] * 2] * 2]
     file.end()
-    assert not filling.exists()
+    file.forget()
+    assert not again(file).done().any()
+    assert troubles() == Troubles()
 
 
-def test_a_file_of_another_size_is_begun_anew(file: ViewFile) -> None:
-    file.open()
-    file.begin(file.open())
-    file.write(0, np.ones((2, 2), np.uint16))
+def test_a_commit_without_new_rows_writes_nothing(file: ViewFile) -> None:
+    file.check()
     file.commit()
-    (file.folder / "maps.bin").write_bytes(b"short")
-    assert file.open().shape == (3, 2, 2)
-    assert not file.done().any()
+    assert not (file.folder / "sums.bin").exists()
+    file.write(0, SEVENS)
+    file.commit()
+    written = (file.folder / "sums.bin").stat().st_mtime_ns
+    file.end()
+    assert (file.folder / "sums.bin").stat().st_mtime_ns == written
 
 
-def sets(folder: Path, *sizes: int) -> list[Path]:
-    """Folders of maps, the oldest first, each of so many bytes."""
-    folders = [folder / str(number) for number in range(len(sizes))]
-    for number, (path, size) in enumerate(zip(folders, sizes, strict=True)):
-        path.mkdir(parents=True)
-        (path / "maps.bin").write_bytes(os.urandom(size))
-        os.utime(path, (1_000 + number, 1_000 + number))
-    return folders
+@pytest.mark.parametrize(
+    ("name", "damage", "sound", "damaged"),
+    [
+        ("maps.bin", lambda data: data[:9] + bytes([data[9] ^ 1]) + data[10:], [True, False], 1),
+        ("maps.bin", lambda data: bytes(len(data)), [False, False], 2),
+        ("maps.bin", lambda data: data[:10], [False, False], 1),
+        ("sums.bin", lambda data: bytes([data[0] ^ 1]) + data[1:], [False, True], 1),
+        ("sums.bin", lambda data: bytes(4) + data[4:], [False, True], 1),
+        ("sums.bin", lambda data: data[:-1] + bytes([data[-1] ^ 1]), [True, True], 1),
+        ("sums.bin", lambda data: data[:5], [False, False], 1),
+    ],
+)
+def test_damaged_rows_are_forgotten_and_counted_once(
+    file: ViewFile, name: str, damage: Callable[[bytes], bytes], sound: list[bool], damaged: int
+) -> None:
+    file.check()
+    file.write(0, SEVENS)
+    file.write(1, SEVENS)
+    file.end()
+    path = file.folder / name
+    path.write_bytes(damage(path.read_bytes()))
+    assert again(file).done().tolist() == [*sound, False]
+    assert troubles() == Troubles(damaged=damaged)
+    assert again(file).done().tolist() == [*sound, False]
+    assert troubles() == Troubles()
 
 
-def there(paths: list[Path]) -> list[bool]:
-    return [path.exists() for path in paths]
+@pytest.mark.parametrize("name", ["maps.bin", "sums.bin"])
+def test_a_folder_in_place_of_a_file_is_replaced(file: ViewFile, name: str) -> None:
+    (file.folder / name).mkdir(parents=True)
+    file.check()
+    file.write(2, SEVENS)
+    file.end()
+    assert again(file).done().tolist() == [False, False, True]
 
 
-def test_the_oldest_go_until_the_limit_is_kept_to(tmp_path: Path) -> None:
-    found = sets(tmp_path, 10, 10, 10)
-    assert make_room(tmp_path, 5, limit=20, used=())
-    assert there(found) == [False, False, True]
+def test_a_view_is_not_mistaken_for_another(file: ViewFile) -> None:
+    file.check()
+    file.write(0, SEVENS)
+    file.end()
+    file.folder.rename(file.folder.with_name("other"))
+    other = ViewFile(file.folder.with_name("other"), (3, 2, 2), np.uint16)
+    other.check()
+    assert not other.done().any()
 
 
-def test_what_is_used_or_being_filled_stays(tmp_path: Path) -> None:
-    found = sets(tmp_path, 10, 10, 10)
-    (found[1] / FILLING).touch()
-    assert make_room(tmp_path, 5, limit=5, used={found[0]})
-    assert there(found) == [True, True, False]
-    dead = time.time() - 2 * BUSY
-    os.utime(found[1] / FILLING, (dead, dead))
-    assert make_room(tmp_path, 5, limit=15, used={found[0]})
-    assert there(found) == [True, False, False]
-
-
-def test_a_full_disk_takes_the_oldest_and_no_more_than_it_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = sets(tmp_path, 10, 10, 10)
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda _folder: usage._replace(free=SPARED + 10 * there(found).count(False))
-    )
-    assert make_room(tmp_path, 10, limit=1_000, used=())
-    assert there(found) == [False, True, True]
-    assert not make_room(tmp_path, 31, limit=1_000, used=())
-    assert there(found) == [False, True, True]  # nothing would have helped
-
-
-def test_a_new_folder_is_made(tmp_path: Path) -> None:
-    assert make_room(tmp_path / "new" / "maps", 10, limit=100, used=())
-    assert spare(tmp_path / "new" / "maps") > 0
-
-
-def test_rows_that_were_never_written_take_no_room(tmp_path: Path) -> None:
-    one = sets(tmp_path, 10)[0]
-    with (one / "sparse.bin").open("wb") as stream:
-        stream.truncate(10**9)
-    assert make_room(tmp_path, 10, limit=10**6, used=())
-    assert one.exists()
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_raises_nothing(tmp_path: Path) -> None:
+    file = ViewFile(tmp_path / "maps" / "view", (200, 1_000), np.uint8)
+    file.check()
+    assert not file.usable
+    assert troubles() == Troubles(unusable=str(tmp_path), why="File too large")

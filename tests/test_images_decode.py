@@ -15,9 +15,12 @@ from PIL import Image
 
 from headstart.errors import UnreadableImageError
 from headstart.images import decode as module
-from headstart.images.decode import MAX_PIXELS, DecodedImage, Header, decode, encode, read_header, resample
+from headstart.images.decode import DecodedImage, decode, encode, resample
+from headstart.images.limits import MAX_PIXELS
+from headstart.images.recognise import Header, read_header
 
 TEAL = (32, 160, 144)
+TOO_LARGE = f"too large: 30000×30000 pixels; at most {MAX_PIXELS}: make it smaller"
 
 
 def quadrants(width: int = 64, height: int = 48) -> Image.Image:
@@ -250,10 +253,14 @@ def test_draft_counts_before_rotation() -> None:
 def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
     whole = saved(quadrants(), "JPEG")
     for name, content, reason in (
-        ("empty.jpg", b"", "empty file"),
-        ("text.jpg", b"not a picture at all", "not a picture"),
-        ("table.png", b"path,label\na,b\n", "not a picture"),
-        ("program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        ("empty.jpg", b"", "empty file: fetch it again"),
+        ("text.jpg", b"not a picture at all", "text, not a picture: take it out of the folder"),
+        ("table.png", b"path,label\na,b\n", "text, not a picture: take it out of the folder"),
+        (
+            "program.jpg",
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+            "a vector drawing: export as PNG",
+        ),
     ):
         (tmp_path / name).write_bytes(content)
         for read in (decode, read_header):
@@ -263,7 +270,7 @@ def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
     assert read_header(whole[:-30]).format == "JPEG"
     assert reason_of(whole[:10]).startswith("truncated or damaged: ")
     begins = saved(quadrants(), "GIF")[:8]
-    assert reason_of(begins) == "truncated or damaged: begins like GIF, but its header cannot be read"
+    assert reason_of(begins) == "truncated or damaged: begins like GIF, but its header cannot be read; fetch it again"
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"])
@@ -279,6 +286,7 @@ def test_every_truncation_is_an_unreadable_picture_or_pixels(format: str) -> Non
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "another.jpg").touch()
     assert reason_of(tmp_path / "gone.jpg") == "not found"
     assert reason_of(tmp_path) == "is a directory"
     assert reason_of(tmp_path / "nul\0.jpg").startswith("cannot be opened")
@@ -288,7 +296,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    assert reason_of(tmp_path / "pipe.jpg") == "not a regular file"
+    assert reason_of(tmp_path / "pipe.jpg") == "a pipe, socket or device, not a file: take it out"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
@@ -309,14 +317,17 @@ def png_of(width: int, height: int) -> bytes:
 
 def test_a_bomb_is_refused_by_its_header() -> None:
     for read in (decode, read_header):
-        assert reason_of(png_of(30000, 30000), read) == f"too large: 30000×30000 pixels; at most {MAX_PIXELS}"
+        assert (
+            reason_of(png_of(30000, 30000), read)
+            == f"too large: 30000×30000 pixels; at most {MAX_PIXELS}: make it smaller"
+        )
     assert MAX_PIXELS == 178_956_970
     assert read_header(png_of(10_000, 10_000)).width == 10_000, "large, where Pillow would warn, is still read"
 
 
 def test_our_limit_holds_where_the_program_has_switched_pillows_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    assert reason_of(png_of(30000, 30000)) == f"too large: 30000×30000 pixels; at most {MAX_PIXELS}"
+    assert reason_of(png_of(30000, 30000)) == TOO_LARGE
 
 
 def test_pillow_is_quiet_in_every_thread_under_any_filter() -> None:
@@ -366,10 +377,17 @@ def test_resample_takes_the_window_and_filters() -> None:
 def test_resample_agrees_with_cutting_a_picture() -> None:
     content = saved(quadrants(80, 60), "PNG")
     box = (3.5, 2.25, 60.75, 50.0)
-    np.testing.assert_array_equal(
-        DecodedImage.read(content).resampled((20, 24), box, "bicubic"),
-        resample(decode(content), size=(20, 24), box=box, interpolation="bicubic"),
-    )
+    with DecodedImage.read(content) as image:
+        cut = image.resampled((20, 24), box, "bicubic")
+    np.testing.assert_array_equal(cut, resample(decode(content), size=(20, 24), box=box, interpolation="bicubic"))
+
+
+@pytest.mark.parametrize("pixels", [1, 80, 81, 1000, 80 * 60])
+def test_strips_give_the_same_pixels(pixels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = saved(quadrants(80, 60), "PNG")
+    whole = decode(content)
+    monkeypatch.setattr(module, "_STRIP_PIXELS", pixels)
+    np.testing.assert_array_equal(decode(content), whole)
 
 
 @pytest.mark.parametrize(("format", "tolerance"), [("PNG", 0), ("JPEG", 12), ("WEBP", 16)])

@@ -62,8 +62,8 @@ def test_junk_is_passed_over_and_the_rest_is_listed(tmp_path: Path) -> None:
     assert len(images) == 12
     assert reasons(images) == {
         "labels.csv": "beside the class folders, so without a label",
-        "a/empty.png": "empty file",
-        "a/notes.jpg": "not a picture",
+        "a/empty.png": "empty file: fetch it again",
+        "a/notes.jpg": "text, not a picture: take it out of the folder",
     }
 
 
@@ -233,7 +233,7 @@ def test_from_paths(tmp_path: Path) -> None:
     assert images.classes == ("0", "1")
     assert images.y.tolist() == [1] * 4 + [0] * 5
     assert images.groups.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 7]
-    assert [left.reason for left in images.left_out] == ["not a picture"]
+    assert [left.reason for left in images.left_out] == ["text, not a picture: take it out of the folder"]
     assert len(images.fingerprint()) == 64
     assert "found: 10 paths, 9 labels, 10 groups" in error_of(from_paths, paths, [1] * 9)
     text = error_of(from_paths, [*paths, "gone.png"], [1] * 5 + [0] * 6)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from headstart.images.folder import ImageSet, scan
-from headstart.images.record import Changes, changes, record, write
-from pictures import write_folder
+from headstart.images.record import FILE, Changes, changes, record, trained_on, write
+from pictures import classes_in, write_folder
 
 
 @pytest.fixture
@@ -71,3 +71,18 @@ def test_labels_splits_and_groups_count(images: ImageSet) -> None:
 def test_what_was_left_out_before_is_not_new(images: ImageSet) -> None:
     without = images.without({images.paths[0]: "truncated"})
     assert not changes(record(without), images)
+
+
+def test_the_pictures_that_were_trained_on(tmp_path: Path) -> None:
+    classes_in(tmp_path / "photos" / "train", "a b")
+    classes_in(tmp_path / "photos" / "test", "a b", count=1, start=700)
+    images = scan(tmp_path / "photos")
+    (tmp_path / "run" / "model").mkdir(parents=True)
+    assert trained_on(tmp_path / "run") == frozenset()
+    write(tmp_path / "run" / FILE, images)
+    (tmp_path / "run" / "model" / "model.json").touch()
+    expected = {digest for digest, split in zip(images.digests, images.split, strict=True) if split == "train"}
+    assert trained_on(tmp_path / "run") == trained_on(tmp_path / "run" / "model") == expected
+    assert len(expected) == 8
+    (tmp_path / "run" / FILE).write_text("{}")
+    assert trained_on(tmp_path / "run") == frozenset()

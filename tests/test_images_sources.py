@@ -23,7 +23,8 @@ GEOMETRY = Geometry(size=64)
 
 
 def pixels(source: Any) -> NDArray[np.uint8]:
-    return load(content(source), GEOMETRY)
+    with content(source) as picture:
+        return load(picture, GEOMETRY)
 
 
 def files(folder: Path) -> dict[str, Path]:
@@ -166,15 +167,15 @@ def test_what_is_no_picture_is_named_with_its_position_all_at_once() -> None:
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with (tmp_path / "a.txt").open() as text, pytest.raises(UnreadableImageError, match="binary mode"):
-        content(text)  # type: ignore[arg-type]
+        pixels(text)
     closed = io.BytesIO(b"")
     closed.close()
     with pytest.raises(UnreadableImageError, match="cannot be read: I/O operation on closed file"):
-        content(closed)
+        pixels(closed)
     with pytest.raises(UnreadableImageError, match="cannot be opened"):
-        content("a\0b.jpg")
-    with pytest.raises(FileNotFoundError):
-        content(tmp_path / "gone.jpg")
+        pixels("a\0b.jpg")
+    with pytest.raises(UnreadableImageError, match="not found"):
+        pixels(tmp_path / "gone.jpg")
     image = Image.open(io.BytesIO(encode(draw("rings", 1))))
     assert image.fp is not None
     image.fp.close()

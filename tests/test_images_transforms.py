@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from headstart.errors import OptionError, UnreadableImageError
+from headstart.errors import ModelError, OptionError, UnreadableImageError
 from headstart.images.decode import encode, resample
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import FEW_SHOT_VIEWS, Geometry, View, augmented, load, rotated, vary, window
+from headstart.schema import read_record
 from pictures import draw
 
 
@@ -129,6 +131,16 @@ def test_key_holds_all_that_changes_pixels() -> None:
     assert Geometry(size=9, mode="squash", crop_pct=0.5).key() == Geometry(size=9, mode="squash").key()
     assert all(letter.isalnum() or letter in ".-" for letter in base.key()), "fit for a file name"
     assert "pillow" in base.key()
+    levelled = [Geometry(size=base.size, levels=Levels(integers=(0.0, white))) for white in (1023.0, 4095.0)]
+    assert len({geometry.key() for geometry in levelled}) == 2
+    assert all(letter.isalnum() or letter in ".-" for letter in levelled[0].key())
+
+
+def test_a_geometry_survives_json() -> None:
+    for levels in (None, Levels(integers=(0.0, 4095.0)), Levels(floats=(-5.5, 35.0))):
+        geometry = Geometry(size=9, mode="squash", levels=levels)
+        document = json.loads(json.dumps(asdict(geometry)))
+        assert read_record(Geometry, document, "geometry", todo="train again", error=ModelError) == geometry
 
 
 def test_options_survive_json() -> None:
@@ -142,9 +154,9 @@ def test_all_wrong_options_are_named_at_once() -> None:
     assert len(caught.value.problems) == 4
     for text in (
         "4 problems",
-        "size: at least 1",
+        "size: from 1 to 2048",
         "'zoom'",
-        "more than 0, at most 1",
+        "crop_pct: from 0.25 to 1",
         "bilinear or bicubic or lanczos",
     ):
         assert text in str(caught.value)

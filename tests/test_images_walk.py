@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from headstart.errors import DiskError
+from headstart.images import walk
 from headstart.images.walk import children, files_below, find_images, is_junk
 from pictures import classes_in, picture
 
@@ -69,3 +72,21 @@ def test_folders_that_may_not_be_listed_are_kept_for_the_caller_to_name(tmp_path
     locked = tmp_path / "a" / "locked"
     locked.mkdir(mode=0)
     assert locked in find_images([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [(errno.EIO, "Input/output error"), (errno.ENOENT, "the folder, or all that was in it, has vanished")],
+)
+def test_a_disk_that_does_not_answer_leaves_nothing_out(
+    number: int, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(tmp_path / "a" / "0.png", 1)
+
+    def failing(folder: Path) -> None:
+        raise OSError(number, os.strerror(number), str(folder))
+
+    monkeypatch.setattr(walk, "children", failing)
+    with pytest.raises(DiskError) as caught:
+        files_below(tmp_path)
+    assert caught.value.problems[0].found == f"{tmp_path}: {found}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import OptionError
-from headstart.output_folder import check_files, claim, default_name, nearest, refuse_unsafe
+from headstart.output_folder import PAGE_MARK, check_files, claim, default_name, nearest, refuse_unsafe, remember
 
 WRITES = ("model", "metrics.json")
 
@@ -104,3 +104,77 @@ def test_the_nearest_folder_that_is_there(tmp_path: Path, monkeypatch: pytest.Mo
     assert nearest(tmp_path / "a" / "b") == tmp_path
     monkeypatch.chdir(tmp_path)
     assert nearest(Path("a") / "b") == tmp_path
+
+
+def test_a_folder_with_anything_else_is_refused_and_the_pictures_of_a_table_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    table = tmp_path / "labels.csv"
+    table.touch()
+    with pytest.raises(OptionError) as caught:
+        refuse_unsafe(table, tmp_path / "photos", what="run", writes=WRITES)
+    assert str(caught.value) == (
+        "where to write the run: 1 problem\n"
+        "expected: a new folder, or one of an earlier run\n"
+        f"   found: {tmp_path / 'photos'} with cat of something else\n"
+        "   to do: choose another name with -o: results lie in a folder of their own"
+    )
+    for inside in (".", "new", "cat/new"):
+        with pytest.raises(OptionError, match="expected: a folder outside the pictures"):
+            refuse_unsafe(table, tmp_path / "photos" / inside, what="run", pictures=[tmp_path / "photos"])
+
+
+def test_hidden_files_and_logs_do_not_keep_a_folder_from_being_new(tmp_path: Path) -> None:
+    for name in (".DS_Store", "train.log", "nohup.out"):
+        (tmp_path / name).touch()
+    refuse_unsafe(None, tmp_path, what="run", writes=WRITES)
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(OptionError, match=r"with thesis\.tex of something else"):
+        refuse_unsafe(None, tmp_path, what="run", writes=WRITES)
+
+
+def test_a_file_is_replaced_only_as_it_was_left(tmp_path: Path) -> None:
+    folder, table = tmp_path / "checks", tmp_path / "checks" / "pictures.csv"
+    claim(folder, "review")
+
+    def refused() -> str:
+        with pytest.raises(OptionError) as caught:
+            refuse_unsafe(None, folder, what="review", as_left=[table.name])
+        return str(caught.value)
+
+    table.write_text("mine")
+    assert refused() == (
+        "where to write the review: 1 problem\n"
+        "expected: what an earlier review left there\n"
+        f"   found: {folder} with another pictures.csv, or one that was changed since\n"
+        "   to do: move it away, or choose another folder with -o: it would be replaced"
+    )
+    table.write_text("ours")
+    remember(table, "review")
+    refuse_unsafe(None, folder, what="review", as_left=[table.name])
+    claim(folder, "review")  # again: what was left is still known
+    refuse_unsafe(None, folder, what="review", as_left=[table.name])
+    table.write_text("ours, edited")
+    assert "or one that was changed since" in refused()
+    remember(table, "review")
+    assert len((folder / ".headstart").read_text().splitlines()) == 2
+
+
+def test_files_that_something_else_wrote_are_not_written_over(tmp_path: Path) -> None:
+    page, answers = tmp_path / "why.html", tmp_path / "answers.csv"
+    marks = {"--csv": "path,label,probability"}
+    page.write_text(f"<!doctype html>\n{PAGE_MARK}\n")
+    answers.write_text("path,label,probability,answer\n")
+    check_files({"-o": page, "--csv": answers}, marks)
+    page.write_text("")
+    check_files({"-o": page}, marks)
+    page.write_text("<!doctype html>my homepage")
+    answers.write_text("path,label\n1.jpg,cat\n")
+    with pytest.raises(OptionError) as caught:
+        check_files({"-o": page, "--csv": answers}, marks)
+    assert str(caught.value) == (
+        "where to write: 2 problems\n"
+        f"expected: a new file, or one that -o wrote\n   found: {page}, which is something else\n"
+        "   to do: choose another name with -o\n"
+        f"expected: a new file, or one that --csv wrote\n   found: {answers}, which is something else\n"
+        "   to do: choose another name with --csv"
+    )

@@ -65,11 +65,11 @@ def test_all_that_has_no_meaning_is_named_at_once() -> None:
     assert "2 phases in vgg16-dense256" in str(caught.value)
     assert "found: lion" in str(caught.value)
     for options in ({"lrs": [-1.0]}, {"lrs": [1e-2, 0.0]}):
-        with pytest.raises(OptionError, match="phase 1 lr"):
+        with pytest.raises(OptionError, match="expected: --lr: a number above 0"):
             grid(BASE, **options)
-    with pytest.raises(OptionError, match="size"):
+    with pytest.raises(OptionError, match="--size: 32 or more"):
         grid(BASE, sizes=[0])
-    with pytest.raises(OptionError, match="phase 1 batch_size"):
+    with pytest.raises(OptionError, match="to do: change --batch-size"):
         grid(BASE, batch_sizes=[0])
 
 
@@ -101,6 +101,10 @@ def test_rows_are_recipes_and_claims_are_rows_that_the_figures_bear_out(table) -
     for claim in table.claims:
         others = [claim.worse] if claim.worse else [name for name in accuracy if name != claim.better]
         assert all(accuracy[claim.better] > accuracy[name] for name in others)
+    seconds = {row.name: row.seconds for row in table.rows}
+    for slower, faster, times in table.time_claims:
+        assert seconds[slower] / seconds[faster] == pytest.approx(times, abs=0.005)
+        assert times > 1
 
 
 def test_an_unknown_table_gets_the_names() -> None:

@@ -72,9 +72,9 @@ def test_of_every_published_conclusion_it_is_said_whether_it_holds(found: Experi
     checks = {(check.better, check.worse): check for check in found.claims}
     assert checks["C full", "C frozen"].holds is True
     a = checks["A full", "A frozen"]
-    assert a.holds is False
-    assert "does not hold here" in claim_words(a)
-    assert [check.holds for check in found.claims if "VGG16" in check.better] == [None, None]
+    assert a.holds is None
+    assert "cannot be told here" in claim_words(a)
+    assert [check.holds for check in found.claims if "VGG16" in check.better] == [None] * 3
     assert "no result for VGG16 frozen" in claim_words(found.claims[-1])
 
 
@@ -84,7 +84,8 @@ def test_what_settings_depart_in_is_said_where_it_lies_between_them(tmp_path: Pa
     outcomes = [outcome(one.name, 0, 50) for one in settings]
     said = replace(experiment(tmp_path, outcomes), settings=settings).content().caveats
     departing = [line for line in said if line.startswith("Not as published")]
-    assert departing == [
+    assert departing[0].startswith("Not as published in all settings: a large JPEG is decoded at a fraction")
+    assert departing[1:] == [
         "Not as published in efficientnet_lite0: backbone efficientnet_lite0 where the write-up has mobilenetv2, and "
         "pictures cropped and scaled as that backbone was pretrained."
     ]
@@ -96,7 +97,7 @@ def test_the_honest_figure_and_the_best_epoch_stand_apart(found: Experiment) -> 
     assert row["last epoch"] == "84.2\u202f%"  # 50 and 51 of 60
     assert row["best epoch (too optimistic)"] == "87.5\u202f%"
     assert row["published best epoch"] == "95.42\u202f%"
-    assert (row["time"], row["published time"]) == ("1m00s", "9m24s")
+    assert (row["time"], row["published time"]) == ("1m05s", "9m24s")
     assert any("efficientnet_lite0 stands in for the published resnet18" in line for line in content.caveats)
     assert any("too optimistic" in line for line in content.caveats)
     assert content.troubles == ("VGG16 full, seeds 0, 1: no result. no weights.",)
@@ -127,7 +128,7 @@ def test_the_files_hold_every_row_with_its_history(found: Experiment) -> None:
     page = (found.folder / "compare.html").read_text(encoding="utf-8")
     for words in (
         "Do the published conclusions hold?",
-        "does not hold here",
+        "cannot be told here",
         "cannot be checked",
         "9m24s",
         "too optimistic",

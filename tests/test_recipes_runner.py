@@ -11,11 +11,14 @@ import pytest
 from headstart.deploy.model import Model
 from headstart.errors import DataError, OptionError
 from headstart.finetune.checkpoint import Snapshot
+from headstart.images.decode import encode
 from headstart.images.folder import scan
-from headstart.recipes.records import get
-from headstart.recipes.runner import run, summaries, with_splits
+from headstart.images.grey_levels import Levels
+from headstart.recipes.records import RECIPES, Recipe, get
+from headstart.recipes.runner import kept_epoch, run, summaries, with_splits
 from headstart.report.recipe import Reproduction, lines, parameters
-from pictures import write_folder
+from histories import history
+from pictures import classes_in, draw, write_folder
 
 
 @pytest.mark.parametrize(
@@ -24,8 +27,8 @@ from pictures import write_folder
         ("resnet18-frozen", (1_026,), (2,), 11_186_112),
         ("vgg16-frozen", (8_194,), (2,), 134_260_544),
         ("mobilenetv2-two-phase", (1_281, 1_862_721), (2, 56), 2_257_984),
-        ("vgg16-dense256", (131_585, 7_079_424 + 131_585), (4, 10), 134_260_544),
-        ("vgg16-mlp", (119_554_050,), (6,), 134_260_544),
+        ("vgg16-dense256", (131_585, 7_079_424 + 131_585), (4, 10), 14_714_688),
+        ("vgg16-mlp", (119_554_050,), (6,), 14_714_688),
     ],
 )
 def test_counts_are_those_of_the_write_ups(
@@ -48,6 +51,19 @@ def test_a_fifth_becomes_validation_where_there_is_none(photos: Path) -> None:
     assert val.sum() == 8
     assert np.bincount(images.y[val]).tolist() == [4, 4]
     assert not (images.split == "test").any()
+
+
+def test_levels_are_those_of_the_pictures_that_are_left_to_train_on(photos: Path, tmp_path: Path) -> None:
+    for kind in ("rings", "stripes"):
+        (tmp_path / kind).mkdir()
+        for number in range(5):
+            values = np.full((8, 8), 3000 + number, np.uint16)
+            values[0, 0] = number + len(kind)
+            (tmp_path / kind / f"{number}.png").write_bytes(encode(values, format="PNG"))
+    images = with_splits(scan(tmp_path), get("resnet18-frozen"), seed=0)
+    assert images.levels == Levels(integers=(0.0, 4095.0))
+    assert len(images.deep_training()) == 8
+    assert with_splits(scan(photos), get("resnet18-frozen"), seed=0).levels is None
 
 
 def test_a_fifth_of_the_validation_batches_becomes_the_test_split(tmp_path: Path) -> None:
@@ -117,7 +133,7 @@ def test_people_read_everything_in_order(shortened: Reproduction, told: list[str
     assert said[0].startswith("trained in ")
     assert said[1].endswith("measured on the validation split, last epoch")
     assert sum(line.startswith("after phase 1: ") for line in said) == 1
-    assert said[-1].split()[-2] in ("rings", "stripes")
+    assert said[-1].split(": ")[1].split()[0] in ("rings", "stripes")
     assert json.loads((shortened.folder / "metrics.json").read_text())["initial"] == told[2]
 
 
@@ -160,8 +176,12 @@ def test_a_recipe_that_never_learns_says_so(photos: Path, tmp_path: Path) -> Non
     (phase,) = recipe.plan.phases
     wild = replace(phase, optimiser=replace(phase.optimiser, lr=1e12))
     recipe = replace(recipe, plan=replace(recipe.plan, size=32, phases=(wild,)))
-    with pytest.raises(DataError, match="training stopped at the last sound weights"):
+    with pytest.raises(DataError, match="training stopped at the last sound weights") as caught:
         run(recipe, photos, tmp_path / "run", weights="random")
+    assert "to do: lower the learning rate with --lr, or give other --weights" in str(caught.value)
+    for name in ("before.html", "before.json"):  # what a run that is cut off leaves
+        assert (tmp_path / "run" / name).is_file()
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_nothing_is_written_over_what_is_not_of_a_run(photos: Path, tmp_path: Path) -> None:
@@ -206,6 +226,66 @@ def test_a_finished_run_repeats_its_result_from_the_checkpoint(
     again = run(recipe, photos, shortened.folder, tell=lines.append)
     assert again.evaluation == shortened.evaluation
     assert lines == told
+
+
+@pytest.fixture(scope="module")
+def split_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """8 pictures to train on, one of them cut off, and 8 to validate on, all small."""
+    root = tmp_path_factory.mktemp("split")
+    write_folder(root / "train", {"rings": 4, "stripes": 4}, side=32)
+    write_folder(root / "val", {"rings": 4, "stripes": 4}, side=32, first_seed=50)
+    whole = encode(draw("rings", 99, side=64), format="JPEG")
+    (root / "train" / "rings" / "cut.jpeg").write_bytes(whole[: len(whole) // 2])
+    return root
+
+
+@pytest.mark.parametrize("name", [recipe.name for recipe in RECIPES])
+def test_the_page_and_the_saved_model_agree(name: str, split_photos: Path, tmp_path: Path) -> None:
+    """Of every recipe: the same pictures, the same probabilities, the same figure; one broken file is left out."""
+    recipe = get(name).on("test_efficientnet.r160_in1k").with_epochs(1)
+    recipe = replace(recipe, plan=replace(recipe.plan, size=32))
+    ran = run(recipe, split_photos, tmp_path, weights="random")
+    model = Model.load(tmp_path / "model")
+    with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    answers = model.predict([split_photos / row["path"] for row in rows])
+    for row, answer in zip(rows, answers, strict=True):
+        assert answer.proba is not None
+        assert [float(row[name]) for name in ran.classes] == pytest.approx(answer.proba.tolist(), abs=1e-6)
+        assert (answer.unsure, answer.unfamiliar) != (None, None)
+    right = [row["label"] == model.classes[int(np.argmax(one.proba))] for row, one in zip(rows, answers, strict=True)]
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["accuracy"]["value"] == ran.evaluation.accuracy.value == pytest.approx(np.mean(right), abs=1e-12)
+    before = json.loads((tmp_path / "before.json").read_text(encoding="utf-8"))
+    assert before["class_counts"] == {"train": {"rings": 4, "stripes": 4}, "val": {"rings": 4, "stripes": 4}}
+    assert [file["path"] for file in before["left_out"]] == ["train/rings/cut.jpeg"]
+    assert metrics["departures"] == before["departures"]
+    assert {"decoding", "backbone", "weights"} <= {fact["kind"] for fact in metrics["departures"]}
+    assert metrics["seconds"] == pytest.approx(metrics["training_seconds"] + metrics["prepared_seconds"], abs=0.02)
+
+
+def test_the_kept_epoch_is_of_the_last_phase_that_finished_any() -> None:
+    two = get("vgg16-dense256").plan
+    loss = [0.5, 0.2, 0.4, 0.3, 0.35]
+    assert kept_epoch(history(loss, loss, starts=(1, 4)), two) == (4, "best")
+    assert kept_epoch(history(loss, loss), two) == (2, "best")  # fine-tuning diverged at once
+    assert kept_epoch(history(loss, loss), get("resnet18-full").plan) == (5, "last")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "classes", "said"),
+    [
+        (get("mobilenetv2-two-phase"), "abc", "take a recipe for any number of classes: resnet18-full"),
+        (get("vgg16-dense256").on("vit_tiny_patch16_224"), "ab", "to do: choose another --backbone"),
+        (get("resnet18-full").with_lora(8), "ab", "to do: choose another --backbone, or leave --lora out"),
+    ],
+)
+def test_a_refusal_names_options_and_leaves_no_folder(recipe: Recipe, classes: str, said: str, tmp_path: Path) -> None:
+    photos = classes_in(tmp_path / "photos", " ".join(classes))
+    with pytest.raises(OptionError) as caught:
+        run(recipe, photos, tmp_path / "run", weights="random")
+    assert said in str(caught.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")

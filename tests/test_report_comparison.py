@@ -8,6 +8,7 @@ import pytest
 
 from headstart.evaluation.comparison import Comparison, Result, check_claim, compare_results
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.evaluation.times import check_times
 from headstart.finetune.plan import Departure
 from headstart.report.comparison import (
     ComparisonContent,
@@ -24,6 +25,7 @@ from headstart.report.comparison import (
     runs_content,
     settings_caveats,
     settings_table,
+    time_words,
 )
 from headstart.report.page import render
 
@@ -160,7 +162,9 @@ def test_published_claims_are_told() -> None:
         "The opposite of the published conclusion “low” is better than “high” holds here. “high” is better"
     )
     unclear = claim_words(check_claim(found, "high", "middle"))
-    assert "does not hold here. “high” and “middle” cannot be told apart" in unclear
+    assert unclear.startswith(
+        "Whether “high” is better than “middle”, as published, cannot be told here: 6 of 153 pictures differ"
+    )
     assert unclear.endswith("(p = 0.031 if this were the only pair).")
     assert claim_words(check_claim(found, "huge", "tiny")) == (
         "The published conclusion “huge” is better than “tiny” cannot be checked: no result for huge, tiny."
@@ -170,7 +174,9 @@ def test_published_claims_are_told() -> None:
 def test_a_claim_about_all_others_names_those_that_are_not_beaten() -> None:
     rows = [model("a", 0), model("b", 40), model("c", 2)]
     found = compare_results(rows)
-    assert claim_words(check_claim(found, "a")).endswith("does not hold here: it cannot be told from “c”.")
+    assert claim_words(check_claim(found, "a")) == (
+        "Whether “a” is better than all others, as published, cannot be told here: it cannot be told from “c”."
+    )
     assert claim_words(check_claim(found, "b")).endswith("does not hold here: “a”, “c” are better.")
     two = compare_results(rows[:2])
     assert claim_words(check_claim(two, "b")).endswith("does not hold here: “a” is better.")
@@ -217,16 +223,21 @@ def test_conditions_are_told_a_sentence_each() -> None:
         prepared=44.4,
         stand_ins=(("vgg16", "efficientnet_lite0"),),
         weights={"resnet18": "hub (0123)"},
-        departures={Departure(kind="epochs", number=2): ("a", "b")},
+        departures={Departure(kind="epochs", number=2): ("a", "b"), Departure(kind="decoding"): ("a", "b", "c")},
+        count=3,
+        left_out=[("train/a/cut.jpg", "truncated")],
     )
     assert said[0] == "All settings have in common: backbone resnet18; size 224 px."
     assert said[2].endswith("that and getting ready took 44 s.")
-    assert said[3:] == (
+    assert said[-1] == "Left out: 1 file that cannot be used. train/a/cut.jpg (truncated)."
+    assert said[3:-1] == (
         "efficientnet_lite0 stands in for the published vgg16: a conclusion that does not hold here may hold there.",
         "Weights of resnet18: hub (0123).",
+        "Not as published in all settings: a large JPEG is decoded at a fraction of its size, where the write-up "
+        "decodes every pixel.",
         "Not as published in a, b: shortened to at most 2 epochs in each phase.",
     )
-    bare = settings_caveats(in_common={}, prepared=0, stand_ins=(), weights={}, departures={})
+    bare = settings_caveats(in_common={}, prepared=0, stand_ins=(), weights={}, departures={}, count=1)
     assert bare[0] == "All settings have in common: nothing."
     assert len(bare) == 3
 
@@ -244,3 +255,26 @@ def test_a_row_is_a_line_and_says_if_it_diverged() -> None:
     assert diverged_line("a", 0, "the loss became nan", done=0, planned=2) == (
         "a, seed 0: the loss became nan; 0 of 2 epochs."
     )
+
+
+def test_published_conclusions_on_time_are_told_with_the_times_that_were_measured() -> None:
+    def timed(name: str, *seconds: float) -> list[Result]:
+        return [replace(model(name, 0, seed), seconds=taken) for seed, taken in enumerate(seconds)]
+
+    rows = [*timed("full", 20, 22, 19), *timed("frozen", 10, 11, 10), *timed("once", 5)]
+    assert time_words(check_times(rows, "full", "frozen", published=1.27)) == (
+        "The published conclusion “full” takes longer than “frozen” holds here: 20.3s against 10.3s on average over 3 "
+        "seeds, 2 times as long (95\u202f% interval 1.8–2.1); 1.3 times as long in the write-up."
+    )
+    assert time_words(check_times(rows, "frozen", "full", published=2.0)).startswith(
+        "The published conclusion “frozen” takes longer than “full” does not hold here: 10.3s against 20.3s"
+    )
+    assert time_words(check_times(rows, "full", "once", published=2.0)) == (
+        "Whether “full” takes longer than “once”, as published, cannot be told here: 20.0s against 5.0s, from one "
+        "seed; 2.0 times as long in the write-up."
+    )
+    assert time_words(check_times(rows[1:3] + rows[6:], "full", "once", published=2.0)) == (
+        "Whether “full” takes longer than “once”, as published, cannot be told here: no seed has a time for both; "
+        "2.0 times as long in the write-up."
+    )
+    assert time_words(check_times(rows, "vgg", "once", published=2.0)).endswith("cannot be checked: no result for vgg.")

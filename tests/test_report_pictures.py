@@ -14,10 +14,12 @@ from headstart.audit.findings import Findings, LooksLike, MixedSizes, Poor, Susp
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import DATE, Shortcut
 from headstart.audit.summary import audit
+from headstart.claims.alarms import alarms_of_pictures
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.paired import paired_difference
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, LeftOut, scan
+from headstart.report.alarms import alarm_lines
 from headstart.report.pictures import (
     applied_line,
     copy_lines,
@@ -176,10 +178,34 @@ def test_sound_pictures_give_nothing_to_say(sound: Findings) -> None:
     assert review_reasons(sound) == {}
 
 
-@pytest.mark.parametrize(("wrong", "are"), [(0.2, "0 are"), (1.2, "1 is"), (2.0, "2 are")])
-def test_labels_in_doubt_are_counted(sound: Findings, wrong: float, are: str) -> None:
-    doubtful = replace(sound, suspects=(suspect(1, suggested="rings"),), expected_errors=wrong)
-    assert finding_lines(doubtful) == [f"Labels in doubt: 1 of 60. Estimated over all pictures, about {are} wrong."]
+@pytest.mark.parametrize(
+    ("doubted", "interval", "said"),
+    [
+        (0, (0.0, 0.0, 2.0), []),
+        (1, (0.2, 0.0, 3.0), ["{one}; nothing shows that {wrong}."]),
+        (2, (0.2, 0.0, 3.0), ["{two}; nothing shows that {wrong}."]),
+        (0, (1.2, 1.0, 4.0), ["Between 1 and 4 of 2,000 {wrong} (estimated 1)."]),
+        (1, (1.2, 1.0, 4.0), ["Between 1 and 4 of 2,000 {wrong} (estimated 1); {one}."]),
+        (2, (99.6, 80.0, 1234.0), ["Between 80 and 1,234 of 2,000 {wrong} (estimated 100); {two}."]),
+    ],
+)
+def test_labels_are_called_wrong_only_where_the_interval_excludes_none(
+    sound: Findings, doubted: int, interval: tuple[float, float, float], said: list[str]
+) -> None:
+    suspects = tuple(suspect(i, suggested="rings") for i in range(doubted))
+    doubtful = replace(sound, suspects=suspects, wrong_labels=Estimate(*interval, 2000, ""))
+    words = {
+        "wrong": "labels are wrong",
+        "one": "1 picture looks like another class and is worth a look",
+        "two": "2 pictures look like another class and are worth a look",
+    }
+    assert finding_lines(doubtful) == [line.format(**words) for line in said]
+
+
+def test_a_copy_under_another_label_shows_more_than_nothing(sound: Findings) -> None:
+    twins = replace(sound, suspects=tuple(replace(suspect(i, suggested="rings"), copy=i + 1) for i in range(2)))
+    (line,) = finding_lines(twins)
+    assert line == "2 pictures look like another class and are worth a look; nothing else shows that labels are wrong."
 
 
 @pytest.mark.parametrize(
@@ -232,15 +258,17 @@ def test_mixed_sizes_are_said(sound: Findings) -> None:
     assert finding_lines(replace(sound, mixed=mixed)) == [mixed_sentence(mixed)]
 
 
-def test_a_shortcut_is_said_first_with_what_it_may_teach(tmp_path: Path) -> None:
+def test_a_shortcut_is_an_alarm_with_what_it_may_teach(tmp_path: Path) -> None:
     root = write_folder(tmp_path, {"rings": 30})
     (root / "stripes").mkdir()
     for i in range(30):
         (root / "stripes" / f"{i:03d}.jpeg").write_bytes(encode(draw("stripes", i), quality=50))
     images = scan(root)
     findings = checked(images, *sure(images))
-    first = finding_lines(findings)[: len(findings.alarms)]
+    first = alarm_lines(alarms_of_pictures(findings, None), images.classes)
     assert any(line.startswith("Shortcut: the JPEG quality alone gives “") for line in first)
+    assert len(first) == len(findings.alarms)
+    assert not any("Shortcut" in line for line in finding_lines(findings))
     by_date = Shortcut(fact=DATE, effect=0.9, label=1, recognised=0.95, mistaken=0.05, p=0.001, needed=0.8)
     assert shortcut_sentence(by_date, images.classes) == (
         "Shortcut: the date and time alone gives “stripes” away. It recognises 95% of these pictures and takes 5% of "

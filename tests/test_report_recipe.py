@@ -9,29 +9,32 @@ from pathlib import Path
 import numpy as np
 
 from headstart.claims.colour_baseline import Transfer
+from headstart.deploy.model import Prediction
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.history import Epoch
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import evaluate
 from headstart.finetune.notes import Diverged
-from headstart.finetune.plan import Departure
 from headstart.images.folder import scan
 from headstart.images.transforms import Geometry
 from headstart.recipes.records import get
 from headstart.recipes.runner import summaries
+from headstart.report.departures import departure, departure_documents
+from headstart.report.first_look import first_look
 from headstart.report.page import ReportContent, render
 from headstart.report.recipe import (
     Reproduction,
     before_training,
     best_epoch,
     content,
-    departure,
     document,
     epoch_line,
     kept,
     lines,
     parameters,
+    saved,
     sentence,
+    took,
 )
 from histories import history
 
@@ -52,6 +55,7 @@ def reproduction(*, name: str = "resnet18-frozen", elsewhere: int = 0) -> Reprod
         history=RUN,
         n_val=20,
         kept_epoch=2 if name == "vgg16-dense256-stored" else 3,
+        kept_as="best" if name == "vgg16-dense256-stored" else "last",
         summaries=(),
         notes=(Diverged(epoch=3, train_loss=float("inf"), lowered=0.1),),
         runtime="torch",
@@ -59,27 +63,30 @@ def reproduction(*, name: str = "resnet18-frozen", elsewhere: int = 0) -> Reprod
         evaluation=evaluation,
         others=(),
         transfer=Transfer(verdict="helps", accuracy=0.9, colours=0.5, majority=0.5, p=0.01, n=20),
-        elsewhere=tuple((Path(f"{i}.jpg"), np.array([0.25, 0.75])) for i in range(elsewhere)),
+        elsewhere=tuple(
+            Prediction(path=Path(f"{i}.jpg"), proba=np.array([0.25, 0.75]), unsure=i > 0, unfamiliar=i > 0)
+            for i in range(elsewhere)
+        ),
     )
 
 
 def test_lines_begin_with_the_honest_figure_and_end_with_the_users_pictures() -> None:
     took, accuracy, best, first, whole, transfer, *pictures = lines(reproduction(elsewhere=2))
-    assert took == "trained in 4.5 s; 12.0 s more for what is frozen and for getting ready"
+    assert took == "trained in 16.5 s: 4.5 s for 3 epochs, 12.0 s for what is frozen and all else"
     assert accuracy.startswith("accuracy 0.900 [")
     assert accuracy.endswith("measured on the validation split, last epoch")
     assert "in epoch 2 of 3" in best
     assert first.startswith("after phase 1: ")
     assert "in 3 epochs." in whole
     assert transfer.startswith("The pretrained network helps here.")
-    assert pictures == ["0.jpg: bees 75.0%", "1.jpg: bees 75.0%"]
+    assert pictures == ["0.jpg: bees 75.0%", "1.jpg: bees 75.0% · unsure · unfamiliar"]
     assert len(list(lines(reproduction()))) == 6
 
 
 def test_a_kept_epoch_is_named_only_where_one_was_chosen() -> None:
     assert kept(reproduction()) == ()
     chosen = reproduction(name="vgg16-dense256-stored")
-    assert kept(chosen) == ("The weights of epoch 2 of 3 are kept, which has the lowest validation loss.",)
+    assert kept(chosen) == ("The weights of epoch 2 of 3 are kept, which has the lowest validation loss of its phase.",)
     assert kept(chosen)[0] in list(lines(chosen))
 
 
@@ -89,10 +96,14 @@ def test_the_document_is_plain_json_with_the_same_words() -> None:
     assert json.loads(json.dumps(found)) == found
     assert found["measurement"]["epoch"] == "last"
     assert found["best_epoch"] in list(lines(ran))
-    assert (found["kept_epoch"], found["seconds"], found["prepared_seconds"]) == (3, 4.5, 12.0)
+    assert found["kept_epoch"] == 3
+    assert [found[f"{what}seconds"] for what in ("", "training_", "prepared_")] == [16.5, 4.5, 12.0]
     assert len(found["phase_verdicts"]) == 1
-    assert found["elsewhere"] == [{"path": "0.jpg", "label": "bees", "probability": 0.75}]
-    assert found["departures"] == [departure(fact) for fact in get("resnet18-frozen").departures]
+    assert found["elsewhere"] == [
+        {"path": "0.jpg", "label": "bees", "probability": 0.75, "unsure": False, "unfamiliar": False}
+    ]
+    assert found["departures"] == departure_documents(get("resnet18-frozen"))
+    assert found["departures"][1] == {"kind": "statistics", "text": departure(get("resnet18-frozen").departures[1])}
     assert found["notes"] == ["the loss became inf in epoch 3: back to the weights before, on at 0.1 of the rate"]
 
 
@@ -102,9 +113,10 @@ def page(photos: Path, *, verdict: str = "helps", elsewhere: int = 0) -> ReportC
     answered = AnsweredPart(index=np.arange(3), proba=np.tile([0.9, 0.1], (3, 1)), measured_on=measured_on)
     ran = reproduction()
     assert ran.transfer is not None
-    pictures = tuple((images.paths[i], np.array([0.75, 0.25])) for i in range(elsewhere))
+    pictures = tuple(Prediction(path=images.paths[i], proba=np.array([0.75, 0.25])) for i in range(elsewhere))
     ran = replace(ran, transfer=replace(ran.transfer, verdict=verdict), elsewhere=pictures)
-    return content(ran, images, answered, geometry=Geometry(size=64), origin="bundled", seed=7, command="headstart …")
+    look = first_look(images, Geometry(size=64), ran.recipe.plan.augment)
+    return content(ran, images, answered, look=look, origin="bundled", seed=7, command="headstart …")
 
 
 def test_the_page_says_what_the_run_measured_and_how_it_was_made(photos: Path) -> None:
@@ -114,10 +126,10 @@ def test_the_page_says_what_the_run_measured_and_how_it_was_made(photos: Path) -
     assert made.notes[-1].startswith("The loss became inf in epoch 3")
     assert made.verdict.startswith("After phase 1: ")
     assert " At the end: " in made.verdict
-    assert made.timings == {"what is frozen, and getting ready": 12.0, "training": 4.5}
+    assert made.timings == {"what is frozen, and all else": 12.0, "epochs": 4.5}
     assert (made.made["Backbone"], made.made["Seed"]) == ("resnet18, bundled weights", "7")
     assert len(made.augmented) == 9
-    assert [section.id for section in made.sections] == ["transfer"]
+    assert [section.id for section in made.sections] == ["departures", "transfer"]
 
 
 def test_every_epoch_is_listed_once(photos: Path) -> None:
@@ -176,28 +188,14 @@ def test_sentences_have_a_capital_and_one_full_stop() -> None:
     assert sentence("the loss fell") == sentence("The loss fell.") == "The loss fell."
 
 
-def test_departures_are_said_and_counted() -> None:
-    said = [departure(Departure(kind="epochs", number=n)) for n in (1, 2)]
-    assert said == [f"shortened to at most {n} in each phase" for n in ("1 epoch", "2 epochs")]
-    assert departure(Departure(kind="views", number=1)).startswith("1 fixed augmented view of each picture in turn")
-    assert departure(Departure(kind="views", number=4)) == (
-        "4 fixed augmented views of each picture in turn, where the write-up draws a new one every epoch"
-    )
-    assert departure(Departure(kind="rank", number=8)) == (
-        "adapters of rank 8 on attention learn in place of the backbone's own weights"
-    )
-    assert [departure(fact) for fact in get("resnet18-frozen").departures] == [
-        "batch norms of the frozen backbone keep their statistics, which the published loop lets drift"
-    ]
-    other = get("mobilenetv2-two-phase").on("resnet18")
-    assert [departure(fact) for fact in other.departures] == [
-        "pictures are filtered as they are made smaller, which Keras' resizing leaves out",
-        "backbone resnet18 where the write-up has mobilenetv2, and pictures cropped and scaled as that backbone was "
-        "pretrained",
-    ]
-    assert departure(get("vgg16-frozen").on("resnet18").departures[0]) == (
-        "backbone resnet18 where the write-up has vgg16, without the dropout in VGG's own layers"
-    )
-    assert departure(get("vgg16-mlp").on("resnet18").departures[0]).endswith(
-        ", its features read where the whole of VGG's last map is"
+def test_an_epoch_that_an_earlier_call_finished_is_counted_and_its_preparation_is_not() -> None:
+    went_on = [took(replace(reproduction(), finished_before=n)) for n in (1, 2)]
+    assert went_on[0].startswith("trained in 16.5 s, not counting what came before the 1 epoch of an earlier run: ")
+    assert went_on[1].startswith("trained in 16.5 s, not counting what came before the 2 epochs of an earlier run: ")
+
+
+def test_the_saved_epoch_is_named_on_every_page() -> None:
+    assert saved(reproduction()) == "of epoch 3 of 3, the last"
+    assert saved(reproduction(name="vgg16-dense256-stored")) == (
+        "of epoch 2 of 3, the lowest validation loss of its phase"
     )

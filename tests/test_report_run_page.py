@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from html import escape as html_escape
+
+from headstart.audit.leak import Leak
+from headstart.audit.shortcuts import Shortcut
+from headstart.evaluation.intervals import Estimate
 from headstart.pipeline import Doubts, Fitted
 from headstart.report.page import render
 from headstart.report.run_page import content, lines
@@ -15,6 +21,7 @@ def test_the_page_answers_first_and_then_doubts(doubted: tuple[Fitted, Doubts]) 
     shown = Page(render(page))
     parts = [name for name in shown.ids if not name.endswith("-title")]
     assert parts[0] == "answer"
+    assert page.alarms == ()
     assert len(set(parts)) == len(parts)
     ids = [section.id for section in page.sections]
     assert ids[0] == "tuning"
@@ -25,3 +32,15 @@ def test_the_page_answers_first_and_then_doubts(doubted: tuple[Fitted, Doubts]) 
     assert page.augmented == ()  # no network was trained on such views
     assert page.timings == {"features": 1.0}
     assert page.audit_lines == tuple(said)
+
+
+def test_alarms_stand_beside_the_accuracy(doubted: tuple[Fitted, Doubts]) -> None:
+    fitted, doubts = doubted
+    brightness = Shortcut(fact="border", effect=0.9, label=1, recognised=0.95, mistaken=0.05, p=0.001, needed=0.4)
+    leak = Leak(split="test", optimism=Estimate(0.1, 0.05, 0.15, 100, ""), leaky=0.95, deduplicated=0.85, copied=10)
+    doubts = replace(doubts, leak=leak, findings=replace(doubts.findings, shortcuts=(brightness,)))
+    page = content("Drawn", fitted, doubts, [], seconds={}, command="")
+    assert [line.split(":")[0] for line in page.alarms] == ["Shortcut", "Leak"]
+    html = render(page)
+    places = [html.index(html_escape(line)) for line in page.alarms]
+    assert html.index('class="big"') < places[0] < places[1] < html.index("<main>")

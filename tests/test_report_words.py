@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from headstart.backbones.runtime import RuntimeNote
+from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.images.folder import scan
+from headstart.images.grey_levels import Levels
 from headstart.images.record import Changes
 from headstart.report.words import (
+    cache_lines,
     changed_pictures,
+    level_lines,
     magnitude,
     measured_on,
     number,
@@ -133,3 +139,48 @@ def test_many_names_are_cut_short() -> None:
 )
 def test_why_a_network_runs_otherwise(note: RuntimeNote, words: str) -> None:
     assert runtime_note(note) == words
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        (None, []),
+        (Levels(integers=(0.0, 4095.0)), ["Grey pictures of 12 bits: 4,095 is white."]),
+        (Levels(integers=(0.0, 65535.0)), ["Grey pictures of 16 bits: 65,535 is white."]),
+        (Levels(integers=(0.0, 255.0)), ["Grey pictures of whole numbers: 0 is black and 255 is white."]),
+        (Levels(integers=(-1000.0, 3000.0)), ["Grey pictures of whole numbers: -1,000 is black and 3,000 is white."]),
+        (Levels(floats=(0.0, 1.0)), ["Grey pictures of floating point numbers: 0 is black and 1 is white."]),
+        (
+            Levels(integers=(0.0, 1023.0), floats=(-5.25, 35.0)),
+            [
+                "Grey pictures of 10 bits: 1,023 is white.",
+                "Grey pictures of floating point numbers: -5.25 is black and 35 is white.",
+            ],
+        ),
+    ],
+)
+def test_black_and_white_of_deep_pictures_are_said(photos: Path, levels: Levels | None, said: list[str]) -> None:
+    images = replace(scan(photos), levels=levels)
+    assert level_lines(images) == said
+    coloured = replace(images, deep={images.paths[0]: "colour"})
+    assert level_lines(coloured) == [line.replace("Grey pictures", "Pictures") for line in said]
+
+
+@pytest.mark.parametrize(
+    ("troubles", "lines"),
+    [
+        (Troubles(), ()),
+        (Troubles(damaged=1), ("1 damaged value in the cache was computed again.",)),
+        (Troubles(damaged=2), ("2 damaged values in the cache were computed again.",)),
+        (
+            Troubles(store_damaged=True, unusable="/a", why="Read-only file system"),
+            (
+                "The store of features was damaged or of another version, and was begun anew.",
+                "The cache /a cannot be used (Read-only file system): this run works without it. "
+                "HEADSTART_CACHE names another folder.",
+            ),
+        ),
+    ],
+)
+def test_what_was_wrong_with_the_cache_is_a_sentence_each(troubles: Troubles, lines: tuple[str, ...]) -> None:
+    assert cache_lines(troubles) == lines

@@ -9,7 +9,7 @@ import pytest
 from headstart.cli.classify import _checked
 from headstart.errors import OptionError
 from headstart.images.decode import encode
-from headstart.images.folder import scan
+from headstart.images.folder import ImageSet, scan
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.workflows.check import Checkup, apply_review, check_pictures
@@ -95,3 +95,30 @@ def test_the_table_that_is_read_is_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"expected: a pictures\.csv of its own"):
         apply_review(tmp_path / "pictures.csv", tmp_path / "review.csv", tmp_path)
     assert (tmp_path / "pictures.csv").read_text() == "path,label\n"
+
+
+def test_a_table_that_something_else_wrote_is_not_replaced(checked: Checkup, spoilt: Path, tmp_path: Path) -> None:
+    decided, out = checked.folder / "review.csv", tmp_path / "out"
+    apply_review(spoilt, decided, out)
+    apply_review(spoilt, decided, out)  # its own table is replaced
+    (out / "pictures.csv").write_text("path,label\nmine.jpg,rings\n")
+    with pytest.raises(OptionError, match=r"with another pictures\.csv, or one that was changed since"):
+        apply_review(spoilt, decided, out)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "pictures.csv").write_text("path,label\nmine.jpg,rings\n")
+    with pytest.raises(OptionError, match=r"mine with pictures\.csv of something else"):
+        apply_review(spoilt, decided, tmp_path / "mine")
+    assert (tmp_path / "mine" / "pictures.csv").read_text() == "path,label\nmine.jpg,rings\n"
+
+
+def test_what_is_understood_is_told_before_the_work(tmp_path: Path) -> None:
+    told: list[ImageSet] = []
+    photos = write_folder(tmp_path / "photos", {"rings": 4, "stripes": 4})
+    with pytest.raises(OptionError, match="nothing is done"):
+        check_pictures(photos, tmp_path / "out", FitOptions(), tell=lambda images: told.append(images) or stop())
+    assert [len(images) for images in told] == [8]
+    assert not (tmp_path / "out").exists()
+
+
+def stop() -> None:
+    raise OptionError.of("nothing is done", expected="", found="", todo="")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,18 @@ def test_answers_on_the_same_pictures_are_paired_whatever_their_order(tmp_path: 
     assert pair.significant
     assert "McNemar" in found.content().caveats[0]
     assert found.to_dict()["measured_on"] == "100 test pictures"
+
+
+def test_a_run_whose_epoch_was_chosen_on_the_pictures_is_named(tmp_path: Path) -> None:
+    val = MeasuredOn(kind="split", split="val", epoch="last")
+    a = made(tmp_path / "a", {0, 1}, measured_on=val)
+    b, c = (made(tmp_path / name, {0}, measured_on=replace(val, epoch="best")) for name in "bc")
+    one = compare_runs([a, b]).to_dict()
+    assert one["measured_on"] == "100 validation pictures"
+    assert one["caveats"][1:] == ["The epoch of “b” was chosen on these pictures: too optimistic."]
+    two = compare_runs([b, c]).to_dict()
+    assert two["measured_on"] == "100 validation pictures, best epoch: it was chosen on them"
+    assert two["caveats"][1:] == ["The epoch of “b” and “c” was chosen on these pictures: too optimistic."]
 
 
 def test_out_of_fold_answers_need_a_larger_difference(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import MissingPackageError
-from headstart.images.decode import read_header
+from headstart.images.recognise import read_header
 from headstart.workflows.demo import pictures
 
 

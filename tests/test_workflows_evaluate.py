@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,9 @@ def test_a_model_is_measured_on_other_pictures(run_folder: Path, tmp_path: Path)
     assert evaluation.accuracy.value > 0.8
     assert evaluation.measured_on == MeasuredOn(kind="pictures", n=9, source="new")
     assert len(left_out) == 1
-    assert (left_out[0].path.name, left_out[0].reason) == ("bad.jpg", "not a picture")
+    assert (left_out[0].path.name, left_out[0].reason) == ("bad.jpg", "text, not a picture: take it out of the folder")
     (document,) = done.to_dict()["left_out"]
-    assert document == {"path": str(left_out[0].path), "reason": "not a picture"}
+    assert document == {"path": str(left_out[0].path), "reason": "text, not a picture: take it out of the folder"}
     assert abstention.measured_on == evaluation.measured_on
     assert abstention.curve.at[0].accuracy == evaluation.accuracy
     assert abstention.unfamiliar is not None
@@ -40,3 +41,18 @@ def test_an_unknown_class_is_named(run_folder: Path, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"blobs": 2, "stripes": 2}, first_seed=500)
     with pytest.raises(DataError, match="expected: classes of the model: rings, stripes\n   found: blobs"):
         evaluate(Model.load(run_folder), new)
+
+
+def test_pictures_of_the_training_are_told(run_folder: Path, photos: Path, tmp_path: Path) -> None:
+    new = write_folder(tmp_path / "new", {"rings": 2, "stripes": 2}, first_seed=500)
+    shutil.copy(photos / "rings" / "003.jpeg", new / "rings" / "seen.jpeg")
+    for run in (run_folder, run_folder / "model"):
+        done = evaluate(Model.load(run), new, run=run)
+        assert done.known == (new / "rings" / "seen.jpeg",)
+    assert done.to_dict()["known"] == [str(new / "rings" / "seen.jpeg")]
+    assert done.alarms == (
+        "Leak: the model was trained on 1 of these pictures, so what is measured looks better than it is.",
+    )
+    assert done.to_dict()["alarms"] == list(done.alarms)
+    silent = evaluate(Model.load(run_folder), new)
+    assert (silent.known, silent.alarms) == ((), ())

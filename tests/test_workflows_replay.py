@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from headstart.cli.runs import sentences
-from headstart.errors import DataError
+from headstart.errors import DataError, UserInputError
 from headstart.files import plain
 from headstart.options import FitOptions
 from headstart.workflows.replay import replay
@@ -22,8 +23,14 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_run_is_repeated_to_the_byte(run: Path) -> None:
-    found = replay(run, fresh=True)
+def test_a_run_is_repeated_to_the_byte_whatever_the_number_of_threads(run: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        found = replay(run, fresh=True)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
     first, *others = sentences(found)
     assert found.same, others
     assert {"metrics.json", "model/head.safetensors", "model/model.json"} <= set(found.compared)
@@ -71,3 +78,33 @@ def test_a_run_without_a_record_or_pictures_says_what_to_do(run: Path, tmp_path:
         replay(tmp_path)
     with pytest.raises(DataError, match="to do: say where the pictures are now with --photos"):
         replay(run, photos=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "said"),
+    [
+        ("run.json", {"source": 7}, "run.json: 1 problem\nexpected: source: text\n   found: 7"),
+        ("run.json", {"choice": {"candidate": "a"}}, "expected: choice.strength: a value"),
+        (
+            "run.json",
+            {"options": {"sizes": ["x"], "budget": True}},
+            r"2 problems\nexpected: sizes\[0\]: a whole number",
+        ),
+        ("data.json", {"pictures": [["a", "b"]]}, r"expected: pictures\[0\]: a list of 5"),
+    ],
+)
+def test_a_record_that_does_not_fit_is_said(run: Path, tmp_path: Path, name: str, fields: object, said: str) -> None:
+    edited = Path(shutil.copytree(run, tmp_path / "edited"))
+    record = json.loads((edited / name).read_text(encoding="utf-8"))
+    (edited / name).write_text(json.dumps(record | fields))
+    with pytest.raises(UserInputError, match=said):
+        replay(edited)
+
+
+def test_a_replay_writes_nothing_where_the_record_says(run: Path, tmp_path: Path) -> None:
+    edited = Path(shutil.copytree(run, tmp_path / "edited"))
+    record = json.loads((edited / "run.json").read_text(encoding="utf-8"))
+    record["options"]["cache"] = str(tmp_path / "theirs")
+    (edited / "run.json").write_text(json.dumps(record))
+    assert replay(edited).same
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["edited"]

@@ -39,7 +39,7 @@ def test_noise_raises_the_alarm_and_what_cannot_be_read_is_named(
     found = watch(run_folder, [tmp_path, photos / "rings" / "000.jpeg"])
     assert found.drift.level == "drift"
     assert not found.trusted
-    assert [(path.name, reason) for path, reason in found.left_out] == [("bad.jpg", "empty file")]
+    assert [(path.name, reason) for path, reason in found.left_out] == [("bad.jpg", "empty file: fetch it again")]
     assert [found.paths[i].name for i in found.known] == ["000.jpeg"]
     document = found.to_dict()
     assert document["estimate"]["trusted"] is False

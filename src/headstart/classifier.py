@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from headstart import pipeline
+from headstart.cache_folder import troubles
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
+from headstart.files import some
 from headstart.images.folder import ImageSet, from_paths
 from headstart.images.grouping import grouped_by, read
+from headstart.images.sources import Source
 from headstart.options import DEFAULTS, FitOptions
 from headstart.progress import Progress
+from headstart.report.words import cache_lines
 
 PathLike = str | Path
 
@@ -28,7 +34,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     The parameters are those of `headstart.options.FitOptions`, where each is described.
 
     Attributes:
-        classes_: the labels, (k,), in the order of the columns of :meth:`predict_proba`.
+        classes_: the labels, (k,), sorted and of the type that they were given in, in the order of the columns of
+            :meth:`predict_proba`.
         model_: the deployable :class:`headstart.deploy.model.Model`.
         evaluation_: what can be claimed, a :class:`headstart.evaluation.metrics.Evaluation`: measured on the test
             split, else on the validation split, else, where a fine-tuned network is kept, on training pictures held out
@@ -72,13 +79,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        X: PathLike | Sequence[PathLike],
+        X: PathLike | Iterable[PathLike],
         y: ArrayLike | None = None,
         *,
         groups: ArrayLike | None = None,
         progress: Progress | None = None,
     ) -> ImageClassifier:
         """Learn from a folder or table of pictures (``y`` left out), or from paths (n,) and labels (n,).
+
+        Labels are text, bool or whole numbers; ``classes_`` is ``np.unique(y)``.
 
         ``groups`` (n,) names what must not be torn apart: pictures of one patient, one burst.
 
@@ -89,30 +98,52 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         options = FitOptions.of(**self.get_params())
         with pipeline.workbench(options, progress) as bench:
             with bench.clock.timed("reading the folder"):
-                images, self.classes_ = _images(X, y, groups, options.group_by)
+                images = _images(X, y, groups, options.group_by)
             fitted = pipeline.fit(images, options, bench)
+        for line in cache_lines(troubles()):
+            warnings.warn(line, stacklevel=2)
         self.model_, self.choice_, self.selection_ = fitted.model, fitted.choice, fitted.selection
+        self.classes_ = images.labels
         self.images_, self.audit_, self.timings_ = fitted.images, fitted.audit, dict(fitted.timings)
         self.evaluations_ = tuple(measured.evaluation for measured in fitted.evaluations)
         self.evaluation_ = self.evaluations_[0]
         return self
 
-    def predict_proba(self, X: Sequence[PathLike]) -> NDArray[np.float64]:
-        """Calibrated probabilities (n, k), a row per path. Raises DataError naming every unreadable picture."""
+    def predict_proba(self, X: Iterable[Source]) -> NDArray[np.float64]:
+        """Calibrated probabilities (n, k), a row per picture.
+
+        Args:
+            X: (n,) pictures in any form that :meth:`headstart.deploy.model.Model.predict` takes; also a series, a
+                frame of one column, an array of paths, or a uint8 array (n, h, w, 3).
+
+        Raises:
+            DataError: naming every unreadable picture.
+            OptionError: a single picture, or things that are no pictures.
+        """
         check_is_fitted(self, "model_")
-        predictions = self.model_.predict([Path(path) for path in X])
+        predictions = self.model_.predict(_samples(X))
         if problems := [
-            Problem(expected="a picture", found=f"{p.path}: {p.reason}", todo="leave it out or replace it")
+            Problem(
+                expected="a picture",
+                found=f"{p.path or f'picture {p.position}'}: {p.reason}",
+                todo="leave it out or replace it",
+            )
             for p in predictions
             if p.proba is None
         ]:
             raise DataError("pictures that cannot be read", problems)
         return np.array([p.proba for p in predictions]).reshape(len(predictions), len(self.classes_))
 
-    def predict(self, X: Sequence[PathLike]) -> NDArray[Any]:
-        """The most probable label of each path: (n,)."""
+    def predict(self, X: Iterable[Source]) -> NDArray[Any]:
+        """The most probable label of each picture: (n,). ``X`` and errors as in `predict_proba`."""
         proba = self.predict_proba(X)
-        return np.asarray(np.asarray(self.classes_)[proba.argmax(axis=1)])
+        return np.asarray(self.classes_[proba.argmax(axis=1)])
+
+    def __sklearn_tags__(self) -> Any:
+        """Samples are files, not rows of numbers."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.string = False, True
+        return tags
 
     def save(self, folder: PathLike) -> None:
         """Write the model directory (JSON and safetensors, self-contained)."""
@@ -124,17 +155,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Open a model directory for prediction; raises ModelError unless it still gives the same answers."""
         classifier = cls()
         classifier.model_ = Model.load(Path(folder))
-        classifier.classes_ = np.array(classifier.model_.classes)
+        classifier.classes_ = classifier.model_.labels
         return classifier
 
 
-def _images(
-    X: PathLike | Sequence[PathLike], y: ArrayLike | None, groups: ArrayLike | None, group_by: str | None
-) -> tuple[ImageSet, NDArray[Any]]:
-    """The pictures, and the labels in the order of their class numbers."""
+def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str | None) -> ImageSet:
     if isinstance(X, (str, Path)) and y is None:
-        images = read(Path(X), group_by)
-        return images, np.array(images.classes)
+        return read(Path(X), group_by)
     if isinstance(X, (str, Path)) or y is None:
         problem = Problem(
             expected="a folder or a table alone, or paths together with labels",
@@ -142,8 +169,24 @@ def _images(
             todo="call fit(paths, labels)" if y is None else "call fit(folder)",
         )
         raise DataError("nothing to learn from", [problem])
+    paths = _samples(X)
+    if others := [
+        f"{type(path).__name__} at {i}" for i, path in enumerate(paths) if not isinstance(path, (str, os.PathLike))
+    ]:
+        todo = "save the pictures as files (PNG keeps every pixel) and give their paths"
+        raise DataError.of("pictures to learn from", expected="paths of files", found=some(others), todo=todo)
     together = None if groups is None else np.asarray(groups).tolist()
-    images = from_paths([Path(path) for path in X], np.asarray(y).tolist(), together)
-    labels = np.unique(np.asarray(y))
-    order = np.argsort([str(label) for label in labels.tolist()], kind="stable")
-    return images if group_by is None else grouped_by(images, group_by), labels[order]
+    images = from_paths(paths, y, together)
+    return images if group_by is None else grouped_by(images, group_by)
+
+
+def _samples(X: Any) -> Any:
+    """The samples (n,) of a series, a frame or an array as a list; anything else as it is."""
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "OUS":
+        return list(values) if isinstance(values, np.ndarray) and values.ndim == 4 else values
+    if values.ndim == 2 and values.shape[1] != 1:
+        names = ", ".join(str(name) for name in getattr(X, "columns", range(values.shape[1])))
+        todo = "choose one: frame['path']"
+        raise DataError.of("pictures", expected="a single column of paths", found=f"the columns {names}", todo=todo)
+    return values.ravel().tolist()

@@ -3,10 +3,12 @@
 HeadstartError
 ├── UserInputError            what the user gave cannot be used (exit code 2)
 │   ├── DataError             pictures, folders, labels, tables
+│   ├── DiskError             a disk or share that does not answer any more
 │   ├── OptionError           options and their values
 │   ├── ModelError            a model directory that is damaged or of another kind
 │   └── WeightsError          pretrained weights that are missing or do not fit
 ├── MissingPackageError       an optional package is not installed (exit code 2)
+├── ForkedError               a network in a process that was forked from one that had opened it
 └── UnreadableImageError      one picture that cannot be decoded; callers list it and go on
 """
 
@@ -58,6 +60,10 @@ class DataError(UserInputError):
     """Pictures, folders, labels or tables that cannot be used as they are."""
 
 
+class DiskError(UserInputError):
+    """A disk or share that does not answer any more, or a folder that has vanished, while pictures are read."""
+
+
 class OptionError(UserInputError):
     """An option, or a combination of options, that has no meaning."""
 
@@ -76,6 +82,16 @@ class MissingPackageError(HeadstartError):
     def __init__(self, package: str, purpose: str, command: str) -> None:
         self.package = package
         super().__init__(f"{purpose} needs the package {package}, which is not installed.\n   to do: {command}")
+
+
+class ForkedError(HeadstartError):
+    """A network is to compute in a process that was forked from one in which it had been opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a process forked from one that has opened a network cannot compute: the threads for it were not copied.\n"
+            '   to do: start processes with multiprocessing.get_context("spawn"), or open models after the fork alone'
+        )
 
 
 class UnreadableImageError(HeadstartError):

@@ -7,12 +7,13 @@ import errno
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def display(path: str | Path) -> str:
@@ -32,10 +33,10 @@ def some(items: Sequence[str], limit: int = 10) -> str:
     return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes. Raises OSError if it cannot be read."""
+def sha256(file: Path | IO[bytes]) -> str:
+    """Hexadecimal SHA-256 of a file's bytes, of an open one those that follow. Raises OSError if it cannot be read."""
     value = hashlib.sha256()
-    with path.open("rb") as stream:
+    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
         while block := stream.read(1 << 20):
             value.update(block)
     return value.hexdigest()
@@ -117,10 +118,30 @@ def write_json(path: Path, document: Any, *, indent: int = 2, ascii_only: bool =
     write_text(path, json.dumps(document, indent=indent, ensure_ascii=ascii_only) + "\n")
 
 
+_RUN = re.compile(r"'*[=+\-@\s\uff1d\uff0b\uff0d\uff20]|.*\s\Z", re.DOTALL)
+"""A cell that a spreadsheet would run as a formula (OWASP, CSV Injection), or whose blanks it would drop."""
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+
+
+def _is_run(cell: str) -> bool:
+    return _RUN.match(cell) is not None and _NUMBER.fullmatch(cell) is None
+
+
+def inert(cell: Any) -> Any:
+    """A cell as it is written: text that a spreadsheet would run after an apostrophe, all else as it is."""
+    return f"'{cell}" if isinstance(cell, str) and _is_run(cell) else cell
+
+
+def original(cell: str) -> str:
+    """The inverse of `inert`, of any text."""
+    return cell[1:] if cell.startswith("'") and _is_run(cell[1:]) else cell
+
+
 def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, encoding: str = "utf-8") -> None:
-    """Write a table, whole or not at all; None is an empty cell, and names that are no UTF-8 stay as they are."""
+    """Write a table, whole or not at all; None is an empty cell, and names that are no UTF-8 stay as they are.
+
+    No cell is run as a formula by a spreadsheet; `original` gives back what it was.
+    """
     errors = "surrogateescape"
     with replacing(path) as unfinished, unfinished.open("w", newline="", encoding=encoding, errors=errors) as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
+        csv.writer(file).writerows([inert(cell) for cell in row] for row in (header, *rows))

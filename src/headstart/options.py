@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import OptionError, Problem
+from headstart.schema import read_record
 
 FINETUNE = ("auto", "never", "always")
 CLASS_WEIGHTS = (None, "balanced")
@@ -15,6 +16,8 @@ FILES = ("weights", "cost", "cache")
 """Options that name a file or a folder."""
 SMALLEST_SIZE = 32
 """Pixels: below this side the last map of common networks is a single position."""
+LARGEST_SIZE = 2048
+"""Pixels. Chosen for memory: at this side the first maps of a batch of 16 take 2 GB and more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,9 @@ class FitOptions:
         if self.sizes and self.sizes[0] < SMALLEST_SIZE:
             expected = f"sizes of {SMALLEST_SIZE} pixels or more"
             problems.append(Problem(expected=expected, found=str(self.sizes[0]), todo="raise it"))
+        if self.sizes and self.sizes[-1] > LARGEST_SIZE:
+            expected = f"sizes of {LARGEST_SIZE} pixels or less"
+            problems.append(Problem(expected=expected, found=str(self.sizes[-1]), todo="lower it"))
         for name, allowed in (("finetune", FINETUNE), ("class_weight", CLASS_WEIGHTS)):
             if (value := getattr(self, name)) not in allowed:
                 expected = f"{name} {' or '.join(repr(each) if each else 'None' for each in allowed)}"
@@ -81,10 +87,11 @@ class FitOptions:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> tuple[FitOptions, tuple[str, ...]]:
-        """The options in a document, and the names in it that this version does not know."""
-        known = {field.name for field in fields(cls)}
-        unknown = tuple(name for name in document if name not in known)
-        return cls.of(**{name: value for name, value in document.items() if name in known}), unknown
+        """The options in a document, and the names in it that this version does not know; raises OptionError."""
+        names = {field.name for field in fields(cls)}
+        known = {name: value for name, value in document.items() if name in names}
+        options = read_record(cls, known, "options of training", todo="train again", error=OptionError)
+        return options, tuple(name for name in document if name not in names)
 
 
 DEFAULTS = FitOptions()

@@ -18,12 +18,12 @@ from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
+from headstart.cache_folder import cache_folder
 from headstart.claims.measured import Measurement, measure_fit
 from headstart.claims.worth import Worth, measure_worth
 from headstart.deploy.fitted import assemble
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
-from headstart.features.store import cache_folder
 from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, select
 from headstart.images.folder import ImageSet
@@ -90,7 +90,7 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
     with clock.timed("features"):
-        table = FeatureTable(images, bench).readable(probe.sizes[0])
+        table = FeatureTable(images, bench).levelled().readable(probe.sizes[0])
 
     # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
     with clock.timed("looking for copies"):

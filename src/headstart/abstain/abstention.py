@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headstart.abstain.conformal import COVERAGE, PredictionSets, TooFewPictures, learn_prediction_sets
 from headstart.abstain.costs import CostReport, Costs, measure_costs
-from headstart.abstain.novelty import FAMILIAR, Novelty, learn_novelty
+from headstart.abstain.novelty import FAMILIAR, Limits, Novelty, learn_novelty
 from headstart.arrays import Floats, Singles
 from headstart.errors import OptionError
 from headstart.evaluation.intervals import Estimate, Units
@@ -50,6 +50,18 @@ class Judgement:
     """Most probable first."""
     answer: str | None = None
     """What costs least on average, where costs were given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What is kept of an `Abstention` beside its arrays."""
+
+    sure_from: float | None
+    prediction_sets: bool
+    """Whether there are."""
+    no_prediction_sets: TooFewPictures | None
+    novelty: Limits | None
+    costs: Mapping[str, Mapping[str, float]] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,15 +135,22 @@ class Abstention:
         return {"sure_from": self.sure_from, **sets, **plain(self, "novelty", "costs")}
 
     @classmethod
-    def from_parts(cls, document: Mapping[str, Any], tensors: Mapping[str, Any], classes: Sequence[str]) -> Abstention:
-        """The inverse of `to_dict` and `tensors`."""
+    def from_parts(cls, kept: Kept, tensors: Mapping[str, Any], classes: Sequence[str], *, width: int) -> Abstention:
+        """The inverse of `to_dict` and `tensors`, for rows of ``width`` numbers.
+
+        Raises:
+            ValueError: what was kept is of other classes or rows, or no such thing.
+        """
+        if kept.sure_from is not None and not 0 <= kept.sure_from <= 1:
+            raise ValueError(f"a probability of {kept.sure_from} from which answers are sure")
+        k = len(classes)
         return cls(
             classes=tuple(classes),
-            sure_from=document["sure_from"],
-            sets=PredictionSets.from_tensors(tensors) if document["prediction_sets"] else None,
-            no_sets=TooFewPictures(**few) if (few := document["no_prediction_sets"]) else None,
-            novelty=Novelty.from_parts(document["novelty"], tensors) if document["novelty"] else None,
-            costs=Costs.from_dict(document["costs"]) if document["costs"] else None,
+            sure_from=kept.sure_from,
+            sets=PredictionSets.from_tensors(tensors, k) if kept.prediction_sets else None,
+            no_sets=kept.no_prediction_sets,
+            novelty=Novelty.from_parts(kept.novelty, tensors, (k, width)) if kept.novelty else None,
+            costs=Costs.from_dict(kept.costs, classes) if kept.costs else None,
         )
 
 

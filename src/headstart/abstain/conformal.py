@@ -92,10 +92,19 @@ class PredictionSets:
         }
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Singles]) -> PredictionSets:
-        """The inverse of `tensors`."""
-        ends = np.cumsum(tensors["conformal.counts"].astype(np.int64))[:-1]
-        return cls(scores=tuple(np.split(tensors["conformal.scores"], ends)))
+    def from_tensors(cls, tensors: Mapping[str, Singles], num_classes: int) -> PredictionSets:
+        """The inverse of `tensors`. Raises ValueError unless they are ascending probabilities of every class."""
+        empty = np.empty(0, np.float32)
+        scores, sizes = tensors.get("conformal.scores", empty), tensors.get("conformal.counts", empty)
+        if scores.ndim != 1 or sizes.shape != (num_classes,) or not ((sizes >= 1) & (sizes <= len(scores))).all():
+            raise ValueError(f"{scores.shape} probabilities of {sizes.shape} classes")
+        counts = sizes.astype(np.int64)
+        if counts.sum() != len(scores):
+            raise ValueError(f"{len(scores)} probabilities, where {counts.sum()} pictures were counted")
+        parts = tuple(np.split(scores, np.cumsum(counts)[:-1]))
+        if not all(part[0] >= 0 and part[-1] <= 1 and (np.diff(part) >= 0).all() for part in parts):
+            raise ValueError("probabilities that do not ascend from 0 to 1")
+        return cls(scores=parts)
 
 
 def learn_prediction_sets(

@@ -51,11 +51,16 @@ class Costs:
         }
 
     @classmethod
-    def from_dict(cls, table: Mapping[str, Mapping[str, float]]) -> Costs:
-        """The inverse of `to_dict`."""
-        answers = tuple(next(iter(table.values())))
-        matrix = tuple(tuple(float(row[answer]) for answer in answers) for row in table.values())
-        return cls(classes=tuple(table), answers=answers, matrix=matrix)
+    def from_dict(cls, table: Mapping[str, Mapping[str, float]], classes: Sequence[str]) -> Costs:
+        """The inverse of `to_dict`, for these classes. Raises ValueError unless each answer has a cost for each."""
+        answers = tuple(next(iter(table.values()), ()))
+        rows = [table.get(name, {}) for name in classes]
+        if len(table) != len(rows) or len(answers) < 2 or any(row.keys() != set(answers) for row in rows):
+            raise ValueError("costs that do not say what each answer costs for each class")
+        if not all(_is_cost(cost) for row in rows for cost in row.values()):
+            raise ValueError("costs below 0")
+        matrix = tuple(tuple(float(row[answer]) for answer in answers) for row in rows)
+        return cls(classes=tuple(classes), answers=answers, matrix=matrix)
 
 
 @dataclass(frozen=True, kw_only=True)

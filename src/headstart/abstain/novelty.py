@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headstart.arrays import Floats, Mask, Singles
+from headstart.errors import ModelError
 from headstart.features.rows import unit
 from headstart.files import plain
 
@@ -43,6 +44,21 @@ classes on."""
 _BLOCK = 1024  # pictures measured at a time
 
 Labels = NDArray[np.intp]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The numbers of a `Novelty`, where they are said."""
+
+    ridge: float
+    limit: float
+    share: float
+    n: int
+
+    def __post_init__(self) -> None:
+        if not (self.ridge > 0 and self.limit > 0 and 0 < self.share <= 1 and self.n >= 0):
+            expected, found = "ridge and limit above 0, share from 0 to 1, n from 0", str(vars(self))
+            raise ModelError.of("novelty", expected=expected, found=found, todo="train again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +119,15 @@ class Novelty:
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers to keep."""
-        return plain(self, "ridge", "limit", "share", "n")
+        return plain(self, *(number.name for number in fields(Limits)))
 
     @classmethod
-    def from_parts(cls, numbers: Mapping[str, Any], tensors: Mapping[str, Singles]) -> Novelty:
-        """The inverse of `to_dict` and `tensors`."""
-        return cls(means=tensors["novelty.means"], axes=tensors["novelty.axes"], **numbers)
+    def from_parts(cls, numbers: Limits, tensors: Mapping[str, Singles], shape: tuple[int, int]) -> Novelty:
+        """The inverse of `to_dict` and `tensors`; ``shape`` (k, d) is that of the means. Raises ValueError."""
+        means, axes = (tensors.get(f"novelty.{name}", np.empty(0, np.float32)) for name in ("means", "axes"))
+        if means.shape != shape or axes.ndim != 2 or axes.shape[1] != shape[1]:
+            raise ValueError(f"means {means.shape} and axes {axes.shape}, where the rows of all classes are {shape}")
+        return cls(means=means, axes=axes, **vars(numbers))
 
     @cached_property
     def _wide(self) -> Floats:

@@ -6,7 +6,7 @@ point y in [−1, 1] of the first picture lies at scale · y + shift of the seco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Index, Mask, Singles
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, load
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
@@ -24,8 +25,17 @@ PATCHES = 16
 """Of the colours that are compared: the means of patches, so many along each side."""
 
 _GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
+
+
 SPACE = f"miniature1|{_GEOMETRY.key()}|{PATCHES}"
-"""Where miniatures are kept in the store; whoever changes `miniature` raises the number."""
+"""Where miniatures are kept in the store, see `space`; whoever changes `miniature` raises the number."""
+
+
+def space(levels: Levels | None) -> str:
+    """Where miniatures of a set of these levels are kept."""
+    return f"{SPACE}|{levels.key()}" if levels else SPACE
+
+
 _LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
 _LARGEST_SHIFT = 0.15
 _ALIKE = 0.5  # correlation of coarse pictures below which a pair is not aligned; 5 % cropped copies have over 0.7
@@ -62,9 +72,9 @@ class Agreement:
     """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where not looked at."""
 
 
-def miniature(source: Path | bytes) -> Miniature:
-    """The miniature of one picture. Raises UnreadableImageError with the reason in plain words."""
-    small = load(source, _GEOMETRY)[0].astype(np.float32)
+def miniature(source: Path | bytes, levels: Levels | None = None) -> Miniature:
+    """The miniature of one picture of a set of these levels. Raises UnreadableImageError with the reason."""
+    small = load(source, replace(_GEOMETRY, levels=levels))[0].astype(np.float32)
     patches = shrink(small.transpose(2, 0, 1), SIDE // PATCHES).transpose(1, 2, 0)
     luminance = small @ LUMINANCE
     return Miniature(np.rint(luminance).astype(np.uint8), np.rint(patches).astype(np.uint8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from headstart.arrays import Floats, Singles
 from headstart.audit.full_size import Difference, compare, luminance, side_of
 from headstart.errors import UnreadableImageError
+from headstart.images.grey_levels import Levels
 
 ALIKE = 1.15
 """Levels of 255 by which copies may differ nearly everywhere at full size (`Difference.typical`), where pictures look
@@ -75,10 +76,10 @@ class Link:
 class Measure:
     """Compares pictures at full size, each pair of them once. Several threads may ask at once."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], levels: Levels | None = None) -> None:
         self._paths = paths
         self._side = lru_cache(maxsize=None)(side_of)
-        self._luminance = lru_cache(maxsize=_IN_MEMORY)(luminance)
+        self._luminance = lru_cache(maxsize=_IN_MEMORY)(partial(luminance, levels=levels))
         self._known: dict[tuple[int, int], Difference | None] = {}
 
     def link(self, link: Link) -> Difference | None:

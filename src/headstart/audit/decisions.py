@@ -21,8 +21,9 @@ from pathlib import Path
 from headstart.audit.findings import Findings
 from headstart.errors import DataError, Problem
 from headstart.files import display, write_csv
+from headstart.images import tables
 from headstart.images.folder import ImageSet
-from headstart.images.labelled import Faults, class_name, parse
+from headstart.images.labelled import Faults, class_name
 
 COLUMNS = ("path", "label", "why", "suggested", "decision")
 
@@ -70,7 +71,7 @@ def _filled_in(review: Path) -> dict[str, tuple[str, ...]]:
     if not review.exists():
         return {}
     try:
-        _, lines = parse(review)
+        lines = tables.read(review).rows
     except DataError:
         review.replace(review.with_name(f"before-{review.name}"))
         return {}
@@ -108,8 +109,8 @@ def apply(images: ImageSet, review: Path, table: Path) -> Applied:
 
 def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
     """Position → new label, None to drop; what is kept is not in it."""
-    header, lines = parse(review)
-    if "decision" not in header:
+    review_table = tables.read(review)
+    if "decision" not in review_table.header:
         problem = Problem(
             expected=f"the columns {', '.join(COLUMNS)}",
             found="no column decision",
@@ -120,14 +121,14 @@ def _decisions(images: ImageSet, review: Path) -> dict[int, str | None]:
     faults = Faults(_REMEDIES)
     decided: dict[int, str | None] = {}
     seen: dict[int, int] = {}
-    for line, cell, count in lines:
+    for line, cell, count in review_table.rows:
         i = position.get(cell.get("path", ""))
         word, _, name = (part.strip() for part in cell.get("decision", "").partition(":"))
         word, label = word.lower(), class_name(name or cell.get("suggested", ""))
         relabels = word == _RELABEL
         first = line if i is None else seen.setdefault(i, line)
         checks = {
-            "every row has as many cells as the header": (count <= len(header), f"{count} cells"),
+            "every row has as many cells as the header": (count <= len(review_table.header), f"{count} cells"),
             "every path is one of the pictures": (i is not None, repr(display(cell.get("path", "")))),
             "every decision is empty, keep, drop or relabel:NAME": (
                 word in ("", _KEEP, _DROP, _RELABEL) and (relabels or not name),

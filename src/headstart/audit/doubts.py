@@ -3,8 +3,8 @@
 Labels are doubted by confident learning on probabilities from classifiers that were not fitted on the picture:
 Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021). A picture counts as
 confidently of class j if its probability of j reaches ``thresholds[j]``, the mean that pictures labelled j have of j.
-How often pictures labelled i are confidently of class j gives, scaled to the classes' sizes, how many labels are wrong.
-The ranking is by self-confidence, the calibrated probability of the label that was given.
+The ranking is by self-confidence, the calibrated probability of the label that was given. How many labels are wrong is
+another question, since where classes overlap many pictures look like another class: `headstart.audit.wrong_labels`.
 
 Pictures unlike all the others are a placeholder, a page of text, a thumb on the lens. The measure is the mean distance
 to the nearest other pictures of any label, on frozen features scaled to length one (Sun et al., "Out-of-distribution
@@ -42,13 +42,6 @@ class LabelDoubts:
     """(n,) the most probable of the other labels."""
     confident: Mask
     """(n,) whether another label than the given one is confidently reached."""
-    joint: Floats
-    """(k, k) pictures by label given and class confidently reached, scaled to the number given each label."""
-
-    @property
-    def expected(self) -> float:
-        """How many labels are wrong, as estimated from the confident ones."""
-        return float(self.joint.sum() - self.joint.trace())
 
 
 def doubt_labels(proba: Floats, y: Labels) -> LabelDoubts:
@@ -66,16 +59,10 @@ def doubt_labels(proba: Floats, y: Labels) -> LabelDoubts:
     confidently = np.where(reached.max(axis=1) >= 0, reached.argmax(axis=1), -1)
     others = proba.copy()
     others[rows, y] = -1.0
-    seen = confidently >= 0
-    counts = np.zeros((k, k))
-    np.add.at(counts, (y[seen], confidently[seen]), 1)
-    given = np.bincount(y, minlength=k)
-    rate = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return LabelDoubts(
         confidence=confidence,
         suggested=others.argmax(axis=1),
-        confident=seen & (confidently != y),
-        joint=rate * given[:, None],
+        confident=(confidently >= 0) & (confidently != y),
     )
 
 

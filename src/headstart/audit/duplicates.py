@@ -26,8 +26,19 @@ from typing import Any, Literal
 import numpy as np
 
 from headstart.arrays import Index, Rows
-from headstart.audit.alignment import PATCHES, SIDE, SPACE, Miniature, coarse, compare_miniatures, miniature, promising
+from headstart.audit.alignment import (
+    PATCHES,
+    SIDE,
+    SPACE,
+    Miniature,
+    coarse,
+    compare_miniatures,
+    miniature,
+    promising,
+    space,
+)
 from headstart.audit.clusters import Link, Measure, Move, copies
+from headstart.audit.scenes import require_scenes
 from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -133,7 +144,7 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> tuple[list[Co
         small = _miniatures(table, unique)
         alike = _alike(small, _candidates(table.rows(size, "last", unique), small))
         links = [link for link in alike if link.apart <= GLANCE]
-        measure = Measure([table.images.paths[i] for i in unique])
+        measure = Measure([table.images.paths[i] for i in unique], table.images.levels)
         with table.bench.progress.stage("comparing copies at full size", len(links)) as advance:
             for done, _ in enumerate(in_order(measure.link, links), start=1):
                 advance(done)
@@ -232,14 +243,16 @@ def _miniatures(table: FeatureTable, index: Index) -> Miniature:
 
     def packed(path: Path) -> bytes | None:
         try:
-            small = miniature(path)
+            small = miniature(path, table.images.levels)
         except UnreadableImageError:
             return None
         return small.luminance.tobytes() + small.colour.tobytes()
 
     n, cut = len(index), SIDE * SIDE
     small = Miniature(np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
-    for i, data in enumerate(table.remembered(SPACE, packed, stage="looking for copies", index=index)):
+    for i, data in enumerate(
+        table.remembered(space(table.images.levels), packed, stage="looking for copies", index=index)
+    ):
         if data is not None:
             small.luminance[i] = np.frombuffer(data[:cut], np.uint8).reshape(SIDE, SIDE)
             small.colour[i] = np.frombuffer(data[cut:], np.uint8).reshape(PATCHES, PATCHES, 3)
@@ -281,7 +294,7 @@ def deduplicate(copies: Duplicates) -> Deduplicated:
     """Make each cluster of copies a group, and leave out training pictures with a copy in a held-out split.
 
     Raises:
-        DataError: too few pictures of a class are left to train on.
+        DataError: too few scenes of a class are left to train on, or hardly any training picture.
     """
     images = copies.images
     held_out = images.split != "train"
@@ -296,11 +309,12 @@ def deduplicate(copies: Duplicates) -> Deduplicated:
             reasons.update({images.paths[i]: f"a copy of {original}, which is tested on" for i in trained})
             dropped += trained
             copied.update(tested)
-    grouped = images.grouped(copies.membership())
+    grouped, left_out = images.joined(copies.membership()), np.array(sorted(dropped), dtype=np.int64)
+    require_scenes(grouped, left_out)
     return Deduplicated(
         copies=copies,
         grouped=grouped,
         images=grouped.without(reasons),
-        dropped=np.array(sorted(dropped), dtype=np.int64),
+        dropped=left_out,
         copied=np.array(sorted(copied), dtype=np.int64),
     )

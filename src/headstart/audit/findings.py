@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +19,8 @@ from headstart.audit.doubts import Conflict, LabelDoubts, conflicts, doubt_label
 from headstart.audit.duplicates import Deduplicated
 from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
+from headstart.audit.wrong_labels import wrong_labels
+from headstart.evaluation.intervals import Estimate
 from headstart.features.table import FeatureTable
 from headstart.files import plain
 from headstart.images import facts as picture_facts
@@ -112,8 +115,8 @@ class Findings:
     facts: Facts = field(repr=False)
     suspects: tuple[Suspect, ...]
     """Most suspicious first."""
-    expected_errors: float
-    """How many labels are wrong, as estimated."""
+    wrong_labels: Estimate
+    """How many labels are wrong; the interval holds 0 where nothing shows that any is."""
     poor: tuple[Poor, ...]
     """Blank first, then tiny, then blurred; each picture once."""
     grey: tuple[int, ...]
@@ -130,17 +133,22 @@ class Findings:
 
     @property
     def mislabelled(self) -> int:
-        """Pictures that should probably have another label."""
+        """Pictures that look more like another class than their own."""
         return sum(bool(suspect.suggested) for suspect in self.suspects)
+
+    @property
+    def out_of_place(self) -> int:
+        """Pictures that are doubted, and not for their label."""
+        return len(self.suspects) - self.mislabelled
 
     def to_dict(self) -> dict[str, Any]:
         """How much was found of each kind, in plain JSON types."""
         counts = {name: len(getattr(self.audit, name)) for name in _COPIES} | {
             kind: sum(picture.kind == kind for picture in self.poor) for kind in get_args(PoorKind)
         }
-        given_away, odd = [shortcut.fact for shortcut in self.alarms], len(self.suspects) - self.mislabelled
-        counts |= {"grey": len(self.grey), "mislabelled": self.mislabelled, "unlike_others": odd}
-        return plain(self, "mixed", shortcuts=given_away, expected_label_errors=self.expected_errors, **counts)
+        given_away = [shortcut.fact for shortcut in self.alarms]
+        counts |= {"grey": len(self.grey), "mislabelled": self.mislabelled, "unlike_others": self.out_of_place}
+        return plain(self, "mixed", "wrong_labels", shortcuts=given_away, **counts)
 
 
 def find_doubtful(
@@ -170,7 +178,7 @@ def find_doubtful(
         audit=audit,
         facts=facts,
         suspects=_suspects(images, proba, doubts, usual, conflicts(clusters, images.y, proba), blank),
-        expected_errors=doubts.expected,
+        wrong_labels=wrong_labels(proba, images.y, X, images.groups),
         poor=poor,
         grey=_grey(facts),
         mixed=_mixed(facts),
@@ -269,13 +277,15 @@ def inspect(
         audit: what counting and hashing found.
         deduplicated: the copies.
     """
-    kept = list(table.remembered(picture_facts.SPACE, picture_facts.packed, stage="looking at the files"))
+    levels = table.images.levels
+    space, packed = picture_facts.space(levels), partial(picture_facts.packed, levels=levels)
+    kept = list(table.remembered(space, packed, stage="looking at the files"))
     return find_doubtful(
         table.images,
         unseen_proba(table, choice),
         table.rows(options.sizes[0], "last", np.arange(len(table.images))),
         audit=audit,
-        facts=picture_facts.unpacked(table.images.paths, kept),
+        facts=picture_facts.unpacked(table.images.paths, kept, levels),
         input_size=table.bench.network.backbone.input_size,
         clusters=_clusters(deduplicated),
         seed=options.seed,

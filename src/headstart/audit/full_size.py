@@ -22,7 +22,8 @@ import numpy as np
 
 from headstart.arrays import Floats, Singles
 from headstart.audit.alignment import LUMINANCE, align, lay, levels_apart, shrink
-from headstart.images.decode import read_header
+from headstart.images.grey_levels import Levels
+from headstart.images.recognise import read_header
 from headstart.images.transforms import Geometry, load
 
 LARGEST_SIDE = 512
@@ -67,9 +68,13 @@ def side_of(path: Path) -> int:
     return max(_STEP, min(header.width, header.height, LARGEST_SIDE) // _STEP * _STEP)
 
 
-def luminance(path: Path, side: int) -> Singles:
-    """(side, side) levels of the whole picture, squashed to a square. Raises UnreadableImageError."""
-    pixels = load(path, Geometry(size=side, mode="squash", interpolation="bilinear"))[0]
+def luminance(path: Path, side: int, levels: Levels | None = None) -> Singles:
+    """(side, side) luminance of the whole picture, of a set of these levels, squashed to a square.
+
+    Raises:
+        UnreadableImageError: with the reason.
+    """
+    pixels = load(path, Geometry(size=side, mode="squash", interpolation="bilinear", levels=levels))[0]
     return np.asarray(pixels.astype(np.float32) @ LUMINANCE)
 
 

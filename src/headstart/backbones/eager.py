@@ -21,6 +21,7 @@ from headstart.backbones.runtime import (
     RuntimeBase,
     RuntimeNote,
     measured_parity,
+    not_forked,
     padded,
     synthetic_images,
 )
@@ -91,6 +92,7 @@ class TorchRuntime(RuntimeBase):
         (graph if graph.available() else saved).write(frozen, self._identity, folder)
 
     def _forward(self, images: Pixels) -> tuple[Tensor, ...]:
+        not_forked()
         half = torch.autocast(self._device, dtype=torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), half, self._repeatable():
             outputs: tuple[Tensor, ...] = self._frozen(torch.from_numpy(images).to(self._device))

@@ -89,9 +89,7 @@ def open_maps(folder: Path, output: str, *, size: int) -> MapGraph | None:
     """
     if not (graph.available() and (folder / "graph.xml").is_file()):
         return None
-    core = graph.import_openvino().Core()
-    model = core.read_model(folder / "graph.xml")
-    model.reshape([1, size, size, 3])
+    model = graph.read_graph(folder, [1, size, size, 3], graph.describe(folder)["widths"])
     names = [row.get_any_name() for row in model.outputs]
     source = model.output(output).get_node().input_value(0)
     node = _behind_shapes(source)
@@ -102,7 +100,7 @@ def open_maps(folder: Path, output: str, *, size: int) -> MapGraph | None:
     maps = list(dict.fromkeys(value for _, value, _ in pools))  # mean, maximum, deviation share one
     model.add_outputs(maps)
     of_map = [(statistic, maps.index(value), channels_last) for statistic, value, channels_last in pools]
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = graph.import_openvino().Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return MapGraph(compiled=compiled, names=names, pools=of_map)
 
 

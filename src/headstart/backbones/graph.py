@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headstart.arrays import Pixels
-from headstart.backbones import saved
+from headstart.backbones import graph_file, proof, saved
 from headstart.backbones.runtime import (
     LEAST_PARITY,
     Notes,
@@ -30,11 +31,15 @@ from headstart.backbones.runtime import (
     RuntimeBase,
     RuntimeNote,
     measured_parity,
+    not_forked,
     padded,
-    synthetic_images,
 )
+from headstart.cache_folder import Hold, is_sound, sealed
 from headstart.errors import ModelError
 from headstart.files import replacing, sha256, write_json
+from headstart.options import LARGEST_SIZE
+from headstart.schema import read_record
+from headstart.untrusted import file_in
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
@@ -44,11 +49,28 @@ ABANDONED = 3_600.0
 """Seconds from which an unfinished conversion counts as killed. Chosen, not measured: one takes seconds, a few minutes
 with large networks. Too short a time would take the folder from under a conversion that is running."""
 DOCUMENT = "graph.json"
-_FIELDS = {"identity": dict, "widths": dict, "sha256": dict, "parity": dict}
-DATA_FILES = ("graph.xml", "graph.bin", "reference.safetensors")
+MAKE_AGAIN = "make it again: train again with this version, or clear the cache"
+XML, TENSORS, REFERENCE = "graph.xml", "graph.bin", "reference.safetensors"
+DATA_FILES = (XML, TENSORS, REFERENCE)
 """The graph, its tensors in float32, and torch's rows for `runtime.synthetic_images`, the graph's own proof."""
 FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS)
 """These, and of a network that can be built again what it is built from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What graph.json says."""
+
+    format: int
+    identity: Mapping[str, Any]
+    """Everything that determines the values of the network, ``size`` among it."""
+    widths: Mapping[str, int]
+    sha256: Mapping[str, str]
+    """By file."""
+    parity: Mapping[str, float]
+    """By runtime and version, where it was measured."""
+    checksum: str = ""
+    """Of all else in it, where it lies in the cache."""
 
 
 def available() -> bool:
@@ -120,8 +142,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         # Tracing again to compare would take as long as the rest; parity is measured on images instead.
         traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, example_input=example)
-        # safetensors writes the memory as it lies: a slice of tokens must be made contiguous first.
-        rows = [output.contiguous().numpy() for output in frozen(torch.from_numpy(synthetic_images(size)))]
+    rows = proof.rows(frozen, size)
     model.reshape([-1, size, size, 3])
     for name, output in zip(frozen.widths, model.outputs, strict=True):
         output.get_tensor().set_names({name})
@@ -132,9 +153,9 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
     try:  # graph.bin is written beside it, so that no name of its own can be given
         openvino.save_model(model, folder / "graph.xml", compress_to_fp16=False)
     except RuntimeError as error:  # a disk that is full, as OpenVINO says it
-        raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / "graph.xml")) from error
-    with replacing(folder / "reference.safetensors") as file:
-        save_file(dict(zip(frozen.widths, rows, strict=True)), file)
+        raise OSError(errno.EIO, f"cannot be written ({error})", str(folder / XML)) from error
+    with replacing(folder / REFERENCE) as file:
+        save_file(rows, file)
     saved.write(frozen, identity, folder)
     names = [name for name in FILES if (folder / name).is_file()]
     description = {
@@ -144,7 +165,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         "sha256": {name: sha256(folder / name) for name in names},
         "parity": {},
     }
-    write_json(folder / DOCUMENT, description, indent=1)
+    write_json(folder / DOCUMENT, sealed(description), indent=1)
 
 
 @contextlib.contextmanager
@@ -180,21 +201,20 @@ def describe(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: files missing or changed, or written by another version; all of them are listed.
     """
-    todo = "make it again: train again with this version, or clear the cache"
+    what, todo = f"graph {folder}", MAKE_AGAIN
     description = saved.read_document(folder / DOCUMENT, kind="graph", version=FORMAT, todo=todo)
-    if problems := saved.wrong_types(description, _FIELDS, place=f" in {DOCUMENT}", todo=todo):
-        raise ModelError(f"graph {folder}", problems)
-    hashes, size = description["sha256"], description["identity"].get("size")
-    if not ({*DATA_FILES} <= hashes.keys() <= {*FILES} and type(size) is int and size > 0 and description["widths"]):
+    read_record(Description, description, f"{what}, {DOCUMENT}", todo=todo, error=ModelError)
+    hashes, size, widths = description["sha256"], description["identity"].get("size"), description["widths"]
+    if not ({*DATA_FILES} <= hashes.keys() <= {*FILES} and type(size) is int and 0 < size <= LARGEST_SIZE and widths):
         expected, found = "the fields of a graph", f"files {', '.join(hashes)}, size {size}"
-        raise ModelError.of(f"graph {folder}", expected=expected, found=found, todo=todo)
+        raise ModelError.of(what, expected=expected, found=found, todo=todo)
     if problems := saved.changed_files(folder, hashes, todo=todo):
-        raise ModelError(f"graph {folder}", problems)
+        raise ModelError(what, problems)
     return description
 
 
 def compile_graph(
-    folder: Path, *, precision: str, threads: int | None = None, remember: bool = False
+    folder: Path, *, precision: str, threads: int | None = None, cached: bool = False
 ) -> tuple[OpenVinoRuntime | None, Notes]:
     """The graph in ``folder``, compiled in the best precision that keeps parity, and notes on what was not.
 
@@ -202,12 +222,17 @@ def compile_graph(
         folder: from `convert` or `OpenVinoRuntime.save`.
         precision: ``auto`` for bf16 where the CPU has it, ``bf16``, or ``f32``.
         threads: most threads of the CPU; all if not given.
-        remember: write a parity measured here into the folder.
+        cached: the folder lies in the cache: a parity measured here is written into it, and it stays while it is used.
 
     Raises:
         ModelError: as `describe`.
+        OSError: a folder in the cache cannot be read.
     """
+    held = Hold(folder / "graph.xml") if cached and (folder / "graph.xml").is_file() else None
     description = describe(folder)
+    if cached and not is_sound(description):
+        expected, todo = f"{DOCUMENT} as it was written", "clear the cache"
+        raise ModelError.of(f"graph {folder}", expected=expected, found="another checksum", todo=todo)
     capable = computes_in_bf16()
     notes: Notes = ()
     if precision == "bf16" and not capable:
@@ -215,15 +240,44 @@ def compile_graph(
     for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
         runtime = OpenVinoRuntime(folder, description, precision=candidate, threads=threads, notes=notes)
         if runtime.parity_key not in description["parity"]:
-            runtime.measure_parity(singly=not remember)
-            if remember:
+            runtime.measure_parity(singly=not cached)
+            if cached:
                 description["parity"][runtime.parity_key] = runtime.parity
                 with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
-                    write_json(folder / DOCUMENT, description, indent=1)
+                    write_json(folder / DOCUMENT, sealed(description), indent=1)
         if runtime.parity >= LEAST_PARITY:
+            runtime.held = held
             return runtime, notes
         notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
     return None, notes
+
+
+def read_graph(folder: Path, images: list[int], widths: Mapping[str, int]) -> Any:
+    """The graph in ``folder`` as OpenVINO has it, for ``images`` of a shape (n, size, size, 3).
+
+    Raises:
+        ModelError: it holds what no network needs, see `graph_file.check`, or does not give rows of ``widths``.
+    """
+    with _of_model(folder):
+        graph_file.check(file_in(folder, XML, most=graph_file.MOST_XML), file_in(folder, TENSORS))
+        model = _core().read_model(folder / XML)
+        model.reshape(images)
+        rows = {row.get_any_name(): row.get_partial_shape() for row in model.outputs}
+        wanted = {name: import_openvino().PartialShape([images[0], width]) for name, width in widths.items()}
+        if rows.keys() != wanted.keys() or not all(wanted[name].compatible(shape) for name, shape in rows.items()):
+            raise ValueError(f"rows {rows}, where those of {dict(widths)} were expected")
+    return model
+
+
+@contextlib.contextmanager
+def _of_model(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with the graph in ``folder`` becomes a ModelError."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:  # RuntimeError: OpenVINO's own
+        found = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        what, expected = f"graph {folder}, {XML}", "a graph that can be run"
+        raise ModelError.of(what, expected=expected, found=found, todo=MAKE_AGAIN) from error
 
 
 class OpenVinoRuntime(RuntimeBase):
@@ -238,6 +292,8 @@ class OpenVinoRuntime(RuntimeBase):
         self.parity_key = f"{name} {version}"
         self.parity = description["parity"].get(self.parity_key, 0.0)
         self._folder, self._description, self._threads = folder, description, threads
+        self.held: Hold | None = None
+        """Keeps a folder of the cache where it is."""
         self._model: Any = None
         self._single: OpenVinoRuntime | None = None
 
@@ -253,11 +309,17 @@ class OpenVinoRuntime(RuntimeBase):
             return self._single
 
     def measure_parity(self, *, singly: bool) -> None:
-        """Compare with the rows of torch that lie beside the graph, one image at a time or in a batch."""
-        from safetensors.numpy import load_file
+        """Compare with the rows of torch that lie beside the graph, one image at a time or in a batch.
 
+        Raises ModelError where they are not the rows of such a graph.
+        """
         runtime = self.single() if singly else self
-        self.parity = measured_parity(runtime, load_file(self._folder / "reference.safetensors"))
+        try:
+            reference = proof.read(self._folder, REFERENCE, self.widths)
+        except ValueError as error:
+            what, expected = f"graph {self._folder}, {REFERENCE}", f"torch's rows of {dict(self.widths)}"
+            raise ModelError.of(what, expected=expected, found=str(error), todo=MAKE_AGAIN) from error
+        self.parity = measured_parity(runtime, reference)
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
@@ -288,15 +350,16 @@ class OpenVinoRuntime(RuntimeBase):
 
     def _compiled(self) -> Any:
         """The graph, compiled at the first call: for one image on all threads, for a batch with one each."""
+        not_forked()
         with self._lock:
             if self._model is None:
-                model = _core().read_model(self._folder / "graph.xml")
-                model.reshape([self.batch, self.size, self.size, 3])
+                model = read_graph(self._folder, [self.batch, self.size, self.size, 3], self.widths)
                 hint = "LATENCY" if self.batch == 1 else "THROUGHPUT"
                 options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
                 if self._threads is not None:
                     options["INFERENCE_NUM_THREADS"] = self._threads
-                self._model = _core().compile_model(model, "CPU", options)
+                with _of_model(self._folder):
+                    self._model = _core().compile_model(model, "CPU", options)
             return self._model
 
     def _rows(self, request: Any, count: int) -> Outputs:

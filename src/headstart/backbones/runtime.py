@@ -5,6 +5,7 @@ Whether a runtime is faithful is measured on a few made-up images, by the cosine
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Pixels
+from headstart.errors import ForkedError
 from headstart.files import digest
 
 Outputs = dict[str, NDArray[np.float32]]
@@ -23,6 +25,8 @@ Outputs = dict[str, NDArray[np.float32]]
 
 BATCH = 16
 """Images computed together: enough to keep two cores busy."""
+IMAGES = 8
+"""Made-up images that a runtime is compared with torch on."""
 LEAST_PARITY = 0.998
 """Least mean cosine to torch in float32. bf16 of a sound network gives 0.999; a wrong graph far less."""
 STATISTICS = 3
@@ -109,7 +113,21 @@ class RuntimeBase:
         return digest({**self._identity, **ran})
 
 
-def synthetic_images(size: int, count: int = 8) -> Pixels:
+_computing: set[int] = set()
+"""Numbers of the processes in which a network was opened: this one, and the one that it was forked from."""
+
+
+def not_forked() -> None:
+    """Raise ForkedError in a process forked from one that had opened a network: its threads are not there.
+
+    OpenVINO and torch would wait for them for ever.
+    """
+    if _computing and os.getpid() not in _computing:
+        raise ForkedError
+    _computing.add(os.getpid())
+
+
+def synthetic_images(size: int, count: int = IMAGES) -> Pixels:
     """Structured images, (count, size, size, 3), the same on every machine: gratings, edges, noise.
 
     Integer arithmetic only, so that no library's rounding can change a byte.

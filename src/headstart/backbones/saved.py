@@ -11,30 +11,67 @@
 from __future__ import annotations
 
 import copy
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from headstart.errors import ModelError, OptionError, Problem
-from headstart.files import replacing, sha256, write_json
+from headstart.backbones.pretrained import Backbone, Triple
+from headstart.errors import ModelError, Problem, UserInputError
+from headstart.files import display, replacing, sha256, some, write_json
+from headstart.options import LARGEST_SIZE
+from headstart.schema import read_record
+from headstart.untrusted import read_json, sha256_in
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from headstart.backbones.network import FrozenModule
-    from headstart.backbones.pretrained import Backbone
 
 FORMAT = 2
 DOCUMENT, TENSORS = "network.json", "network.safetensors"
 COPY_AGAIN = "copy the whole folder again, or train again with this version"
 
-_FIELDS = {
-    "architecture": str, "mean": list, "std": list, "size": int, "widths": dict, "identity": dict, "sha256": str,
-}  # fmt: skip
-_TUNED_FIELDS = {"train_from": str, "reads_map": bool, "cut_at": int, "layers": list}
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """Of a fine-tuned network, see `split.TunedNetwork`."""
+
+    train_from: str
+    reads_map: bool
+    cut_at: int
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What network.json says."""
+
+    format: int
+    architecture: str
+    mean: Triple
+    std: Triple
+    size: int
+    """Side in pixels of the images."""
+    widths: Mapping[str, int]
+    identity: Mapping[str, Any]
+    """Everything that determines the values that the network computes, ``size`` among it."""
+    tuned: Tuned | None
+    sha256: str
+    """Of `TENSORS`."""
+
+    def __post_init__(self) -> None:
+        conditions = (
+            (1 <= self.size <= LARGEST_SIZE, f"size from 1 to {LARGEST_SIZE}", self.size),
+            (self.identity.get("size") == self.size, f"an identity of size {self.size}", self.identity.get("size")),
+            (min(self.std) > 0, "std above 0", self.std),
+        )
+        if problems := [
+            Problem(expected=expected, found=repr(found), todo=COPY_AGAIN)
+            for holds, expected, found in conditions
+            if not holds
+        ]:
+            raise ModelError(DOCUMENT, problems)
 
 
 def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> None:
@@ -83,135 +120,147 @@ def read_document(path: Path, *, kind: str, version: int, todo: str = COPY_AGAIN
     """The JSON document of a ``kind`` of folder; raises ModelError if it is damaged or of another format."""
     what = f"{kind} {path.parent}"
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        document["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found = f"{type(error).__name__}: {error}"
-        raise ModelError.of(what, expected=f"a readable {path.name}", found=found, todo=todo) from error
-    if document["format"] != version:
-        found = f"format {document['format']}"
+        document = read_json(path.parent, path.name)
+    except ValueError as error:
+        expected = f"a readable {path.name}"
+        raise ModelError.of(what, expected=expected, found=str(error), todo=todo) from error
+    if not isinstance(document, dict) or document.get("format") != version:
+        found = f"format {document['format']}" if isinstance(document, dict) and "format" in document else "no format"
         raise ModelError.of(what, expected=f"a {kind} of format {version}", found=found, todo=todo)
     return document
 
 
-def wrong_types(
-    document: Mapping[str, Any], fields: Mapping[str, type], *, place: str = "", todo: str = COPY_AGAIN
-) -> list[Problem]:
-    """The ``fields`` of a document that are missing or of another type; where a float should be, an int will do."""
-    return [
-        Problem(expected=f"{name}: {kind.__name__}{place}", found=repr(document.get(name))[:100], todo=todo)
-        for name, kind in fields.items()
-        if type(document.get(name)) not in ((float, int) if kind is float else (kind,))
-    ]
+def changed_files(folder: Path, hashes: Mapping[str, str], *, todo: str = COPY_AGAIN) -> list[Problem]:
+    """The files of ``folder`` that are missing, or of which SHA-256 is another than in ``hashes``, by name.
 
-
-def changed_files(folder: Path, hashes: Mapping[str, Any], *, todo: str = COPY_AGAIN) -> list[Problem]:
-    """The files of ``folder`` that are missing, or of which SHA-256 is another than in ``hashes``, by name."""
-    found = {name: sha256(folder / name) if (folder / name).is_file() else "no such file" for name in hashes}
+    None of them is outside of the folder, and none is opened that is no regular file, see `untrusted.file_in`.
+    """
+    found = {name: sha256_in(folder, name) for name in hashes}
     return [
-        Problem(expected=f"{name} with SHA-256 {expected}", found=found[name], todo=todo)
+        Problem(expected=f"{display(name)} with SHA-256 {expected}", found=found[name], todo=todo)
         for name, expected in hashes.items()
         if found[name] != expected
     ]
 
 
-def describe(folder: Path, *, size: int | None = None) -> dict[str, Any]:
-    """The network.json of ``folder``, every field of the right type. Loads no torch and reads no tensor.
+def describe(folder: Path, *, size: int | None = None) -> Description:
+    """The network.json of ``folder``. Loads no torch and reads no tensor.
 
     Raises:
         ModelError: missing, damaged, of another format, or for images of another ``size`` than the one given.
     """
     document, what = read_document(folder / DOCUMENT, kind="network", version=FORMAT), f"network {folder}"
-    problems = wrong_types(document, _FIELDS, place=f" in {DOCUMENT}")
-    if isinstance(tuned := document.get("tuned"), dict):
-        problems += wrong_types(tuned, _TUNED_FIELDS, place=f" in {DOCUMENT}")
-    if problems:
-        raise ModelError(what, problems)
-    if not (_is_triple(document["mean"]) and _is_triple(document["std"]) and document["size"] > 0):
-        found = f"{document['mean']}, {document['std']}, {document['size']}"
-        raise ModelError.of(what, expected="mean and std of three colours, size above 0", found=found, todo=COPY_AGAIN)
-    if size not in (None, document["size"]):
-        found = str(document["size"])
-        raise ModelError.of(what, expected=f"a network for pictures of {size} pixels", found=found, todo=COPY_AGAIN)
-    return document
+    description = read_record(Description, document, f"{what}, {DOCUMENT}", todo=COPY_AGAIN, error=ModelError)
+    if size not in (None, description.size):
+        expected, found = f"a network for pictures of {size} pixels", str(description.size)
+        raise ModelError.of(what, expected=expected, found=found, todo=COPY_AGAIN)
+    return description
 
 
-def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, dict[str, Any]]:
+def read(folder: Path, *, size: int | None = None) -> tuple[FrozenModule, Mapping[str, Any]]:
     """The network in ``folder`` as a torch module on the CPU, and its identity.
+
+    Which tensors the named architecture has is worked out before any of it is built.
 
     Raises:
         ModelError: anything is missing, damaged or of another kind: the document, its hash, an architecture that timm
-            does not know, a tensor's name, shape or type.
+            does not know, a tensor's name, shape or type, a number that is not finite.
     """
     from safetensors.torch import load_file
 
     from headstart.backbones import network
 
-    document, what = describe(folder, size=size), f"network {folder}"
+    description, what = describe(folder, size=size), f"network {folder}"
+    if problems := changed_files(folder, {TENSORS: description.sha256}):
+        raise ModelError(what, problems)
     try:
-        found = sha256(folder / TENSORS)
-        tensors = load_file(folder / TENSORS) if found == document["sha256"] else {}
+        tensors = load_file(folder / TENSORS)
     except Exception as error:  # the file's library raises its own kind
-        found = f"{type(error).__name__}: {error}"
-    if found != document["sha256"]:
-        raise ModelError.of(what, expected=f"{TENSORS} with SHA-256 {document['sha256']}", found=found, todo=COPY_AGAIN)
+        expected, found = f"tensors in {TENSORS}", f"{type(error).__name__}: {error}"
+        raise ModelError.of(what, expected=expected, found=found, todo=COPY_AGAIN) from error
     try:
-        published = network.record(document["architecture"])
-        backbone = replace(published, mean=tuple(document["mean"]), std=tuple(document["std"]))
-        build = _frozen if document.get("tuned") is None else _tuned
-        frozen = build(backbone, document, tensors)
-    except OptionError as error:  # an architecture, or a module to cut at, that does not exist
+        published = network.record(description.architecture)
+        backbone = replace(published, mean=description.mean, std=description.std)
+        _require(_expected(backbone, description, tensors), tensors)
+        frozen = (_frozen if description.tuned is None else _tuned)(backbone, description, tensors)
+    except UserInputError as error:  # an architecture, or a module to cut at, that does not exist; tensors of others
         raise ModelError(what, error.problems) from error
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, RuntimeError) as error:
         found = f"{type(error).__name__}: {error}"
         raise ModelError.of(what, expected="a network that can be built", found=found, todo=COPY_AGAIN) from error
-    if frozen.widths != document["widths"]:
-        raise ModelError.of(what, expected=f"rows of {document['widths']}", found=str(frozen.widths), todo=COPY_AGAIN)
-    return frozen, document["identity"]
+    if frozen.widths != description.widths:
+        expected, found = f"rows of {dict(description.widths)}", str(frozen.widths)
+        raise ModelError.of(what, expected=expected, found=found, todo=COPY_AGAIN)
+    return frozen, description.identity
 
 
-def _frozen(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FrozenModule:
+def _expected(backbone: Backbone, description: Description, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, without memory, that a network must have, by their names in a file; ``tensors`` are those there."""
+    import torch
+
+    from headstart.backbones import network
+    from headstart.backbones.split import split
+
+    with torch.device("meta"):
+        model = network.untrained(backbone, size=description.size)
+        if description.tuned is None:
+            return _named("pretrained", model.state_dict())
+        cut = split(model, description.tuned.train_from, reads_map=description.tuned.reads_map)
+        before, after = cut.tensors()
+        body = _body(description.tuned, tensors).state_dict()
+    return {**_named("pretrained", before), **_named("tuned", after), **_named("body", body)}
+
+
+def _require(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Raise ModelError with everything that does not fit; a tensor that training did not change may miss."""
+    from headstart.backbones.state_dicts import misfits
+
+    wanted, found = ({n: f"{v.dtype} {tuple(v.shape)}" for n, v in part.items()} for part in (expected, tensors))
+    every = f"every tensor of the network in {TENSORS}"
+    problems = misfits(
+        wanted, found, of="shape or type", may_miss=("tuned.",), expected=every, todo=COPY_AGAIN
+    )  # fmt: skip
+    if wrong := [name for name, value in tensors.items() if not value.isfinite().all()]:
+        found_numbers = f"others in {some(wrong, 3)}"
+        problems.append(Problem(expected=f"finite numbers in {TENSORS}", found=found_numbers, todo=COPY_AGAIN))
+    if problems:
+        raise ModelError("tensors of the network", problems)
+
+
+def _frozen(backbone: Backbone, description: Description, tensors: Mapping[str, Tensor]) -> FrozenModule:
     from headstart.backbones import network
 
-    model = network.untrained(backbone, size=document["size"])
+    model = network.untrained(backbone, size=description.size)
     _fill(_named("pretrained", model.state_dict()), tensors)
-    return network.FrozenNetwork(backbone, model, size=document["size"])
+    return network.FrozenNetwork(backbone, model, size=description.size)
 
 
-def _tuned(backbone: Backbone, document: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FrozenModule:
+def _tuned(backbone: Backbone, description: Description, tensors: Mapping[str, Tensor]) -> FrozenModule:
     from headstart.backbones import network
-    from headstart.backbones.split import TunedNetwork, build_body, split
+    from headstart.backbones.split import TunedNetwork, split
 
-    saved, size = document["tuned"], document["size"]
-    cut = split(network.untrained(backbone, size=size), saved["train_from"], reads_map=saved["reads_map"])
-    if cut.at != saved["cut_at"]:
-        raise ValueError(f"{saved['train_from']} cuts the network after {cut.at} operations, not {saved['cut_at']}")
-    of_body = {n.removeprefix("body."): value for n, value in tensors.items() if n.startswith("body.")}
-    body = build_body(saved["layers"], of_body)
+    saved, size = cast("Tuned", description.tuned), description.size
+    cut = split(network.untrained(backbone, size=size), saved.train_from, reads_map=saved.reads_map)
+    if cut.at != saved.cut_at:
+        raise ValueError(f"{saved.train_from} cuts the network after {cut.at} operations, not {saved.cut_at}")
+    body = _body(saved, tensors)
     frozen = TunedNetwork(backbone, cut, pretrained=copy.deepcopy(cut.suffix), body=body, size=size)
     before, after, own_body = frozen.tensors()
     _fill({**_named("pretrained", before), **_named("tuned", after), **_named("body", own_body)}, tensors)
     return frozen
 
 
+def _body(saved: Tuned, tensors: Mapping[str, Tensor]) -> nn.Sequential:
+    from headstart.backbones.split import build_body
+
+    return build_body(saved.layers, {n.removeprefix("body."): v for n, v in tensors.items() if n.startswith("body.")})
+
+
 def _fill(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """Copy the tensors of a file into those of a network; what training did not change is the pretrained one's.
-
-    Raises ModelError with everything that does not fit; a tensor that training did not change may miss.
-    """
-    from headstart.backbones.state_dicts import misfits
-
-    wanted, found = ({n: f"{v.dtype} {tuple(v.shape)}" for n, v in part.items()} for part in (own, tensors))
-    expected, may_miss = f"every tensor of the network in {TENSORS}", ("tuned.",)
-    if problems := misfits(wanted, found, of="shape or type", may_miss=may_miss, expected=expected, todo=COPY_AGAIN):
-        raise ModelError("tensors of the network", problems)
+    """Copy the tensors of a file into those of a network; what training did not change is the pretrained one's."""
     for name, value in own.items():
         value.copy_(tensors[name] if name in tensors else tensors[name.replace("tuned.", "pretrained.", 1)])
 
 
 def _named(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"{part}.{name}": value for name, value in tensors.items()}
-
-
-def _is_triple(values: list[Any]) -> bool:
-    return len(values) == 3 and all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)

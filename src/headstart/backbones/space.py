@@ -6,23 +6,29 @@ on a machine needs torch: it leaves a graph that later runs open in under a seco
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
-import json
+import os
 import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from headstart import cache_folder
 from headstart.backbones import catalog, graph, saved
 from headstart.backbones.pretrained import Backbone
-from headstart.backbones.runtime import Notes, Runtime, RuntimeNote
+from headstart.backbones.runtime import Notes, Runtime, RuntimeNote, not_forked
 from headstart.backbones.weights import Weights, locate, locate_named
 from headstart.device import accelerator
 from headstart.errors import MissingPackageError, ModelError, OptionError
-from headstart.files import digest, sha256, write_json
+from headstart.files import digest, sha256
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, View
 
 if TYPE_CHECKING:
@@ -44,6 +50,21 @@ class Space:
     def key(self, view: View, output: str) -> str:
         """The name of this space in the store."""
         return f"{self.runtime.key}|{self.geometry.key()}|{view.value}|{output}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as the files of its network, from which any process opens the same one."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.runtime.save(Path(folder))
+            files = {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+        return _unpacked, (files, self.geometry, self.runtime.name)
+
+    def __deepcopy__(self, memo: object) -> Space:
+        """Itself: nothing of it is ever changed."""
+        return self
+
+    def levelled(self, levels: Levels | None) -> Space:
+        """The same network for images of a set of these levels."""
+        return replace(self, geometry=replace(self.geometry, levels=levels))
 
     def single(self) -> Space:
         """The same network for one image at a time, see `runtime.Runtime.single`."""
@@ -117,18 +138,13 @@ class NetworkSpec:
         """
         backbone = self.backbone
         identity = {"architecture": backbone.architecture, "outputs": OUTPUTS_VERSION, "size": backbone.input_size}
-        file = self.cache / "depths" / f"{backbone.architecture.replace('/', '_')}.json"
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            if document["identity"] == identity:
-                return tuple((str(name), int(channels)) for name, channels in document["channels"])
-        except (OSError, ValueError, KeyError, TypeError):  # not there yet, or damaged: made anew
-            pass
+        file = self.cache / "depths" / f"{digest(identity)}.json"
+        if (kept := cache_folder.kept(file)) is not None and kept["identity"] == identity:
+            return tuple((name, channels) for name, channels in kept["channels"])
         from headstart.backbones.network import freeze
 
         channels = freeze(backbone, locate(backbone, random=True), size=backbone.input_size).depth_channels
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, {"identity": identity, "channels": channels})
+        cache_folder.keep(file, {"identity": identity, "channels": channels})
         return channels
 
 
@@ -164,7 +180,7 @@ class SavedSpec:
                 not compute what it did.
             OptionError, MissingPackageError: as `prepare`; or ``threads`` below 1.
         """
-        saved.describe(self.folder, size=size)
+        description = saved.describe(self.folder, size=size)
         content = sha256(self.folder / saved.DOCUMENT)
         if content != self.sha256:
             expected, todo = f"{saved.DOCUMENT} with SHA-256 {self.sha256}", "open the model again: it was replaced"
@@ -179,6 +195,12 @@ class SavedSpec:
             if (self.folder / graph.DOCUMENT).is_file():
                 runtime, notes = graph.compile_graph(self.folder, precision=self.precision, threads=self.threads)
             if runtime is not None:
+                if (runtime.size, runtime.widths) != (size, description.widths):
+                    expected, found = (
+                        f"images of {size} pixels, rows of {dict(description.widths)}",
+                        f"{runtime.size}, {runtime.widths}",
+                    )
+                    raise ModelError.of(f"graph {self.folder}", expected=expected, found=found, todo=saved.COPY_AGAIN)
                 return runtime
             if self.device == "openvino":
                 raise ModelError.of(
@@ -216,6 +238,21 @@ class SpaceSpec:
     def open(self) -> Space:
         """Make the network ready to run, which takes a second or several; raises as ``network.prepare`` does."""
         return Space(runtime=self.network.prepare(self.size), geometry=self.geometry)
+
+
+def _unpacked(files: Mapping[str, bytes], geometry: Geometry, name: str) -> Space:
+    """The space of a network with these files, run as a runtime of this ``name`` runs it, if there is its device."""
+    engine, precision, *device = name.split()
+    scratch = tempfile.TemporaryDirectory(prefix="headstart-")
+    for file, content in files.items():
+        (Path(scratch.name) / file).write_bytes(content)
+    wanted = {"cpu": "torch"}.get(device[0], device[0]) if device else engine
+    try:
+        runtime = SavedSpec.of(Path(scratch.name), device=wanted, precision=precision).prepare(geometry.size)
+    except (OptionError, MissingPackageError):
+        runtime = SavedSpec.of(Path(scratch.name)).prepare(geometry.size)
+    weakref.finalize(runtime, scratch.cleanup)  # a graph is read again when it is compiled for batches, and when saved
+    return Space(runtime=runtime, geometry=geometry)
 
 
 _opening = Lock()
@@ -262,13 +299,7 @@ def prepare(
     """
     target, notes = _target(device, precision)
     if target == "openvino":
-        folder = cache / "graphs" / digest(identity)
-        try:
-            runtime, notes = graph.compile_graph(folder, precision=precision, remember=True)
-        except ModelError:  # not there yet, or damaged: either way it is made anew
-            shutil.rmtree(folder, ignore_errors=True)
-            graph.convert(frozen(), identity, folder)
-            runtime, notes = graph.compile_graph(folder, precision=precision, remember=True)
+        runtime, notes = _graph(frozen, identity, cache, precision)
         if runtime is not None:
             return runtime
         target = "cpu"
@@ -277,8 +308,49 @@ def prepare(
     return eager.fastest(frozen(), identity, target=target, precision=precision, notes=notes)
 
 
+def _graph(
+    frozen: Callable[[], FrozenModule], identity: Mapping[str, Any], cache: Path, precision: str
+) -> tuple[Runtime | None, Notes]:
+    """The graph of a network, and notes; where the cache cannot be used, in a scratch folder, where there is one."""
+    try:
+        return _graph_in(cache / "graphs", frozen, identity, precision)
+    except (OSError, ModelError) as error:
+        cache_folder.note_unusable(cache, error)
+    try:
+        return _graph_in(_scratch(), frozen, identity, precision)
+    except (OSError, ModelError):
+        return None, (RuntimeNote(what="no graph"),)
+
+
+def _graph_in(
+    graphs: Path, frozen: Callable[[], FrozenModule], identity: Mapping[str, Any], precision: str
+) -> tuple[Runtime | None, Notes]:
+    """The graph in ``graphs``, made where there is none that is sound. Raises OSError, or ModelError."""
+    folder = cache_folder.made(graphs) / digest(identity)
+    try:
+        found = graph.compile_graph(folder, precision=precision, cached=True)
+    except ModelError:  # not there yet, or damaged: either way it is made anew
+        if os.path.lexists(folder):
+            cache_folder.note_damaged(1)
+            cache_folder.discard(folder)
+        graph.convert(frozen(), identity, folder)
+        found = graph.compile_graph(folder, precision=precision, cached=True)
+    with suppress(OSError):  # of a cache that can only be read
+        os.utime(folder)
+    return found
+
+
+@cache
+def _scratch() -> Path:
+    """A folder that takes the place of the cache until the process ends. Raises OSError."""
+    folder = tempfile.mkdtemp(prefix="headstart-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 def _target(device: str, precision: str) -> tuple[str, Notes]:
     """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it; raises as `prepare`."""
+    not_forked()
     for option, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             expected = f"one of {', '.join(allowed)}"

@@ -37,6 +37,11 @@ class Split:
     """What `split` was told, for splitting another copy of the network at the same place."""
     reads_map: bool
 
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """By timm's names the tensors of both parts, and those of the suffix."""
+        prefix, suffix = ({} if part is None else _tensors(part) for part in (self.prefix, self.suffix))
+        return {**prefix, **suffix}, suffix
+
 
 def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Split:
     """Split ``model`` so that everything from ``train_from`` on can learn and as much as can be is computed once.
@@ -79,6 +84,25 @@ def split(model: nn.Module, train_from: str, *, reads_map: bool = False) -> Spli
         prefix=network.part(model, nodes[:at], begin=None, end=crossing),
         suffix=network.part(model, nodes[at:], begin=crossing, end=result),
         trained=trained,
+    )
+
+
+def count_run(model: nn.Module, *, reads_map: bool) -> network.ParameterCount:
+    """Count what runs of a network: where the head reads the last map, what would come after it does not.
+
+    Args:
+        model: from `network.build`, without a classifier.
+        reads_map: as for `split`.
+    """
+    count = network.count_parameters(model)
+    if not reads_map:
+        return count
+    nodes, _ = network.trace(model, "forward_features")
+    run = {str(node.target).partition(".")[0] for node in nodes if node.op in ("call_module", "get_attr")}
+    passed = [network.count_parameters(child) for name, child in model.named_children() if name not in run]
+    return network.ParameterCount(
+        total=count.total - sum(part.total for part in passed),
+        batch_norm_statistics=count.batch_norm_statistics - sum(part.batch_norm_statistics for part in passed),
     )
 
 

@@ -14,6 +14,8 @@ from headstart.backbones.pretrained import Backbone, Bundled, Hub
 from headstart.errors import MissingPackageError, OptionError, WeightsError
 from headstart.files import sha256
 
+Origin = Literal["bundled", "hub", "file", "random"]
+"""Where weights are from."""
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 
 
@@ -25,7 +27,7 @@ class Weights:
     """None for random weights."""
     sha256: str
     """Of the file; of random weights, of the seed and the architecture."""
-    origin: Literal["bundled", "hub", "file", "random"]
+    origin: Origin
 
 
 def locate(backbone: Backbone, *, file: Path | None = None, random: bool = False) -> Weights:

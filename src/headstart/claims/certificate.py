@@ -167,7 +167,7 @@ def transfer_certificate(
     return certify(
         pretrained.rows(size, output, sample),
         untrained.rows(size, output, sample),
-        colours([images.paths[i] for i in sample]),
+        colours([images.paths[i] for i in sample], images.levels),
         images.y[sample],
         images.groups[sample],
         size=size,

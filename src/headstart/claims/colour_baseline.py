@@ -14,7 +14,7 @@ single rows alone, and takes strengths in absolute units.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +26,7 @@ from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.rows import divisors
+from headstart.images.grey_levels import Levels
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
 
@@ -40,16 +41,19 @@ STRENGTHS = tuple(float(value) for value in 10.0 ** np.arange(-3.0, 3.5, 0.75))
 leaves little but the mean."""
 
 
-def colours(paths: Sequence[Path]) -> Rows:
-    """The histogram of each file, (n, 118); zeros for a picture that cannot be read. Decoded small, in threads."""
-    return np.array(list(in_order(_of_file, paths, window=WINDOW)), np.float32).reshape(len(paths), LENGTH)
+def colours(paths: Sequence[Path], levels: Levels | None = None) -> Rows:
+    """The histogram of each file of a set of these levels, (n, 118); zeros for a picture that cannot be read. Decoded
+    small, in threads.
+    """
+    geometry = replace(GEOMETRY, levels=levels)
 
+    def of_file(path: Path) -> Rows:
+        try:
+            return colour_histogram(load(path, geometry, (View.CENTRE,))[0])
+        except UnreadableImageError:
+            return np.zeros(LENGTH, np.float32)
 
-def _of_file(path: Path) -> Rows:
-    try:
-        return colour_histogram(load(path, GEOMETRY, (View.CENTRE,))[0])
-    except UnreadableImageError:
-        return np.zeros(LENGTH, np.float32)
+    return np.array(list(in_order(of_file, paths, window=WINDOW)), np.float32).reshape(len(paths), LENGTH)
 
 
 def colour_histogram(picture: NDArray[np.uint8]) -> Rows:
@@ -82,7 +86,13 @@ class Transfer:
 
 
 def transfer(
-    proba: Floats, y: Labels, paths: Sequence[Path], *, train_paths: Sequence[Path], train_y: Labels
+    proba: Floats,
+    y: Labels,
+    paths: Sequence[Path],
+    *,
+    train_paths: Sequence[Path],
+    train_y: Labels,
+    levels: Levels | None = None,
 ) -> Transfer:
     """Compare a network's probabilities (n, k) of the pictures ``paths`` with what their colours say.
 
@@ -92,11 +102,12 @@ def transfer(
         paths: their files.
         train_paths: files of the pictures that it did learn from.
         train_y: their labels; of at least two classes.
+        levels: of the training pictures.
     """
     m, n = len(train_paths), len(paths)
     train, test = np.arange(m), np.arange(m, m + n)
     labels = np.concatenate([train_y, np.zeros(n, np.int64)])  # those of the tested rows are not looked at
-    answers = out_of_fold(colours([*train_paths, *paths]), labels, np.arange(m + n), [(train, test)])
+    answers = out_of_fold(colours([*train_paths, *paths], levels), labels, np.arange(m + n), [(train, test)])
     right, colour = correct(proba, y), answers[test] == y
     majority = np.bincount(train_y).argmax() == y
     rival = colour if colour.sum() >= majority.sum() else majority

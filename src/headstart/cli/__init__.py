@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any, NoReturn
@@ -9,9 +10,15 @@ from typing import Any, NoReturn
 from headstart.cli import classify, compare, machine, recipes, runs  # noqa: F401
 from headstart.cli.app import app, interrupted
 
+_ESCAPED = "backslashreplace"
+"""What becomes of characters that a terminal or a file in another encoding than UTF-8 does not have."""
+
 
 def main() -> NoReturn:
     """Entry point of the ``headstart`` command."""
+    for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, _ESCAPED), (sys.stderr, _ESCAPED)):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)
     try:
         app()
         code: Any = 0

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from headstart.cache_folder import Troubles, troubles
 from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
 from headstart.files import display
@@ -42,6 +43,17 @@ class Commands(TyperGroup):
         except (OSError, sqlite3.OperationalError) as error:
             say(f"error: {refused(error)}")
             raise typer.Exit(2) from error
+        finally:
+            _say_troubles()
+
+
+def _say_troubles() -> None:
+    """What was wrong with the cache, if anything was, once a command."""
+    if (found := troubles()) != Troubles() and not sys.stderr.closed:
+        from headstart.report.words import cache_lines
+
+        for line in cache_lines(found):
+            say(line)
 
 
 _GOES_ON = "what was computed is kept, and the same command goes on from there"
@@ -105,6 +117,13 @@ Finetune = Annotated[
     ),
 ]
 Budget = Annotated[str | None, typer.Option(help="Time limit: start no slower trial after it. 90s, 5m, 1h.")]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression on "
+        "the path, whose first group counts."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed of folds, samples and resampling.")]
 
 
@@ -171,11 +190,26 @@ def repeats(context: typer.Context, **values: Any) -> str:
 
 
 def say(text: str) -> None:
-    """Words for people."""
-    typer.echo(text, err=True)
+    """Words for people, on stderr."""
+    typer.echo(text, file=sys.stderr)  # named, for otherwise typer writes UTF-8 where only ASCII is understood
+
+
+def show(text: str) -> None:
+    """A line of what was found, on stdout."""
+    typer.echo(text, file=sys.stdout)
 
 
 def answer(document: Callable[[], Any], lines: Iterable[str], *, as_json: bool) -> None:
     """What a command found, on stdout: the document of ``--json``, else the lines for people."""
-    for line in [json.dumps(document(), indent=2, ensure_ascii=False)] if as_json else lines:
-        typer.echo(line)
+    for line in [_document(document())] if as_json else lines:
+        show(line)
+
+
+def _document(values: Any) -> str:
+    """JSON; where stdout cannot show all of it, what is not ASCII as escapes."""
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return json.dumps(values, indent=2)
+    return text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from headstart.cli.app import (
     Backbone,
     Budget,
     Finetune,
+    GroupBy,
     Json,
     Photos,
     Run,
@@ -20,17 +21,21 @@ from headstart.cli.app import (
     Sizes,
     answer,
     app,
+    beside,
     fit_options,
     say,
+    show,
     showing_progress,
 )
 from headstart.command import command
+from headstart.errors import DataError
 from headstart.files import display, plain
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files, default_name
 
 if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
+    from headstart.images.folder import ImageSet
     from headstart.options import FitOptions
     from headstart.workflows.check import Checkup
 
@@ -61,13 +66,20 @@ def check(
     apply: Annotated[
         Path | None, typer.Option("--apply", help="A review.csv with decisions: write the table to train on.")
     ] = None,
+    listing: Annotated[
+        bool, typer.Option("--list", help="Only show what is understood: splits, classes, groups, what is left out.")
+    ] = False,
     backbone: Backbone = DEFAULTS.backbone,
     sizes: Sizes = None,
     budget: Budget = None,
+    group_by: GroupBy = DEFAULTS.group_by,
     random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
     """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
+    if listing:
+        _list(photos, group_by, as_json=as_json)
+        return
     from headstart.report.pictures import applied_line, review_reasons
     from headstart.workflows import check as workflow
 
@@ -78,7 +90,7 @@ def check(
         answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
         return
     with showing_progress() as progress:
-        done = workflow.check_pictures(photos, folder, fit_options(context), progress=progress)
+        done = workflow.check_pictures(photos, folder, fit_options(context), tell=_telling(progress), progress=progress)
     answer(done.to_dict, _checked(done), as_json=as_json)
     if not as_json and review_reasons(done.findings):
         say(f"Fill in the column `decision` of {workflow.LIST} (keep, drop or relabel:NAME), then:")
@@ -86,6 +98,26 @@ def check(
     say(f"{done.seconds:.1f} s")
     if done.findings.images.left_out:
         raise typer.Exit(1)
+
+
+def _list(photos: Path, group_by: str | None, *, as_json: bool) -> None:
+    from headstart.report import understood
+    from headstart.workflows.listing import list_pictures
+
+    listed = list_pictures(photos, group_by)
+    images, problems = listed.images, listed.problems
+    answer(lambda: understood.document(photos, images, problems), understood.lines(photos, images), as_json=as_json)
+    if problems:
+        raise DataError(f"pictures {display(photos)}", problems)
+    if images.left_out:
+        raise typer.Exit(1)
+
+
+def _telling(progress: Any) -> Callable[[ImageSet], None]:
+    """Says what was understood of pictures, while ``progress`` is shown."""
+    from headstart.report import understood
+
+    return lambda images: beside(progress, say)("\n".join(understood.short(images)))
 
 
 def _checked(done: Checkup) -> Iterator[str]:
@@ -113,13 +145,7 @@ def train(
     ] = DEFAULTS.class_weight,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = DEFAULTS.device,
     precision: Annotated[str, typer.Option(help="auto, f32 or bf16.")] = DEFAULTS.precision,
-    group_by: Annotated[
-        str | None,
-        typer.Option(
-            help="What names pictures that belong together, such as a patient: a CSV column, or a regular expression "
-            "on the path, whose first group counts."
-        ),
-    ] = DEFAULTS.group_by,
+    group_by: GroupBy = DEFAULTS.group_by,
     cost: Annotated[
         Path | None,
         typer.Option(
@@ -139,7 +165,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     from headstart.workflows import train as workflow
 
     with showing_progress() as progress:
-        run = workflow.train(photos, out, options, title=title, progress=progress)
+        run = workflow.train(photos, out, options, title=title, tell=_telling(progress), progress=progress)
     if as_json:
         answer(run.to_dict, (), as_json=True)
         return
@@ -147,10 +173,10 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     for note in (*run.notes, tuning.choice_reason(fitted.choice), tuning.outcome(fitted.selection)):
         if note:
             say(note)
-    for line in _measured(fitted.evaluations[0]):
-        typer.echo(line)
-    typer.echo(f"model   {run.folder / 'model'}")
-    typer.echo(f"report  {run.folder / 'report.html'}")
+    for line in _measured(fitted.evaluations[0], run.alarms):
+        show(line)
+    show(f"model   {run.folder / 'model'}")
+    show(f"report  {run.folder / 'report.html'}")
     if left_out := len(fitted.images.left_out):
         say(f"{counted(left_out, 'file was', 'files were')} left out and named in the report")
     say(f"{run.seconds:.1f} s")
@@ -177,11 +203,12 @@ def predict(
     out, they are listed in braces. With costs, `answer` is what costs least on average.
     """
     from headstart.deploy.model import Model
+    from headstart.deploy.predictions import COLUMNS
     from headstart.report import predictions as words
     from headstart.report.words import runtime_note
     from headstart.workflows import predict as workflow
 
-    check_files({"--csv": csv_file})
+    check_files({"--csv": csv_file}, {"--csv": ",".join(COLUMNS)})
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     model = Model.load(run)
@@ -205,22 +232,26 @@ def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     from headstart.workflows import evaluate as workflow
 
     with showing_progress() as progress:
-        done = workflow.evaluate(Model.load(run), photos, progress=progress)
-    answer(done.to_dict, _measured(done.measurement, every_metric=True), as_json=as_json)
+        done = workflow.evaluate(Model.load(run), photos, run=run, progress=progress)
+    answer(done.to_dict, _measured(done.measurement, done.alarms, every_metric=True), as_json=as_json)
     for out in done.left_out:
         say(f"left out: {display(out.path)}: {out.reason}")
     if done.left_out:
         raise typer.Exit(1)
 
 
-def _measured(measurement: Measurement, *, every_metric: bool = False) -> Iterator[str]:
-    """The figures of a model, always answering the most frequent class last where all are told."""
+def _measured(measurement: Measurement, alarms: Sequence[str], *, every_metric: bool = False) -> Iterator[str]:
+    """The accuracy of a model and what changes its meaning, then other figures.
+
+    Always answering the most frequent class comes last where all are told.
+    """
     from headstart.report.abstention import abstention_lines
     from headstart.report.words import measured_on
 
     evaluation = measurement.evaluation
     baseline = f"always answering '{evaluation.classes[evaluation.majority]}': {evaluation.majority_baseline}"
     yield f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}"
+    yield from alarms
     if not every_metric:
         yield baseline
     else:

@@ -14,7 +14,7 @@ from headstart.options import DEFAULTS
 from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
-    from headstart.recipes.grid import Claim, Setting
+    from headstart.recipes.grid import Claim, Setting, TimeClaim
     from headstart.report.comparison import ComparisonContent
 
 _AXES = {"size": int, "lr": float, "batch_size": int, "optimiser": str, "mode": str}
@@ -62,7 +62,7 @@ def compare(
 
     if table:
         _refuse_ignored(context, "of a published table, no option of a grid", {*_AXES, "recipe"})
-    settings, claims = _settings(context.params)
+    settings, claims, time_claims = _settings(context.params)
     with showing_progress() as progress:
         experiment = experiments.run(
             settings,
@@ -70,6 +70,7 @@ def compare(
             out or Path("runs") / f"compare-{default_name(photos)}",
             seeds=range(seeds),
             claims=claims,
+            time_claims=time_claims,
             weights=weights,
             title=f"The table {table}, again" if table else "Settings compared",
             command=repeats(context),
@@ -100,7 +101,7 @@ def _lines(content: ComparisonContent, folder: Path | None) -> Iterator[str]:
         yield f"page  {folder / 'compare.html'}"
 
 
-def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, ...]]:
+def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, ...], tuple[TimeClaim, ...]]:
     """What is to be trained, by the options that were typed, and the claims that a published table makes of it."""
     from headstart.recipes import grid, records
 
@@ -108,9 +109,9 @@ def _settings(typed: dict[str, Any]) -> tuple[tuple[Setting, ...], tuple[Claim, 
     backbones, table, epochs = _words(typed["backbone"]), typed["table"], typed["epochs"]
     if table is None:
         recipe = records.get(typed["recipe"])
-        return grid.grid(recipe, backbones=backbones or [DEFAULTS.backbone], epochs=epochs, **axes), ()
+        return grid.grid(recipe, backbones=backbones or [DEFAULTS.backbone], epochs=epochs, **axes), (), ()
     published = grid.published_table(table)
-    return grid.of_table(published, backbones, epochs=epochs), published.claims
+    return grid.of_table(published, backbones, epochs=epochs), published.claims, published.time_claims
 
 
 def _refuse_ignored(context: typer.Context, expected: str, ignored: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""What there is on this machine: pretrained networks, the store of features, and what works here."""
+"""What there is on this machine: pretrained networks, the cache, and what works here."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from headstart.cache_folder import cache_folder, clear
 from headstart.cli.app import Json, answer, app, family, say
 from headstart.files import display, plain
 from headstart.versions import NOT_INSTALLED
@@ -15,7 +16,16 @@ if TYPE_CHECKING:
     from headstart.workflows.doctor import Machine
 
 backbones_app = family("backbones", "The pretrained networks there are.", no_args_is_help=True)
-cache_app = family("cache", "The store of computed features that all runs share.")
+cache_app = family("cache", "What was computed and is kept for all runs.")
+_SHOWN = 5  # files that cannot be removed, of those that there are
+_KINDS = {
+    "features": "features of pictures",
+    "graphs": "networks, ready to run",
+    "maps": "outputs of frozen networks",
+    "checkpoints": "checkpoints of fine-tuning",
+    "depths": "the depths of networks",
+    "arithmetic": "the arithmetic that is faster here",
+}
 
 
 @backbones_app.command("list", epilog="Example: headstart backbones list")
@@ -52,26 +62,39 @@ def backbones_fetch(name: str) -> None:
 
 @cache_app.callback(invoke_without_command=True)
 def cache(context: typer.Context, as_json: Json = False) -> None:
-    """Show what the store of features holds; `headstart cache clear` frees it."""
+    """Show what the cache holds; `headstart cache clear` frees it."""
     if context.invoked_subcommand is not None:
         return
-    from headstart.features.store import open_store
+    from headstart.features.store import summarize
     from headstart.report.words import counted
 
-    with open_store() as store:
-        summary = store.summary()
-    size, limit = summary.value_bytes / 1e6, summary.limit_bytes / 1e6
-    lines = (f"{summary.path}", f"{counted(summary.rows, 'row')}, {size:.1f} MB of at most {limit:.0f} MB")
+    summary = summarize(cache_folder())
+    kinds = (f"{_KINDS[kind]:<33}{size / 1e6:>9,.1f} MB" for kind, size in summary.bytes.items())
+    rows = "rows that cannot be read" if summary.rows is None else counted(summary.rows, "row")
+    total, limit = sum(summary.bytes.values()) / 1e6, summary.limit_bytes / 1e6
+    lines = (
+        display(summary.path),
+        *kinds,
+        f"{rows}; {total:,.1f} MB of at most {limit:,.0f} MB",
+    )
     answer(lambda: plain(summary), lines, as_json=as_json)
 
 
 @cache_app.command("clear", epilog="Example: headstart cache clear")
 def cache_clear() -> None:
-    """Free the computed features; the next run computes them again. Converted networks stay."""
-    from headstart.features.store import open_store
+    """Remove everything that was computed and kept; the next run computes it again. Other files there stay."""
+    from headstart.report.words import counted
 
-    with open_store() as store:
-        say(f"{store.clear() / 1e6:.1f} MB freed")
+    cleared = clear(cache_folder())
+    say(f"{cleared.freed / 1e6:.1f} MB freed")
+    if cleared.in_use:
+        say(f"{counted(cleared.in_use, 'entry', 'entries')} in use by another command: clear again when it is done")
+    for path, reason in list(cleared.refused.items())[:_SHOWN]:
+        say(f"cannot be removed: {display(path)} ({reason})")
+    if (more := len(cleared.refused) - _SHOWN) > 0:
+        say(f"and {counted(more, 'other file')}")
+    if cleared.refused:
+        raise typer.Exit(2)
 
 
 @app.command(epilog="Example: headstart doctor")

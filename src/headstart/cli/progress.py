@@ -22,14 +22,15 @@ class ProgressBars(progress.Progress):
     """A :class:`headstart.progress.Progress` drawn with Rich on stderr; bars go away when they are done."""
 
     def __init__(self, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
         super().__init__(
-            progress.SpinnerColumn(),
+            progress.SpinnerColumn("line" if console.options.ascii_only else "dots"),
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
             Rate(),
             progress.TimeRemainingColumn(),
-            console=console or Console(stderr=True),
+            console=console,
             transient=True,
         )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, Photos, Seed, Weights, answer, beside, family, repeats, say, showing_progress
+from headstart.cli.app import Json, Photos, Seed, Weights, answer, beside, family, repeats, say, show, showing_progress
 from headstart.files import plain
 from headstart.options import DEFAULTS
 
@@ -25,28 +25,41 @@ def recipes_list(as_json: Json = False) -> None:
     from headstart.recipes.records import RECIPES
 
     lines = (f"{recipe.name:<22} {recipe.about}" for recipe in RECIPES)
-    answer(lambda: {"recipes": [plain(each, "name", "about", "backbone") for each in RECIPES]}, lines, as_json=as_json)
+    names = ("name", "about", "backbone", "published")
+    answer(lambda: {"recipes": [plain(each, *names) for each in RECIPES]}, lines, as_json=as_json)
 
 
-@recipes_app.command("show", epilog="Example: headstart recipes show mobilenetv2-two-phase")
+@recipes_app.command("show", epilog="Example: headstart recipes show mobilenetv2-two-phase --layers")
 def recipes_show(
     name: str,
     backbone: Annotated[str | None, typer.Option(help="Another backbone.")] = None,
     classes: Annotated[int, typer.Option(min=2, help="Classes of the head.")] = 2,
+    layers: Annotated[bool, typer.Option("--layers", help="Every layer with its output shape and parameters.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show what a recipe does, and how many parameters each phase trains."""
     from headstart.recipes import records, runner
+    from headstart.report.departures import departure_documents
+    from headstart.report.layers import layer_lines
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
+    runner.require_classes(recipe, classes)
     summaries = runner.summaries(recipe, num_classes=classes)
-    document = plain(recipe, "name", "backbone", "plan", phases=summaries)
-    answer(lambda: document, _shown(recipe, summaries), as_json=as_json)
+    table = runner.layer_table(recipe, num_classes=classes) if layers else ()
+    document = plain(
+        recipe,
+        *("name", "about", "backbone", "published", "plan"),
+        departures=departure_documents(recipe),
+        phases=summaries,
+        **({"layers": table} if layers else {}),
+    )
+    answer(lambda: document, (*_shown(recipe, summaries), *layer_lines(table)), as_json=as_json)
 
 
 def _shown(recipe: Recipe, summaries: Sequence[Summary]) -> Iterator[str]:
-    from headstart.report.recipe import departure_lines, parameters
+    from headstart.report.departures import departure_lines
+    from headstart.report.recipe import parameters
     from headstart.report.words import counted
 
     yield f"{recipe.name}: {recipe.about}"
@@ -66,6 +79,10 @@ def recipes_run(
     backbone: Annotated[str | None, typer.Option(help="Another backbone than the recipe's.")] = None,
     weights: Weights = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="At most so many in each phase: a shortened run.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures of a batch, in every phase.")] = None,
+    lr: Annotated[
+        float | None, typer.Option(help="Learning rate of the first phase; later ones keep their ratio to it.")
+    ] = None,
     views: Annotated[
         int | None,
         typer.Option(min=1, help="So many fixed augmented views instead of new ones: what is frozen runs once."),
@@ -74,19 +91,24 @@ def recipes_run(
         int | None, typer.Option(min=1, help="Rank of adapters on a vision transformer's attention.")
     ] = None,
     picture: Annotated[
-        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="One of yours to be answered; repeatable.")
+        list[Path] | None,
+        typer.Option(exists=True, help="One of yours to be answered, or a folder of them; repeatable."),
     ] = None,
     seed: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
+    from headstart.images.walk import find_images
     from headstart.recipes import records, runner
+    from headstart.report.departures import departure_lines
     from headstart.report.finetuning_notes import in_words
-    from headstart.report.recipe import departure_lines, document, lines
+    from headstart.report.recipe import document, left_out_lines, lines
 
     recipe = records.get(name)
     recipe = recipe.on(backbone) if backbone else recipe
     recipe = recipe.with_epochs(epochs) if epochs else recipe
+    recipe = recipe.with_batch_size(batch_size) if batch_size else recipe
+    recipe = recipe if lr is None else recipe.with_lr(lr)
     recipe = recipe.with_views(views) if views else recipe
     recipe = recipe.with_lora(lora) if lora else recipe
     folder = out or Path("runs") / name
@@ -97,13 +119,13 @@ def recipes_run(
             folder,
             weights=weights,
             seed=seed,
-            pictures=picture or (),
+            pictures=find_images(picture or ()),
             command=repeats(context, out=folder),
-            tell=beside(progress, say if as_json else typer.echo),
+            tell=beside(progress, say if as_json else show),
             progress=progress,
         )
     answer(lambda: document(ran), (*lines(ran), f"report  {folder / 'report.html'}"), as_json=as_json)
     if as_json:
         return
-    for note in (*departure_lines(recipe), *in_words(ran.notes)):
+    for note in (*departure_lines(ran.recipe), *left_out_lines(ran), *in_words(ran.notes)):
         say(note)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, Run, Seed, answer, app, repeats, say, showing_progress
+from headstart.cli.app import Json, Run, Seed, answer, app, repeats, say, show, showing_progress
 from headstart.files import plain, some
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files
@@ -53,7 +53,7 @@ def explain(
         workflow.write_page(out, explained, repeats(context))
     answer(explained.to_dict, _explained(explained), as_json=as_json)
     if not as_json:
-        typer.echo(f"page {out}") if out else say("-o why.html writes a page with the map")
+        show(f"page {out}") if out else say("-o why.html writes a page with the map")
 
 
 def _explained(explained: Explained) -> Iterator[str]:
@@ -82,7 +82,7 @@ def watch(
     from headstart.report.words import counted
     from headstart.workflows import watch as workflow
 
-    check_files({"-o": out, "--queue": queue})
+    check_files({"-o": out, "--queue": queue}, {"--queue": ",".join(workflow.COLUMNS)})
     with showing_progress() as progress:
         watched = workflow.watch(run, paths, count=count, seed=seed, progress=progress)
     if queue:

@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-import json
+import reprlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
-from headstart.backbones.saved import changed_files, wrong_types
-from headstart.errors import ModelError, OptionError, Problem
-from headstart.files import replacing, sha256, write_json
+from headstart import untrusted
+from headstart.abstain.abstention import Kept
+from headstart.backbones import saved
+from headstart.backbones.saved import changed_files
+from headstart.errors import ModelError, Problem
+from headstart.files import display, replacing, sha256, write_json
+from headstart.images.labels import restored
 from headstart.images.transforms import Geometry
+from headstart.schema import LARGEST_INTEGER, read_record
+from headstart.untrusted import Tensors
 
 SCHEMA = 3
 DOCUMENT, HEAD, ABSTENTION = "model.json", "head.safetensors", "abstention.safetensors"
 DERIVED = ("graph.json", "graph.xml", "graph.bin")
 """Made from the network: a directory that has none of them is whole."""
-
-Tensors = dict[str, NDArray[Any]]
+ALWAYS = (HEAD, saved.DOCUMENT, saved.TENSORS)
+MOST_GOLDEN = 16
+"""Golden pictures. Chosen: each is answered whenever the model is loaded; four are written."""
 
 COPY = "copy the whole directory again, or train again"
-_FIELDS = {
-    "classes": list, "backbone": dict, "geometry": dict, "output": str, "temperature": float, "abstention": dict,
-    "runtime": str, "training": dict, "golden": dict, "golden_f32": dict, "files": dict,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What model.json says; every field is of the type it should be."""
+    """What model.json says."""
 
+    schema: int
     classes: tuple[str, ...]
-    backbone: Mapping[str, Any]
+    label_dtype: str
+    """NumPy's name for the type of the labels of which ``classes`` are the text."""
+    backbone: Mapping[str, str]
     geometry: Geometry
     output: str
     temperature: float
-    abstention: Mapping[str, Any]
+    abstention: Kept
     runtime: str
     """What ran the network when the model was saved."""
     training: Mapping[str, Any]
-    golden: Mapping[str, list[float]]
+    versions: Mapping[str, str]
+    golden: Mapping[str, tuple[float, ...]]
     """By name of a picture the probabilities (k,) that ``runtime`` gave."""
-    golden_f32: Mapping[str, list[float]]
+    golden_f32: Mapping[str, tuple[float, ...]]
     """The same in float32."""
     files: Mapping[str, str]
     """SHA-256 of every other file, by path below the directory."""
@@ -54,13 +59,17 @@ class Document:
 
 def find_model(folder: Path) -> Path:
     """The model directory in ``folder``: itself, or ``folder/model`` of a run."""
+    found = f"no {DOCUMENT} in {folder} or {folder / 'model'}" if folder.exists() else "no such folder"
     for candidate in (folder, folder / "model"):
-        if (candidate / DOCUMENT).is_file():
-            return candidate
+        try:
+            return untrusted.file_in(folder, (candidate / DOCUMENT).relative_to(folder).as_posix()).parent
+        except ValueError as error:
+            if (candidate / DOCUMENT).exists():
+                found = f"{candidate / DOCUMENT}, {error}"
     raise ModelError.of(
         f"{folder} is not a model",
         expected="a model directory, or a run directory that holds one in model/",
-        found="no such folder" if not folder.exists() else f"no {DOCUMENT} in {folder} or {folder / 'model'}",
+        found=found,
         todo="give the folder that `headstart train … -o RUN` wrote",
     )
 
@@ -97,15 +106,13 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
         save_file(tensors, file)
 
 
-def read_tensors(path: Path) -> Tensors:
-    """The arrays of a safetensors file by name; raises ModelError if it is none."""
-    from safetensors.numpy import load_file
-
+def read_tensors(folder: Path, name: str) -> Tensors:
+    """The arrays of a safetensors file of ``folder`` by name; raises ModelError if it is none."""
     try:
-        return load_file(path)
-    except Exception as error:  # the file's library raises its own kind
-        what, found = f"{path.parent} is damaged", f"{type(error).__name__}: {error}"
-        raise ModelError.of(what, expected=f"tensors in {path.name}", found=found, todo=COPY) from error
+        return untrusted.read_tensors(folder, name)
+    except ValueError as error:
+        expected, found = f"tensors in {name}", str(error)
+        raise ModelError.of(f"{folder} is damaged", expected=expected, found=found, todo=COPY) from error
 
 
 def write_document(folder: Path, fields: Mapping[str, Any]) -> None:
@@ -123,54 +130,65 @@ def read(folder: Path) -> Document:
     """
     damaged = f"{folder / DOCUMENT} is damaged"
     try:
-        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-        schema = document["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        document = untrusted.read_json(folder, DOCUMENT)
+    except ValueError as error:
         todo = f"restore {DOCUMENT} or train again"
         raise ModelError.of(damaged, expected="a JSON document", found=str(error), todo=todo) from error
+    schema = document.get("schema", SCHEMA) if isinstance(document, dict) else SCHEMA
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
         what = f"{folder} was written by another version of headstart"
         todo = "upgrade headstart" if newer else "train again with this version"
         raise ModelError.of(what, expected=f"schema {SCHEMA}", found=f"schema {schema}", todo=todo)
-    if problems := wrong_types(document, _FIELDS, todo=COPY) or _problems(document):
-        raise ModelError(damaged, problems)
-    if problems := _problems_of_files(folder, document["files"]):
+    described = read_record(Document, document, damaged, todo=COPY, error=ModelError)
+    if problems := [*_problems(described), *_problems_of_files(folder, described.files)]:
         raise ModelError(f"{folder} is damaged or incomplete", problems)
-    try:
-        geometry = Geometry(**document["geometry"])
-    except (OptionError, TypeError) as error:
-        raise ModelError.of(damaged, expected="a geometry of pictures", found=str(error), todo=COPY) from error
-    fields = {name: document[name] for name in _FIELDS}
-    return Document(**{**fields, "classes": tuple(document["classes"]), "geometry": geometry})
+    return described
 
 
-def _problems(document: Mapping[str, Any]) -> list[Problem]:
+def _problems(document: Document) -> list[Problem]:
     """Fields of model.json that do not fit each other."""
-    classes, golden, golden_f32 = document["classes"], document["golden"], document["golden_f32"]
-    names = len(classes) > 1 and all(isinstance(name, str) for name in classes) and len(set(classes)) == len(classes)
-    same = bool(golden) and golden.keys() == golden_f32.keys()
+    classes, golden, counts = document.classes, document.golden, document.training.get("class_counts")
+    same = 0 < len(golden) <= MOST_GOLDEN and golden.keys() == document.golden_f32.keys()
+    counted = isinstance(counts, dict) and {*counts} == {*classes} and all(map(_is_count, counts.values()))
     conditions = [
-        (names, "classes: different names", repr(classes)),
-        (document["temperature"] > 0, "a temperature above 0", str(document["temperature"])),
-        (same, "golden, golden_f32: the same pictures", "others"),
+        (1 < len(classes) == len(set(classes)), "classes: different names, two or more", classes),
+        (_are_labels(classes, document.label_dtype), "label_dtype: the type of the classes", document.label_dtype),
+        (document.temperature > 0, "a temperature above 0", document.temperature),
+        (same, f"golden, golden_f32: the same pictures, 1 to {MOST_GOLDEN}", list(golden)),
+        (counted, "training.class_counts: how many pictures each class had", counts),
     ]
     for field in ("golden", "golden_f32"):
-        for name, proba in document[field].items():
-            numbers = isinstance(proba, list) and all(isinstance(p, float | int) for p in proba)
-            fits = f"golden/{name}" in document["files"] and numbers and len(proba) == len(classes)
+        for name, proba in getattr(document, field).items():
+            fits = f"golden/{name}" in document.files and len(proba) == len(classes)
             expected = f"{field}: a picture of the model and {len(classes)} probabilities"
-            conditions.append((fits, expected, f"{name}: {proba!r}"))
+            conditions.append((fits, expected, (name, *proba)))
     return [
-        Problem(expected=expected, found=found[:100], todo=COPY) for holds, expected, found in conditions if not holds
+        Problem(expected=expected, found=reprlib.repr(found), todo=COPY)
+        for holds, expected, found in conditions
+        if not holds
     ]
 
 
-def _problems_of_files(folder: Path, files: Mapping[str, Any]) -> list[Problem]:
+def _are_labels(names: tuple[str, ...], dtype: str) -> bool:
+    try:
+        return tuple(str(label) for label in restored(names, dtype).tolist()) == names
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST_INTEGER
+
+
+def _problems_of_files(folder: Path, files: Mapping[str, str]) -> list[Problem]:
     """Files that are missing, changed or outside ``folder``. A graph may be missing whole: it is derived."""
-    derived = any((folder / name).is_file() for name in DERIVED)
-    paths = {name: PurePosixPath(name) for name in sorted({HEAD, *files})}
-    outside = [name for name, path in paths.items() if path.is_absolute() or ".." in path.parts]
-    inside = {name: files.get(name) for name in paths if name not in outside and (derived or name not in DERIVED)}
-    elsewhere = [Problem(expected="files inside the directory", found=name, todo=COPY) for name in outside]
-    return elsewhere + changed_files(folder, inside, todo=COPY)
+    derived = {*DERIVED} if any((folder / name).exists() for name in DERIVED) else set()
+    names = sorted({*ALWAYS, *derived, *files} - ({*DERIVED} - derived))
+    outside = [name for name in names if untrusted.leads_out(name)]
+    inside = {name: files[name] for name in names if name in files and name not in outside}
+    unlisted = [
+        Problem(expected=f"the hash of {name} in files", found="none", todo=COPY) for name in names if name not in files
+    ]
+    elsewhere = [Problem(expected="files inside the directory", found=display(name), todo=COPY) for name in outside]
+    return [*unlisted, *elsewhere, *changed_files(folder, inside, todo=COPY)]

@@ -34,6 +34,7 @@ def assemble(
     }
     return Model(
         classes=images.classes,
+        label_dtype=images.label_dtype,
         space=selection.space,
         output=selection.output,
         head=selection.head,

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
@@ -35,6 +36,7 @@ from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
 from headstart.features.extract import extract
+from headstart.images.labels import TEXT, restored
 from headstart.images.sources import Source, listed
 from headstart.images.transforms import View
 from headstart.probe.heads import LinearHead
@@ -76,8 +78,23 @@ class Model:
     """Why it runs otherwise than was asked for, or than in training, where it does."""
     abstention: Abstention = field(default_factory=Abstention)
     """When not to rely on an answer; one that knows nothing says nothing."""
+    label_dtype: str = TEXT
+    """NumPy's name for the type of the labels that it was trained on."""
     batches: golden.Once | None = field(default=None, repr=False)
     """Looks at the golden answers of a loaded model again, before the first batch."""
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """(k,) the labels that it was trained on, of the type they had, in the order of `classes`."""
+        return restored(self.classes, self.label_dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: a copy answers as this one does, so that its golden pictures need no second look."""
+        return {**vars(self), "batches": None}
+
+    def __deepcopy__(self, memo: object) -> Model:
+        """Itself: nothing of it is ever changed."""
+        return self
 
     def predict(
         self, pictures: Iterable[Source], *, coverage: float | None = None, progress: Progress | None = None
@@ -94,8 +111,9 @@ class Model:
         in the last bits (within 1e-5 of each number in float32).
 
         Args:
-            pictures: paths, bytes, files opened in binary mode, Pillow images, uint8 arrays (h, w, 3), (h, w, 4) with
-                alpha or (h, w) grey, in any mix.
+            pictures: paths, bytes, files opened in binary mode, Pillow images, arrays (h, w, 3), (h, w, 4) with alpha
+                or (h, w) grey, in any mix. Arrays are of uint8 or uint16, grey ones of any number; beyond 8 bits a
+                channel, black and white are those of the training pictures.
             coverage: how often, 0 to 1, the true class is to be among the prediction set; 0.9 unless told otherwise.
             progress: told how far it is.
 
@@ -163,10 +181,11 @@ class Model:
             if kept := self.abstention.tensors():
                 directory.write_tensors(new / directory.ABSTENTION, kept)
             self.space.runtime.save(new)
-            golden.write(new)
-            names = sorted(golden.pictures())
+            golden.write(new, self.space.geometry.levels)
+            names = sorted(golden.pictures(self.space.geometry.levels))
             fields = {
                 "classes": list(self.classes),
+                "label_dtype": self.label_dtype,
                 "backbone": dict(self.backbone),
                 "geometry": asdict(self.space.geometry),
                 "output": self.output,
@@ -223,13 +242,14 @@ class Model:
         runtime, moved = space.runtime, RuntimeNote(what="moved", runtime=document.runtime, here=space.runtime.name)
         model = cls(
             classes=document.classes,
+            label_dtype=document.label_dtype,
             space=space,
             output=document.output,
             head=head,
             backbone=document.backbone,
             training=document.training,
             notes=(*runtime.notes, moved) if moved.runtime != moved.here else runtime.notes,
-            abstention=_abstention(folder, document),
+            abstention=_abstention(folder, document, width=runtime.widths.get(FAMILIAR, 0)),
         )
         check = partial(golden.check_answers, model._proba, runtime, folder, document)
         check()
@@ -238,7 +258,7 @@ class Model:
 
 def _head(folder: Path, document: directory.Document, *, width: int | None) -> LinearHead:
     """The head in ``folder``, for rows of ``width`` numbers; None where the network gives no such rows."""
-    tensors, k = directory.read_tensors(folder / directory.HEAD), len(document.classes)
+    tensors, k = directory.read_tensors(folder, directory.HEAD), len(document.classes)
     weight, bias = tensors.get("weight", np.empty(0)), tensors.get("bias", np.empty(0))
     if (weight.shape, bias.shape) != ((width, k), (k,)) or not weight.dtype == bias.dtype == np.float32:
         expected, found = f"a weight ({width}, {k}) and a bias ({k},) in float32", f"{weight.shape}, {bias.shape}"
@@ -247,14 +267,14 @@ def _head(folder: Path, document: directory.Document, *, width: int | None) -> L
     return LinearHead(weight=weight, bias=bias, temperature=document.temperature)
 
 
-def _abstention(folder: Path, document: directory.Document) -> Abstention:
-    file = folder / directory.ABSTENTION
-    kept = directory.read_tensors(file) if file.name in document.files else {}
+def _abstention(folder: Path, document: directory.Document, *, width: int) -> Abstention:
+    """When not to answer, for rows `FAMILIAR` of ``width`` numbers."""
+    kept = directory.read_tensors(folder, directory.ABSTENTION) if directory.ABSTENTION in document.files else {}
     try:
-        return Abstention.from_parts(document.abstention, kept, list(document.classes))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what, found = f"{folder} is damaged", f"{type(error).__name__}: {error}"
-        raise ModelError.of(what, expected="when not to answer", found=found, todo="train again") from error
+        return Abstention.from_parts(document.abstention, kept, document.classes, width=width)
+    except ValueError as error:
+        what, expected = f"{folder} is damaged", "when not to answer"
+        raise ModelError.of(what, expected=expected, found=str(error), todo=directory.COPY) from error
 
 
 def versions() -> dict[str, str]:

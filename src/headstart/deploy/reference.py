@@ -13,21 +13,22 @@ model directory can be given away without it; `explain` then shows no neighbours
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.abstain.novelty import FAMILIAR
-from headstart.deploy.directory import Tensors, read_tensors, write_tensors
-from headstart.errors import ModelError
+from headstart.deploy.directory import write_tensors
+from headstart.errors import ModelError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
-from headstart.files import plain, write_json
+from headstart.files import plain, some, write_json
+from headstart.schema import read_record
+from headstart.untrusted import Tensors, read_json, read_tensors
 
 if TYPE_CHECKING:  # what only training needs takes half a second to import
     from headstart.claims.measured import Measurement
@@ -117,36 +118,63 @@ class Reference:
                 found="none",
                 todo="give the run directory, not a copy of the model alone, or train again",
             )
+        what, todo = f"{folder} is damaged", "train again"
         try:
-            document: dict[str, Any] = json.loads((folder / "pictures.json").read_text(encoding="utf-8"))
-            if document["format"] == FORMAT:
-                return cls._from_parts(document, read_tensors(folder / "rows.safetensors"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            what, found = f"{folder} is damaged", f"{type(error).__name__}: {error}"
-            raise ModelError.of(what, expected="readable files", found=found, todo="train again") from error
-        what, found = f"{folder} was written by another version of headstart", f"format {document['format']}"
-        raise ModelError.of(what, expected=f"format {FORMAT}", found=found, todo="train again")
+            document = read_json(folder.parent, f"{folder.name}/pictures.json")
+            tensors = read_tensors(folder.parent, f"{folder.name}/rows.safetensors")
+        except ValueError as error:
+            raise ModelError.of(what, expected="readable files", found=str(error), todo=todo) from error
+        if isinstance(document, dict) and document.get("format", FORMAT) != FORMAT:
+            other, found = f"{folder} was written by another version of headstart", f"format {document['format']}"
+            raise ModelError.of(other, expected=f"format {FORMAT}", found=found, todo=todo)
+        names = read_record(_Names, document, what, todo=todo, error=ModelError)
+        if wrong := _misfits(names, tensors):
+            raise ModelError(what, [Problem(expected=expected, found=found, todo=todo) for expected, found in wrong])
+        parts = {**vars(names), "proba": None, **tensors, "rows": unit(tensors["rows"].astype(np.float32))}
+        return cls(**{field.name: parts[field.name] for field in fields(cls)})
 
-    @classmethod
-    def _from_parts(cls, document: dict[str, Any], tensors: Tensors) -> Reference:
-        arrays: dict[str, Any] = {"proba": None, **tensors, "rows": unit(tensors["rows"].astype(np.float32))}
-        reference = cls(
-            classes=tuple(document["classes"]),
-            root=None if document["root"] is None else Path(document["root"]),
-            names=tuple(document["names"]),
-            digests=tuple(document["digests"]),
-            measured_on=MeasuredOn(**document["measured_on"]),
-            **arrays,
-        )
-        lengths = {len(part) for part in (reference.names, reference.digests, reference.rows, reference.y)}
-        if len(lengths) > 1:
-            raise ValueError(f"names, hashes, rows and labels of {', '.join(map(str, sorted(lengths)))} pictures")
-        return reference
+    def require(self, classes: Sequence[str], row: NDArray[np.float32]) -> None:
+        """Raise ModelError unless it belongs to a model of these ``classes`` that gives rows ``last`` as this (d,)."""
+        if (self.classes, self.rows.shape[1:]) != (tuple(classes), row.shape):
+            raise ModelError.of(
+                "what is remembered of the training pictures is of another model",
+                expected=f"{some(classes)}, in rows of {len(row)}",
+                found=f"{some(self.classes)}, in rows of {self.rows.shape[1]}",
+                todo="copy the whole run directory again, or train again",
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Names:
+    """What pictures.json says."""
+
+    format: int
+    classes: tuple[str, ...]
+    root: Path | None
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    measured_on: MeasuredOn
+
+
+def _misfits(names: _Names, tensors: Tensors) -> list[tuple[str, str]]:
+    """What does not fit each other, as what was expected and what was found."""
+    n, k = len(names.names), len(names.classes)
+    m = len(tensors["held_out_y"]) if tensors.get("held_out_y", np.empty(())).ndim else 0
+    d = tensors["rows"].shape[-1] if tensors.get("rows", np.empty(())).ndim else 0
+    kinds = {"rows": ("f", (n, d)), "y": ("i", (n,)), "held_out_proba": ("f", (m, k)), "held_out_y": ("i", (m,))}
+    wrong = [("a hash of every name", f"{len(names.digests)} of {n}")] if len(names.digests) != n else []
+    for name, kind in {**kinds, **({"proba": ("f", (n, k))} if "proba" in tensors else {})}.items():
+        value = tensors.get(name, np.empty(()))
+        most = {"i": k - 1, "f": 1}[kind[0]]
+        if (value.dtype.kind, value.shape) != kind or not (name == "rows" or ((value >= 0) & (value <= most)).all()):
+            wrong.append((f"{name} {kind[1]} from 0 to {most}", f"{value.dtype} {value.shape}"))
+    return wrong
 
 
 def find_reference(run: Path) -> Path | None:
     """Where a run directory, or the one that a model directory lies in, remembers its pictures; None if it does not."""
-    folder = (run.absolute().parent if (run / "model.json").is_file() else run) / "training"
+    inside = (run / "model.json").is_file() and run.absolute().name == "model"
+    folder = (run.absolute().parent if inside else run) / "training"
     return folder if (folder / "pictures.json").is_file() else None
 
 

@@ -173,8 +173,8 @@ class ClaimCheck:
 
     @property
     def holds(self) -> bool | None:
-        """None where it could not be checked."""
-        return None if self.outcome == "not checkable" else self.outcome == "holds"
+        """None where it cannot be told, or could not be checked."""
+        return {"holds": True, "opposite": False}.get(self.outcome)
 
     @property
     def above(self) -> tuple[str, ...]:

@@ -13,8 +13,9 @@ from headstart.errors import DataError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation, evaluate
-from headstart.files import below, write_csv
+from headstart.files import below, original, some, write_csv
 from headstart.images.folder import ImageSet
+from headstart.untrusted import file_in
 
 _COLUMNS = ("path", "label", "predicted", "sha256")
 
@@ -92,17 +93,19 @@ def read_held_out(path: Path) -> HeldOut:
     """
     what, todo = f"answers {path}", "train again: earlier versions did not keep the answers"
     expected = f"a table of {', '.join(_COLUMNS)} and a probability per class"
-    if not path.is_file():
-        raise DataError.of(what, expected=expected, found="no such file", todo=todo)
-    with path.open(newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
     try:
+        with file_in(path.parent, path.name).open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            header, *rows = [[original(cell) for cell in line] for line in csv.reader(file)] or [[]]
         if tuple(header[:4]) != _COLUMNS or not rows:
-            raise ValueError(f"the columns {', '.join(header)} and {len(rows)} rows")
+            raise ValueError(f"the columns {some(header)} and {len(rows)} rows")
+        if uneven := [str(line) for line, row in enumerate(rows, 2) if len(row) != len(header)]:
+            raise ValueError(f"other columns in line {some(uneven)}")
         proba = np.array([[float(p) for p in row[4:]] for row in rows]).reshape(len(rows), len(header) - 4)
+        if ((proba < 0) | (proba > 1)).any():  # not a number is the answer of a network that broke
+            raise ValueError("probabilities below 0 or above 1")
         if unknown := {row[1] for row in rows} - set(header[4:]):
-            raise ValueError(f"labels that have no column: {', '.join(sorted(unknown))}")
-    except ValueError as error:
+            raise ValueError(f"labels that have no column: {some(sorted(unknown))}")
+    except (ValueError, csv.Error) as error:
         raise DataError.of(what, expected=expected, found=str(error), todo=todo) from error
     names, labels, _, digests = zip(*(row[:4] for row in rows), strict=True)
     return HeldOut(classes=tuple(header[4:]), names=names, digests=digests, labels=labels, proba=proba)

@@ -7,10 +7,12 @@ hands arrays over. At most a few batches are in memory at any time, whatever the
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from os import PathLike
 from pathlib import Path
 
 from headstart.arrays import Pixels, Rows
@@ -18,6 +20,7 @@ from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
+from headstart.images.reading import NOT_FOUND
 from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View, load
@@ -84,6 +87,9 @@ def extract_to_store(
 
     What is already there is not computed again. Rows are committed every second, so that a run cut off at any
     instant goes on from there.
+
+    Raises:
+        DiskError: the disk does not answer any more; the rows computed so far are in the store.
     """
     here = opened(space)
     keys = {(view, output): here.key(view, output) for view in views for output in here.runtime.widths}
@@ -97,17 +103,19 @@ def extract_to_store(
     stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
         extracted = extract(list(todo.values()), here, views=views, digests=list(todo))
-        for done, (digest, rows) in enumerate(zip(todo, extracted, strict=True), start=1):
-            if isinstance(rows, str):
-                failed[digest] = rows
-            else:
-                for (view, output), key in keys.items():
-                    waiting.setdefault(key, {})[digest] = rows[view][output]
-            if time.monotonic() - committed > COMMIT_EVERY_S:
-                store.write(waiting)
-                waiting, committed = {}, time.monotonic()
-            advance(done)
-        store.write(waiting)
+        try:
+            for done, (digest, rows) in enumerate(zip(todo, extracted, strict=True), start=1):
+                if isinstance(rows, str):
+                    failed[digest] = rows
+                else:
+                    for (view, output), key in keys.items():
+                        waiting.setdefault(key, {})[digest] = rows[view][output]
+                if time.monotonic() - committed > COMMIT_EVERY_S:
+                    store.write(waiting)
+                    waiting, committed = {}, time.monotonic()
+                advance(done)
+        finally:  # also where a disk does not answer any more: the next run goes on from here
+            store.write(waiting)
     return {i: failed[digest] for i, digest in enumerate(digests) if digest in failed}
 
 
@@ -116,17 +124,18 @@ def _decoded(
 ) -> Iterator[Pixels | str]:
     """Each image's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
 
+    paths = enumerate(sources) if digests is None else ()  # what has a digest was there a moment ago
+    absent = {i for i, path in paths if isinstance(path, (str, PathLike)) and not os.path.lexists(path)}
+
     def views_of(i: int) -> Pixels | str:
-        try:
-            data = content(sources[i])
-            if digests is not None and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i]):
-                return "changed while it was being read"
-            return load(data, geometry, views)
-        except UnreadableImageError as error:
-            return error.reason
-        except FileNotFoundError:
+        if i in absent:
             return "no such file"
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
+        try:
+            with content(sources[i]) as data:
+                known = digests is None or (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i])
+                return load(data, geometry, views) if known else "changed while it was being read"
+        except UnreadableImageError as error:
+            gone = digests is not None and error.reason == NOT_FOUND
+            return "vanished after it was listed: put it back and start again" if gone else error.reason
 
     return in_order(views_of, range(len(sources)), window=window)

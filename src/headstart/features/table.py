@@ -17,14 +17,21 @@ import numpy as np
 
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.errors import UnreadableImageError
 from headstart.features.extract import extract_to_store
 from headstart.features.store import FeatureStore, open_store
+from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
+from headstart.images.grey_levels import Extent
+from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
 from headstart.progress import Clock, Progress, Silent
 
+_EXTENTS = f"extents1|{DECODER}"
+"""The space of extents in the store. Its number is raised with every change to what `read_extent` answers."""
 _KEEP_TOGETHER = 256  # values of `remembered` in one transaction
+_LOSSES = 3  # rows are missing at first, and where the store is begun anew, and where it goes on in memory
 
 
 @dataclass(kw_only=True, eq=False)
@@ -109,8 +116,8 @@ class FeatureTable:
         return FeatureTable(self.images, self.bench.through(space)).rows(space.geometry.size, output, index)
 
     def space(self, size: int) -> Space:
-        """The space of an input size."""
-        return self.bench.space(size)
+        """The space of an input size, for the levels of the images."""
+        return self.bench.space(size).levelled(self.images.levels)
 
     def fill(self, size: int, index: Index | None = None, views: Sequence[View] = (View.CENTRE,)) -> dict[int, str]:
         """Compute what is missing; returns ``{index of an image: why it cannot be read}``."""
@@ -122,6 +129,14 @@ class FeatureTable:
         failed = extract_to_store(paths, digests, space, store, views=views, progress=progress)
         self.bench.saw(len(set(digests) - before) * len(views), time.monotonic() - began, size)
         return {int(wanted[i]): reason for i, reason in failed.items()}
+
+    def levelled(self) -> FeatureTable:
+        """The table of the same images with their levels, for which the deep training images are decoded once."""
+        index = self.images.deep_training()
+        if not len(index):
+            return self
+        kept = self.remembered(_EXTENTS, _extent, stage="grey levels", index=index)
+        return self.of(self.images.levelled(Extent.unpacked(data) for data in kept if data is not None))
 
     def readable(self, size: int) -> FeatureTable:
         """The table of what can be decoded, rows at ``size`` computed; the rest is left out with the reason.
@@ -135,13 +150,13 @@ class FeatureTable:
     def rows(self, size: int, output: str, index: Index, views: Sequence[View] = (View.CENTRE,)) -> Rows:
         """The rows of the images ``index``, one block of them after the other for each view: (views · n, d)."""
         with self.bench.lock:
-            try:
-                return self._read(size, output, index, views)
-            except KeyError:  # not all are there yet
-                failed = self.fill(size, index, views)
-            if failed:
-                i, reason = next(iter(failed.items()))
-                raise RuntimeError(f"{self.images.paths[i]} could be read before and cannot now: {reason}")
+            for _ in range(len(views) + _LOSSES):
+                try:
+                    return self._read(size, output, index, views)
+                except KeyError:  # not all are there yet, or some were damaged and are gone
+                    failed = self.fill(size, index, views)
+                if failed:
+                    raise changed({self.images.paths[i]: reason for i, reason in failed.items()})
             return self._read(size, output, index, views)
 
     def remembered(
@@ -154,21 +169,27 @@ class FeatureTable:
         """
         wanted = range(len(self.images)) if index is None else index.tolist()
         digests = [self.images.digests[i] for i in wanted]
-        known = self.bench.store.known(space, set(digests))
-        todo = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True) if digest not in known}
+        paths = {digest: self.images.paths[i] for i, digest in zip(wanted, digests, strict=True)}
+        store, known, none = self.bench.store, self.bench.store.known(space, paths), set[str]()
+        todo = [digest for digest in paths if digest not in known]
         fresh: dict[str, bytes] = {}
         with self.bench.progress.stage(stage, len(todo)) as advance:
-            values = in_order(compute, todo.values(), window=_KEEP_TOGETHER)
+            values = in_order(compute, (paths[digest] for digest in todo), window=_KEEP_TOGETHER)
             for done, (digest, value) in enumerate(zip(todo, values, strict=True), start=1):
                 if value is not None:
                     fresh[digest] = value
+                else:
+                    none.add(digest)
                 if len(fresh) >= _KEEP_TOGETHER or done == len(todo):
-                    self.bench.store.keep(space, fresh)
+                    store.keep(space, fresh)
                     fresh = {}
                 advance(done)
         for start in range(0, len(digests), _KEEP_TOGETHER):
             block = digests[start : start + _KEEP_TOGETHER]
-            kept = self.bench.store.values(space, set(block))
+            kept: dict[str, bytes | None] = dict(store.values(space, set(block)))
+            if damaged := [digest for digest in dict.fromkeys(block) if digest not in kept and digest not in none]:
+                kept |= zip(damaged, in_order(compute, (paths[digest] for digest in damaged)), strict=True)
+                store.keep(space, {digest: value for digest in damaged if (value := kept[digest]) is not None})
             yield from (kept.get(digest) for digest in block)
 
     def _read(self, size: int, output: str, index: Index, views: Sequence[View]) -> Rows:
@@ -186,3 +207,11 @@ class FeatureTable:
         opened = self.bench.is_open(size)
         known = len(self.bench.store.known(self.space(size).key(views[0], "last"), wanted)) if opened else 0
         return (len(wanted) - known) * len(views) / self.bench.rate(size)
+
+
+def _extent(path: Path) -> bytes | None:
+    try:
+        extent = read_extent(path)
+    except UnreadableImageError:  # said where its rows are computed
+        return None
+    return extent.packed() if extent else None

@@ -11,6 +11,7 @@ import importlib.metadata
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headstart import cache_folder
 from headstart.backbones.network import FrozenModule
 from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import NetworkSpec, prepare
 from headstart.backbones.split import FrozenPrefix
+from headstart.features.store import FeatureStore
 from headstart.files import digest
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
-from headstart.finetune.views import Look, ViewFile, Wanted, decoded, make_room
+from headstart.finetune.views import Look, ViewFile, Wanted, decoded
 from headstart.progress import Progress, Silent
 
 CHECKED = 4
@@ -123,14 +126,9 @@ class ActivationCache:
             DataError: pictures that cannot be read, all of them.
         """
         views = sorted({view for _, view in wanted})
-        if (needed := self._needed(views)) > self.limit:
-            self.notes.append(TooLarge(needed=needed, limit=self.limit))
-            return False
-        together = self._with_room(wanted, views)
-        if not together:
-            self.notes.append(DiskFull(folder=str(self.folder)))
-            return False
-        if not self._kept_soundly(wanted, views, together):
+        if not self._kept_on_disk(wanted, views):
+            for view in views:  # what was kept of them is not all that is wanted
+                self._kept.pop(view, None)
             return False
         if len(self.paths) * self._row_bytes <= IN_MEMORY:
             self._kept.update({view: np.array(self._kept[view]) for view in views})
@@ -146,7 +144,25 @@ class ActivationCache:
             return False
         return self.keep([(i, view) for i in rows for view in views])
 
+    def _kept_on_disk(self, wanted: Wanted, views: Sequence[int]) -> bool:
+        if (needed := self._needed(views)) > self.limit:
+            self.notes.append(TooLarge(needed=needed, limit=self.limit))
+            return False
+        try:
+            together = self._with_room(wanted, views)
+        except OSError as error:
+            cache_folder.note_unusable(self.folder.parent, error)
+            return False
+        if not together:
+            self.notes.append(DiskFull(folder=str(self.folder)))
+            return False
+        return self._kept_soundly(wanted, views, together)
+
     # ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _pictures(self) -> str:
+        return digest(list(self.digests))
 
     @property
     def _row_bytes(self) -> int:
@@ -162,32 +178,36 @@ class ActivationCache:
         return sum(not done[view][i] for i, view in set(wanted)) * self._row_bytes
 
     def _file(self, view: int) -> ViewFile:
-        """The file of a view; its name, which hashes the digests of all pictures, is made once."""
+        """The file of a view."""
         if view not in self._files:
-            name = digest({"network": self.source.key, "look": self.look.key(view), "pictures": list(self.digests)})
+            name = digest({"network": self.source.key, "look": self.look.key(view), "pictures": self._pictures})
             self._files[view] = ViewFile(self.folder / name, (len(self.paths), *self.source.shape), self.dtype)
         return self._files[view]
 
     def _with_room(self, wanted: Wanted, views: Sequence[int]) -> list[ActivationCache]:
         """This cache and the one `beside` it, this alone, or none: as many as there is room for, which is made.
 
-        Writing to memory that stands for a file ends the process where the disk is full.
+        Raises OSError.
         """
+        cache_folder.made(self.folder)
         choices = [[self]]
         if self.beside is not None and self._needed(views) + self.beside._needed(views) <= self.limit:
             choices.insert(0, [self, self.beside])
         for together in choices:
             used = {cache._file(view).folder for cache in together for view in cache._kept.keys() | views}
             missing = sum(cache._missing(wanted, views) for cache in together)
-            if make_room(self.folder, missing, limit=self.limit, used=used):
-                return together
+            with FeatureStore(self.folder.parent, limit=self.limit) as store:
+                if store.make_room(missing, used=used):
+                    return together
         return []
 
     def _kept_soundly(self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache]) -> bool:
-        """Fill the files of ``views``; False, and nothing is kept, where the machine does not repeat itself."""
-        for cache in together:
-            cache._kept.update({view: cache._file(view).open() for view in views})
+        """Fill the files of ``views``; False where the disk fails, or the machine does not repeat itself."""
         self._fill(wanted, views, together)
+        if not all(cache._file(view).usable for cache in together for view in views):
+            return False
+        for cache in together:
+            cache._kept.update({view: cache._file(view).rows() for view in views})
         if self._holds(wanted):
             return True
         self.notes.append(Remade())
@@ -197,31 +217,36 @@ class ActivationCache:
         if self._holds(wanted):
             return True
         self.notes.append(NotRepeatable())
-        self._kept.clear()
         return False
 
     def _fill(self, wanted: Wanted, views: Sequence[int], together: Sequence[ActivationCache]) -> None:
         """Write what is missing of ``wanted``, in one pass for all caches in ``together``."""
+        files = [cache._file(view) for cache in together for view in views]
+        for file in files:
+            file.check()
+        if not all(file.usable for file in files):
+            return
         done = {view: np.all([cache._file(view).done() for cache in together], axis=0) for view in views}
         todo = [(i, view) for i, view in dict.fromkeys(wanted) if not done[view][i]]
         if not todo:
             return
-        files = {cache._file(view): cache._kept[view] for cache in together for view in views}
-        for file, rows in files.items():
-            file.begin(rows)
         committed = time.monotonic()
-        with self.progress.stage("frozen part of the network", len(todo)) as advance:
-            computed = zip(todo, self._computed(todo, together), strict=True)
-            for count, ((i, view), row_of_each) in enumerate(computed, start=1):
-                for cache, row in zip(together, row_of_each, strict=True):
-                    cache._file(view).write(i, row)
-                if count == len(todo) or time.monotonic() - committed >= COMMIT_SECONDS:
-                    for file in files:
-                        file.commit()
-                    committed = time.monotonic()
-                advance(count)
-        for file in files:
-            file.end()
+        try:
+            with self.progress.stage("frozen part of the network", len(todo)) as advance:
+                computed = zip(todo, self._computed(todo, together), strict=True)
+                for count, ((i, view), row_of_each) in enumerate(computed, start=1):
+                    for cache, row in zip(together, row_of_each, strict=True):
+                        cache._file(view).write(i, row)
+                    if not all(cache._file(view).usable for cache in together):
+                        return
+                    if time.monotonic() - committed >= COMMIT_SECONDS:
+                        for file in files:
+                            file.commit()
+                        committed = time.monotonic()
+                    advance(count)
+        finally:
+            for file in files:
+                file.end()
 
     def _holds(self, wanted: Wanted) -> bool:
         """Whether a few of the kept rows are, bit for bit, what the network computes now."""

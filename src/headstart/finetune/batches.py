@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headstart import cache_folder
 from headstart.arrays import Floats
 from headstart.backbones.graph import computes_in_bf16
-from headstart.files import digest, write_json
+from headstart.files import digest
 from headstart.finetune.activations import ActivationCache
 from headstart.finetune.cpu import DepthwiseOnCpu
 from headstart.finetune.job import Arithmetic
@@ -201,8 +201,8 @@ def measured(trainable: Trainable, phase: int, x: Tensor, y: Tensor, *, cache: P
         "machine": [torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()],
     }
     file = cache / "arithmetic" / f"{digest(identity)}.json"
-    with suppress(OSError, ValueError, TypeError):
-        return ArithmeticTiming(**json.loads(file.read_text()))
+    if (kept := cache_folder.kept(file)) is not None:
+        return ArithmeticTiming(**kept)
     suffix, weight = trainable.suffix(phase), torch.ones(len(y))
     trainable.mode(options)
 
@@ -212,8 +212,7 @@ def measured(trainable: Trainable, phase: int, x: Tensor, y: Tensor, *, cache: P
 
     timing = _measure(step, list(suffix.parameters()))
     suffix.zero_grad(set_to_none=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, asdict(timing))
+    cache_folder.keep(file, asdict(timing))
     return timing
 
 

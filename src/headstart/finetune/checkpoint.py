@@ -2,16 +2,18 @@
 
 The order of the pictures, their views and the dropout of an epoch follow from the seed and the number of the epoch;
 so there is no state of a random generator to keep, and a run that goes on ends at the same weights, bit for bit.
+
+The file is what ``torch.save`` writes, followed by the SHA-256 of that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
-import time
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -21,9 +23,9 @@ from headstart.files import replacing
 from headstart.finetune.notes import Note, from_plain, to_plain
 from headstart.finetune.trainable import State
 
-FORMAT = 4
-KEPT, WEEK = 8, 7 * 86_400.0
-"""Checkpoints that stay whatever their age, and seconds after which others are removed."""
+FORMAT = 5
+CHECKSUM = 32
+"""Bytes of the SHA-256 at the end."""
 
 
 @dataclass(kw_only=True)
@@ -62,8 +64,9 @@ class Snapshot:
         content = {**vars(self), **self.history.to_dict(), "notes": [to_plain(note) for note in self.notes]}
         del content["history"]  # its fields lie beside the others
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as unfinished, unfinished.open("wb") as stream:
+        with replacing(file) as unfinished, unfinished.open("w+b") as stream:
             torch.save({"format": FORMAT, "run": key, "snapshot": content}, stream)
+            stream.write(_checksum(stream, stream.tell()))
             stream.flush()
             os.fsync(stream.fileno())
 
@@ -76,9 +79,13 @@ class Snapshot:
             OptionError: it is of another job, or in the format of another version.
         """
         try:
-            saved = torch.load(file, map_location="cpu", weights_only=True)
+            with file.open("rb") as stream:
+                if _checksum(stream, max(file.stat().st_size - CHECKSUM, 0)) != stream.read():
+                    raise ValueError("another checksum")
+                stream.seek(0)
+                saved = torch.load(stream, map_location="cpu", weights_only=True)
             version, of, content = saved["format"], saved["run"], saved["snapshot"]
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
             what, found = f"checkpoint {file}", type(error).__name__
             raise ModelError.of(what, expected="a readable checkpoint", found=found, todo="delete it") from error
         if (version, of) != (FORMAT, key):
@@ -97,13 +104,11 @@ def file_of(folder: Path, key: str) -> Path:
     return folder / f"{key}-{FORMAT}"
 
 
-def keep_newest(folder: Path) -> None:
-    """Remove old checkpoints of ``folder``: all but the newest `KEPT`, where older than a `WEEK` or above 4 · `KEPT`.
-
-    Those of finished runs make a repeated run quick.
-    """
-    files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime)
-    oldest = time.time() - WEEK
-    for path in files[:-KEPT]:
-        if path.stat().st_mtime < oldest or len(files) > 4 * KEPT:
-            path.unlink(missing_ok=True)
+def _checksum(stream: BinaryIO, length: int) -> bytes:
+    """SHA-256 of the first ``length`` bytes; the stream stands behind them afterwards."""
+    checksum = hashlib.sha256()
+    stream.seek(0)
+    while length and (block := stream.read(min(length, 1 << 20))):
+        checksum.update(block)
+        length -= len(block)
+    return checksum.digest()

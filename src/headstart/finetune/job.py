@@ -54,6 +54,18 @@ class Job:
         """What the part that learns computes in when it answers, and on a GPU when it learns."""
         return "bf16" if self.trains_on == "cuda" and self.network.precision != "f32" else "f32"
 
+    @property
+    def geometry(self) -> transforms.Geometry:
+        """How a picture becomes the network's input; what the plan leaves open is the backbone's own."""
+        plan, backbone = self.plan, self.network.backbone
+        return transforms.Geometry(
+            size=plan.size,
+            mode=plan.mode,
+            crop_pct=plan.crop_pct or backbone.crop_pct,
+            interpolation=plan.interpolation or backbone.interpolation,
+            levels=self.images.levels,
+        )
+
     def key(self) -> str:
         """32 hexadecimal digits that name everything the weights depend on.
 
@@ -70,6 +82,7 @@ class Job:
                 "plan": plain(self.plan),
                 "pictures": [self.images.digests[i] for i in pictures],
                 "pixels": [decode.DECODER, transforms.ALGORITHM, transforms.VARIED_ALGORITHM],
+                "levels": plain(self.images.levels) if self.images.levels else None,
                 "y": [int(self.images.y[i]) for i in pictures],
                 "train": len(self.train),
                 "seed": self.seed,

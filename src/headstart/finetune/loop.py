@@ -8,8 +8,10 @@ With nothing frozen the same loop trains the whole network.
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from headstart.cache_folder import discard, note_damaged, note_unusable
+from headstart.errors import ModelError, OptionError
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.losses import accuracy, log_losses
 from headstart.finetune import batches
@@ -54,7 +58,8 @@ def finetune(
     Args:
         job: what to do.
         checkpoint: a file written after every epoch. If it is there, the run goes on from it. In a folder that is
-            there, the file is named by the key of the job.
+            there, which is part of the cache, the file is named by the key of the job; where it is damaged or cannot be
+            written, the run does without.
         progress: is told how far the run is.
         watch: is called before any training and after every epoch.
 
@@ -62,13 +67,14 @@ def finetune(
         OptionError: the plan does not suit the network or the classes, or the checkpoint is of another run.
         DataError: pictures that cannot be read, all of them.
         WeightsError: the weights cannot be read or do not fit.
-        ModelError: the checkpoint is damaged.
+        ModelError: the checkpoint is damaged and not in the cache.
     """
-    key = job.key()
+    key, cached = job.key(), checkpoint is not None and checkpoint.is_dir()
     run = _FineTuning(
         job=job,
         key=key,
-        checkpoint=file_of(checkpoint, key) if checkpoint is not None and checkpoint.is_dir() else checkpoint,
+        checkpoint=file_of(checkpoint, key) if cached and checkpoint is not None else checkpoint,
+        cached=cached,
         progress=progress or Silent(),
         watch=watch or (lambda summaries, history: None),
     )
@@ -91,6 +97,8 @@ class _FineTuning:
     job: Job
     key: str
     checkpoint: Path | None
+    cached: bool
+    """Whether the checkpoint lies in the cache: then the run can do without."""
     progress: Progress
     watch: Watch
 
@@ -106,8 +114,17 @@ class _FineTuning:
 
     def start(self) -> Snapshot:
         """Where the checkpoint left off, else the beginning, with the loss before any training."""
-        if self.checkpoint is not None and self.checkpoint.is_file():
-            return Snapshot.load(self.checkpoint, self.key)
+        if self.checkpoint is not None and self.checkpoint.exists():
+            try:
+                snapshot = Snapshot.load(self.checkpoint, self.key)
+                with suppress(OSError):
+                    os.utime(self.checkpoint)  # the least recently used leave the cache
+                return snapshot
+            except (ModelError, OptionError):
+                if not self.cached:
+                    raise
+                note_damaged(1)
+                discard(self.checkpoint)
         notes: list[Note] = []
         loss, accuracy = validated(self.activations, 0, notes)
         history = History(initial_loss=loss, initial_accuracy=accuracy)
@@ -135,8 +152,19 @@ class _FineTuning:
                     training.begin()
                     continue
                 self.record(snapshot, epoch, training.optimiser)
-                if self.checkpoint is not None:
-                    snapshot.save(self.checkpoint, self.key)
+                self.save(snapshot)
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write the checkpoint; where the cache cannot be written to, go on without one."""
+        if self.checkpoint is None:
+            return
+        try:
+            snapshot.save(self.checkpoint, self.key)
+        except OSError as error:
+            if not self.cached:
+                raise
+            note_unusable(self.job.network.cache, error)
+            self.checkpoint = None
 
     def go_back(self, snapshot: Snapshot, diverged: Diverged) -> None:
         """To the weights before the loss diverged; the first time at a lower rate, the second time to stop there."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.arrays import Floats
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.store import size_limit
+from headstart.cache_folder import size_limit
 from headstart.finetune import lora
 from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.batches import predict
@@ -17,7 +17,6 @@ from headstart.finetune.job import Job
 from headstart.finetune.notes import Note
 from headstart.finetune.trainable import Trainable
 from headstart.finetune.views import PLAIN, Look
-from headstart.images.transforms import Geometry
 from headstart.progress import Progress
 
 
@@ -34,10 +33,8 @@ class PhaseActivations:
     """What phases run in one pass with the one after them, as it is before any training."""
 
     def __post_init__(self) -> None:
-        job, plan, backbone = self.job, self.job.plan, self.job.network.backbone
-        crop_pct, interpolation = plan.crop_pct or backbone.crop_pct, plan.interpolation or backbone.interpolation
-        geometry = Geometry(size=plan.size, mode=plan.mode, crop_pct=crop_pct, interpolation=interpolation)
-        self.look = Look(geometry=geometry, augment=plan.augment, seed=job.seed)
+        job, plan = self.job, self.job.plan
+        self.look = Look(geometry=job.geometry, augment=plan.augment, seed=job.seed)
         # Sorted by content, so that any two runs on the same pictures find each other's activations.
         pool = sorted({int(i) for i in (*job.train, *job.val)}, key=lambda i: job.images.digests[i])
         self._paths, self._digests = [job.images.paths[i] for i in pool], [job.images.digests[i] for i in pool]

@@ -159,17 +159,33 @@ Changed = Literal["preprocessing", "head", "dropout"]
 """What another backbone brings with it."""
 
 
+Unstated = Literal["head", "rate", "epochs", "batch", "crop"]
+"""What a write-up may leave open, so that it had to be chosen here."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Departure:
-    """A way in which a procedure is not what was published; `headstart.report.recipe.departure` says it in words."""
+    """A way in which a procedure is not what was published; `headstart.report.departures` says it in words."""
 
-    kind: Literal["statistics", "filter", "epochs", "views", "rank", "backbone"]
+    kind: Literal[
+        "statistics", "filter", "decoding", "epsilon", "framework", "index", "preprocessing", "version", "unstated",
+        "epochs", "views", "rank", "rate", "batch", "backbone", "weights",
+    ]  # fmt: skip
+    """``statistics``: of batch norms in a frozen backbone; ``filter``: of pictures that are made smaller; ``decoding``
+    of JPEG; ``epsilon``: of Adam; ``framework``: whose weights; ``index``: of the epoch that a phase begins with;
+    ``preprocessing``: of the pixels; ``version``: another that the write-up has as well; ``unstated``: what was chosen
+    here. The others are what was asked for in place of what was published."""
     number: int = 0
-    """Most epochs of a phase, views of a picture, or the rank of adapters."""
+    """Most epochs of a phase, views of a picture, the rank of adapters, pictures of a batch, or epochs of a phase."""
+    rate: float = 0.0
+    """Of learning, in the first phase."""
     backbone: str = ""
     """That is used in place of the ``published`` one."""
     published: str = ""
     changed: tuple[Changed, ...] = ()
+    unstated: tuple[Unstated, ...] = ()
+    origin: str = ""
+    """Of weights: ``random`` or ``file``."""
 
 
 @dataclass(frozen=True, kw_only=True)

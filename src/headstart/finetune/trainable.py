@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from headstart.backbones import network
 from headstart.backbones.catalog import Backbone
-from headstart.backbones.split import GlobalAverage, Split, TunedNetwork, split
+from headstart.backbones.split import GlobalAverage, Split, TunedNetwork, count_run, split
 from headstart.backbones.weights import Weights
 from headstart.errors import OptionError, Problem
 from headstart.finetune import lora
@@ -26,7 +26,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """How big the network is with its head, and how much of it a phase trains.
+    """How big the network is with its head, and how much of it a phase trains. What never runs is not counted.
 
     torch counts parameters without the statistics of batch norms; some published counts hold them.
     """
@@ -39,7 +39,7 @@ class Summary:
     head: int
     """Numbers in the parameters of the head, which always learn."""
     base: int
-    """Numbers in the parameters of the backbone alone."""
+    """Numbers in the parameters of the backbone alone, as far as the head reads it."""
     batch_norm_statistics: int
     """Running means and variances of the backbone, which no gradient changes."""
     adapters: int = 0
@@ -116,7 +116,7 @@ class Trainable:
         """Counts for the phase at position ``phase`` of the plan."""
         parameters = dict(self.network.named_parameters())
         trained = [parameters[name] for name in self.splits[phase].trained] + list(self.head.parameters())
-        base = network.count_parameters(self.network)
+        base = count_run(self.network, reads_map=self._reads_map)
         head = sum(p.numel() for p in self.head.parameters())
         adapters = sum(parameters[name].numel() for name in self.adapters)
         return Summary(
@@ -129,6 +129,13 @@ class Trainable:
             adapters=adapters,
             batch_norm_statistics=base.batch_norm_statistics,
         )
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Normalised images (n, 3, s, s) to logits, through backbone and head."""
+        prefix = self._nothing_learns().prefix
+        assert prefix is not None
+        logits: Tensor = self.head(prefix(x))
+        return logits
 
     def suffix(self, phase: int) -> nn.Module:
         """What is trained in a phase, head included: it takes the map that crosses the cut, or uint8 pictures."""

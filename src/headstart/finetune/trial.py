@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import stdtrit
 
+from headstart import cache_folder
 from headstart.arrays import Floats, Index
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.evaluation.calibration import fit_temperature, softmax
@@ -283,17 +285,18 @@ def _trained(
     table: FeatureTable, train: Index, val: Index, plan: Plan, options: ProbeOptions, network: NetworkSpec
 ) -> FineTuned:
     """Fine-tune on ``train`` from the probe of the last layer, going on where an earlier run was cut off."""
-    from headstart.finetune import checkpoint  # torch is loaded where something is trained, and not before
-    from headstart.finetune.job import Job
+    from headstart.finetune.job import Job  # torch is loaded where something is trained, and not before
     from headstart.finetune.loop import finetune
 
     last_layer = Candidate(size=plan.size, output="last", family="logistic regression")
     probe = probe_with(table, train, last_layer, options)
     job = Job(network=network, images=table.images, train=train, val=val, plan=plan, seed=options.seed, probe=probe)
-    folder = network.cache / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint.keep_newest(folder)
-    return finetune(job, checkpoint=folder, progress=table.bench.progress)
+    try:
+        checkpoints: Path | None = cache_folder.made(network.cache / "checkpoints")
+    except OSError as error:
+        cache_folder.note_unusable(network.cache, error)
+        checkpoints = None
+    return finetune(job, checkpoint=checkpoints, progress=table.bench.progress)
 
 
 @dataclass(frozen=True, kw_only=True)

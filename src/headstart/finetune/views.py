@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
-import shutil
-import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from itertools import groupby
 from pathlib import Path
 
@@ -17,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Mask, Pixels
+from headstart.cache_folder import discard, hold, made, note_damaged, note_unusable
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import write_bytes
 from headstart.finetune.plan import Augment
 from headstart.images import transforms
+from headstart.images.reading import contents
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry
 
@@ -33,12 +36,6 @@ WAITING = 64
 
 Wanted = Sequence[tuple[int, int]]
 """Pictures, by their position, each with the number of a view."""
-SPARED = 500_000_000
-"""Bytes that are left free on the disk."""
-FILLING = "filling"
-"""The file that stands beside maps while they are written; touched from time to time."""
-BUSY = 600.0
-"""Seconds without a touch after which its writer is held to be dead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +79,12 @@ def decoded(paths: Sequence[Path], digests: Sequence[str], look: Look, wanted: W
         """The pixels of some views of a picture, or why there are none."""
         path, digest, views = paths[picture[0]], digests[picture[0]], picture[1]
         try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != digest:
-                return f"{path}: changed while it was being used"
-            return look.pixels(data, digest, views)
+            with contents(path) as data:
+                if hashlib.sha256(data).hexdigest() != digest:
+                    return f"{path}: changed while it was being used"
+                return look.pixels(data, digest, views)
         except UnreadableImageError as error:
             return f"{path}: {error.reason}"
-        except OSError as error:
-            return f"{path}: cannot be read: {error.strerror}"
 
     reasons: list[str] = []
     for views in in_order(read, _by_picture(wanted), window=WAITING // TOGETHER):
@@ -112,9 +107,12 @@ def _by_picture(wanted: Wanted) -> Iterator[tuple[int, list[int]]]:
 
 
 class ViewFile:
-    """A folder with the rows of a view in ``maps.bin``, and in ``done.bin`` a byte for each: whether it is there.
+    """A folder with the rows of a view in ``maps.bin``, and in ``sums.bin`` a checksum of each that is there, else 0.
 
-    Rows reach the disk before the word that they are there. So, killed at any instant, the folder holds what it says.
+    The last number in ``sums.bin`` is its own checksum. Nothing is waited for: whatever of both files has reached the
+    disk when the process or the machine stops, a row counts only if it fits its checksum.
+
+    Where the disk refuses a file, that is noted and ``usable`` becomes False; no error is raised.
 
     Args:
         folder: of this view alone.
@@ -123,103 +121,108 @@ class ViewFile:
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
-        self.folder, self.shape, self.dtype = folder, shape, dtype
-        self._path, self._done_path, self._filling = folder / "maps.bin", folder / "done.bin", folder / FILLING
-        self._rows: np.memmap[tuple[int, ...], np.dtype[np.generic]]
-        self._done = np.zeros(shape[0], np.bool_)
+        self.folder, self.shape, self.dtype, self.usable = folder, shape, dtype, True
+        self._path, self._sums_path = folder / "maps.bin", folder / "sums.bin"
+        self._row_bytes = math.prod(shape[1:]) * np.dtype(dtype).itemsize
+        self._key = zlib.crc32(folder.name.encode())
+        self._sums: NDArray[np.uint32] | None = None
+        self._stream: FileIO | None = None
         self._unsaved = False
 
     def done(self) -> Mask:
-        """(n,) whether each row is on disk."""
-        n, done = self.shape[0], b""
-        with suppress(FileNotFoundError):
-            done = self._done_path.read_bytes()
-        return np.frombuffer(done if len(done) == n else bytes(n), np.bool_).copy()
+        """(n,) whether each row is on disk; once they were checked, whether it is sound as well."""
+        sums = self._read()[0] if self._sums is None else self._sums
+        return np.asarray(sums != 0)
 
-    def open(self) -> NDArray[np.generic]:
-        """All rows as memory that stands for the file, made if need be; rows that are not there take no room."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        size = math.prod(self.shape) * np.dtype(self.dtype).itemsize
-        if not self._path.is_file() or self._path.stat().st_size != size:
-            self.forget()
-            with self._path.open("ab") as stream:
-                stream.truncate(size)
-        os.utime(self.folder)
-        return np.memmap(self._path, dtype=self.dtype, mode="r+", shape=self.shape)
+    def check(self) -> None:
+        """Make the files if need be, and forget the rows that are not what was written."""
+        if self._sums is not None:
+            return
+        with self._disk():
+            made(self.folder)
+            sums, sound = self._read()
+            if not self._is_whole():
+                discard(self._path)
+                with self._path.open("ab") as stream:
+                    stream.truncate(self.shape[0] * self._row_bytes)
+            rows = self.rows()
+            damaged = [i for i in np.flatnonzero(sums).tolist() if self._sum(i, rows[i]) != sums[i]]
+            sums[damaged] = 0
+            self._sums = sums
+            if damaged or not sound:
+                note_damaged(len(damaged) or 1)
+                discard(self._sums_path)
+                self._save()
+            os.utime(self.folder)
 
-    def begin(self, rows: NDArray[np.generic]) -> None:
-        """Say to other processes that ``rows``, from `open`, are being written."""
-        assert isinstance(rows, np.memmap)
-        self._rows, self._done, self._unsaved = rows, self.done(), False
-        self._filling.touch()
+    def rows(self) -> NDArray[np.generic]:
+        """All rows as memory that stands for the file, which no process removes to make room while it is used."""
+        with self._path.open("rb") as stream:
+            hold(stream.fileno())
+            return np.memmap(stream, dtype=self.dtype, mode="r", shape=self.shape)
 
     def write(self, i: int, row: NDArray[np.generic]) -> None:
         """Write a row, which is there from the next `commit` on."""
-        self._rows[i] = row
-        self._done[i] = self._unsaved = True
+        assert self._sums is not None  # `check` was called
+        row = np.ascontiguousarray(row)
+        with self._disk():
+            if self._stream is None:
+                self._stream = self._path.open("r+b", buffering=0)
+                hold(self._stream.fileno())
+            self._stream.seek(i * self._row_bytes)
+            if self._stream.write(row.data) != self._row_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
+            self._sums[i] = self._sum(i, row)
+            self._unsaved = True
 
     def commit(self) -> None:
-        """First the rows written since the last time, then the word that they are there."""
+        """Say of the rows written since the last time that they are there."""
         if self._unsaved:
-            self._rows.flush()
-            write_bytes(self._done_path, self._done.tobytes())
-            self._unsaved = False
-        self._filling.touch()
+            with self._disk():
+                self._save()
+                self._unsaved = False
 
     def end(self) -> None:
-        """Say to other processes that nothing is being written any more, and let go of the rows."""
-        del self._rows
-        self._filling.unlink(missing_ok=True)
+        """`commit`, and close the file."""
+        if self._stream is not None:
+            self.commit()
+            self._stream.close()
+            self._stream = None
 
     def forget(self) -> None:
         """Take no row for being there."""
-        self._done_path.unlink(missing_ok=True)
+        if self._sums is not None:
+            self._sums[:] = 0
+        discard(self._sums_path)
 
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            note_unusable(self.folder.parent.parent, error)
+            self.usable = False
 
-def spare(folder: Path) -> int:
-    """Bytes that may be written to the disk of ``folder``."""
-    return max(shutil.disk_usage(folder).free - SPARED, 0)
+    def _is_whole(self) -> bool:
+        return self._path.is_file() and self._path.stat().st_size == self.shape[0] * self._row_bytes
 
+    def _read(self) -> tuple[NDArray[np.uint32], bool]:
+        """The checksums (n,) on disk, and whether the files are as they were written."""
+        n = self.shape[0]
+        with suppress(OSError):
+            if not self._sums_path.exists():
+                return np.zeros(n, np.uint32), True
+            data = self._sums_path.read_bytes()
+            if len(data) == 4 * (n + 1) and self._is_whole():
+                sums = np.frombuffer(data, np.uint32)
+                return sums[:n].copy(), zlib.crc32(data[:-4]) == sums[n]
+        return np.zeros(n, np.uint32), False
 
-def make_room(folder: Path, needed: int, *, limit: int, used: Collection[Path]) -> bool:
-    """Remove the least recently used sets of maps until ``needed`` more bytes keep to the limit and fit on the disk.
+    def _save(self) -> None:
+        assert self._sums is not None
+        data = self._sums.tobytes()
+        write_bytes(self._sums_path, data + np.uint32(zlib.crc32(data)).tobytes())
 
-    Args:
-        folder: of the sets, a folder each; made if need be.
-        needed: bytes to be written.
-        limit: the most bytes to keep in all.
-        used: sets that stay, beside those that another process is filling.
-
-    Returns:
-        Whether they fit on the disk; if they never could, nothing is removed. What cannot be removed may exceed the
-        limit.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    sets: list[tuple[float, Path]] = []
-    for path in folder.iterdir():
-        with suppress(OSError):  # another process removed it
-            sets.append((path.stat().st_mtime, path))
-    total = sum(_bytes(path) for _, path in sets)
-    removable = [path for _, path in sorted(sets) if path not in used and not _is_being_filled(path)]
-    if needed > spare(folder) + sum(map(_bytes, removable)):
-        return False
-    for path in removable:
-        if total + needed <= limit and needed <= spare(folder):
-            break
-        total -= _bytes(path)
-        shutil.rmtree(path, ignore_errors=True)
-    return needed <= spare(folder)
-
-
-def _is_being_filled(path: Path) -> bool:
-    with suppress(OSError):
-        return time.time() - (path / FILLING).stat().st_mtime < BUSY
-    return False
-
-
-def _bytes(folder: Path) -> int:
-    """What its files take up: rows that were never written take nothing."""
-    with suppress(OSError):
-        stats = [file.stat() for file in folder.iterdir()]
-        return sum(min(stat.st_size, 512 * getattr(stat, "st_blocks", stat.st_size)) for stat in stats)
-    return 0
+    def _sum(self, i: int, row: NDArray[np.generic]) -> int:
+        """The CRC-32 of the view's name, the row's number and its bytes; never 0."""
+        return zlib.crc32(row.data, zlib.crc32(i.to_bytes(8, "little"), self._key)) or 1

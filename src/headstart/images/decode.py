@@ -1,34 +1,26 @@
-"""A picture file becomes RGB pixels. The only module that knows Pillow.
-
-Content decides what a file is, never its name. Colour profiles are ignored, in training and in serving alike.
-"""
+"""A picture becomes RGB pixels, and pixels a file. Colour profiles are ignored, in training and in serving alike."""
 
 from __future__ import annotations
 
 import io
-import re
-import stat
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import IO
+from typing import Any
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
-from headstart.images.grey_levels import eight_bits
+from headstart.images import limits, reading
+from headstart.images.deep import Deep, deep, in_eight_bits
+from headstart.images.grey_levels import Extent, Levels
 from headstart.images.origin import EXIF_BLOCK, Origin
-
-MAX_PIXELS = 178_956_970
-"""Largest picture that is decoded, in pixels, as in Pillow: beyond it a small file may be a bomb."""
+from headstart.images.recognise import Header, damaged, header_of, identified, memory, readable_formats, stream_of
 
 DECODER = f"pillow{PIL.__version__}"
 """Who turns bytes into pixels: part of the key of everything computed from pixels."""
@@ -36,16 +28,15 @@ DECODER = f"pillow{PIL.__version__}"
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
 
+_STRIP_PIXELS = 1 << 22
+"""Pixels that are copied out of Pillow's memory at a time."""
+
 PillowImage = Image.Image
-Content = Path | bytes | PillowImage | NDArray[np.uint8]
+Content = Path | bytes | PillowImage | NDArray[Any]
 """What is decoded: a file, its bytes, an image that the caller opened with Pillow, or pixels ``(h, w, 3)`` RGB,
-``(h, w, 4)`` with alpha, ``(h, w)`` grey."""
+``(h, w, 4)`` with alpha, ``(h, w)`` grey: uint8 or uint16, and grey ones any number."""
 
 INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "lanczos")}
-
-# What is read, in the order it is tried. A closed list, because Pillow knows formats that start other
-# programs (EPS runs Ghostscript) or accept almost any bytes (TGA).
-_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "PPM")
 
 # EXIF tag 0x0112: what must be done to the stored picture to see it upright.
 _ORIENTATION_TAG = 0x0112
@@ -60,26 +51,6 @@ _UPRIGHT = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What a picture says of itself: Pillow's names of format and mode; pixels as stored, EXIF not yet applied."""
-
-    format: str
-    width: int
-    height: int
-    mode: str
-
-
-def read_header(source: Path | bytes) -> Header:
-    """Recognise a picture by its content, without decoding it.
-
-    Raises:
-        UnreadableImageError: the file cannot be opened, is no picture, or is larger than ``MAX_PIXELS``.
-    """
-    with _opened(source) as image:
-        return _header(image)
-
-
 class DecodedImage:
     """A decoded picture, upright RGB, still in Pillow's memory: cutting pieces from it copies only the pieces."""
 
@@ -88,44 +59,91 @@ class DecodedImage:
         self.width, self.height = image.size
 
     @classmethod
-    def read(cls, source: Content, *, at_least: int | None = None) -> DecodedImage:
+    @contextmanager
+    def read(
+        cls, source: Content, *, at_least: int | None = None, levels: Levels | None = None
+    ) -> Iterator[DecodedImage]:
         """Decode the first frame, on white where it is transparent. Safe to call from many threads.
 
-        An image of the caller's keeps its size: it is decoded in full.
+        The picture is to be given up when the block is left: it counts against the memory that all may take. An image
+        of the caller's keeps its size: it is decoded in full.
 
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
         side keeps at least that many pixels (or all it has).
 
+        ``levels`` are those of the set that the picture belongs to, or is held against: see
+        `headstart.images.grey_levels`.
+
         Raises:
             UnreadableImageError: with the reason in plain words.
+            DiskError: the disk does not answer.
         """
         if isinstance(source, np.ndarray):
-            return cls(_rgb(Image.fromarray(source)))
-        if isinstance(source, PillowImage):
+            yield cls(_rgb(Image.fromarray(in_eight_bits(source, levels))))
+        elif isinstance(source, PillowImage):
             with _CALLERS:
-                return cls(_loaded(source, None))
-        with _opened(source) as image:
-            return cls(_loaded(image, at_least))
+                loaded = _loaded(source, levels)
+            yield cls(loaded)
+        else:
+            with cls.read_all(source, at_least=at_least, levels=levels) as (image, _, _):
+                yield image
 
     @classmethod
-    def read_all(cls, source: Path | bytes, *, at_least: int | None = None) -> tuple[DecodedImage, Header, Origin]:
+    @contextmanager
+    def read_all(
+        cls, source: Path | bytes, *, at_least: int | None = None, levels: Levels | None = None
+    ) -> Iterator[tuple[DecodedImage, Header, Origin]]:
         """As ``read``, and what the file tells besides, opened once."""
-        with _opened(source) as image:
-            header = _header(image)
-            return cls(_loaded(image, at_least)), header, _origin(image)
+        with ExitStack() as held:
+            data = held.enter_context(reading.contents(source)) if isinstance(source, Path) else source
+            image = identified(held.enter_context(stream_of(data)))
+            header = header_of(image)
+            if at_least is not None:
+                image.draft("RGB", (at_least, at_least))
+            held.enter_context(limits.PIXELS.share(memory(image, header)))
+            held.callback(image.close)  # the memory is free before the share is given back
+            loaded = _loaded(image, levels)
+            held.callback(loaded.close)
+            yield cls(loaded), header, _origin(image)
 
     def pixels(self) -> Pixels:
-        """The whole picture, ``(h, w, 3)``."""
-        return np.array(self._image)
+        """The whole picture, ``(h, w, 3)``; a large one in strips, for each of which Pillow makes two copies."""
+        rows = max(1, _STRIP_PIXELS // self.width)
+        if rows >= self.height:
+            return np.array(self._image)
+        out = np.empty((self.height, self.width, 3), np.uint8)
+        for top in range(0, self.height, rows):
+            strip = self._image.crop((0, top, self.width, min(top + rows, self.height)))
+            out[top : top + rows] = np.asarray(strip)
+        return out
 
     def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> Pixels:
         """The window ``box`` resized to ``size``, as in ``resample``."""
         return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
 
 
-def decode(source: Content, *, at_least: int | None = None) -> Pixels:
+def decode(source: Content, *, at_least: int | None = None, levels: Levels | None = None) -> Pixels:
     """Decode a picture as ``DecodedImage.read`` does: ``(h, w, 3)`` RGB."""
-    return DecodedImage.read(source, at_least=at_least).pixels()
+    with DecodedImage.read(source, at_least=at_least, levels=levels) as image:
+        return image.pixels()
+
+
+def read_extent(path: Path) -> Extent | None:
+    """Between which values the pixels of a file of more than 8 bits a channel lie; None for any other.
+
+    Raises:
+        UnreadableImageError: with the reason in plain words.
+        DiskError: the disk does not answer.
+    """
+    with reading.contents(path) as data, stream_of(data) as stream:
+        image = identified(stream)
+        if (found := deep(image, identified)) is None:
+            return None
+        with limits.PIXELS.share(memory(image, header_of(image))):
+            try:
+                return found.extent(image)
+            except Exception as error:  # as in `_loaded`
+                raise UnreadableImageError(damaged(error)) from error
 
 
 def resample(image: Pixels, *, size: tuple[int, int], box: Box | None = None, interpolation: str = "bicubic") -> Pixels:
@@ -152,9 +170,12 @@ def moved(image: Pixels, size: tuple[int, int], place: tuple[float, ...]) -> Pix
     return np.asarray(result)
 
 
-def encode(image: Pixels, *, format: str = "JPEG", quality: int = 90) -> bytes:
-    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG."""
-    _readable_formats()
+def encode(image: NDArray[Any], *, format: str = "JPEG", quality: int = 90) -> bytes:
+    """Write ``(h, w, 3)`` RGB pixels as ``JPEG``, ``PNG`` or ``WEBP``; ``quality``, 1–100, means nothing to PNG.
+
+    PNG also takes grey levels ``(h, w)``, uint8 or uint16.
+    """
+    readable_formats()
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, format=format, quality=quality)
     return stream.getvalue()
@@ -164,63 +185,16 @@ _CALLERS = Lock()
 """Held while an image of the caller's is decoded: Pillow's images may be decoded by one thread at a time."""
 
 
-@contextmanager
-def _opened(source: Path | bytes) -> Iterator[Image.Image]:
-    """Open and recognise a picture, without decoding it."""
-    _silence()
-    with _stream(source) as stream:
-        yield _identified(stream)
-
-
-def _stream(source: Path | bytes) -> IO[bytes]:
-    if isinstance(source, bytes):
-        if not source:
-            raise UnreadableImageError("empty file")
-        return io.BytesIO(source)
+def _loaded(image: Image.Image, levels: Levels | None) -> Image.Image:
     try:
-        status = source.stat()
-        refusals = {
-            "is a directory": stat.S_ISDIR(status.st_mode),
-            "not a regular file": not stat.S_ISREG(status.st_mode),  # opening a pipe would wait for ever
-            "empty file": status.st_size == 0,
-        }
-        for reason, holds in refusals.items():
-            if holds:
-                raise UnreadableImageError(reason)
-        return source.open("rb")
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        known: dict[type[Exception], str] = {FileNotFoundError: "not found", PermissionError: "permission denied"}
-        unknown = f"cannot be opened: {getattr(error, 'strerror', None) or error}"
-        raise UnreadableImageError(known.get(type(error), unknown)) from error
-
-
-def _identified(stream: IO[bytes]) -> Image.Image:
-    try:
-        image = Image.open(stream, formats=_readable_formats())
-    except Image.DecompressionBombError:
-        raise UnreadableImageError(_too_large(_declared_size(stream))) from None
-    except UnidentifiedImageError:
-        raise UnreadableImageError(_unidentified(stream)) from None
-    except Exception as error:
-        raise UnreadableImageError(_damaged(error)) from error
-    if image.width * image.height > MAX_PIXELS:
-        raise UnreadableImageError(_too_large(f"{image.width}×{image.height}"))
-    return image
-
-
-def _loaded(image: Image.Image, at_least: int | None) -> Image.Image:
-    try:
-        if at_least is not None:
-            image.draft("RGB", (at_least, at_least))
+        found = deep(image, identified)
         image.load()
-        return _upright(_rgb(image), image)
+        return _upright(_rgb(image, found, levels), image)
+    except MemoryError:
+        raise UnreadableImageError(f"no memory left for {image.width}×{image.height} pixels: make it smaller") from None
     except Exception as error:
         # Pillow's decoders raise nearly every kind of exception on damaged data, down to IndexError.
-        raise UnreadableImageError(_damaged(error)) from error
-
-
-def _header(image: Image.Image) -> Header:
-    return Header(format=image.format or "", width=image.width, height=image.height, mode=image.mode)
+        raise UnreadableImageError(damaged(error)) from error
 
 
 def _origin(image: Image.Image) -> Origin:
@@ -234,52 +208,15 @@ def _origin(image: Image.Image) -> Origin:
         return Origin.read(quantisation, {}, {})
 
 
-def _too_large(size: str) -> str:
-    return f"too large: {size} pixels; at most {MAX_PIXELS}"
-
-
-def _damaged(error: Exception) -> str:
-    return f"truncated or damaged: {error or type(error).__name__}"
-
-
-def _accepting(stream: IO[bytes]) -> Iterator[str]:
-    """Names of the formats that begin like this file."""
-    stream.seek(0)
-    prefix = stream.read(16)
-    for name in _readable_formats():
-        _, accept = Image.OPEN[name]
-        if accept is not None and accept(prefix) is True:
-            yield name
-
-
-def _declared_size(stream: IO[bytes]) -> str:
-    """Width × height of a picture that Pillow refuses to open because of them."""
-    for name in _accepting(stream):
-        with suppress(Exception):  # formats that share their first bytes: only one of them reads on
-            stream.seek(0)
-            factory, _ = Image.OPEN[name]
-            return "{}×{}".format(*factory(stream, "").size)
-    return f"over {MAX_PIXELS}"
-
-
-def _unidentified(stream: IO[bytes]) -> str:
-    stream.seek(4)
-    is_heic = stream.read(8) in (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1")
-    if is_heic and "HEIF" not in _readable_formats():
-        return "a HEIC picture, which needs the package pillow-heif: pip install 'headstart[heif]'"
-    for name in _accepting(stream):
-        return f"truncated or damaged: begins like {name}, but its header cannot be read"
-    return "not a picture"
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Bring any of Pillow's modes to RGB, eight bits a channel."""
+def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = None) -> Image.Image:
+    """Bring any of Pillow's modes to RGB, eight bits a channel; ``found`` of an image of more."""
+    if found and (pixels := found.pixels(image, levels)) is not None:
+        mode = "L" if pixels.ndim == 2 else image.mode
+        image = Image.frombytes(mode, image.size, pixels.tobytes())
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return Image.fromarray(eight_bits(np.asarray(image), image.mode)).convert("RGB")
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")
         canvas.paste(image, mask=image.getchannel("A"))
         return canvas
@@ -292,31 +229,3 @@ def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
     except Exception:  # a damaged EXIF block says nothing about orientation, and any kind of exception may say so
         turn = None
     return pixels if turn is None else pixels.transpose(turn)
-
-
-@cache
-def _readable_formats() -> tuple[str, ...]:
-    """Load the plugins for ``_FORMATS`` once; HEIF only if pillow-heif is installed."""
-    from PIL import AvifImagePlugin, Jpeg2KImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
-
-    Image.preinit()  # BMP, GIF, JPEG, PNG, PPM
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        pass
-    else:  # what fails in here is no missing package, and is not passed over
-        register_heif_opener()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-_SILENCE = ("ignore", None, Warning, re.compile(r"(PIL|pillow_heif)\."), 0)
-
-
-def _silence() -> None:
-    """Ignore what Pillow's own modules warn of, from the first picture on: damage is reported by name instead.
-
-    ``warnings.catch_warnings`` swaps a global at every entry and exit, which decoding threads would do to each other.
-    So a single filter stays, and is put back in front if the program has since changed its filters.
-    """
-    if warnings.filters[:1] != [_SILENCE]:
-        warnings.filterwarnings("ignore", module=_SILENCE[3].pattern)

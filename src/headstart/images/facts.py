@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from headstart.arrays import Floats, Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import DECODER, DecodedImage
+from headstart.images.grey_levels import Levels
+from headstart.images.reading import contents
 
 GREY = 4.0
 """Mean difference of the channels, in levels of 255, below which a picture counts as grey. A grey photograph saved
@@ -29,8 +31,10 @@ SIDE = 160
 BORDER = 0.03
 """Width of the border that is measured, as a share of the shorter side."""
 
-SPACE = f"facts1|{DECODER}|{SIDE}|{BORDER}"
-"""The space of facts in the store. Its number is raised with every change to what `measure` answers."""
+
+def space(levels: Levels | None) -> str:
+    """The space of facts in the store. Its number is raised with every change to what `measure` answers."""
+    return f"facts2|{DECODER}|{SIDE}|{BORDER}" + (f"|{levels.key()}" if levels else "")
 
 
 # Brightness table of ITU-T T.81, Annex K.1, which the quality of the usual encoders multiplies.
@@ -90,18 +94,18 @@ class Facts:
         return ["" if image is None else str(getattr(image, name)) for image in self.images]
 
 
-def packed(path: Path) -> bytes | None:
+def packed(path: Path, levels: Levels | None = None) -> bytes | None:
     """The facts of `measure` as bytes to keep, without the one that the file's name gives; None if unreadable."""
-    if (measured := _measured(path)) is None:
+    if (measured := _measured(path, levels)) is None:
         return None
     return json.dumps({name: value for name, value in asdict(measured).items() if name != "number"}).encode()
 
 
-def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:
+def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None], levels: Levels | None = None) -> Facts:
     """The inverse of `packed` for many pictures; those of which nothing is kept are measured, if they can be read."""
     return Facts(
         images=tuple(
-            _measured(path) if data is None else _unpack(json.loads(data), path)
+            _measured(path, levels) if data is None else _unpack(json.loads(data), path)
             for path, data in zip(paths, kept, strict=True)
         )
     )
@@ -111,27 +115,26 @@ def _unpack(facts: dict[str, Any], path: Path) -> ImageFacts:
     return ImageFacts(**{**facts, "border": tuple(facts["border"]), "number": number_in(path.name)})
 
 
-def _measured(path: Path) -> ImageFacts | None:
+def _measured(path: Path, levels: Levels | None) -> ImageFacts | None:
     try:
-        return measure(path)
-    except (UnreadableImageError, OSError):
+        return measure(path, levels)
+    except UnreadableImageError:
         return None
 
 
-def measure(path: Path) -> ImageFacts:
-    """Measure one picture.
+def measure(path: Path, levels: Levels | None = None) -> ImageFacts:
+    """Measure one picture of a set of these levels.
 
     Raises:
         UnreadableImageError: with the reason in plain words.
-        OSError: the file cannot be read at all.
+        DiskError: the disk does not answer.
     """
-    data = path.read_bytes()
-    image, header, origin = DecodedImage.read_all(data, at_least=SIDE)
-    turned = (image.width > image.height) != (header.width > header.height)
-    width, height = (header.height, header.width) if turned else (header.width, header.height)
-    scale = SIDE / min(image.width, image.height)
-    shown = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    pixels = image.resampled(shown, None, "bilinear") if scale < 1 else image.pixels()
+    with contents(path) as data, DecodedImage.read_all(data, at_least=SIDE, levels=levels) as (image, header, origin):
+        turned = (image.width > image.height) != (header.width > header.height)
+        width, height = (header.height, header.width) if turned else (header.width, header.height)
+        scale = SIDE / min(image.width, image.height)
+        shown = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        pixels = image.resampled(shown, None, "bilinear") if scale < 1 else image.pixels()
     red, green, blue = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     grey = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)

@@ -7,18 +7,22 @@ import os
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
-from headstart.images.decode import read_header
-from headstart.images.labelled import Entries, Entry, read_folders, read_table
+from headstart.images.deep import Depth
+from headstart.images.grey_levels import Extent, Levels, levels_of
+from headstart.images.labelled import PLAIN, Entries, Entry, Understood, read_folders, read_table
+from headstart.images.labels import TEXT, checked, restored
+from headstart.images.reading import opened
+from headstart.images.recognise import read_header
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 
@@ -34,7 +38,7 @@ class ImageSet:
     root: Path | None
     """The folder that was scanned, or the table's folder; None for pictures given one by one."""
     classes: tuple[str, ...]
-    """Names in plain string order."""
+    """Names, in the order of the labels that they are the text of: names of folders and of tables in string order."""
     paths: tuple[Path, ...]
     y: Labels
     """``(n,)`` positions in ``classes``."""
@@ -49,6 +53,14 @@ class ImageSet:
     left_out: tuple[LeftOut, ...] = ()
     layout: str
     """"class folders", "split folders", "table" or "arrays"."""
+    label_dtype: str = TEXT
+    """NumPy's name for the type of the labels that were given."""
+    deep: Mapping[Path, Depth] = field(default_factory=dict)
+    """Of which kind those of ``paths`` are that have more than 8 bits a channel."""
+    levels: Levels | None = None
+    """What is black and white in these, by the training pictures among them; None where that is not known."""
+    understood: Understood = PLAIN
+    """How the labels were read."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -56,6 +68,11 @@ class ImageSet:
     def in_split(self, name: str) -> NDArray[np.int64]:
         """Positions of the pictures of a split."""
         return np.flatnonzero(self.split == name)
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """``(k,)`` the labels as they were given, in the order of `classes`."""
+        return restored(self.classes, self.label_dtype)
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -102,7 +119,19 @@ class ImageSet:
         Raises:
             DataError: too few groups of a class are left.
         """
-        return _with_enough(replace(self, groups=_merged(self.groups.tolist(), keys)))
+        return _with_enough(self.joined(keys))
+
+    def joined(self, keys: Sequence[Hashable | None]) -> ImageSet:
+        """The same as `grouped`, however few groups are left."""
+        return replace(self, groups=_merged(self.groups.tolist(), keys))
+
+    def deep_training(self) -> NDArray[np.int64]:
+        """Positions of the training pictures of more than 8 bits a channel."""
+        return np.array([i for i in self.in_split("train") if self.paths[i] in self.deep], np.int64)
+
+    def levelled(self, extents: Iterable[Extent | None]) -> ImageSet:
+        """The same pictures with the levels that hold ``extents``, those of `deep_training` as far as there are any."""
+        return replace(self, levels=levels_of(extent for extent in extents if extent))
 
     def fingerprint(self) -> str:
         """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
@@ -139,11 +168,23 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
+    images, problems = look(source)
+    if for_training and problems:
+        raise _unusable(images, problems)
+    return images
+
+
+def look(source: Path) -> tuple[ImageSet, tuple[Problem, ...]]:
+    """The pictures of `scan`, and what keeps them from being trained on.
+
+    Raises:
+        DataError: the folder or the table cannot be read.
+    """
     try:
         if source.is_dir():
             labelled = read_folders(source)
         elif source.is_file():
-            labelled = Entries.listed(read_table(source), root=source.parent, layout="table")
+            labelled = read_table(source)
         else:
             raise FileNotFoundError(0, "not found", source)
     except OSError as error:
@@ -152,63 +193,76 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
         todo = "check the spelling, from which folder a relative path begins, and the permissions"
         raise DataError.of(what, expected=expected, found=found, todo=todo) from error
     images = _assembled(labelled)
-    return _with_enough(images, labelled.declared) if for_training else images
+    return images, tuple(_problems(images, labelled.declared))
 
 
 def from_paths(
-    paths: Sequence[str | Path], labels: Sequence[Any], groups: Sequence[Hashable | None] | None = None
+    paths: Sequence[str | Path], labels: ArrayLike, groups: Sequence[Hashable | None] | None = None
 ) -> ImageSet:
-    """Label pictures given one by one; all are for training. The classes are the sorted ``str(label)``.
+    """Label pictures given one by one; all are for training. The classes are ``np.unique(labels)``.
 
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
-    what, groups = "paths and labels", [None] * len(paths) if groups is None else groups
-    if not len(paths) == len(labels) == len(groups):
-        found = f"{len(paths)} paths, {len(labels)} labels, {len(groups)} groups"
+    problems: list[Problem] = []
+    try:
+        y = checked(labels)
+    except DataError as error:
+        y, problems = np.empty(0), [*error.problems]
+    groups = [None] * len(paths) if groups is None else groups
+    if not problems and not len(paths) == len(y) == len(groups):
+        found = f"{len(paths)} paths, {len(y)} labels, {len(groups)} groups"
         expected = "one label, and one group if any, for each path"
-        raise DataError.of(what, expected=expected, found=found, todo="align them")
+        problems.append(Problem(expected=expected, found=found, todo="align them"))
     if missing := [display(path) for path in paths if not os.path.exists(path)]:  # noqa: PTH110, a NUL is survived
         found = f"not found: {some(missing)}"
-        raise DataError.of(what, expected="every file exists", found=found, todo="correct the paths")
+        problems.append(Problem(expected="every file exists", found=found, todo="correct the paths"))
+    if problems:
+        raise DataError("paths and labels", problems)
+    values, position = np.unique(y, return_inverse=True)
+    classes = tuple(str(value) for value in values.tolist())
     entries = [
-        Entry(path=Path(path), label=str(label), group=group)
-        for path, label, group in zip(paths, labels, groups, strict=True)
+        Entry(path=Path(path), label=classes[i], group=group)
+        for path, i, group in zip(paths, position.tolist(), groups, strict=True)
     ]
     labelled = Entries.listed(entries, root=None, layout="arrays")
-    return _with_enough(_assembled(labelled), labelled.declared)
+    images = replace(_assembled(labelled, classes), label_dtype=y.dtype.str)
+    return _with_enough(images, labelled.declared)
 
 
-def _digest(path: Path) -> str | LeftOut:
-    """SHA-256 of a picture's bytes, or why it is left out."""
+def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
+    """SHA-256 of a picture's bytes and of which kind it is if it is deep, or why it is left out."""
     try:
-        read_header(path)
-        return sha256(path)
+        with opened(path) as stream:
+            header = read_header(stream)
+            stream.seek(0)
+            return sha256(stream), header.deep
     except UnreadableImageError as error:
         return LeftOut(path, error.reason)
-    except OSError as error:
-        return LeftOut(path, f"cannot be read: {error.strerror}")
 
 
-def _assembled(labelled: Entries) -> ImageSet:
+def _assembled(labelled: Entries, classes: tuple[str, ...] = ()) -> ImageSet:
+    """The pictures that are some; ``classes`` in this order, else all that are declared, in string order."""
     digested = list(in_order(_digest, [entry.path for entry in labelled.entries]))
     pairs = zip(labelled.entries, digested, strict=True)
-    kept = [(entry, digest) for entry, digest in pairs if isinstance(digest, str)]
+    kept = [(entry, *found) for entry, found in pairs if not isinstance(found, LeftOut)]
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]
-    classes = tuple(sorted(set().union(*labelled.declared.values())))
+    classes = classes or tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}
-    digests = tuple(digest for _, digest in kept)
+    digests = tuple(digest for _, digest, _ in kept)
     return ImageSet(
         root=labelled.root,
         classes=classes,
-        paths=tuple(entry.path for entry, _ in kept),
-        y=np.array([position[entry.label] for entry, _ in kept], dtype=np.int64),
-        split=np.array([entry.split for entry, _ in kept], dtype="U5"),
-        groups=_merged(digests, [entry.group for entry, _ in kept]),
-        group_names=tuple("" if entry.group is None else str(entry.group) for entry, _ in kept),
+        paths=tuple(entry.path for entry, *_ in kept),
+        y=np.array([position[entry.label] for entry, *_ in kept], dtype=np.int64),
+        split=np.array([entry.split for entry, *_ in kept], dtype="U5"),
+        groups=_merged(digests, [entry.group for entry, *_ in kept]),
+        group_names=tuple("" if entry.group is None else str(entry.group) for entry, *_ in kept),
         digests=digests,
         left_out=(*labelled.left_out, *refused),
         layout=labelled.layout,
+        deep={entry.path: deep for entry, _, deep in kept if deep},
+        understood=labelled.understood,
     )
 
 
@@ -238,9 +292,12 @@ def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = Non
     """
     declared = declared or {split: set(images.classes) for split in ("train", *np.unique(images.split))}
     if problems := list(_problems(images, declared)):
-        where = "paths and labels" if images.root is None else f"pictures {display(images.root)}"
-        raise DataError(where, problems)
+        raise _unusable(images, problems)
     return images
+
+
+def _unusable(images: ImageSet, problems: Sequence[Problem]) -> DataError:
+    return DataError("paths and labels" if images.root is None else f"pictures {display(images.root)}", problems)
 
 
 def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:
@@ -249,7 +306,9 @@ def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Pr
         yield Problem(
             expected="at least two classes to train on, a folder (or label) for each",
             found=f"only {train[0]!r}" if train else f"no class, and {len(images.left_out)} files that are in none",
-            todo="sort the pictures into one folder for each class, or give a CSV path,label",
+            todo="give labels of two classes or more"
+            if images.layout == "arrays"
+            else "sort the pictures into one folder for each class, or give a CSV path,label",
         )
     names = np.array(images.classes, dtype=object)[images.y]
     usable = Counter(zip(images.split.tolist(), names.tolist(), strict=True))
@@ -274,6 +333,12 @@ def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Pr
             if labels:
                 yield Problem(
                     expected=f"the same classes in {split} as in train ({some(train)})",
-                    found=f"{what} {split}: {some([repr(label) for label in sorted(labels)])}",
+                    found=f"{what} {split}: {some([_beside(label, train) for label in sorted(labels)])}",
                     todo=f"correct the names in {split}, add what is missing, or remove {split}",
                 )
+
+
+def _beside(label: str, known: Sequence[str]) -> str:
+    """A label, and the class that it may stand for, whose name differs by case or blanks alone."""
+    near = [name for name in known if name != label and name.casefold().split() == label.casefold().split()]
+    return repr(label) + (f" (did you mean {near[0]!r}?)" if near else "")

@@ -12,6 +12,19 @@ from headstart.files import display, write_text
 from headstart.images.folder import ImageSet, in_turn
 
 SCHEMA = 1
+FILE = "data.json"
+"""Its name in the folder of a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What `record` gives, as it must be to be compared."""
+
+    schema: int
+    fingerprint: str
+    columns: tuple[str, ...]
+    pictures: tuple[tuple[str, str, str, str, int], ...]
+    left_out: tuple[tuple[str, str], ...]
 
 
 def record(images: ImageSet) -> dict[str, Any]:
@@ -37,6 +50,16 @@ def write(path: Path, images: ImageSet) -> None:
     rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in document.pop("pictures"))
     head = json.dumps(document, indent=1, ensure_ascii=False).removesuffix("\n}")
     write_text(path, f'{head},\n "pictures": [\n{rows}\n]}}\n')
+
+
+def trained_on(run: Path) -> frozenset[str]:
+    """SHA-256 of the pictures that a run, or the run of a ``model`` directory, was trained on; empty if unknown."""
+    folder = run.absolute().parent if (run / "model.json").is_file() else run
+    try:
+        pictures = json.loads((folder / FILE).read_text(encoding="utf-8"))["pictures"]
+        return frozenset(digest for _, digest, _, split, _ in pictures if split == "train")
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

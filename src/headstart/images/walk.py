@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from headstart.errors import DiskError
+from headstart.images.reading import refused, vanished
+
 _JUNK = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "__pycache__"})
 
 
@@ -61,6 +64,10 @@ def files_below(folder: Path, closed: frozenset[tuple[int, int]] = frozenset()) 
             entered.add(identity(current))
             folders, others = children(current)
         except OSError as error:
+            gone = isinstance(error, FileNotFoundError)
+            refusal = vanished(current) if gone else refused(current, error)
+            if isinstance(refusal, DiskError):
+                raise refusal from error
             unreadable.append(LeftOut(current, f"folder cannot be listed: {error.strerror}"))
         else:
             files += others

@@ -167,7 +167,12 @@ class Trials:
         return Trials(self.table, self.sample.part(keep), self.options) if keep.mean() < MOST_SCREENED else None
 
     def score(self, candidate: Candidate) -> Score:
-        """Out-of-fold losses, at the strongest regularisation within one standard error of the best."""
+        """Out-of-fold losses, at the strongest regularisation within one standard error of the best.
+
+        All folds share one standardised matrix, test rows included, which makes a path over five folds as cheap as one
+        fit. No label takes part in that, and outer folds, whose figure is quoted, stay out. On 245 ants and bees it
+        lowers the log-loss of a fold's answers by 0.001 to 0.002, on 500 cats and dogs it changes it by as little.
+        """
         sample = self.sample
         n, v = len(sample.index), len(candidate.views)
         rows = np.stack([np.isin(np.arange(n), train) for train, _ in sample.splits])

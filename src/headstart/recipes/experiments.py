@@ -38,13 +38,16 @@ from headstart.evaluation.comparison import check_claim, compare_results
 from headstart.evaluation.history import History
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.evaluation.times import check_times
 from headstart.files import digest, display, plain, write_json
 from headstart.finetune.notes import Diverged, from_plain, to_plain
 from headstart.images.folder import ImageSet, scan
+from headstart.images.labelled import picture_folders
 from headstart.progress import Progress, Silent
-from headstart.recipes.grid import Claim, Setting
+from headstart.recipes.grid import Claim, Setting, TimeClaim
+from headstart.recipes.pictures import usable
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.runner import Stopwatch, Tell, job_of, with_splits
+from headstart.recipes.runner import Stopwatch, Tell, job_of, require_possible, with_splits
 from headstart.report.comparison import kept_line, no_result_line, row_line
 from headstart.report.finetuning_notes import in_words
 
@@ -65,6 +68,7 @@ def run(
     *,
     seeds: Sequence[int],
     claims: Sequence[Claim] = (),
+    time_claims: Sequence[TimeClaim] = (),
     weights: str | None = None,
     title: str = "Settings compared",
     command: str = "",
@@ -81,7 +85,8 @@ def run(
         source: pictures; a validation split is made once if there is none.
         folder: where rows and results are kept.
         seeds: one row of each setting for each.
-        claims: published conclusions to check.
+        claims: published conclusions on accuracy to check.
+        time_claims: published conclusions on time.
         weights: a file, or ``"random"``, in place of the backbones' own.
         title: of the page.
         command: what to type to make this again.
@@ -94,14 +99,18 @@ def run(
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
-    output_folder.refuse_unsafe(source, folder, what="table", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="table", writes=FILES, pictures=picture_folders(source))
     _require_distinct(settings)
-    images = with_splits(scan(source), settings[0].recipe, seed=SPLIT_SEED)
+    images = scan(source)
     located, missing = _located(settings, weights)
+    settings = [_with_weights(setting, located) for setting in settings]
+    refused = _refused(settings, located, missing, images.classes)
+    largest = max(setting.recipe.plan.size for setting in settings)
+    images = with_splits(usable(images, size=largest, progress=progress), settings[0].recipe, seed=SPLIT_SEED)
     output_folder.claim(folder, "table")
     (folder / "rows").mkdir(exist_ok=True)
     rows = _Rows(
-        images=images, folder=folder, weights=located, missing=missing, tell=tell, progress=progress or Silent(),
+        images=images, folder=folder, weights=located, refused=refused, tell=tell, progress=progress or Silent(),
         total=len(settings) * len(seeds),
     )  # fmt: skip
     cheap_first = sorted(settings, key=lambda setting: setting.recipe.plan.phases[-1].train_from != "head")
@@ -110,7 +119,7 @@ def run(
             for setting in cheap_first:
                 rows.attempt(setting, seed)
                 advance(rows.gone_through)
-            experiment = rows.experiment(settings, claims, title=title, command=command)
+            experiment = rows.experiment(settings, claims, time_claims, title=title, command=command)
             experiment.write()
     return experiment
 
@@ -123,8 +132,8 @@ class _Rows:
     folder: Path
     weights: dict[str, Weights]
     """Of each backbone that has any."""
-    missing: dict[str, str]
-    """Backbone → why its weights are not to be had."""
+    refused: dict[str, str]
+    """Setting → why it cannot be trained."""
     tell: Tell
     progress: Progress
     total: int
@@ -145,7 +154,7 @@ class _Rows:
 
     def attempt(self, setting: Setting, seed: int) -> None:
         """Train a row, or read it, and keep what came of it, even a failure."""
-        reason = self.missing.get(setting.recipe.backbone, "")
+        reason = self.refused.get(setting.name, "")
         try:
             if not reason:
                 row = self.row(setting, seed)
@@ -161,16 +170,19 @@ class _Rows:
             self.tell(f"[{self.gone_through}/{self.total}] {no_result_line(setting.name, [seed], reason)}")
 
     def experiment(
-        self, settings: Sequence[Setting], claims: Sequence[Claim], *, title: str, command: str
+        self,
+        settings: Sequence[Setting],
+        claims: Sequence[Claim],
+        time_claims: Sequence[TimeClaim],
+        *,
+        title: str,
+        command: str,
     ) -> Experiment:
         """What all rows so far show. Raises DataError if there is none."""
         if not self.outcomes:
-            problems = [
-                Problem(expected="a result", found=failure.reason, todo=f"mend {failure.setting} or leave it out")
-                for failure in self.failures
-            ]
-            raise DataError("nothing to compare: every row failed", problems)
-        comparison = compare_results([outcome.result() for outcome in self.outcomes])
+            raise _nothing([(failure.setting, failure.reason) for failure in self.failures])
+        results = [outcome.result() for outcome in self.outcomes]
+        comparison = compare_results(results)
         return Experiment(
             title=title,
             settings=tuple(settings),
@@ -178,6 +190,10 @@ class _Rows:
             failures=tuple(self.failures),
             comparison=comparison,
             claims=tuple(check_claim(comparison, claim.better, claim.worse) for claim in claims),
+            time_claims=tuple(
+                check_times(results, claim.slower, claim.faster, published=claim.times) for claim in time_claims
+            ),
+            left_out=self.images.left_out,
             measured_on=self.measured_on,
             weights={name: f"{weights.origin} ({weights.sha256[:12]})" for name, weights in self.weights.items()},
             folder=self.folder,
@@ -254,6 +270,39 @@ def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str
                 raise
             missing[name] = _short(error)
     return located, missing
+
+
+def _with_weights(setting: Setting, located: Mapping[str, Weights]) -> Setting:
+    """The same, which says if its weights are not those that were published."""
+    weights = located.get(setting.recipe.backbone)
+    return replace(setting, recipe=setting.recipe.with_weights(weights.origin)) if weights else setting
+
+
+def _refused(
+    settings: Sequence[Setting], located: Mapping[str, Weights], missing: Mapping[str, str], classes: Sequence[str]
+) -> dict[str, str]:
+    """Setting → why it cannot be trained. Raises DataError if none can."""
+    refused: dict[str, str] = {}
+    for setting in settings:
+        backbone = setting.recipe.backbone
+        try:
+            if backbone in located:
+                require_possible(setting.recipe, located[backbone], classes)
+            else:
+                refused[setting.name] = missing[backbone]
+        except UserInputError as error:
+            refused[setting.name] = _short(error)
+    if len(refused) == len(settings):
+        raise _nothing(list(refused.items()))
+    return refused
+
+
+def _nothing(failures: Sequence[tuple[str, str]]) -> DataError:
+    problems = [
+        Problem(expected="a result", found=reason, todo=f"mend {setting} or leave it out")
+        for setting, reason in failures
+    ]
+    return DataError("nothing to compare: every row failed", problems)
 
 
 def _require_distinct(settings: Sequence[Setting]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, NamedTuple
 
 from headstart.errors import OptionError, Problem
-from headstart.finetune.plan import OPTIMISERS, Optimiser, Phase
+from headstart.finetune.plan import OPTIMISERS, RANGES, Departure, Optimiser, Phase
 from headstart.recipes import records
 from headstart.recipes.records import Recipe
 
@@ -16,6 +16,8 @@ MODES = {"frozen": "head", "full": "all"}
 """What is trained, by the name of a mode; any other name is where training begins, as in a plan."""
 WORDS = {"size": "{} px", "lr": "lr {:g}", "batch": "batch {}"}
 """What a value is called in the name of a setting; others are called by the value alone."""
+OPTIONS = {"lr": "--lr", "batch_size": "--batch-size", "size": "--size", "train_from": "--mode"}
+"""What is typed for a value of a plan."""
 MOMENTUM = 0.9
 """Of SGD where the recipe has another optimiser, and so no momentum of its own."""
 
@@ -42,6 +44,15 @@ class Claim:
     worse: str | None = None
 
 
+class TimeClaim(NamedTuple):
+    """“``slower`` takes longer than ``faster``”, as the published times have it."""
+
+    slower: str
+    faster: str
+    times: float
+    """How many times as long it took there."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishedTable:
     """A table of a write-up."""
@@ -52,6 +63,7 @@ class PublishedTable:
     """Validation pictures that its accuracies were measured on."""
     rows: tuple[Row, ...]
     claims: tuple[Claim, ...]
+    time_claims: tuple[TimeClaim, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +94,7 @@ def grid(
     Raises:
         OptionError: a combination that has no meaning; all that is wrong with it.
     """
-    _require_meaning(base, optimisers, modes)
+    _require_meaning(base, optimisers, modes, {"lr": lrs, "batch_size": batch_sizes, "size": sizes})
     axes: dict[str, Sequence[Any]] = {
         "backbone": backbones, "size": sizes, "optimiser": optimisers, "lr": lrs, "batch": batch_sizes, "mode": modes,
     }  # fmt: skip
@@ -137,8 +149,18 @@ def of_table(table: PublishedTable, backbones: Sequence[str] = (), *, epochs: in
     return tuple(settings)
 
 
-def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[str]) -> None:
+def _require_meaning(
+    base: Recipe, optimisers: Sequence[str], modes: Sequence[str], numbers: Mapping[str, Sequence[float]]
+) -> None:
     problems = []
+    for name, values in {**numbers, "train_from": [MODES.get(mode, mode) for mode in modes]}.items():
+        expected, holds = RANGES[name]
+        option = OPTIONS[name]
+        problems += [
+            Problem(expected=f"{option}: {expected}", found=str(value), todo=f"change {option}")
+            for value in values
+            if not holds(value)
+        ]
     if modes and len(base.plan.phases) > 1:
         found = f"{len(base.plan.phases)} phases in {base.name}"
         todo = "leave out --mode, or take another recipe as the base"
@@ -154,6 +176,8 @@ def _require_meaning(base: Recipe, optimisers: Sequence[str], modes: Sequence[st
 def _varied(base: Recipe, chosen: dict[str, Any], epochs: int | None) -> Recipe:
     """``base`` with what is ``chosen``; what is missing stays. The plan refuses what has no meaning."""
     recipe = base.on(chosen["backbone"]) if "backbone" in chosen else base
+    if epochs and any(epochs < phase.epochs for phase in base.plan.phases):
+        recipe = replace(recipe, departures=(*recipe.departures, Departure(kind="epochs", number=epochs)))
     plan, first = recipe.plan, recipe.plan.phases[0].optimiser.lr
     lr = chosen.get("lr", first)
     lrs = [lr, *(phase.optimiser.lr * (lr / first) for phase in plan.phases[1:])]
@@ -195,9 +219,18 @@ TABLES = (
             Claim(better="A full", worse="A frozen"),
             Claim(better="B frozen", worse="B full"),
             Claim(better="C full", worse="C frozen"),
-            Claim(better="B frozen", worse="C frozen"),
+            Claim(better="B frozen", worse="A frozen"),  # a smaller batch helps
+            Claim(better="B frozen", worse="C frozen"),  # a high rate ruins the frozen head
+            Claim(better="VGG16 frozen", worse="A frozen"),
             Claim(better="VGG16 frozen", worse="VGG16 full"),
             Claim(better="VGG16 frozen"),
+        ),
+        time_claims=(
+            TimeClaim("A full", "A frozen", 1.27),
+            TimeClaim("VGG16 full", "VGG16 frozen", 2.03),  # about twice as long
+            TimeClaim("VGG16 full", "A full", 3.31),
+            TimeClaim("VGG16 frozen", "A frozen", 2.07),
+            TimeClaim("B full", "A full", 1.31),  # of the smaller batch
         ),
     ),
 )

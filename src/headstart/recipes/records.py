@@ -11,8 +11,21 @@ from typing import Literal
 
 from headstart.backbones import catalog
 from headstart.backbones.pretrained import HALF
+from headstart.backbones.weights import Origin
 from headstart.errors import OptionError
-from headstart.finetune.plan import Augment, Changed, Departure, Head, Lora, Optimiser, Phase, Plan, Procedure, Schedule
+from headstart.finetune.plan import (
+    RANGES,
+    Augment,
+    Changed,
+    Departure,
+    Head,
+    Lora,
+    Optimiser,
+    Phase,
+    Plan,
+    Procedure,
+    Schedule,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +55,45 @@ class Recipe(Procedure):
         plan = replace(self.plan, augment=replace(self.plan.augment, views=views))
         return self._departing(Departure(kind="views", number=views), plan)
 
+    def with_batch_size(self, batch_size: int) -> Recipe:
+        """The same with batches of so many pictures in every phase."""
+        phases = tuple(replace(phase, batch_size=batch_size) for phase in self.plan.phases)
+        if phases == self.plan.phases:
+            return self
+        return self._departing(Departure(kind="batch", number=batch_size), replace(self.plan, phases=phases))
+
+    def with_lr(self, lr: float) -> Recipe:
+        """The same with another learning rate in the first phase; those of later phases keep their ratio to it.
+
+        Raises OptionError for one that is not above 0.
+        """
+        expected, holds = RANGES["lr"]
+        if not holds(lr):
+            raise OptionError.of("--lr", expected=expected, found=f"{lr:g}", todo="give another --lr")
+        share = lr / self.plan.phases[0].optimiser.lr
+        if share == 1:
+            return self
+        phases = tuple(
+            replace(phase, optimiser=replace(phase.optimiser, lr=lr if number == 0 else phase.optimiser.lr * share))
+            for number, phase in enumerate(self.plan.phases)
+        )
+        return self._departing(Departure(kind="rate", rate=lr), replace(self.plan, phases=phases))
+
+    def with_weights(self, origin: Origin) -> Recipe:
+        """The same, begun with ``random`` weights or those of a ``file``; any other origin is as published."""
+        if origin not in ("random", "file"):
+            return self
+        others = tuple(departure for departure in self.departures if departure.kind != "framework")
+        return replace(self, departures=(*others, Departure(kind="weights", origin=origin)))
+
     def with_lora(self, rank: int) -> Recipe:
-        """The same with low-rank adapters on attention in place of the backbone's own weights."""
+        """The same with low-rank adapters on attention in place of the backbone's own weights.
+
+        Raises OptionError for a recipe that trains nothing of the backbone.
+        """
+        if all(phase.train_from in ("head", "none") for phase in self.plan.phases):
+            todo = "leave --lora out, or take one that does: resnet18-full"
+            raise OptionError.of("--lora", expected="a recipe that trains the backbone", found=self.name, todo=todo)
         plan = replace(self.plan, lora=Lora(rank=rank, alpha=2.0 * rank))
         return self._departing(Departure(kind="rank", number=rank), plan)
 
@@ -98,8 +148,11 @@ def _crops_vgg(phase: Phase) -> Plan:
     return replace(_crops(phase), head=Head(dropout=0.5), backbone_dropout=("pre_logits", 0.5))
 
 
-_FILTERED = Departure(kind="filter")
+_DECODED = Departure(kind="decoding")
+_KERAS = (_DECODED, Departure(kind="filter"), Departure(kind="framework"), Departure(kind="epsilon"))
+"""Of recipes that were written for Keras."""
 _TURNS = Augment(kind="rotate", turn=0.2, views="fresh")
+_DENSE = (*_KERAS, Departure(kind="preprocessing"), Departure(kind="version"))
 _DENSE_PLAN = Plan(
     size=180,
     mode="squash",
@@ -115,6 +168,7 @@ RECIPES = (
         about="PyTorch's transfer-learning tutorial, the whole network fine-tuned (ants and bees).",
         backbone="resnet18",
         plan=_crops(_step("all", epochs=25, batch_size=4)),
+        departures=(_DECODED,),
         published="best validation accuracy 0.9346 (batch 4) and 0.9542 (batch 8) of 153 pictures",
     ),
     Recipe(
@@ -122,7 +176,7 @@ RECIPES = (
         about="The same tutorial with everything frozen but a new last layer.",
         backbone="resnet18",
         plan=_crops(_step("head", epochs=25, batch_size=4)),
-        departures=(Departure(kind="statistics"),),
+        departures=(_DECODED, Departure(kind="statistics")),
         published="best validation accuracy 0.9542 (batch 4) and 0.9412 (batch 8) of 153 pictures",
     ),
     Recipe(
@@ -130,6 +184,7 @@ RECIPES = (
         about="Recipe resnet18-full with VGG-16.",
         backbone="vgg16",
         plan=_crops_vgg(_step("all", epochs=20, batch_size=8)),
+        departures=(_DECODED,),
         published="best validation accuracy 0.9346 of 153 pictures",
     ),
     Recipe(
@@ -137,6 +192,7 @@ RECIPES = (
         about="VGG-16 frozen up to its last linear layer (ants and bees).",
         backbone="vgg16",
         plan=_crops_vgg(_step("head", epochs=20, batch_size=8)),
+        departures=(_DECODED,),
         published="best validation accuracy 0.9739 of 153 pictures",
     ),
     Recipe(
@@ -154,11 +210,11 @@ RECIPES = (
             phases=(
                 _adam("head", lr=1e-4, epochs=10),
                 # Keras' layer 100 of 154: blocks.4.1.conv_dw
-                Phase(train_from="layers:18", epochs=10, optimiser=Optimiser(name="rmsprop", lr=1e-5)),
+                Phase(train_from="layers:18", epochs=11, optimiser=Optimiser(name="rmsprop", lr=1e-5)),
             ),
         ),
         test="batches",
-        departures=(_FILTERED,),
+        departures=(*_KERAS, Departure(kind="index", number=11)),
         published="validation accuracy about 0.95–0.97 after phase 1 and 0.98 after phase 2; test 0.979 and 0.995",
     ),
     Recipe(
@@ -167,7 +223,7 @@ RECIPES = (
         backbone="vgg16",
         plan=_DENSE_PLAN,
         test="batches",
-        departures=(_FILTERED,),
+        departures=_DENSE,
         published="test accuracy 0.985",
     ),
     Recipe(
@@ -176,7 +232,7 @@ RECIPES = (
         backbone="vgg16",
         plan=replace(_DENSE_PLAN, augment=Augment(kind="none"), phases=_DENSE_PLAN.phases[:1]),
         test="batches",
-        departures=(_FILTERED,),
+        departures=_DENSE,
     ),
     Recipe(
         name="vgg16-five-classes",
@@ -188,19 +244,23 @@ RECIPES = (
             augment=Augment(kind="none"),
             phases=(_adam("head", lr=1e-3, epochs=10), _adam("head", lr=1e-4, epochs=20, batch_size=16)),
         ),
+        departures=(_DECODED, Departure(kind="unstated", unstated=("head", "rate", "epochs", "batch", "crop"))),
     ),
     Recipe(
         name="vgg16-mlp",
-        about="A frozen VGG-16 with a new classifier 25088→4096→4096→classes.",
+        about="A frozen VGG-16 with a new classifier 25088→4096→4096→classes (cats and dogs).",
         backbone="vgg16",
         plan=Plan(
             size=224,
+            mode="squash",
+            interpolation="bilinear",
             mean=HALF,
             std=HALF,
             head=Head(reads="map", hidden=(4096, 4096), hidden_dropout=0.5),
             augment=Augment(kind="none"),
-            phases=(_adam("head", lr=1e-4, epochs=10),),
+            phases=(_adam("head", lr=1e-3, epochs=10),),
         ),
+        departures=(_DECODED, Departure(kind="unstated", unstated=("epochs", "batch"))),
     ),
 )
 
@@ -213,3 +273,8 @@ def get(name: str) -> Recipe:
         todo = f"did you mean {' or '.join(close)}?" if close else "see `headstart recipes list`"
         raise OptionError.of("recipe", expected=f"one of {', '.join(recipes)}", found=name, todo=todo)
     return recipes[name]
+
+
+def for_many_classes() -> list[str]:
+    """Names of the recipes that take any number of classes."""
+    return [recipe.name for recipe in RECIPES if recipe.plan.head.logit == "per class"]

@@ -13,12 +13,15 @@ from headstart.deploy.model import versions
 from headstart.evaluation.comparison import ClaimCheck, Comparison, Result
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.files import plain, write_csv, write_json
+from headstart.evaluation.times import TimeCheck
+from headstart.files import display, plain, write_csv, write_json
 from headstart.finetune.notes import Diverged, to_plain
 from headstart.finetune.plan import Departure
+from headstart.images.walk import LeftOut
 from headstart.recipes import records
 from headstart.recipes.grid import Setting, in_common
 from headstart.report import comparison as words
+from headstart.report.departures import departure_documents
 from headstart.report.finetuning_notes import in_words
 from headstart.report.page import write_report
 
@@ -58,7 +61,7 @@ class Outcome:
             correct=self.correct,
             last_accuracy=self.history.last.val_accuracy if epochs else self.history.initial_accuracy,
             best_accuracy=self.history.best_accuracy.val_accuracy if epochs else self.history.initial_accuracy,
-            seconds=self.history.seconds,
+            seconds=self.prepared + self.history.seconds,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Outcome:
             last_epoch=result.last_accuracy,
             best_epoch=result.best_accuracy,
             seconds=result.seconds,
+            training_seconds=self.history.seconds,
             prepared_seconds=self.prepared,
             diverged=[to_plain(event) for event in self.diverged],
             correct=self.correct.astype(int),
@@ -99,6 +103,9 @@ class Experiment:
     """Backbone → where its weights are from."""
     folder: Path
     command: str = ""
+    time_claims: tuple[TimeCheck, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Files that no row used."""
 
     @property
     def published(self) -> dict[str, tuple[float, int]]:
@@ -120,10 +127,11 @@ class Experiment:
         return words.settings_caveats(
             in_common=in_common(self.settings),
             prepared=sum(outcome.prepared for outcome in self.outcomes),
+            left_out=[(display(out.path), out.reason) for out in self.left_out],
             stand_ins=sorted((own, used) for own, used in backbones if own != used),
             weights=self.weights,
-            # What all depart in does not lie between them.
-            departures={fact: names for fact, names in departing.items() if len(names) < len(self.settings)},
+            departures=departing,
+            count=len(self.settings),
         )
 
     def troubles(self) -> tuple[str, ...]:
@@ -152,7 +160,7 @@ class Experiment:
             comparison=self.comparison,
             table=words.settings_table(self.comparison, published=self.published, marks=marks),
             measured_on=self.measured_on,
-            claims=tuple(map(words.claim_words, self.claims)),
+            claims=(*map(words.claim_words, self.claims), *map(words.time_words, self.time_claims)),
             caveats=self.caveats(),
             troubles=self.troubles(),
             command=self.command,
@@ -164,7 +172,12 @@ class Experiment:
             "folder": str(self.folder),
             "measurement": plain(self.measured_on),
             **self.content().to_dict(),
-            "claims": [{"holds": check.holds, "text": words.claim_words(check)} for check in self.claims],
+            "claims": [
+                *({**plain(check, "outcome", "holds"), "text": words.claim_words(check)} for check in self.claims),
+                *({**plain(check, "outcome", "holds"), "text": words.time_words(check)} for check in self.time_claims),
+            ],
+            "departures": {setting.name: departure_documents(setting.recipe) for setting in self.settings},
+            "left_out": [plain(out) for out in self.left_out],
             "failures": [failure._asdict() for failure in self.failures],
             "rows": [outcome.to_dict() for outcome in self.outcomes],
             "versions": versions(),

@@ -9,15 +9,18 @@
     model/              the trained network, for `headstart predict`
     report.html         the same for people, with the curves of all phases in one figure
     checkpoint          what an interrupted run goes on from
+    before.html         class counts, the first pictures and augmented views of one, written before training begins
+    before.json         the same, without the pictures
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,33 +28,42 @@ from headstart import output_folder
 from headstart.backbones import catalog
 from headstart.backbones.space import NetworkSpec
 from headstart.backbones.weights import Weights, locate, locate_named
+from headstart.cache_folder import cache_folder
 from headstart.claims.colour_baseline import Transfer, transfer
-from headstart.deploy.fitted import assemble
-from headstart.errors import DataError, Problem, UnreadableImageError
+from headstart.errors import DataError, OptionError, Problem, UnreadableImageError
 from headstart.evaluation.held_out import AnsweredPart, HeldOut, write_held_out
 from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.features.store import cache_folder
 from headstart.files import display, replacing, write_json
-from headstart.finetune.trial import Selection
-from headstart.images.decode import decode
+from headstart.finetune.plan import Plan
+from headstart.images.decode import decode, read_extent
 from headstart.images.folder import ImageSet, scan
+from headstart.images.grey_levels import Extent
+from headstart.images.labelled import picture_folders
 from headstart.images.splits import holdout
+from headstart.images.threads import in_order
 from headstart.progress import Progress
+from headstart.recipes import records
+from headstart.recipes.answers import Answers, answer
+from headstart.recipes.pictures import usable
 from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
+from headstart.report.departures import departure_documents
 from headstart.report.finetuning_notes import in_words
+from headstart.report.first_look import FirstLook, first_look, first_page
 from headstart.report.page import ReportContent, write_report
 from headstart.report.recipe import Reproduction
 
 if TYPE_CHECKING:
     from headstart.finetune.job import Job
+    from headstart.finetune.layers import Layer
     from headstart.finetune.result import FineTuned
-    from headstart.finetune.trainable import Summary
+    from headstart.finetune.trainable import Summary, Trainable
 
 Tell = Callable[[str], None]
 FILES = (
     "history.json", "metrics.json", "predictions.csv", "predictions.npz", "model", "report.html", "checkpoint",
+    "before.html", "before.json",
 )  # fmt: skip
 BATCH = 32
 """Pictures in the validation batches of which a fifth becomes the test split, as in Keras' tutorials."""
@@ -62,15 +74,17 @@ VAL_FRACTION = 0.2
 class Stopwatch:
     """Divides the time of a call of `finetune` into its epochs and all else; `watch` is to be passed to it."""
 
-    def __init__(self) -> None:
-        self.began = time.monotonic()
+    def __init__(self, began: float | None = None) -> None:
+        self.began = time.monotonic() if began is None else began
         self.before: float | None = None
         """Seconds of epochs that an interrupted run had finished."""
+        self.finished = 0
+        """How many these are."""
 
     def watch(self, summaries: Sequence[Summary], history: History) -> None:
         """Called before any training, with the epochs of a run that goes on."""
         if self.before is None:
-            self.before = history.seconds
+            self.before, self.finished = history.seconds, len(history.epochs)
 
     def prepared(self, history: History) -> float:
         """Seconds so far that were not spent on epochs."""
@@ -78,15 +92,30 @@ class Stopwatch:
 
 
 def summaries(recipe: Recipe, *, num_classes: int = 2) -> tuple[Summary, ...]:
-    """How many parameters each phase of a recipe trains. Counted on tensors that have shapes and no content."""
+    """How many parameters each phase of a recipe trains."""
+    trainable = _shapes(recipe, num_classes)
+    return tuple(trainable.summary(phase) for phase in range(len(recipe.plan.phases)))
+
+
+def layer_table(recipe: Recipe, *, num_classes: int = 2) -> tuple[Layer, ...]:
+    """The layers of a recipe's network for a batch of its first phase, backbone first."""
+    import torch
+
+    from headstart.finetune.layers import layers
+
+    with torch.device("meta"):
+        return layers(_shapes(recipe, num_classes), batch_size=recipe.plan.phases[0].batch_size)
+
+
+def _shapes(recipe: Recipe, num_classes: int) -> Trainable:
+    """The network of a recipe, of tensors that have shapes and no content."""
     import torch
 
     from headstart.finetune.trainable import Trainable
 
     backbone = catalog.get(recipe.backbone)
     with torch.device("meta"):
-        trainable = Trainable(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
-    return tuple(trainable.summary(phase) for phase in range(len(recipe.plan.phases)))
+        return Trainable(backbone, locate(backbone, random=True), recipe.plan, num_classes=num_classes, seed=0)
 
 
 def run(
@@ -118,16 +147,24 @@ def run(
         OptionError: the folder is among the pictures, or holds what is not of a recipe.
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
-    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES)
+    began = time.monotonic()
+    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES, pictures=picture_folders(source))
     located = locate_named(catalog.get(recipe.backbone), weights)
-    images = with_splits(scan(source), recipe, seed=seed)
+    recipe = recipe.with_weights(located.origin)
     _require_readable(pictures)
-    output_folder.claim(folder, "recipe")
-    watch = _Teller(tell, len(images.classes))
+    images = scan(source)
+    require_possible(recipe, located, images.classes)
+    images = with_splits(usable(images, size=recipe.plan.size, progress=progress), recipe, seed=seed)
     job = job_of(recipe, images, located, seed=seed)
+    look = first_look(images, job.geometry, recipe.plan.augment)
+    output_folder.claim(folder, "recipe")
+    _begin(folder, recipe, look, command)
+    watch = _Teller(tell, len(images.classes), began)
     tuned = _train(job, recipe, folder, progress=progress, watch=watch)
-    _save(tuned, job, recipe, images, folder / "model")
-    honest, others = _answers(tuned, images)
+    answers = answer(tuned, recipe=recipe.name, progress=progress)
+    answers.model.save(folder / "model")
+    number, chosen = kept_epoch(tuned.history, recipe.plan)
+    honest, others = _parts(tuned, answers, chosen)
     largest = next((part for part in others if part.measured_on.kind == "all held out"), honest)
     ran = Reproduction(
         recipe=recipe,
@@ -136,26 +173,69 @@ def run(
         evaluation=honest.evaluation(images, images.train_counts, seed=seed),
         others=tuple(part.evaluation(images, images.train_counts, seed=seed) for part in others),
         transfer=None if located.origin == "random" else _transfer(job, largest),
-        elsewhere=tuple(zip(pictures, tuned.predict_proba(pictures), strict=True)) if pictures else (),
+        elsewhere=tuple(answers.model.predict(pictures)) if pictures else (),
         history=tuned.history,
         n_val=len(job.val),
-        kept_epoch=tuned.best_epoch if tuned.chosen == "best" else tuned.history.last.epoch,
+        kept_epoch=number,
+        kept_as=chosen,
+        left_out=look.left_out,
         summaries=tuned.summaries,
         notes=tuned.notes,
         runtime=tuned.runtime,
         prepared=watch.prepared(tuned.history),
+        finished_before=watch.finished,
+        abstention=answers.model.abstention,
+        abstention_report=answers.abstention(honest),
     )
-    geometry = tuned.activations.look.geometry
-    page = words.content(ran, images, honest, geometry=geometry, origin=located.origin, seed=seed, command=command)
+    page = words.content(ran, images, honest, look=look, origin=located.origin, seed=seed, command=command)
     _write(ran, images, honest, page)
     return ran
 
 
-def _save(tuned: FineTuned, job: Job, recipe: Recipe, images: ImageSet, folder: Path) -> None:
-    """Write the model directory of the network that was trained."""
-    space, head = tuned.deploy()
-    selection = Selection(space=space, output="tuned", head=head)
-    assemble(images, job.network, selection, {"recipe": recipe.name}, None).save(folder)
+def _begin(folder: Path, recipe: Recipe, look: FirstLook, command: str) -> None:
+    """Write what is shown before training, so that it is there if the run is cut off."""
+    (folder / "report.html").unlink(missing_ok=True)
+    write_json(
+        folder / "before.json", {"recipe": recipe.name, "departures": departure_documents(recipe), **look.to_dict()}
+    )
+    write_report(folder / "before.html", first_page(recipe.name, look, command=command))
+
+
+def require_classes(recipe: Recipe, num_classes: int) -> None:
+    """Raises OptionError for a recipe whose head cannot tell so many classes apart."""
+    if recipe.plan.head.logit == "one" and num_classes != 2:
+        raise OptionError.of(
+            f"recipe {recipe.name}",
+            expected="two classes, which its one output tells apart",
+            found=str(num_classes),
+            todo=f"take a recipe for any number of classes: {', '.join(records.for_many_classes())}",
+        )
+
+
+def require_possible(recipe: Recipe, weights: Weights, classes: Sequence[str]) -> None:
+    """Before anything is written. Raises OptionError or WeightsError for a recipe that cannot be run like this."""
+    from headstart.backbones import network
+
+    require_classes(recipe, len(classes))
+    try:
+        summaries(recipe, num_classes=len(classes))
+    except OptionError as error:
+        todo = "choose another --backbone" + (", or leave --lora out" if recipe.plan.lora else "")
+        problems = [replace(problem, todo=todo) for problem in error.problems]
+        raise OptionError(f"recipe {recipe.name} with the backbone {recipe.backbone}", problems) from error
+    if weights.origin == "file":
+        network.build(catalog.get(recipe.backbone), weights, size=recipe.plan.size)
+
+
+def kept_epoch(history: History, plan: Plan) -> tuple[int, Literal["last", "best"]]:
+    """The epoch whose weights are saved, and how the plan comes by it; ``history`` has at least one epoch.
+
+    It is of the last phase that finished any: one that diverged at once left the weights as they were.
+    """
+    epochs = history.phases[-1]
+    if plan.phases[epochs[0].phase - 1].keep == "best":
+        return min(epochs, key=lambda epoch: epoch.val_loss).epoch, "best"
+    return epochs[-1].epoch, "last"
 
 
 def job_of(recipe: Recipe, images: ImageSet, weights: Weights, *, seed: int) -> Job:
@@ -183,7 +263,15 @@ def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
         val = np.flatnonzero(split == "val")
         batches = -(-len(val) // BATCH) // 5
         split[np.random.default_rng(seed).permutation(val)[: batches * BATCH]] = "test"
-    return replace(images, split=split)
+    images = replace(images, split=split)
+    deep = [images.paths[i] for i in images.deep_training()]
+    return images.levelled(in_order(_extent, deep)) if deep else images
+
+
+def _extent(path: Path) -> Extent | None:
+    with suppress(UnreadableImageError):  # said where it is trained on
+        return read_extent(path)
+    return None
 
 
 def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None, watch: _Teller) -> FineTuned:
@@ -192,7 +280,7 @@ def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None,
 
     tuned = finetune(job, checkpoint=folder / "checkpoint", progress=progress, watch=watch.watch)
     if not tuned.history.epochs:
-        todo = "lower the learning rate of the recipe's plan, or use other weights"
+        todo = "lower the learning rate with --lr, or give other --weights"
         problem = Problem(expected="a loss that falls", found="; ".join(in_words(tuned.notes)), todo=todo)
         raise DataError(f"recipe {recipe.name} could not be trained", [problem])
     return tuned
@@ -211,31 +299,28 @@ def _require_readable(paths: Sequence[Path]) -> None:
         raise DataError("pictures to be answered", problems)
 
 
-def _answers(tuned: FineTuned, images: ImageSet) -> tuple[AnsweredPart, tuple[AnsweredPart, ...]]:
-    """What the figure is measured on, always with the weights that are saved; and what is shown beside it."""
-    val, test = tuned.activations.job.val, images.in_split("test")
-    of_last = MeasuredOn(kind="split", split="val", epoch="last")
-    last = AnsweredPart(index=val, proba=tuned.last_proba, measured_on=of_last)
-    if not len(test):
-        if tuned.chosen == "last":
-            return last, ()
-        best = MeasuredOn(kind="split", split="val", epoch="best")
-        return AnsweredPart(index=val, proba=tuned.val_proba(), measured_on=best), (last,)
-    proba = tuned.predict_proba([images.paths[i] for i in test])
-    honest = AnsweredPart(index=test, proba=proba, measured_on=MeasuredOn(kind="split", split="test"))
-    if any(phase.keep == "best" or phase.patience for phase in tuned.activations.job.plan.phases):
+def _parts(
+    tuned: FineTuned, answers: Answers, chosen: Literal["last", "best"]
+) -> tuple[AnsweredPart, tuple[AnsweredPart, ...]]:
+    """What the figure is measured on, always with the model that is saved; and what is shown beside it."""
+    job, of_val = answers.job, MeasuredOn(kind="split", split="val", epoch=chosen)
+    plan = job.plan
+    if not len(job.images.in_split("test")):
+        went_on = tuned.history.last.phase == len(plan.phases)  # else the weights of the last epoch are gone
+        last = AnsweredPart(index=job.val, proba=tuned.last_proba, measured_on=replace(of_val, epoch="last"))
+        return answers.part(of_val), (last,) if chosen == "best" and went_on else ()
+    honest = answers.part(MeasuredOn(kind="split", split="test"))
+    if any(phase.keep == "best" or phase.patience for phase in plan.phases):
         return honest, ()
     # Nothing was chosen on validation, so it counts as well: several times as many pictures.
-    every = np.concatenate([val, test])
-    both = MeasuredOn(kind="all held out", n=len(every))
-    return honest, (AnsweredPart(index=every, proba=np.concatenate([tuned.last_proba, proba]), measured_on=both),)
+    return honest, (answers.part(MeasuredOn(kind="all held out", n=len(job.val) + len(honest.index))),)
 
 
 class _Teller(Stopwatch):
     """Turns what the loop shows into lines, and tells each once; a run that goes on begins with the epochs it has."""
 
-    def __init__(self, tell: Tell, num_classes: int) -> None:
-        super().__init__()
+    def __init__(self, tell: Tell, num_classes: int, began: float) -> None:
+        super().__init__(began)
         self.tell, self.num_classes, self.told = tell, num_classes, 0
 
     def watch(self, summaries: Sequence[Summary], history: History) -> None:
@@ -251,7 +336,9 @@ class _Teller(Stopwatch):
 
 def _transfer(job: Job, answered: AnsweredPart) -> Transfer:
     train, measured = job.images.subset(job.train), job.images.subset(answered.index)
-    return transfer(answered.proba, measured.y, measured.paths, train_paths=train.paths, train_y=train.y)
+    return transfer(
+        answered.proba, measured.y, measured.paths, train_paths=train.paths, train_y=train.y, levels=job.images.levels
+    )
 
 
 def _write(ran: Reproduction, images: ImageSet, answered: AnsweredPart, content: ReportContent) -> None:

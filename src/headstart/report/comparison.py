@@ -12,13 +12,14 @@ from typing import Any
 
 from headstart.evaluation.comparison import ClaimCheck, Comparison, PairedResult, Result
 from headstart.evaluation.measured_on import MeasuredOn
-from headstart.files import plain
+from headstart.evaluation.times import TimeCheck
+from headstart.files import plain, some
 from headstart.finetune.plan import Departure
 from headstart.report.curves import comparison_figure
+from headstart.report.departures import departure
 from headstart.report.page import PlainPage
-from headstart.report.recipe import departure
-from headstart.report.section import Section, Table, between, p_value, percent, text
-from headstart.report.words import counted, pictures_of, points
+from headstart.report.section import THIN, Section, Table, between, p_value, percent, text
+from headstart.report.words import counted, listed, pictures_of, points
 
 DIVERGED = "diverged: see below"
 """In the table, of a setting of which a row diverged."""
@@ -89,25 +90,49 @@ def _limits(comparison: Comparison) -> list[str]:
 
 
 def claim_words(check: ClaimCheck) -> str:
-    """Whether a published conclusion holds here."""
-    rivals = "all others" if check.worse is None else f"“{check.worse}”"
-    claim = f"“{check.better}” is better than {rivals}"
+    """Whether a published conclusion holds here, does not, or cannot be told."""
+    better = f"“{check.better}” is better than {'all others' if check.worse is None else f'“{check.worse}”'}"
     if check.outcome == "not checkable":
-        missing = ", ".join(check.missing) or "any other setting"
-        return f"The published conclusion {claim} cannot be checked: no result for {missing}."
+        return _not_checkable(better, check.missing or ("any other setting",))
     if check.worse is None:
-        if check.outcome == "holds":
-            return f"The published conclusion {claim} holds here."
-        said = [f"it cannot be told from {quoted(check.level_with)}"] if check.level_with else []
-        said += [f"{quoted(check.above)} {'is' if len(check.above) == 1 else 'are'} better"] if check.above else []
-        return f"The published conclusion {claim} does not hold here: {'; '.join(said)}."
+        said = [f"{quoted(check.above)} {'is' if len(check.above) == 1 else 'are'} better"] if check.above else []
+        said += [f"it cannot be told from {quoted(check.level_with)}"] if check.level_with else []
+        return f"{_judged(better, check.outcome)}{': ' if said else ''}{'; '.join(said)}."
     (pair,) = check.pairs
-    if check.outcome == "holds":
-        return f"The published conclusion {claim} holds here: {evidence(pair)}."
     if check.outcome == "opposite":
-        return f"The opposite of the published conclusion {claim} holds here. {pair_words(pair)}."
-    alone = f" (p = {pair.p:.2g} if this were the only pair)" if pair.p < check.level else ""
-    return f"The published conclusion {claim} does not hold here. {pair_words(pair)}{alone}."
+        return f"The opposite of the published conclusion {better} holds here. {pair_words(pair)}."
+    untold = check.outcome == "cannot be told" and pair.p < check.level
+    alone = f" (p = {pair.p:.2g} if this were the only pair)" if untold else ""
+    return f"{_judged(better, check.outcome)}: {evidence(pair)}{alone}."
+
+
+def time_words(check: TimeCheck) -> str:
+    """The same of a published conclusion on time, with the times that were measured."""
+    longer = f"“{check.slower}” takes longer than “{check.faster}”"
+    if check.outcome == "not checkable":
+        return _not_checkable(longer, check.missing)
+    there = f"{check.published:.1f} times as long in the write-up"
+    if not all(check.seconds):
+        return f"{_judged(longer, check.outcome)}: no seed has a time for both; {there}."
+    slower, faster = map(duration, check.seconds)
+    if check.times is None:
+        return f"{_judged(longer, check.outcome)}: {slower} against {faster}, from one seed; {there}."
+    times, low, high = (f"{value:.2g}" if value < 10 else f"{value:,.0f}" for value in check.times)
+    here = f"{slower} against {faster} on average over {check.seeds} seeds"
+    return (
+        f"{_judged(longer, check.outcome)}: {here}, {times} times as long (95{THIN}% interval {low}–{high}); {there}."
+    )
+
+
+def _judged(claim: str, outcome: str) -> str:
+    """What came of a published conclusion, to be followed by the reason."""
+    if outcome == "cannot be told":
+        return f"Whether {claim}, as published, cannot be told here"
+    return f"The published conclusion {claim} {'holds' if outcome == 'holds' else 'does not hold'} here"
+
+
+def _not_checkable(claim: str, missing: Sequence[str]) -> str:
+    return f"The published conclusion {claim} cannot be checked: no result for {', '.join(missing)}."
 
 
 def quoted(names: Sequence[str]) -> str:
@@ -206,8 +231,14 @@ def settings_table(
     )
 
 
-def runs_content(comparison: Comparison, measured_on: MeasuredOn, *, command: str) -> ComparisonContent:
-    """Finished runs compared: a row of the table for each, best first."""
+def runs_content(
+    comparison: Comparison, measured_on: MeasuredOn, *, command: str, chosen: Sequence[str] = ()
+) -> ComparisonContent:
+    """Finished runs compared: a row of the table for each, best first.
+
+    ``chosen``: runs whose epoch was chosen on the pictures that all are compared on.
+    """
+    flattered = f"The epoch of {listed([f'“{name}”' for name in chosen])} was chosen on these pictures: too optimistic."
     rows = tuple(
         ("".join(run.letters), run.name, percent(run.accuracy.value), between(run.accuracy))
         for run in comparison.settings
@@ -217,7 +248,7 @@ def runs_content(comparison: Comparison, measured_on: MeasuredOn, *, command: st
         comparison=comparison,
         table=Table(about="every run", columns=("rank", "run", "accuracy", "95 % interval"), rows=rows, numbers=(2, 3)),
         measured_on=measured_on,
-        caveats=(text("out of fold") if measured_on.folds else text("held out"),),
+        caveats=(text("out of fold") if measured_on.folds else text("held out"), *([flattered] if chosen else [])),
         command=command,
     )
 
@@ -257,6 +288,8 @@ def settings_caveats(
     stand_ins: Sequence[tuple[str, str]],
     weights: Mapping[str, str],
     departures: Mapping[Departure, Sequence[str]],
+    count: int,
+    left_out: Sequence[tuple[str, str]] = (),
 ) -> tuple[str, ...]:
     """What the reader must know before using the numbers, a sentence each.
 
@@ -265,16 +298,26 @@ def settings_caveats(
         prepared: seconds spent on the outputs of what is frozen, and on getting ready, all rows together.
         stand_ins: backbone of the write-up, and the one that was used.
         weights: backbone → where its weights are from.
-        departures: where some settings, and not all, are other than their write-up → these settings.
+        departures: in what settings are other than their write-up → these settings.
+        count: of all settings.
+        left_out: path and reason of every file that no setting used.
     """
     shared = "; ".join(f"{option} {value}" for option, value in in_common.items())
+    shared_by_all = [fact for fact, names in departures.items() if len(names) == count]
+    which = [f"{path} ({reason})" for path, reason in left_out]
     return (
         f"All settings have in common: {shared or 'nothing'}.",
         text("last epoch"),
         text("times", prepared=prepared),
         *(text("stand-in", own=own, used=used) for own, used in stand_ins),
         *(f"Weights of {name}: {origin}." for name, origin in weights.items()),
-        *(f"Not as published in {', '.join(names)}: {departure(fact)}." for fact, names in departures.items()),
+        *([f"Not as published in all settings: {'; '.join(map(departure, shared_by_all))}."] if shared_by_all else []),
+        *(
+            f"Not as published in {', '.join(names)}: {departure(fact)}."
+            for fact, names in departures.items()
+            if fact not in shared_by_all
+        ),
+        *([text("left out", files=counted(len(left_out), "file"), which=some(which, 5))] if left_out else []),
     )
 
 

@@ -193,7 +193,8 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
     trend = verdict.trend
     history, loss = verdict.history, verdict.end.val_loss
     epochs = counted(len(history.epochs), "epoch")
-    said = [f"Validation loss went from {number(history.initial_loss, 3)} to {number(loss.end, 3)} in {epochs}."]
+    last = number(history.last.val_loss, 3)
+    said = [f"Validation loss went from {number(history.initial_loss, 3)} to {last} in {epochs}."]
     if verdict.end.length < FEWEST_EPOCHS:
         said.append(f"Too few epochs to show a trend: that takes {FEWEST_EPOCHS} in the last phase.")
     elif trend.state == "flat":
@@ -207,9 +208,9 @@ def _about_loss(verdict: CurveVerdict) -> list[str]:
 
 
 def _about_gap(verdict: CurveVerdict) -> list[str]:
-    end, gap = verdict.end, verdict.end.gap
+    last, gap = verdict.history.last, verdict.end.gap
     said = [
-        f"Accuracy is {points(end.train_accuracy)} % in training, {points(end.val_accuracy)} % on "
+        f"In the last epoch accuracy is {points(last.train_accuracy)} % in training, {points(last.val_accuracy)} % on "
         f"validation, where one picture is {100 / gap.n_val:.2f} points."
     ]
     if gap.loss < 0:
@@ -222,9 +223,11 @@ def _about_gap(verdict: CurveVerdict) -> list[str]:
     way = "lower" if gap.accuracy > 0 else "higher"
     apart = "accuracy is the same" if float(accuracy) == 0 else f"accuracy is {points(abs(gap.accuracy))} points {way}"
     said.append(
-        f"The gap is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the luck of "
-        f"{counted(gap.n_val, 'picture')}; {apart} on validation (luck: {points(gap.accuracy_resolution)})."
+        f"The gap is {number(gap.loss, 3)} in loss, {compared} than the {gap.loss_resolution:.3f} within the "
+        f"luck of {counted(gap.n_val, 'picture')}; {apart} on validation (luck: {points(gap.accuracy_resolution)})."
     )
+    if verdict.end.length > 1:
+        said.append(f"Both gaps are smoothed over the last {verdict.end.length} epochs.")
     return said
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from headstart.errors import UnreadableImageError
 from headstart.files import below
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet
+from headstart.images.grey_levels import Levels
+from headstart.images.reading import changed
 from headstart.report.page import Mistake
 from headstart.report.section import Thumbnail
 
@@ -28,17 +31,23 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
 
 def thumbnail(images: ImageSet, i: int, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
-    return picture(images.paths[i], caption=caption or images.classes[images.y[i]])
+    return picture(images.paths[i], caption=caption or images.classes[images.y[i]], levels=images.levels)
 
 
-def picture(path: Path, *, caption: str) -> Thumbnail:
-    """The middle of any picture. Raises UnreadableImageError."""
-    return Thumbnail(jpeg=small_jpeg(path), caption=caption)
+def picture(path: Path, *, caption: str, levels: Levels | None = None) -> Thumbnail:
+    """The middle of any picture, held against a set of these levels. Raises DataError if it cannot be read any more."""
+    try:
+        return Thumbnail(jpeg=small_jpeg(path, levels), caption=caption)
+    except UnreadableImageError as error:
+        raise changed({path: error.reason}) from error
 
 
 def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
     """All of picture ``i``, edges included."""
-    picture = decode(images.paths[i], at_least=THUMBNAIL_PX)
+    try:
+        picture = decode(images.paths[i], at_least=THUMBNAIL_PX, levels=images.levels)
+    except UnreadableImageError as error:
+        raise changed({images.paths[i]: error.reason}) from error
     height, width = picture.shape[:2]
     scale = THUMBNAIL_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -46,9 +55,9 @@ def whole(images: ImageSet, i: int, caption: str) -> Thumbnail:
     return Thumbnail(jpeg=encode(small, format="JPEG", quality=80), caption=caption)
 
 
-def small_jpeg(path: Path) -> bytes:
-    """The middle square of a picture."""
-    picture = decode(path, at_least=THUMBNAIL_PX)
+def small_jpeg(path: Path, levels: Levels | None = None) -> bytes:
+    """The middle square of a picture of a set of these levels."""
+    picture = decode(path, at_least=THUMBNAIL_PX, levels=levels)
     height, width = picture.shape[:2]
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2

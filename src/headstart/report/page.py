@@ -35,6 +35,8 @@ class ReportContent:
     title: str
     evaluation: Evaluation
     """The honest figure: measured on a test split or out of fold. It is shown first."""
+    alarms: tuple[str, ...] = ()
+    """What changes the meaning of that figure, a sentence each; shown beside it."""
     other_evaluations: tuple[Evaluation, ...] = ()
     """Shown beside it, for instance the validation split."""
     audit_lines: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from headstart.audit.shortcuts import Shortcut
 from headstart.audit.summary import Audit
 from headstart.files import below, display, some
 from headstart.images.folder import ImageSet
-from headstart.report.words import counted, magnitude
+from headstart.report.words import counted, level_lines, magnitude
 
 EXAMPLES = 3
 """Pictures named in a sentence."""
@@ -83,6 +83,11 @@ def copy_lines(deduplicated: Deduplicated) -> list[str]:
             f"Copies across splits ({dropped}): {who} of {of} {'is' if dropped == 1 else 'are'} not trained on, so "
             "that nothing is tested that was learned by heart."
         )
+        if 2 * dropped > (train := int(images.train_counts.sum())):
+            lines.append(
+                f"That is most of the training set: {train - dropped:,} of {counted(train, 'picture')} are left. "
+                "Put all pictures of a scene into one split to train on more."
+            )
     if any(copies.across_splits(p) and "train" not in (images.split[p.first], images.split[p.second]) for p in near):
         lines.append("Near copies lie in both the validation and the test split, so the two are not independent.")
     if inside := [pair for pair in near if not copies.across_splits(pair)]:
@@ -129,22 +134,33 @@ def leak_sentence(leak: Leak) -> str:
 
 
 def finding_lines(findings: Findings) -> list[str]:
-    """Everything that was found, a sentence each, the most serious first."""
-    lines = [shortcut_sentence(shortcut, findings.images.classes) for shortcut in findings.alarms]
-    lines += folder_lines(findings.audit)
-    if mislabelled := findings.mislabelled:
-        wrong = f"{findings.expected_errors:.0f} {'is' if round(findings.expected_errors) == 1 else 'are'} wrong"
-        lines.append(
-            f"Labels in doubt: {mislabelled} of {len(findings.images):,}. Estimated over all pictures, about {wrong}."
-        )
-    if odd := len(findings.suspects) - mislabelled:
+    """Everything that was found but alarms (`headstart.report.alarms`), a sentence each, the most serious first."""
+    lines = folder_lines(findings.audit)
+    lines += label_lines(findings)
+    if odd := findings.out_of_place:
         belong = "it belongs" if odd == 1 else "they belong"
         lines.append(f"Pictures unlike the others: {odd}. See whether {belong} here.")
     for kind, count in Counter(picture.kind for picture in findings.poor).most_common():
         lines.append(f"Pictures that are {kind}: {count}.")
     if findings.grey:
         lines.append(f"Grey pictures among coloured ones: {len(findings.grey)}.")
-    return lines + ([mixed_sentence(findings.mixed)] if findings.mixed else [])
+    lines += [mixed_sentence(findings.mixed)] if findings.mixed else []
+    return lines + level_lines(findings.images)
+
+
+def label_lines(findings: Findings) -> list[str]:
+    """How many pictures are worth a look for their label, and how many labels are wrong; none where all is well."""
+    wrong, doubted = findings.wrong_labels, findings.mislabelled
+    look = f"{counted(doubted, 'picture looks', 'pictures look')} like another class"
+    look += " and is worth a look" if doubted == 1 else " and are worth a look"
+    if wrong.low > 0:
+        claim = f"Between {wrong.low:,.0f} and {wrong.high:,.0f} of {wrong.n:,} labels are wrong"
+        return [f"{claim} (estimated {wrong.value:,.0f})" + (f"; {look}." if doubted else ".")]
+    if not doubted:
+        return []
+    # a copy under another label shows it, of its own pictures alone
+    nothing = "nothing else" if any(suspect.copy is not None for suspect in findings.suspects) else "nothing"
+    return [f"{look}; {nothing} shows that labels are wrong."]
 
 
 def shortcut_sentence(shortcut: Shortcut, classes: Sequence[str]) -> str:

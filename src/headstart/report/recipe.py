@@ -6,39 +6,38 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from headstart.abstain.abstention import Abstention, AbstentionReport
+from headstart.arrays import Floats
 from headstart.backbones import catalog
 from headstart.claims.colour_baseline import Transfer
-from headstart.deploy.model import versions
+from headstart.deploy.model import Prediction, versions
+from headstart.deploy.predictions import row
 from headstart.evaluation.curves import verdict
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.metrics import Evaluation
-from headstart.files import below, display, plain
-from headstart.finetune.plan import Departure, Procedure
+from headstart.files import plain, some
+from headstart.finetune.plan import Procedure
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import Geometry, vary
+from headstart.images.grey_levels import Levels
 from headstart.report import gallery
+from headstart.report.abstention import abstention_lines, abstention_section
 from headstart.report.certificate import transfer_sentence
 from headstart.report.curves import curve_verdict
+from headstart.report.departures import departure, departure_documents, departures_in_short
 from headstart.report.finetuning_notes import in_words
+from headstart.report.first_look import FirstLook
 from headstart.report.page import ReportContent
 from headstart.report.section import Section, Table, Thumbnail, text
-from headstart.report.words import counted, evaluation_document, measured_on, points
+from headstart.report.words import counted, evaluation_document, level_lines, measured_on, points
 
 if TYPE_CHECKING:
     from headstart.finetune.notes import Note
     from headstart.finetune.trainable import Summary
-
-_CHANGED = {
-    "preprocessing": ", and pictures cropped and scaled as that backbone was pretrained",
-    "head": ", its features read where the whole of VGG's last map is",
-    "dropout": ", without the dropout in VGG's own layers",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +52,8 @@ class Reproduction:
     """Validation pictures."""
     kept_epoch: int
     """Epoch whose weights are saved."""
+    kept_as: Literal["last", "best"]
+    """Why that: it is the last one, or it has the lowest validation loss of its phase."""
     summaries: tuple[Summary, ...]
     """Counts of parameters, a phase each."""
     notes: tuple[Note, ...]
@@ -67,20 +68,42 @@ class Reproduction:
     """Shown beside it."""
     transfer: Transfer | None
     """None for random weights: there is nothing to transfer."""
-    elsewhere: tuple[tuple[Path, NDArray[np.float64]], ...] = field(repr=False)
-    """Pictures of the user's, each with its probabilities (k,)."""
+    elsewhere: tuple[Prediction, ...] = field(repr=False)
+    """Of pictures of the user's."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Path and reason of every file that was not used."""
+    finished_before: int = 0
+    """Epochs that an earlier call had finished, whose preparation is not in ``prepared``."""
+    abstention: Abstention = field(default_factory=Abstention)
+    """When the saved model should not be relied on."""
+    abstention_report: AbstentionReport | None = None
+    """How that fared on the pictures of ``evaluation``."""
 
     @property
-    def answers(self) -> tuple[tuple[Path, str, float], ...]:
-        """Of the pictures elsewhere: the most probable class and its probability."""
-        return tuple((path, self.classes[int(proba.argmax())], float(proba.max())) for path, proba in self.elsewhere)
+    def seconds(self) -> float:
+        """All that the run took, what is frozen included."""
+        return self.prepared + self.history.seconds
+
+    @property
+    def shares(self) -> tuple[tuple[Path, Floats], ...]:
+        """Of the pictures elsewhere: path and probabilities (k,)."""
+        return tuple((each.path, each.proba) for each in self.elsewhere if each.path and each.proba is not None)
+
+    @property
+    def answers(self) -> tuple[dict[str, Any], ...]:
+        """Of the pictures elsewhere: path, label, probability, and whether that is unsure or unfamiliar."""
+        names = ("path", "label", "probability", "unsure", "unfamiliar")
+        rows = (row(prediction, self.classes) for prediction in self.elsewhere)
+        return tuple({name: answer[name] for name in names} for answer in rows)
 
 
 def lines(ran: Reproduction) -> Iterator[str]:
     """What people read after a run, line by line; `headstart.recipes.runner.run` tells what comes before."""
-    yield f"trained in {ran.history.seconds:.1f} s; {ran.prepared:.1f} s more for what is frozen and for getting ready"
+    yield took(ran)
     for evaluation in (ran.evaluation, *ran.others):
         yield f"accuracy {evaluation.accuracy}, measured on {measured_on(evaluation.measured_on)}"
+    if ran.abstention_report is not None:
+        yield from abstention_lines(ran.abstention_report)
     yield best_epoch(ran.history, ran.n_val)
     yield from kept(ran)
     *phases, whole = verdicts(ran)
@@ -89,8 +112,23 @@ def lines(ran: Reproduction) -> Iterator[str]:
     yield whole
     if ran.transfer is not None:
         yield transfer_sentence(ran.transfer)
-    for path, label, probability in ran.answers:
-        yield f"{display(path)}: {label} {probability:.1%}"
+    for answer in ran.answers:
+        yield f"{answer['path']}: {' · '.join(_answer_words(answer))}"
+
+
+def took(ran: Reproduction) -> str:
+    """How long all of it took, and what of that."""
+    before = ", not counting what came before the " + counted(ran.finished_before, "epoch") + " of an earlier run"
+    return (
+        f"trained in {ran.seconds:.1f} s{before if ran.finished_before else ''}: {ran.history.seconds:.1f} s for "
+        f"{counted(len(ran.history.epochs), 'epoch')}, {ran.prepared:.1f} s for what is frozen and all else"
+    )
+
+
+def _answer_words(answer: dict[str, Any]) -> list[str]:
+    """The answer for a picture from elsewhere, and what is to be said of it."""
+    doubts = [doubt for doubt in ("unsure", "unfamiliar") if answer[doubt]]
+    return [f"{answer['label']} {answer['probability']:.1%}", *doubts]
 
 
 def document(ran: Reproduction) -> dict[str, Any]:
@@ -101,26 +139,27 @@ def document(ran: Reproduction) -> dict[str, Any]:
         **evaluation_document(ran.evaluation),
         "others": [evaluation_document(evaluation) for evaluation in ran.others],
         "recipe": ran.recipe.name,
-        "departures": list(map(departure, ran.recipe.departures)),
+        "departures": departure_documents(ran.recipe),
         "initial": before_training(ran.history, len(ran.classes)),
         "best_epoch": best_epoch(ran.history, ran.n_val),
         "kept_epoch": ran.kept_epoch,
+        "kept_as": ran.kept_as,
         "phase_verdicts": list(phases),
         "verdict": whole,
         "transfer": plain(ran.transfer, text=transfer_sentence(ran.transfer)) if ran.transfer else None,
-        "elsewhere": [
-            {"path": display(path), "label": label, "probability": probability}
-            for path, label, probability in ran.answers
-        ],
+        "elsewhere": list(ran.answers),
         "notes": list(in_words(ran.notes)),
+        "left_out": [{"path": path, "reason": reason} for path, reason in ran.left_out],
         "summaries": [vars(summary) for summary in ran.summaries],
-        "seconds": round(ran.history.seconds, 2),
+        "seconds": round(ran.seconds, 2),
+        "training_seconds": round(ran.history.seconds, 2),
         "prepared_seconds": round(ran.prepared, 2),
+        "abstention": ran.abstention_report.to_dict() if ran.abstention_report else None,
     }
 
 
 def content(
-    ran: Reproduction, images: ImageSet, part: AnsweredPart, *, geometry: Geometry, origin: str, seed: int, command: str
+    ran: Reproduction, images: ImageSet, part: AnsweredPart, *, look: FirstLook, origin: str, seed: int, command: str
 ) -> ReportContent:
     """The page, with the honest figure first.
 
@@ -128,31 +167,27 @@ def content(
         ran: what was measured.
         images: with their splits.
         part: the pictures that the honest figure was measured on.
-        geometry: how pictures were made square.
+        look: at the pictures, from before training.
         origin: of the weights.
         seed: of everything that was drawn.
         command: that repeats it.
     """
-    samples = gallery.one_of_each(images, 9)
-    augment, first, views = ran.recipe.plan.augment, samples[0], []
-    if augment.kind != "none":
-        views = vary(images.paths[first], geometry, augment.kind, range(9), area=augment.area, turn=augment.turn)
     return ReportContent(
         title=ran.recipe.name,
         evaluation=ran.evaluation,
         other_evaluations=ran.others,
-        notes=_notes(ran),
-        class_counts=images.counts,
-        samples=tuple(gallery.thumbnail(images, i) for i in samples),
-        augmented=gallery.views(views, caption=images.classes[images.y[first]]),
+        notes=(*_notes(ran), *level_lines(images)),
+        class_counts=look.class_counts,
+        samples=look.samples,
+        augmented=look.augmented,
         mistakes=gallery.mistakes(images, part.index, part.proba),
         history=ran.history,
         verdict=paragraph(verdicts(ran)),
         predictions=_answers(images, part),
-        sections=tuple(_sections(ran)),
-        left_out=tuple((below(images.root, out.path), out.reason) for out in images.left_out),
+        sections=tuple(_sections(ran, images.levels)),
+        left_out=look.left_out,
         made=_made(ran, origin, seed),
-        timings={"what is frozen, and getting ready": ran.prepared, "training": ran.history.seconds},
+        timings={"what is frozen, and all else": ran.prepared, "epochs": ran.history.seconds},
         command=command,
     )
 
@@ -163,7 +198,7 @@ def _made(ran: Reproduction, origin: str, seed: int) -> dict[str, str]:
     return {
         "Recipe": f"{recipe.name}: {recipe.about}",
         "Published": recipe.published or "no figure",
-        "Departures": "; ".join(map(departure, recipe.departures)) or "none: as published",
+        "Saved weights": saved(ran),
         "Backbone": f"{catalog.get(recipe.backbone).name}, {origin} weights",
         "Frozen part ran with": ran.runtime,
         "Seed": str(seed),
@@ -179,7 +214,7 @@ def _notes(ran: Reproduction) -> tuple[str, ...]:
         sentence(best_epoch(ran.history, ran.n_val)),
         *kept(ran),
         *([transfer_sentence(transfer)] if transfer is not None and transfer.verdict != "helps" else []),
-        *map(sentence, departure_lines(ran.recipe)),
+        *departures_in_short(ran.recipe),
         *map(sentence, in_words(ran.notes)),
     )
 
@@ -194,31 +229,21 @@ def _answers(images: ImageSet, answered: AnsweredPart) -> tuple[Thumbnail, ...]:
     )
 
 
-def _sections(ran: Reproduction) -> Iterator[Section]:
+def _sections(ran: Reproduction, levels: Levels | None) -> Iterator[Section]:
+    departures = tuple(sentence(departure(fact)) for fact in ran.recipe.departures)
+    yield Section(
+        id="departures",
+        title="What is not as published",
+        sentences=() if departures else ("Nothing that is known: this is the write-up's procedure.",),
+        items=departures,
+    )
+    if ran.abstention_report is not None:
+        yield abstention_section(ran.abstention, ran.abstention_report)
     if ran.transfer is not None:
         said = transfer_sentence(ran.transfer)
         yield Section(id="transfer", title="Did pretraining help?", sentences=(said,), method=text("transfer"))
     if ran.elsewhere:
-        yield _elsewhere(ran)
-
-
-def departure(fact: Departure) -> str:
-    """What is not as published."""
-    views = counted(fact.number, "fixed augmented view")
-    return {
-        "statistics": "batch norms of the frozen backbone keep their statistics, which the published loop lets drift",
-        "filter": "pictures are filtered as they are made smaller, which Keras' resizing leaves out",
-        "epochs": f"shortened to at most {counted(fact.number, 'epoch')} in each phase",
-        "views": f"{views} of each picture in turn, where the write-up draws a new one every epoch",
-        "rank": f"adapters of rank {fact.number} on attention learn in place of the backbone's own weights",
-        "backbone": f"backbone {fact.backbone} where the write-up has {fact.published}"
-        + "".join(_CHANGED[what] for what in fact.changed),
-    }[fact.kind]
-
-
-def departure_lines(recipe: Procedure) -> list[str]:
-    """What is not as published, a line each."""
-    return [f"not as published: {departure(fact)}" for fact in recipe.departures]
+        yield _elsewhere(ran, levels)
 
 
 def epoch_line(epoch: Epoch) -> str:
@@ -233,12 +258,24 @@ def parameters(summary: Summary) -> str:
     """How many parameters a phase trains."""
     of_backbone = summary.trainable - summary.head
     parts = f" ({of_backbone:,} of the backbone, {summary.head:,} of the head)" if of_backbone else ""
-    adapters = f"; {summary.adapters:,} in adapters" if summary.adapters else ""
+    counts = [f"backbone {summary.base:,}"]
+    if summary.batch_norm_statistics:
+        counts = [f"{summary.total_with_statistics:,} with batch-norm statistics"]
+        counts += [f"backbone {summary.base:,}, {summary.base_with_statistics:,} with them"]
+    counts += [f"{summary.adapters:,} in adapters"] if summary.adapters else []
     return (
         f"from {summary.train_from}: {summary.trainable:,} parameters in {summary.trainable_tensors} tensors learn"
-        f"{parts}, of {summary.total:,} ({summary.total_with_statistics:,} with batch-norm statistics; "
-        f"backbone {summary.base:,}, {summary.base_with_statistics:,} with them{adapters})"
+        f"{parts}, of {summary.total:,} ({'; '.join(counts)})"
     )
+
+
+def left_out_lines(ran: Reproduction) -> list[str]:
+    """How many files were not used, and which."""
+    if not ran.left_out:
+        return []
+    number = len(ran.left_out)
+    which = some([f"{path} ({reason})" for path, reason in ran.left_out], 5)
+    return [f"{counted(number, 'file')} left out: {which}"]
 
 
 def before_training(history: History, num_classes: int) -> str:
@@ -260,12 +297,20 @@ def best_epoch(history: History, n_val: int) -> str:
     )
 
 
+def saved(ran: Reproduction) -> str:
+    """Which epoch's weights are saved."""
+    of = f"of epoch {ran.kept_epoch} of {len(ran.history.epochs)}"
+    which = "the last" if ran.kept_as == "last" else "the lowest validation loss of its phase"
+    return f"{of}, {which}"
+
+
 def kept(ran: Reproduction) -> tuple[str, ...]:
     """Which epoch's weights are saved, if not the last but those with the lowest validation loss."""
-    if ran.recipe.plan.phases[-1].keep == "last":
+    if ran.kept_as == "last":
         return ()
     epoch, count = ran.kept_epoch, len(ran.history.epochs)
-    return (f"The weights of epoch {epoch} of {count} are kept, which has the lowest validation loss.",)
+    of_phase = " of its phase" if len(ran.history.phases) > 1 else ""
+    return (f"The weights of epoch {epoch} of {count} are kept, which has the lowest validation loss{of_phase}.",)
 
 
 def verdicts(ran: Reproduction) -> tuple[str, ...]:
@@ -287,14 +332,17 @@ def sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
-def _elsewhere(ran: Reproduction) -> Section:
+def _elsewhere(ran: Reproduction, levels: Levels | None) -> Section:
     """Pictures of the user's and what the network answered."""
-    shares = [tuple(f"{p:.1%}" for p in proba) for _, proba in ran.elsewhere]
+    said = [_answer_words(answer) for answer in ran.answers]
+    rows, thumbnails = [], []
+    for (path, proba), answer, words in zip(ran.shares, ran.answers, said, strict=True):
+        rows.append((answer["path"], ", ".join([answer["label"], *words[1:]]), *(f"{p:.1%}" for p in proba)))
+        thumbnails.append(gallery.picture(path, caption="\n".join(words), levels=levels))
     table = Table(
         about="Probabilities of every class",
         columns=("picture", "answer", *ran.classes),
-        rows=tuple((display(path), label, *row) for (path, label, _), row in zip(ran.answers, shares, strict=True)),
+        rows=tuple(rows),
         numbers=tuple(range(2, 2 + len(ran.classes))),
     )
-    thumbnails = tuple(gallery.picture(path, caption=f"{label} {most:.1%}") for path, label, most in ran.answers)
-    return Section(id="elsewhere", title="Pictures from elsewhere", thumbnails=thumbnails, table=table)
+    return Section(id="elsewhere", title="Pictures from elsewhere", thumbnails=tuple(thumbnails), table=table)

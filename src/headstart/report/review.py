@@ -8,7 +8,14 @@ from headstart.audit import shortcuts
 from headstart.audit.findings import Findings
 from headstart.audit.shortcuts import Shortcut
 from headstart.files import below
-from headstart.report.pictures import folder_lines, mixed_sentence, shortcut_sentence, showing_little, suspect_reasons
+from headstart.report.pictures import (
+    folder_lines,
+    label_lines,
+    mixed_sentence,
+    shortcut_sentence,
+    showing_little,
+    suspect_reasons,
+)
 from headstart.report.section import Section, Table, Thumbnail, percent, text
 from headstart.report.words import counted
 
@@ -33,23 +40,15 @@ def sections(findings: Findings, show: Show, *, most: int = MOST_SHOWN, folder: 
 
 
 def lede(findings: Findings) -> tuple[str, ...]:
-    """The answer in a few plain sentences."""
-    images, suspects, alarms = findings.images, findings.suspects, findings.alarms
-    mislabelled = sum(bool(suspect.suggested) for suspect in suspects)
-    kinds = [f"{mislabelled} may have a wrong label"] if mislabelled else []
-    if odd := len(suspects) - mislabelled:
-        kinds.append(f"{odd} {'does' if odd == 1 else 'do'} not look like the others")
-    pictures = (
-        f"Of {counted(len(images), 'picture')}, {len(suspects)} deserve{'s' if len(suspects) == 1 else ''} a look: "
-        f"{', '.join(kinds)}."
-        if suspects
-        else f"None of the {len(images):,} pictures looks mislabelled or out of place."
-    )
-    if not alarms:
-        return pictures, "No fact about the files gives the class away."
-    names = [f"the {alarm.fact}" for alarm in alarms]
-    named = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    return f"Shortcut alarm: {named} alone can give the class away.", pictures
+    """The answer in a few plain sentences; alarms (`headstart.report.alarms`) go before it."""
+    n, doubted, lines = len(findings.images), len(findings.suspects), label_lines(findings)
+    if odd := findings.out_of_place:
+        lines.append(f"{counted(odd, 'picture does', 'pictures do')} not look like the others.")
+    if doubted:
+        lines.insert(0, f"Of {counted(n, 'picture')}, {doubted} {'is' if doubted == 1 else 'are'} worth a look.")
+    elif not lines:
+        lines.append(f"None of the {n:,} pictures looks mislabelled or out of place.")
+    return tuple(lines) if findings.alarms else (*lines, "No fact about the files gives the class away.")
 
 
 def todo(review: str, command: str) -> Section:
@@ -70,11 +69,7 @@ def _suspects(findings: Findings, show: Show, most: int) -> Section | None:
         words = [heading, *suspect_reasons(findings, suspect), below(images.root, images.paths[suspect.index])]
         shown.append(show(suspect.index, "\n".join(words)))
     sentences = ["The most suspicious come first. Many will turn out to be right: look before you decide."]
-    if findings.expected_errors >= 1:
-        are = "is" if round(findings.expected_errors) == 1 else "are"
-        sentences.append(
-            f"Estimated from all pictures, {findings.expected_errors:.0f} of {len(images):,} labels {are} wrong."
-        )
+    sentences += label_lines(findings)
     if more := len(suspects) - min(most, len(suspects)):
         sentences.append(f"{more} more {'is' if more == 1 else 'are'} in review.csv.")
     return Section(

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from headstart.claims.alarms import alarms_of_figures, alarms_of_pictures
 from headstart.deploy.model import versions
 from headstart.files import below, plain
 from headstart.images.transforms import augmented
 from headstart.pipeline import Doubts, Fitted
 from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
+from headstart.report.alarms import alarm_lines
 from headstart.report.by_group import by_group_section
 from headstart.report.certificate import certificate_document, certificate_section
 from headstart.report.duplicates import duplicates
@@ -37,6 +39,7 @@ def content(
     return ReportContent(
         title=title,
         evaluation=first.evaluation,
+        alarms=alarms_beside(fitted, doubts),
         other_evaluations=tuple(part.evaluation for part in fitted.evaluations[1:]),
         audit_lines=tuple(said),
         notes=tuple(map(runtime_note, fitted.model.notes)),
@@ -55,8 +58,15 @@ def content(
     )
 
 
+def alarms_beside(fitted: Fitted, doubts: Doubts) -> tuple[str, ...]:
+    """What changes the meaning of the accuracy, a sentence each."""
+    pictures = alarms_of_pictures(doubts.findings, doubts.leak)
+    figures = alarms_of_figures(fitted.evaluations[0].evaluation)
+    return (*alarm_lines(pictures, fitted.images.classes), *alarm_lines(figures, fitted.images.classes))
+
+
 def lines(fitted: Fitted, doubts: Doubts) -> list[str]:
-    """Plain sentences about the pictures, the most serious first."""
+    """Plain sentences about the pictures, but for the alarms, the most serious first."""
     return [*finding_lines(doubts.findings), *copy_lines(fitted.deduplicated)]
 
 

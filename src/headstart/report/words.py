@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
+from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
-from headstart.files import some
+from headstart.files import display, some
+from headstart.images.folder import ImageSet
 from headstart.images.record import Changes
 
 if TYPE_CHECKING:  # what only training needs takes half a second to import
@@ -44,6 +47,24 @@ def magnitude(difference: float, low: float, high: float) -> tuple[str, str, str
     """A difference of two shares without its sign, and its interval turned with it, in percentage points."""
     numbers = (difference, low, high) if difference >= 0 else (-difference, -high, -low)
     return points(numbers[0]), points(numbers[1]), points(numbers[2])
+
+
+def level_lines(images: ImageSet) -> list[str]:
+    """What is black and white in pictures of more than 8 bits a channel, a sentence for each kind of numbers."""
+    if images.levels is None:
+        return []
+    pictures = "Pictures" if "colour" in images.deep.values() else "Grey pictures"
+    lines = []
+    for scale, of in ((images.levels.integers, "whole numbers"), (images.levels.floats, "floating point numbers")):
+        if scale is None:
+            continue
+        black, white = scale
+        bits = math.log2(white + 1) if black == 0 and white > 255 else 0.5
+        if bits.is_integer():
+            lines.append(f"{pictures} of {bits:.0f} bits: {white:,.0f} is white.")
+        else:
+            lines.append(f"{pictures} of {of}: {black:,.6g} is black and {white:,.6g} is white.")
+    return lines
 
 
 def measured_on(fact: MeasuredOn) -> str:
@@ -91,6 +112,23 @@ def runtime_note(note: RuntimeNote) -> str:
     return _RUNTIME_NOTES[note.what].format(note=note, least=LEAST_PARITY)
 
 
+def cache_lines(troubles: Troubles) -> tuple[str, ...]:
+    """What was wrong with the cache, a sentence each; empty where nothing was."""
+    lines = []
+    if count := troubles.damaged:
+        lines.append(
+            f"{counted(count, 'damaged value')} in the cache {'was' if count == 1 else 'were'} computed again."
+        )
+    if troubles.store_damaged:
+        lines.append("The store of features was damaged or of another version, and was begun anew.")
+    if troubles.unusable:
+        lines.append(
+            f"The cache {display(troubles.unusable)} cannot be used ({troubles.why}): this run works without it. "
+            "HEADSTART_CACHE names another folder."
+        )
+    return tuple(lines)
+
+
 def measurement_document(measurement: Measurement) -> dict[str, Any]:
     """An evaluation as in `evaluation_document`, with what abstaining would give."""
     return {**evaluation_document(measurement.evaluation), "abstention": measurement.abstention.to_dict()}
@@ -110,3 +148,9 @@ def changed_pictures(changes: Changes) -> tuple[str, ...]:
     if not told and changes.grouped:
         return ("The pictures are the same, and grouped differently.",)
     return tuple(told)
+
+
+def listed(things: Sequence[str]) -> str:
+    """“a”, “a and b”, “a, b and c”."""
+    *before, last = things or [""]
+    return f"{', '.join(before)} and {last}" if before else last

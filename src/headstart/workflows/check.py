@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,16 @@ from headstart.audit import decisions
 from headstart.audit.duplicates import Deduplicated
 from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
+from headstart.claims.alarms import alarms_of_pictures
 from headstart.command import command, fit_options
 from headstart.files import below, display, plain
-from headstart.images.folder import scan
+from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import read
+from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
+from headstart.report.alarms import alarm_lines
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, write_report
 from headstart.report.pictures import (
@@ -38,7 +42,7 @@ from headstart.report.pictures import (
 )
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
-PARAMETERS = ("backbone", "sizes", "budget", "random_state")
+PARAMETERS = ("backbone", "sizes", "budget", "group_by", "random_state")
 """What `headstart check` has an option for."""
 
 
@@ -57,10 +61,15 @@ class Checkup:
     seconds: float
 
     @property
+    def alarms(self) -> tuple[str, ...]:
+        """What would change the meaning of an accuracy measured on these pictures, in plain sentences."""
+        return alarm_lines(alarms_of_pictures(self.findings, self.leak), self.findings.images.classes)
+
+    @property
     def lines(self) -> tuple[str, ...]:
         """What was found in plain sentences, the most serious first."""
-        copies = (*copy_lines(self.copies), *([leak_sentence(self.leak)] if self.leak else []))
-        return (*finding_lines(self.findings), *copies)
+        inside = [leak_sentence(self.leak)] if self.leak and self.leak.split == "folds" else []
+        return (*self.alarms, *finding_lines(self.findings), *copy_lines(self.copies), *inside)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -70,6 +79,7 @@ class Checkup:
             self,
             "folder",
             pictures=len(images),
+            alarms=self.alarms,
             findings=self.lines,
             suspects=[
                 {
@@ -81,7 +91,7 @@ class Checkup:
                 }
                 for suspect in findings.suspects
             ],
-            expected_label_errors=round(findings.expected_errors, 2),
+            wrong_labels=findings.wrong_labels,
             poor={names[picture.index]: poor_reason(findings, picture) for picture in findings.poor},
             grey=[names[i] for i in findings.grey],
             shortcuts=[
@@ -102,23 +112,35 @@ class Checkup:
         )
 
 
-def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress: Progress | None = None) -> Checkup:
+def check_pictures(
+    source: Path,
+    folder: Path,
+    options: FitOptions,
+    *,
+    tell: Callable[[ImageSet], None] = lambda images: None,
+    progress: Progress | None = None,
+) -> Checkup:
     """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
+
+    ``tell`` is given the pictures as they were understood, before anything is computed of them.
 
     Raises:
         OptionError: the folder lies among the pictures; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.refuse_unsafe(source, folder, what="review")
+    pictures = picture_folders(source)
+    output_folder.refuse_unsafe(source, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
     with pipeline.workbench(options, progress) as bench:
         images = read(source, options.group_by)
+        tell(images)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed
-    folder.mkdir(parents=True, exist_ok=True)
+    output_folder.claim(folder, "review")
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
     copies = fitted.deduplicated
+    done = Checkup(folder=folder, findings=findings, copies=copies, leak=leak, apply=apply, seconds=seconds)
     parts = (
         *review.sections(findings, partial(gallery.whole, findings.images)),
         duplicates(copies, leak, partial(gallery.thumbnail, copies.copies.images)),
@@ -126,16 +148,19 @@ def check_pictures(source: Path, folder: Path, options: FitOptions, *, progress:
     )
     page = PlainPage(
         title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
-        lede=review.lede(findings),
+        lede=(*done.alarms, *review.lede(findings)),
         sections=tuple(part for part in parts if part),
         command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
     )
     write_report(folder / PAGE, page)
-    return Checkup(folder=folder, findings=findings, copies=copies, leak=leak, apply=apply, seconds=seconds)
+    return done
 
 
 def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
     """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    output_folder.refuse_unsafe(source, folder, what="review", never=[TABLE])
+    pictures = picture_folders(source)
+    output_folder.refuse_unsafe(source, folder, what="review", never=[TABLE], as_left=[TABLE], pictures=pictures)
     images = scan(source, for_training=False)
-    return decisions.apply(images, decided, folder / TABLE)
+    applied = decisions.apply(images, decided, folder / TABLE)
+    output_folder.remember(applied.table, "review")
+    return applied

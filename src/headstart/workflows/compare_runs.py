@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from headstart.files import write_json
 from headstart.report.comparison import ComparisonContent, comparison_page, runs_content
 from headstart.report.page import write_report
 from headstart.report.words import counted
+from headstart.schema import read_record
+from headstart.untrusted import read_json
 
 METRICS, ANSWERS = "metrics.json", "predictions.csv"
 
@@ -30,12 +31,14 @@ class Contest:
 
     comparison: Comparison
     measured_on: MeasuredOn
-    """What the first of them was measured on, and so all."""
+    """What the first of them was measured on, and so all, but for the epoch where that differs."""
     command: str = ""
+    chosen: tuple[str, ...] = ()
+    """Runs whose epoch was chosen on these pictures."""
 
     def content(self) -> ComparisonContent:
         """For the page and the terminal."""
-        return runs_content(self.comparison, self.measured_on, command=self.command)
+        return runs_content(self.comparison, self.measured_on, command=self.command, chosen=self.chosen)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -70,7 +73,11 @@ def compare_runs(folders: Sequence[Path], *, command: str = "") -> Contest:
         )
     fewest = min(run.measured_on.folds for run in runs)
     comparison = compare_results(results, train_fraction=(fewest - 1) / fewest if fewest else None)
-    return Contest(comparison=comparison, measured_on=runs[0].measured_on, command=command)
+    measured_on, names = runs[0].measured_on, _names(folders)
+    if any(run.measured_on.epoch != measured_on.epoch for run in runs):
+        measured_on = replace(measured_on, epoch="")
+    chosen = tuple(name for name, run in zip(names, runs, strict=True) if run.measured_on.epoch == "best")
+    return Contest(comparison=comparison, measured_on=measured_on, command=command, chosen=chosen)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,12 +97,14 @@ class _RunAnswers:
     def read(cls, folder: Path) -> _RunAnswers:
         """From the files of a run. Raises DataError for a run without answers, or of an earlier version."""
         answers, metrics = read_held_out(folder / ANSWERS), folder / METRICS
+        what, todo = f"figures {metrics}", "train again: earlier versions did not keep it"
         try:
-            measured_on = MeasuredOn(**json.loads(metrics.read_text(encoding="utf-8"))["measurement"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            document = read_json(folder, METRICS, undefined=True)
+            measurement = document["measurement"] if isinstance(document, dict) else document
+        except (ValueError, KeyError) as error:
             expected, found = "`measurement`, what the figures were measured on", f"{type(error).__name__}: {error}"
-            todo = "train again: earlier versions did not keep it"
-            raise DataError.of(f"figures {metrics}", expected=expected, found=found, todo=todo) from error
+            raise DataError.of(what, expected=expected, found=found, todo=todo) from error
+        measured_on = read_record(MeasuredOn, measurement, what, todo=todo, error=DataError)
         order = sorted(range(len(answers.digests)), key=lambda i: (answers.digests[i], answers.names[i]))
         return cls(
             folder=folder,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headstart.backbones import catalog, graph, weights
-from headstart.features.store import cache_folder
+from headstart.cache_folder import cache_folder
 from headstart.output_folder import nearest, obstacle
 from headstart.versions import NOT_INSTALLED, version
 

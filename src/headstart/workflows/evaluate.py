@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from headstart.claims.alarms import alarms_of_figures
 from headstart.claims.measured import Measurement, measure
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
 from headstart.evaluation.held_out import AnsweredPart
 from headstart.evaluation.measured_on import SPLITS, MeasuredOn
 from headstart.files import display
+from headstart.images import record
 from headstart.images.folder import ImageSet, scan
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress
+from headstart.report.alarms import alarm_lines
 from headstart.report.words import measurement_document
 
 
@@ -25,21 +28,32 @@ class Evaluated:
     """What :func:`evaluate` measured."""
 
     measurement: Measurement
+    known: tuple[Path, ...]
+    """Pictures that the model was trained on, byte for byte: what is measured on them is too optimistic."""
     left_out: tuple[LeftOut, ...]
     """What could not be used."""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What changes the meaning of the accuracy, to be said beside it."""
+        evaluation = self.measurement.evaluation
+        return alarm_lines(replace(alarms_of_figures(evaluation), known=len(self.known)), evaluation.classes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
             **measurement_document(self.measurement),
+            "alarms": list(self.alarms),
+            "known": [display(path) for path in self.known],
             "left_out": [{"path": display(out.path), "reason": out.reason} for out in self.left_out],
         }
 
 
-def evaluate(model: Model, source: Path, *, progress: Progress | None = None) -> Evaluated:
+def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: Progress | None = None) -> Evaluated:
     """Measure ``model`` on the pictures of a folder or table.
 
-    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name.
+    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. ``run``,
+    from which the model is, knows the pictures that it was trained on.
 
     Raises:
         DataError: a class that the model does not know, or no picture that can be read.
@@ -67,7 +81,9 @@ def evaluate(model: Model, source: Path, *, progress: Progress | None = None) ->
         new=True,
         novelty=np.array([predictions[i].novelty for i in read], np.float64) if model.abstention.novelty else None,
     )
-    return Evaluated(measurement=measurement, left_out=left_out)
+    trained_on = frozenset() if run is None else record.trained_on(run)
+    known = tuple(images.paths[i] for i in read if images.digests[i] in trained_on)
+    return Evaluated(measurement=measurement, known=known, left_out=left_out)
 
 
 def _class_numbers(model: Model, images: ImageSet, source: Path) -> np.ndarray:

@@ -10,6 +10,7 @@ from headstart.deploy.explain import Explainer, Explanation
 from headstart.deploy.reference import Reference, find_reference
 from headstart.errors import UnreadableImageError
 from headstart.files import display, sha256
+from headstart.images.grey_levels import Levels
 from headstart.report import gallery
 from headstart.report.explain import Neighbour, explain_page
 from headstart.report.page import write_report
@@ -34,11 +35,13 @@ class Explained:
 
 def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: int = 0) -> Explained:
     """Explain the answer for ``picture``; see `deploy.explain.Explainer.explain` for what can go wrong."""
-    explanation = Explainer(run).explain(picture, class_name=class_name, seed=seed)
+    explainer = Explainer(run)
+    explanation = explainer.explain(picture, class_name=class_name, seed=seed)
     if find_reference(run) is None:
         return Explained(explanation=explanation, neighbours=(), training=None)
     reference = Reference.load(run)
-    same = sha256(picture)
+    reference.require(explanation.classes, explanation.row)
+    same, levels = sha256(picture), explainer.model.space.geometry.levels
     others = [
         (i, cosine) for i, cosine in reference.nearest(explanation.row, 2 * NEIGHBOURS) if reference.digests[i] != same
     ]
@@ -47,7 +50,7 @@ def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: in
             label=reference.classes[reference.y[i]],
             name=display(Path(reference.names[i])),
             likeness=cosine,
-            jpeg=_jpeg(reference.path(i), reference.digests[i]),
+            jpeg=_jpeg(reference.path(i), reference.digests[i], levels),
         )
         for i, cosine in others[:NEIGHBOURS]
     )
@@ -60,9 +63,10 @@ def write_page(path: Path, explained: Explained, command: str) -> None:
     write_report(path, page)
 
 
-def _jpeg(path: Path, digest: str) -> bytes | None:
+def _jpeg(path: Path, digest: str, levels: Levels | None) -> bytes | None:
     """A thumbnail, if the file is still there and the same."""
     try:
-        return gallery.small_jpeg(path) if sha256(path) == digest else None
+        known = path.is_file() and sha256(path) == digest
+        return gallery.small_jpeg(path, levels) if known else None
     except (OSError, UnreadableImageError):
         return None

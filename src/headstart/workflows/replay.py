@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from headstart.device import computing_with
 from headstart.errors import DataError, Problem
-from headstart.files import sha256
-from headstart.images.record import Changes, changes
+from headstart.images.record import Changes, Record, changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
+from headstart.schema import read_record
+from headstart.untrusted import read_json, sha256_in
 from headstart.workflows.train import train
+
+METRICS = "metrics.json"
 
 Kind = Literal["version", "option", "budget", "costs", "weights", "runtime", "head", "metric", "pictures", "file"]
 
@@ -59,18 +63,18 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
     of the first run is taken over; otherwise features that are in the store are used again. Raises DataError where the
     record or the pictures are missing.
     """
-    recorded, pictures = _records(run)
+    recorded, pictures, metrics = _records(run)
     source = photos or Path(recorded["source"])
     if not source.exists():
         expected, todo = f"the pictures of the run at {source}", "say where the pictures are now with --photos"
         raise DataError.of(f"{run} cannot be replayed", expected=expected, found="no such folder or file", todo=todo)
     options, unknown = FitOptions.from_dict(recorded["options"])
-    with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch:
-        if fresh:
-            options = replace(options, cache=str(Path(scratch) / "cache"))
+    with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch, _on_as_many_threads(recorded):
+        # The store is this machine's: where the run had its own changes no result, and may be anybody's folder.
+        options = replace(options, cache=str(Path(scratch) / "cache") if fresh else None)
         again = Path(scratch) / "run"
         done = train(source, again, options, title=source.name, progress=progress)
-        now = json.loads((again / "run.json").read_text(encoding="utf-8"))
+        now = read_json(again, "run.json")
         before, after = _files(run), _files(again)
         return Replay(
             run=run,
@@ -80,29 +84,57 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
             # Compared as they were used, splits mended and groups found: a plain scan would differ in both.
             pictures=changes(pictures, done.fitted.images),
             changed=tuple(_changed(recorded, now, unknown)),
-            different=tuple(_different(recorded, now, run, again)) if before != after else (),
+            different=tuple(_different(recorded, now, metrics, run, again)) if before != after else (),
         )
 
 
-def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``run.json`` and ``data.json`` of a run."""
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    candidate: str
+    strength: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    """What is read of run.json."""
+
+    options: Mapping[str, Any]
+    source: str
+    versions: Mapping[str, str]
+    backbone: Mapping[str, str]
+    runtime: str
+    choice: _Head
+    cost_sha256: str | None = None
+
+
+def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """``run.json``, ``data.json`` and ``metrics.json`` of a run. Raises DataError with everything that is wrong."""
     documents, problems = [], []
-    for name in ("run.json", "data.json", "metrics.json"):
+    what, todo = f"{run} cannot be replayed", "replay a run folder that this version of `headstart train` wrote"
+    for name in ("run.json", "data.json", METRICS):
         try:
-            documents.append(json.loads((run / name).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            todo = "give a run folder that this version of `headstart train` wrote"
-            problems.append(Problem(expected=f"{name} in {run}", found="no such file", todo=todo))
+            documents.append(read_json(run, name, undefined=name == METRICS))
+            if not isinstance(documents[-1], dict):
+                raise ValueError("no record")
         except ValueError as error:
-            todo = "restore it; it cannot be guessed"
-            problems.append(Problem(expected=f"{name} with JSON", found=str(error), todo=todo))
-    if not problems and (missing := {"options", "source", "versions"} - set(documents[0])):
-        todo = "replay a run of `headstart train` or `headstart demo`"
-        expected = f"{', '.join(sorted(missing))} in run.json"
-        problems.append(Problem(expected=expected, found="a record of another kind of run", todo=todo))
+            problems.append(Problem(expected=f"{name} in {run}", found=str(error), todo=todo))
     if problems:
-        raise DataError(f"{run} cannot be replayed", problems)
-    return documents[0], documents[1]
+        raise DataError(what, problems)
+    recorded, pictures, metrics = documents
+    read = {name: recorded[name] for name in _Recorded.__annotations__ if name in recorded}
+    if isinstance(head := read.get("choice"), dict):
+        read["choice"] = {name: head[name] for name in _Head.__annotations__ if name in head}
+    read_record(_Recorded, read, f"{what}, run.json", todo=todo, error=DataError)
+    read_record(Record, pictures, f"{what}, data.json", todo=todo, error=DataError)
+    return recorded, pictures, metrics
+
+
+@contextmanager
+def _on_as_many_threads(recorded: Mapping[str, Any]) -> Iterator[None]:
+    """Compute with as many threads as the run did, where it says so: another number moves the last digits."""
+    threads = recorded["versions"].get("threads", "")
+    with computing_with(int(threads)) if threads.isdecimal() and len(threads) < 5 else nullcontext():
+        yield
 
 
 def _changed(recorded: Mapping[str, Any], now: Mapping[str, Any], unknown: Sequence[str]) -> Iterator[Difference]:
@@ -117,15 +149,21 @@ def _changed(recorded: Mapping[str, Any], now: Mapping[str, Any], unknown: Seque
     yield from _unlike("runtime", *({"": record["runtime"]} for record in (recorded, now)))
 
 
-def _different(recorded: Mapping[str, Any], now: Mapping[str, Any], run: Path, again: Path) -> Iterator[Difference]:
-    """What is different about what came out."""
+def _different(
+    recorded: Mapping[str, Any], now: Mapping[str, Any], before: Mapping[str, Any], run: Path, again: Path
+) -> Iterator[Difference]:
+    """What is different about what came out; ``before`` are the metrics of ``run``."""
     heads = ({"": {key: record["choice"][key] for key in ("candidate", "strength")}} for record in (recorded, now))
     yield from _unlike("head", *heads)
-    before, after = (json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (run, again))
-    metrics = [name for name in before if isinstance(before[name], dict) and "value" in before[name] and name in after]
+    after = read_json(again, METRICS, undefined=True)
+    metrics = [name for name, value in after.items() if _is_metric(value) and _is_metric(before.get(name))]
     yield from _unlike("metric", *({name: each[name]["value"] for name in metrics} for each in (before, after)))
     yield from _unlike("pictures", {"": before.get("n")}, {"": after.get("n")})
     yield from _unlike("file", _files(run), _files(again))
+
+
+def _is_metric(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("value", ""), (float, int, type(None)))
 
 
 def _unlike(kind: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Difference]:
@@ -136,6 +174,6 @@ def _unlike(kind: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> It
 
 
 def _files(run: Path) -> dict[str, str]:
-    """SHA-256 of the metrics and of every file of the model."""
-    files = sorted(path for path in (run / "model").rglob("*") if path.is_file())
-    return {path.relative_to(run).as_posix(): sha256(path) for path in [run / "metrics.json", *files]}
+    """SHA-256 of the metrics and of every file of the model, or why it cannot be read."""
+    names = [METRICS, *sorted(p.relative_to(run).as_posix() for p in (run / "model").rglob("*") if p.is_file())]
+    return {name: sha256_in(run, name) for name in names}

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,13 @@ from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.command import command, fit_options
 from headstart.deploy.model import versions
+from headstart.device import threads
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.files import display, sha256, write_json
 from headstart.images import record
+from headstart.images.folder import ImageSet
 from headstart.images.grouping import read
+from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.progress import Progress
@@ -53,7 +56,12 @@ class Run:
     doubts: Doubts
     seconds: float
     said: tuple[str, ...]
-    """What is to be said of the pictures, the most serious first."""
+    """What is to be said of the pictures beside the alarms, the most serious first."""
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What changes the meaning of the accuracy, to be said beside it."""
+        return run_page.alarms_beside(self.fitted, self.doubts)
 
     @property
     def notes(self) -> list[str]:
@@ -65,6 +73,7 @@ class Run:
         return {
             "run": str(self.folder),
             **measurement_document(self.fitted.evaluations[0]),
+            "alarms": list(self.alarms),
             "notes": self.notes,
             "choice": choice_reason(self.fitted.choice),
             "finetune": tuning.outcome(self.fitted.selection),
@@ -73,8 +82,18 @@ class Run:
         }
 
 
-def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", progress: Progress | None = None) -> Run:
+def train(
+    source: Path,
+    folder: Path,
+    options: FitOptions,
+    *,
+    title: str = "",
+    tell: Callable[[ImageSet], None] = lambda images: None,
+    progress: Progress | None = None,
+) -> Run:
     """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
+
+    ``tell`` is given the pictures as they were understood, before anything is computed of them.
 
     Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
 
@@ -82,10 +101,11 @@ def train(source: Path, folder: Path, options: FitOptions, *, title: str = "", p
         OptionError: the folder lies among the pictures, or holds something else; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.refuse_unsafe(source, folder, what="run", writes=FILES)
+    output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
     with pipeline.workbench(options, progress) as bench:
         with bench.clock.timed("reading the folder"):
             images = read(source, options.group_by)
+        tell(images)
         fitted = pipeline.fit(images, options, bench)
         doubts = pipeline.doubt(fitted, bench)
         output_folder.claim(folder, "run")
@@ -108,7 +128,7 @@ def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> 
     others = [measurement_document(part) for part in fitted.evaluations[1:]]
     write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
     write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
-    record.write(folder / "data.json", images)
+    record.write(folder / record.FILE, images)
     decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
     write_json(
         folder / "run.json",
@@ -117,6 +137,7 @@ def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> 
             "command": again,
             **_record(fitted),
             "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
+            "alarms": list(run.alarms),
             "doubts": run_page.doubts_document(doubts, run.said),
         },
     )
@@ -149,4 +170,4 @@ def surroundings() -> dict[str, str]:
     """Versions of all that takes part in training, and the kind of machine: what may change the last digits."""
     others = {name: version(name) for name in ("scikit-learn", "scipy", "timm", "torch")}
     here = {"python": platform.python_version(), "system": platform.system(), "processor": platform.machine()}
-    return {**versions(), **others, **here}
+    return {**versions(), **others, **here, "threads": str(threads())}

@@ -17,6 +17,7 @@ from headstart.errors import DataError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
 from headstart.files import display, sha256, write_csv
+from headstart.images.grey_levels import Levels
 from headstart.images.walk import find_images
 from headstart.monitor.drift import Drift, compare_rows
 from headstart.monitor.unlabelled import Unlabelled, estimate, labelling_queue, margins
@@ -52,6 +53,8 @@ class Watch:
     """Path and reason of those that could not be read."""
     measured_on: MeasuredOn
     """What the estimate starts from."""
+    levels: Levels | None = None
+    """Of the training pictures."""
 
     @property
     def trusted(self) -> bool:
@@ -111,6 +114,7 @@ def watch(
         problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
         raise DataError("nothing to watch", [problem])
     paths, predictions, last = zip(*read, strict=True)
+    reference.require(model.classes, last[0])
     proba, X = np.stack([prediction.proba for prediction in predictions]), unit(np.stack(last))
     novelty = model.abstention.novelty
     before = reference.y if reference.proba is None else reference.proba.argmax(axis=1)
@@ -135,6 +139,7 @@ def watch(
         known=tuple(i for i, path in enumerate(paths) if sha256(path) in digests),
         left_out=tuple(left_out),
         measured_on=reference.measured_on,
+        levels=model.space.geometry.levels,
     )
 
 
@@ -170,7 +175,9 @@ def write_page(path: Path, watch: Watch, command: str) -> None:
         labelling_queue=rows,
         thumbnails=[
             gallery.picture(
-                watch.paths[i], caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{watch.paths[i].name}"
+                watch.paths[i],
+                caption=f"{place}. {row['answer']}? {row['probability']:.0%}\n{watch.paths[i].name}",
+                levels=watch.levels,
             )
             for place, (i, row) in enumerate(zip(watch.labelling_queue[:SHOWN], rows, strict=False), start=1)
         ],

@@ -1,0 +1,75 @@
+"""Names that people give the parts of a set of pictures: ``Training``, ``seg_test``, ``validation-set``."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+SPLITS = ("train", "val", "test")
+"""Ours, in the order in which they are told."""
+
+_WORDS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing", "holdout"),
+}
+_SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
+_FILLERS = r"\d+|datasets?|data|sets?|splits?|images?|imgs?|pictures?|pics?|photos?|folders?|samples?"
+"""Words beside that of a split that say nothing; another word does, and may make it a class: ``crash_test``."""
+_GLUED = re.compile(rf"({'|'.join(_SPLIT_OF)})({_FILLERS})")
+_FILLER = re.compile(_FILLERS)
+_PARTS = re.compile(r"[^\W\d_]+|\d+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+class SplitName(NamedTuple):
+    """The name of a folder, or of a cell, that holds the word of one split."""
+
+    split: str
+    rest: str
+    """What else it says, blanks between, such as ``seg``; empty for a name that means the split and no more."""
+
+
+class SplitFolder(NamedTuple):
+    """A folder that is one part of the pictures."""
+
+    split: str
+    path: Path
+
+
+def split_name(name: str) -> SplitName | None:
+    """What a name says of a split, in any case, between any signs; None where it names none, or several."""
+    text = _HUMP.sub(" ", unicodedata.normalize("NFC", name))
+    parts: list[str] = []
+    for part in _PARTS.findall(text.casefold()):
+        glued = _GLUED.fullmatch(part)
+        parts += glued.groups() if glued else [part]
+    splits = [_SPLIT_OF[part] for part in parts if part in _SPLIT_OF]
+    if len(splits) != 1:
+        return None
+    return SplitName(
+        splits[0], " ".join(part for part in parts if part not in _SPLIT_OF and not _FILLER.fullmatch(part))
+    )
+
+
+def split_of(name: str) -> str | None:
+    """The split that a name means and nothing else; None for any other name."""
+    found = split_name(name)
+    return found.split if found and not found.rest else None
+
+
+def split_family(folders: Sequence[Path]) -> list[SplitFolder]:
+    """Those of the folders that may be the parts of one set of pictures, in their order; a part may be there twice.
+
+    One of them is to train on. Its name is that of the split alone, or has words that the name of another part has too:
+    ``seg_train`` belongs to ``seg_test``, and ``freight_train`` beside ``crash_test`` is a class.
+    """
+    named = [(found, folder) for folder in folders if (found := split_name(folder.name))]
+    for rest in sorted({found.rest for found, _ in named}):
+        own = {found.split for found, _ in named if found.rest == rest}
+        if "train" in own and (not rest or len(own) > 1):
+            return [SplitFolder(found.split, folder) for found, folder in named if found.rest in ("", rest)]
+    return []

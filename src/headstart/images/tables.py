@@ -1,0 +1,159 @@
+"""Tables as people and spreadsheets save them: which encoding, which separator, what stands in the cells."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from unicodedata import normalize
+
+from headstart.errors import DataError, Problem
+from headstart.files import display, original
+
+SEPARATORS = ",;\t|"
+"""Tried in this order; a first line ``sep=;``, as Excel writes it, decides."""
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which begins it
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+CODE_PAGES = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5")
+"""Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
+_AS_ON_DISK = "utf-8 and other bytes"
+"""UTF-8 but for names of files that are no text: they come through unchanged, as they do from the file system."""
+_SEP = re.compile(r'"?sep=(.)"?[;,\t|]*(?=\r|\n)', re.IGNORECASE)
+_KNOWN = ("path", "label", "group", "split", "decision")
+
+
+class Row(NamedTuple):
+    """A row that is not blank."""
+
+    line: int
+    """On which it ends, from 1."""
+    cells: dict[str, str]
+    """By the name of the column."""
+    width: int
+    """How many there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table with the columns ``path`` and ``label``."""
+
+    folder: Path
+    """From where its paths begin."""
+    header: tuple[str, ...]
+    """Names of the columns in lower case."""
+    rows: tuple[Row, ...]
+    encoding: str
+    """A name of Python's codecs; "utf-8 and other bytes" where names of files are no text in any of them."""
+    separator: str
+
+    @property
+    def is_utf(self) -> bool:
+        """Whether the encoding is one of Unicode's, about which there is no doubt."""
+        return self.encoding.startswith("utf")
+
+    def file(self, row: Row) -> Path:
+        """The file that a row names: the spelling under which it exists, else as it is written."""
+        return _located(self.folder, row.cells.get("path", ""))
+
+
+def read(source: Path) -> Table:
+    """Read a table with a header.
+
+    Its encoding is what its mark says (UTF-8, UTF-16, UTF-32), else UTF-8, or UTF-16 without a mark, else one of
+    `CODE_PAGES`. A cell that `headstart.files.write_csv` has kept from being run as a formula is what it was.
+
+    Raises:
+        DataError: no columns ``path`` and ``label``, several of one name, or a quote that is not closed.
+    """
+    raw = source.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), _without_mark(raw))
+    try:
+        return _parsed(source, raw.decode(encoding), encoding)
+    except UnicodeDecodeError:
+        if encoding != "utf-8":  # a mark does not lie: the file is damaged, and what is lost shows as such
+            return _parsed(source, raw.decode(encoding, "replace"), encoding)
+    tables = []
+    for page in CODE_PAGES:
+        with suppress(UnicodeDecodeError):
+            tables.append(_parsed(source, raw.decode(page), page))
+    as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK)
+    if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
+        tables.append(as_on_disk)
+    return max(tables, key=_files_with_marks)  # the first of those that are equal
+
+
+def _without_mark(raw: bytes) -> str:
+    """UTF-16 where one of the first two bytes is zero, as it is in its ASCII, else UTF-8."""
+    return "utf-16-be" if raw[:1] == b"\0" else "utf-16-le" if raw[1:2] == b"\0" else "utf-8"
+
+
+def _files_with_marks(table: Table) -> int:
+    """How many files exist whose names are not ASCII: of all others, every encoding says the same."""
+    return sum(table.file(row).exists() for row in table.rows if not row.cells.get("path", "").isascii())
+
+
+def _is_no_text(cell: str) -> bool:
+    return any("\udc80" <= character <= "\udcff" for character in cell)
+
+
+def _parsed(source: Path, text: str, encoding: str) -> Table:
+    line = _SEP.match(text)
+    content = text[line.end() :] if line else text  # the line stays, as a blank one
+    for separator in dict.fromkeys((line[1] if line else "") + SEPARATORS):
+        reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator, skipinitialspace=True)
+        rows: list[tuple[int, list[str]]] = []
+        unfinished = ""
+        try:
+            rows += ((reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells))
+        except csv.Error as error:  # such as a cell without end
+            unfinished = f"{error} after line {rows[-1][0] if rows else 0}"
+        header = tuple(_cell(cell).lower() for cell in rows[0][1]) if rows else ()
+        if {"path", "label"} <= set(header):
+            _refuse(source, header, unfinished)
+            named = (
+                Row(line, dict(zip(header, map(_cell, cells), strict=False)), len(cells)) for line, cells in rows[1:]
+            )
+            return Table(folder=source.parent, header=header, rows=tuple(named), encoding=encoding, separator=separator)
+    expected = "a first line that names the columns path,label[,group][,split]"
+    found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
+    todo = "add the header line, or give a folder with one folder of pictures for each class"
+    raise DataError.of(f"table {display(source)}", expected=expected, found=found, todo=todo)
+
+
+def _refuse(source: Path, header: Sequence[str], unfinished: str) -> None:
+    """Raise DataError where columns share a name, or the text ends inside a cell; ``unfinished`` says where."""
+    problems = []
+    if twice := [f"{header.count(name)} × {name}" for name in _KNOWN if header.count(name) > 1]:
+        todo = "rename or remove the columns that are not meant"
+        problems.append(Problem(expected="one column of each name", found=", ".join(twice), todo=todo))
+    if unfinished:
+        todo = "close the quote, or save the table anew"
+        problems.append(Problem(expected="cells that end where they began a quote", found=unfinished, todo=todo))
+    if problems:
+        raise DataError(f"table {display(source)}", problems)
+
+
+def _cell(text: str) -> str:
+    """What a cell says, without the blanks around it unless it was written as `headstart.files.inert`."""
+    return text.strip() if (was := original(text)) == text else was
+
+
+def _located(folder: Path, name: str) -> Path:
+    """The file of that name, which may have been written on Windows, or in another form of Unicode."""
+    given = name, name.replace("\\", "/")
+    for spelling in (*given, *(normalize(form, text) for text in given for form in ("NFC", "NFD"))):
+        if os.path.exists(folder / spelling):  # noqa: PTH110, a NUL is survived
+            return folder / spelling
+    return folder / name
