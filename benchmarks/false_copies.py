@@ -1,8 +1,8 @@
 """How many pictures are taken for copies where nothing is a copy, though all are alike.
 
-Six kinds of pictures are drawn, in which no two show the same: `panels` (bars and a frame in common, blotches and grain
-of their own), `grids` (a fixed grid, grain of their own), `stripes` (random period and phase), `discs` (in random places),
-`pages` (one form, other words) and `noise`. A folder of your own may be given in their place; then the pairs are listed,
+Six kinds of pictures are drawn, in which no two show the same: panels (bars and a frame in common, blotches and grain
+of their own), grids (a fixed grid, grain of their own), stripes (random period and phase), discs (in random places),
+pages (one form, other words) and noise. A folder of your own may be given in their place; then the pairs are listed,
 to be looked at. The features are those of the default network.
 
     python benchmarks/false_copies.py [FOLDER] [--pictures 200] [--seed 0]
@@ -43,7 +43,7 @@ def panels(rng: np.random.Generator) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
     blotches = gaussian_filter(rng.normal(0, 1, (SIDE, SIDE)), 5)
-    return framed() + 6 * blotches / blotches.std() + rng.normal(0, 2, (SIDE, SIDE))
+    return np.asarray(framed() + 6 * blotches / blotches.std() + rng.normal(0, 2, (SIDE, SIDE)))
 
 
 def grids(rng: np.random.Generator) -> np.ndarray:
@@ -54,7 +54,7 @@ def stripes(rng: np.random.Generator) -> np.ndarray:
     angle, period, phase = rng.uniform(0, np.pi), rng.uniform(10, 30), rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[:SIDE, :SIDE]
     wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period + phase)
-    return 128 + 80 * wave + rng.normal(0, 5, (SIDE, SIDE))
+    return np.asarray(128 + 80 * wave + rng.normal(0, 5, (SIDE, SIDE)))
 
 
 def discs(rng: np.random.Generator) -> np.ndarray:

@@ -37,7 +37,7 @@ class Given(Measure):
 
     def __call__(self, first: int, second: int, move: Move) -> Difference:
         levels = self.levels.get((min(first, second), max(first, second)), 9.0)
-        return Difference(typical=levels, largest=levels, fine=1.0)
+        return Difference(typical=levels, largest=levels, grain=1.0)
 
 
 def kept(links: list[Link], levels: dict[tuple[int, int], float], *, refuted: bool) -> list[tuple[int, int]]:
@@ -64,4 +64,6 @@ def test_one_pair_that_is_alike_without_being_copies_makes_the_limit_strict() ->
 
 
 def test_what_cannot_be_read_is_a_copy_of_nothing(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"")
     assert copies([link(0, 1)], Measure([tmp_path / "a", tmp_path / "b"]), refuted=False) == []

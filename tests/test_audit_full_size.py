@@ -35,7 +35,7 @@ def test_pictures_are_compared_at_their_own_size_up_to_a_limit(tmp_path: Path) -
 def test_what_copying_leaves_behind_is_within_the_limit(tmp_path: Path) -> None:
     first = panel(0)
     same = difference(tmp_path, first, encode(first, format="PNG"))
-    assert (same.typical, same.largest, same.fine) == pytest.approx((0, 0, 1), abs=1e-3)
+    assert (same.typical, same.largest, same.grain) == pytest.approx((0, 0, 1), abs=1e-3)
     for copy in (encode(first, quality=40), encode(resample(first, size=(80, 80)), quality=50)):
         assert difference(tmp_path, first, copy).within(ALIKE)
     turned = encode(first[:, ::-1], quality=90)
@@ -64,10 +64,10 @@ def test_other_grain_on_the_same_thing_tells_them_apart(tmp_path: Path) -> None:
 
     found = difference(tmp_path, grainy(0), encode(grainy(1), format="PNG"))
     assert found.typical < ALIKE
-    assert found.fine < 0.2
+    assert found.grain < 0.1
     assert not found.within(ALIKE)
 
 
 def test_pictures_too_small_to_be_told_apart_are_no_copies() -> None:
     picture = np.zeros((8, 8), np.float32)
-    assert compare(picture, picture, AS_IT_LIES, mirrored=False) == Difference(typical=np.inf, largest=np.inf, fine=-1)
+    assert compare(picture, picture, AS_IT_LIES, mirrored=False) == Difference(typical=np.inf, largest=np.inf, grain=-1)

@@ -69,7 +69,7 @@ _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 2|{SPACE}"
+_PAIRS_SPACE = f"near copies 4|{SPACE}"
 """Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 

@@ -99,8 +99,9 @@ def copy_lines(deduplicated: Deduplicated) -> list[str]:
         )
     if copies.series:
         lines.append(
-            f"{sum(map(len, copies.series))} pictures look alike without being copies of each other, as those of one scene "
-            "or one machine do, so they count as separate. If they belong together, name what they share with --group-by."
+            f"{sum(map(len, copies.series))} pictures look alike without being copies of each other, as those of one "
+            "scene or one machine do, so they count as separate. If they belong together, name what they share with "
+            "--group-by."
         )
     return lines
 
