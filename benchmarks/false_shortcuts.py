@@ -4,9 +4,9 @@
 
 Sets of 40 to 2,000 pictures of 2 to 10 classes, from equal to very unequal in size; in every second set they are in
 groups of about three that share class and facts. Nine facts vary in all of them: size, dimensions, format, quality,
-camera, date, number, border, and colour or grey. A few seconds a set.
+camera, date, number, border, and colour or grey. A few minutes.
 
-Expected: RESULT
+Expected: an alarm in none of 300 sets (at most 1.2 % with 95 % certainty).
 """
 
 from __future__ import annotations
