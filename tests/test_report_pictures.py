@@ -12,7 +12,7 @@ from headstart.audit.decisions import Applied
 from headstart.audit.duplicates import deduplicate
 from headstart.audit.findings import Findings, LooksLike, MixedSizes, Poor, Suspect
 from headstart.audit.leak import Leak
-from headstart.audit.shortcuts import DATE, Shortcut
+from headstart.audit.shortcuts import BORDER, DATE, Shortcut
 from headstart.audit.summary import audit
 from headstart.claims.alarms import alarms_of_pictures
 from headstart.evaluation.intervals import Estimate
@@ -274,6 +274,11 @@ def test_a_shortcut_is_an_alarm_with_what_it_may_teach(tmp_path: Path) -> None:
         "Shortcut: the date and time alone gives “stripes” away. It recognises 95% of these pictures and takes 5% of "
         "the others for them. Each class seems to have been taken in one go, so light or place may be learned in place "
         "of the subject."
+    )
+    of_the_subject = replace(by_date, fact=BORDER)
+    assert shortcut_sentence(of_the_subject, images.classes).endswith(
+        "for them. If that is how the pictures were made and not what they show, a network may learn it in place of "
+        "the subject."
     )
 
 

@@ -52,6 +52,9 @@ SHARED = 0.05
 harmless, as numbers need EFFECT_OUTSIDE."""
 
 SIZE, NUMBER, DATE = "file size", "number in the file name", "date and time"
+DIMENSIONS, BORDER, COLOUR = "dimensions", "border", "colour or grey"
+OF_THE_SUBJECT = SIZE, DIMENSIONS, BORDER, COLOUR
+"""Facts that may follow from what is shown: snow makes a white border, and what is long is cut out long."""
 Splits = Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
 _NEEDED = {SIZE: EFFECT_SIZE, NUMBER: EFFECT_OUTSIDE, DATE: EFFECT_OUTSIDE}
 
@@ -128,14 +131,14 @@ def _columns(facts: Facts) -> dict[str, Floats]:
     even = facts.column("border_spread") / np.maximum(facts.column("contrast"), 1.0)
     columns = {
         SIZE: _unexpected_size(facts),
-        "dimensions": np.column_stack([width, height, width / height]),
+        DIMENSIONS: np.column_stack([width, height, width / height]),
         "file format": _one_hot(facts.words("format")),
         "JPEG quality": facts.column("quality"),
         "camera": _one_hot(facts.words("camera")),
         DATE: facts.column("taken"),
         NUMBER: facts.column("number"),
-        "border": np.column_stack([facts.column("border"), even]),
-        "colour or grey": facts.column("colour") < GREY,
+        BORDER: np.column_stack([facts.column("border"), even]),
+        COLOUR: facts.column("colour") < GREY,
     }
     return {name: _filled(np.asarray(X, dtype=np.float64).reshape(len(width), -1)) for name, X in columns.items()}
 

@@ -26,10 +26,14 @@ _POOR = {
     "blurred": "blurred: far less sharp than the others",
 }
 _LEARNT = "A network may learn it in place of what is in the picture."
-_RISK = dict.fromkeys(
-    (shortcuts.NUMBER, shortcuts.DATE),
-    "Each class seems to have been taken in one go, so light or place may be learned in place of the subject.",
+_IN_ONE_GO = "Each class seems to have been taken in one go, so light or place may be learned in place of the subject."
+_OF_THE_SUBJECT = (
+    "If that is how the pictures were made and not what they show, a network may learn it in place of the subject."
 )
+_RISK = {
+    **dict.fromkeys((shortcuts.NUMBER, shortcuts.DATE), _IN_ONE_GO),
+    **dict.fromkeys(shortcuts.OF_THE_SUBJECT, _OF_THE_SUBJECT),
+}
 
 
 # ---------------------------------------------------------------- the folder
