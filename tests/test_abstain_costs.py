@@ -32,7 +32,7 @@ def test_json_csv_and_what_is_kept_say_the_same(costs: Costs, tmp_path: Path) ->
     )
     other = read_costs(tmp_path / "costs.json", CLASSES)
     assert other.to_dict() == costs.to_dict()
-    assert Costs.from_dict(costs.to_dict()) == costs
+    assert Costs.from_dict(costs.to_dict(), CLASSES) == costs
     (tmp_path / "windows.csv").write_bytes(b"\xef\xbb\xbf" + TABLE.replace("\n", "\r\n").encode())
     assert read_costs(tmp_path / "windows.csv", CLASSES) == costs
 

@@ -352,6 +352,7 @@ def test_without_a_cache_the_graph_is_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("full_disk")
 def test_on_a_full_disk_torch_computes(tmp_path: Path) -> None:
+    space._scratch.cache_clear()  # what other tests left there can be run
     found = small(tmp_path)
     assert (found.name, [note.what for note in found.notes]) == ("torch f32 cpu", ["no graph"])
     assert troubles().unusable == str(tmp_path)

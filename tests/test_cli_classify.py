@@ -211,7 +211,9 @@ def test_evaluate_reports_on_new_pictures(run: Path, photos: Path, tmp_path: Pat
     document = json.loads(done.stdout)
     assert document["accuracy"]["n"] == 9
     assert document["known"] == [str(new / "rings" / "seen.jpeg")]
-    assert "1 of them is a picture that the model was trained on: these figures are too optimistic" in done.stderr
+    assert document["alarms"] == [
+        "Leak: the model was trained on 1 of these pictures, so what is measured looks better than it is.",
+    ]
 
 
 def test_a_model_trained_on_a_table_uses_its_splits_and_groups(photos: Path, tmp_path: Path) -> None:
