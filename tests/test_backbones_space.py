@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from headstart.backbones import catalog, graph, network, weights
+from headstart.backbones import catalog, graph, network, space, weights
 from headstart.backbones.runtime import LEAST_PARITY, Runtime, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec, SpaceSpec, opened
 from headstart.backbones.split import TunedNetwork, split
