@@ -66,9 +66,9 @@ def document(source: Path, images: ImageSet, problems: tuple[Problem, ...]) -> d
 def _layout(images: ImageSet) -> str:
     """What kind of source it is, and what its splits are called."""
     said = images.understood
-    names = some([f"{name} is {split}" for name, split in said.splits], MOST_NAMED)
+    names = some([f"{name} is {split}" for name, split in said.splits if name != split], MOST_NAMED)
     layout = {"table": "a table", "arrays": "a list"}.get(images.layout, images.layout)
-    layout += f" ({names})" if said.splits else ""
+    layout += f" ({names})" if names else ""
     return f"{layout} with {_SEPARATORS[said.separator]} between its cells" if said.separator else layout
 
 
