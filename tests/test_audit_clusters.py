@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from headstart.audit.clusters import Link, Measure, Move, copies
-from headstart.audit.full_size import Difference
+from headstart.audit.full_size import Difference, Limit
 
 STAY = Move(np.ones(2), np.zeros(2))
 
@@ -35,13 +35,17 @@ class Given(Measure):
     def __init__(self, levels: dict[tuple[int, int], float]) -> None:
         self.levels = levels
 
-    def __call__(self, first: int, second: int, move: Move) -> Difference:
-        levels = self.levels.get((min(first, second), max(first, second)), 9.0)
-        return Difference(typical=levels, largest=levels, grain=1.0)
+    def link(self, link: Link) -> tuple[Difference, Move]:
+        levels = self.levels.get((link.first, link.second), 9.0)
+        return Difference(typical=levels, largest=levels, grain=1.0), link.move
+
+    def within(self, first: int, second: int, move: Move, limit: Limit) -> bool:
+        return self.link(link(min(first, second), max(first, second)))[0].within(limit)
 
 
 def kept(links: list[Link], levels: dict[tuple[int, int], float], *, refuted: bool) -> list[tuple[int, int]]:
-    return [(link.first, link.second) for link in copies(links, Given(levels), refuted=refuted)]
+    others = [link(98, 99)] if refuted else []
+    return [(link.first, link.second) for link in copies(links, Given(levels), refuted=others)]
 
 
 def test_a_chain_is_cut_where_its_ends_are_no_copies() -> None:
@@ -61,9 +65,13 @@ def test_one_pair_that_is_alike_without_being_copies_makes_the_limit_strict() ->
     assert kept(links, levels, refuted=False) == [(0, 1), (2, 3)]
     assert kept(links, levels, refuted=True) == [(0, 1)]
     assert kept([*links, link(4, 5)], levels, refuted=False) == [(0, 1)]
+    misplaced = [link(0, 1), link(1, 2), link(0, 2), link(3, 4)]  # 0 and 2 are laid on each other through 1
+    measure = Given({(0, 1): 0.9, (1, 2): 0.9, (0, 2): 3.0, (3, 4): 2.0})
+    measure.within = lambda first, second, move, limit: True  # type: ignore[method-assign]
+    assert [(each.first, each.second) for each in copies(misplaced, measure)] == [(0, 1), (1, 2), (3, 4)]
 
 
 def test_what_cannot_be_read_is_a_copy_of_nothing(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).write_bytes(b"")
-    assert copies([link(0, 1)], Measure([tmp_path / "a", tmp_path / "b"]), refuted=False) == []
+    assert copies([link(0, 1)], Measure([tmp_path / "a", tmp_path / "b"])) == []

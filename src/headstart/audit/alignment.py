@@ -121,7 +121,7 @@ def compare_miniatures(first: Miniature, second: Miniature) -> Agreement:
             placement = align(shrink(a, pixels), shrink(b, pixels), placement, steps)
         laid, overlap = lay(b, placement)
         placements[rows] = placement
-        detail[rows] = _correlation(_local(a), _local(laid), overlap)
+        detail[rows] = correlation(_local(a), _local(laid), overlap)
         colour[rows] = _colour(c, d, placement)
         apart[rows] = np.nanpercentile(levels_apart(a, laid, overlap, blur=1.0).reshape(len(rows), -1), 95, axis=1)
     return Agreement(detail=detail, colour=colour, mirrored=mirrored, placement=placements, apart=apart)
@@ -138,11 +138,11 @@ def _coarse_fit(first: Miniature, second: Miniature, *, mirrored: bool) -> _Coar
     if mirrored:
         b = np.ascontiguousarray(b[:, :, ::-1])
     placement = np.tile(np.array([1, 0, 1, 0], np.float32), (len(a), 1))
-    fit = _correlation(a, b, np.ones_like(a))
+    fit = correlation(a, b, np.ones_like(a))
     rows = np.flatnonzero(fit >= _ALIKE)
     if len(rows):
         placement[rows] = align(a[rows], b[rows], placement[rows], _LEVELS[0][1])
-        fit[rows] = _correlation(a[rows], *lay(b[rows], placement[rows]))
+        fit[rows] = correlation(a[rows], *lay(b[rows], placement[rows]))
     return _CoarseFit(placement, fit)
 
 
@@ -234,7 +234,8 @@ def _places(side: int) -> Singles:
     return ((np.arange(side, dtype=np.float32) + np.float32(0.5)) / side * 2 - 1).astype(np.float32)
 
 
-def _correlation(first: Singles, second: Singles, overlap: Singles) -> Singles:
+def correlation(first: Singles, second: Singles, overlap: Singles) -> Singles:
+    """(p,) of pictures (p, s, s) where they overlap."""
     return np.asarray((_standard(first, overlap) * _standard(second, overlap)).sum(axis=(1, 2)))
 
 

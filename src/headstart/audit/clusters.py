@@ -12,16 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.arrays import Floats, Singles
-from headstart.audit.full_size import Difference, compare, luminance, side_of
+from headstart.audit.full_size import Difference, Limit, compare, luminance, side_of
 from headstart.errors import UnreadableImageError
 from headstart.images.grey_levels import Levels
 
-ALIKE = 1.15
-"""Levels of 255 by which copies may differ nearly everywhere at full size (`Difference.typical`), where pictures look
-alike without being copies. Copies recompressed with JPEG quality 40, or halved and recompressed with 50, have 1.1
-at most; the two solar cells least unlike each other 1.2."""
-PHOTOGRAPHS = 2.5
-"""The same where only copies look alike, as among photographs: what was compressed harder is found too."""
+ALIKE = Limit(1.15, 2.9)
+"""What copies may differ by at full size, where pictures look alike without being copies. Planted in solar cells,
+copies recompressed with JPEG quality 40 or halved and recompressed with 50, have 1.1 and 2.3 at most. The two cells that are
+least unlike have 1.26, and a speck of nine pixels that only one of them has makes more than 2.9."""
+PHOTOGRAPHS = Limit(2.5, 12.5)
+"""The same where only copies look alike, as among photographs: what was compressed harder is found too. Recompressed
+with JPEG quality 40, photographs full of edges have 1.7 and 9.5."""
 
 _IN_MEMORY = 128  # pictures at full size, 1 MB each at most
 _ASKED = 8  # pictures of a cluster that those of another are compared with before both are joined
@@ -80,61 +81,78 @@ class Measure:
         self._paths = paths
         self._side = lru_cache(maxsize=None)(side_of)
         self._luminance = lru_cache(maxsize=_IN_MEMORY)(partial(luminance, levels=levels))
-        self._known: dict[tuple[int, int], Difference | None] = {}
+        self._known: dict[tuple[int, int], tuple[Difference | None, Move]] = {}
 
-    def link(self, link: Link) -> Difference | None:
-        """What differs between the two pictures; None if one of them cannot be read any more."""
-        return self(link.first, link.second, link.move)
+    def link(self, link: Link) -> tuple[Difference | None, Move]:
+        """What differs between the two pictures, None if one of them cannot be read any more; and the move, refined."""
+        pair = link.first, link.second
+        if pair not in self._known:
+            self._known[pair] = self._compared(*pair, link.move)
+        return self._known[pair]
 
-    def __call__(self, first: int, second: int, move: Move) -> Difference | None:
-        """The same of two pictures of which the first lies in the second as ``move`` says."""
+    def within(self, first: int, second: int, move: Move, limit: Limit) -> bool:
+        """Whether two pictures are copies, the first lying in the second as ``move`` says, or as was known before."""
         if first > second:
             first, second, move = second, first, move.inverse()
-        if (first, second) not in self._known:
-            self._known[first, second] = self._compared(self._paths[first], self._paths[second], move)
-        return self._known[first, second]
+        known = self._known.get((first, second))
+        if known is None or not _within(known[0], limit):
+            known = self._known[first, second] = self._compared(first, second, move)
+        return _within(known[0], limit)
 
-    def _compared(self, first: Path, second: Path, move: Move) -> Difference | None:
-        try:
-            side = min(self._side(first), self._side(second))
-            pictures = self._luminance(first, side), self._luminance(second, side)
-        except UnreadableImageError:
-            return None
+    def _compared(self, first: int, second: int, move: Move) -> tuple[Difference | None, Move]:
+        paths = self._paths[first], self._paths[second]
         placement, mirrored = move.placement()
-        return compare(*pictures, placement, mirrored=mirrored)
+        try:
+            side = min(map(self._side, paths))
+            pictures = self._luminance(paths[0], side), self._luminance(paths[1], side)
+        except UnreadableImageError:
+            return None, move
+        difference, placement = compare(*pictures, placement, mirrored=mirrored)
+        return difference, Move.placed(placement, mirrored=mirrored)
 
 
-def copies(links: Sequence[Link], measure: Measure, *, refuted: bool) -> list[Link]:
+def copies(links: Sequence[Link], measure: Measure, *, refuted: Sequence[Link] = ()) -> list[Link]:
     """Those of the links, surest first, that join copies.
 
-    Clusters are joined link by link, and only if every picture of the one is a copy of every picture of the other: a
-    chain of pictures, each a little unlike the last, stays apart. Two copies of one picture may differ by the
-    compression of both, so inside a cluster √2 times as much is allowed.
+    Where pictures look alike and end in different clusters, or in none, all are joined anew by the stricter limit.
 
     Args:
         links: between pictures.
         measure: compares them.
-        refuted: whether others looked alike that are surely no copies.
+        refuted: others that look alike, and differ too much at 64 pixels to be compared.
     """
-    refuted |= not all(_within(measure.link(link), PHOTOGRAPHS) for link in links)
-    limit = ALIKE if refuted else PHOTOGRAPHS
-    cluster_of: dict[int, dict[int, Move]] = {}  # of each picture: its cluster, and the way from there to their first
+    kept, cluster_of = _joined(links, measure, PHOTOGRAPHS)
+    for link in (*links, *refuted):
+        if link.second not in cluster_of.get(link.first, {}):
+            return _joined(links, measure, ALIKE)[0]
+    return kept
+
+
+def _joined(links: Sequence[Link], measure: Measure, limit: Limit) -> tuple[list[Link], dict[int, dict[int, Move]]]:
+    """The links that join copies, and of each picture its cluster: its pictures, and where each lies in their first.
+
+    Clusters are joined link by link, and only if every picture of the one is a copy of every picture of the other: a
+    chain of pictures, each a little unlike the last, stays apart. Two copies of one picture may differ by the
+    compression of both, so inside a cluster √2 times as much is allowed.
+    """
+    cluster_of: dict[int, dict[int, Move]] = {}
     kept = []
     for link in links:
-        if not _within(measure.link(link), limit):
+        difference, move = measure.link(link)
+        if not _within(difference, limit):
             continue
         one, other = (cluster_of.setdefault(i, {i: _STAY}) for i in (link.first, link.second))
         if one is not other:
-            across = other[link.second].inverse().then(link.move.inverse()).then(one[link.first])
-            moved = {j: move.then(across) for j, move in other.items()}
+            across = other[link.second].inverse().then(move.inverse()).then(one[link.first])
+            moved = {j: way.then(across) for j, way in other.items()}
             asked = product(list(one.items())[:_ASKED], list(moved.items())[:_ASKED])
-            if not all(_within(measure(i, j, a.then(b.inverse())), limit * 2**0.5) for (i, a), (j, b) in asked):
+            if not all(measure.within(i, j, a.then(b.inverse()), limit.for_two()) for (i, a), (j, b) in asked):
                 continue
             one.update(moved)
             cluster_of.update(dict.fromkeys(moved, one))
         kept.append(link)
-    return kept
+    return kept, cluster_of
 
 
-def _within(difference: Difference | None, levels: float) -> bool:
-    return difference is not None and difference.within(levels)
+def _within(difference: Difference | None, limit: Limit) -> bool:
+    return difference is not None and difference.within(limit)

@@ -69,7 +69,7 @@ _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 4|{SPACE}"
+_PAIRS_SPACE = f"near copies 3|{SPACE}"
 """Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 
@@ -148,7 +148,7 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> tuple[list[Co
         with table.bench.progress.stage("comparing copies at full size", len(links)) as advance:
             for done, _ in enumerate(in_order(measure.link, links), start=1):
                 advance(done)
-        near = [_pair(link) for link in copies(links, measure, refuted=len(links) < len(alike))]
+        near = [_pair(link) for link in copies(links, measure, refuted=[link for link in alike if link.apart > GLANCE])]
         found = {"pairs": near, "series": _series([(link.first, link.second) for link in alike], len(unique))}
         table.bench.store.keep(_PAIRS_SPACE, {these: json.dumps(found).encode()})
     pairs = [CopyPair(**pair) for pair in found["pairs"]]

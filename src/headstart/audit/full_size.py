@@ -17,11 +17,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from headstart.arrays import Floats, Singles
-from headstart.audit.alignment import LUMINANCE, align, lay, levels_apart, shrink
+from headstart.audit.alignment import LUMINANCE, align, correlation, lay, levels_apart, shrink
 from headstart.images.grey_levels import Levels
 from headstart.images.recognise import read_header
 from headstart.images.transforms import Geometry, load
@@ -39,6 +40,17 @@ _HELD = 0.33  # levels of grain from which a patch holds any
 _FEWEST = 8  # patches that must hold grain before it says anything
 
 
+class Limit(NamedTuple):
+    """What copies may differ by, in levels of 255."""
+
+    typical: float
+    largest: float
+
+    def for_two(self) -> Limit:
+        """The same of two copies of one picture, of which both were compressed."""
+        return Limit(self.typical * 2**0.5, self.largest * 2**0.5)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """What tells two pictures that lie on each other apart."""
@@ -50,13 +62,11 @@ class Difference:
     grain: float
     """Correlation of grain, −1 to 1, the median of the patches in which both pictures hold any; 1 if too few do."""
 
-    def within(self, levels: float) -> bool:
-        """Whether compression and resizing explain what differs, if they change up to ``levels`` in most places."""
-        return self.typical <= levels and self.largest <= LARGEST * levels and self.grain >= SAME_GRAIN
+    def within(self, limit: Limit) -> bool:
+        """Whether compression and resizing explain what differs."""
+        return self.typical <= limit.typical and self.largest <= limit.largest and self.grain >= SAME_GRAIN
 
 
-LARGEST = 2.5
-"""Largest difference in one place over ``levels``. Of planted copies it is 2.3 at most, a speck has more."""
 SAME_GRAIN = 0.12
 """Correlation of grain from which it is the same. Of planted copies of photographs 99 in 100 have 0.5 and more, white
 noise recompressed with JPEG quality 40 has 0.14 and more; where only the grain differs it is 0.1 at most."""
@@ -78,8 +88,8 @@ def luminance(path: Path, side: int, levels: Levels | None = None) -> Singles:
     return np.asarray(pixels.astype(np.float32) @ LUMINANCE)
 
 
-def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bool) -> Difference:
-    """Compare two pictures (s, s) of luminance, given how they lie on each other at a small size.
+def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bool) -> tuple[Difference, Singles]:
+    """Compare two pictures (s, s) of luminance: what differs, and the placement, refined.
 
     Args:
         first: levels of 255; s is a multiple of 16.
@@ -92,16 +102,20 @@ def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bo
     for pixels, steps in ((4, 3), (2, 3), (1, 2)):
         if _STEP * 4 <= len(first) // pixels <= _ALIGNED_AT:
             place = align(shrink(a, pixels), shrink(b, pixels), place, steps)
-    laid, overlap = lay(b, place)
+    given, refined = lay(b, placement[None]), lay(b, place)
+    if correlation(a, *given)[0] > correlation(a, *refined)[0]:  # the steps went astray
+        place, refined = placement[None], given
+    laid, overlap = refined
     apart = levels_apart(a, laid, overlap, blur=_BLUR)
     seen = ~np.isnan(apart)
     if not seen.any():  # too small to be told apart from anything
-        return Difference(typical=np.inf, largest=np.inf, grain=-1.0)
-    return Difference(
+        return Difference(typical=np.inf, largest=np.inf, grain=-1.0), placement
+    difference = Difference(
         typical=float(np.percentile(apart[seen], 99)),
         largest=float(apart[seen].max()),
         grain=_grain(a[0], laid[0], seen[0].astype(np.float32)),
     )
+    return difference, place[0]
 
 
 def _grain(first: Singles, laid: Singles, seen: Singles) -> float:
