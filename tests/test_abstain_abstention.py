@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headstart.abstain.abstention import Abstention, Judgement, learn_abstention, measure_abstention
+from headstart.abstain.abstention import Abstention, Judgement, Kept, learn_abstention, measure_abstention
 from headstart.abstain.conformal import TooFewPictures
 from headstart.abstain.costs import Costs
-from headstart.errors import OptionError
+from headstart.errors import ModelError, OptionError
 from headstart.evaluation.calibration import softmax
 from headstart.evaluation.measured_on import MeasuredOn
+from headstart.schema import read_record
 
 NEW = MeasuredOn(kind="pictures", source="new")
 
@@ -59,14 +60,18 @@ def test_one_that_knows_nothing_says_nothing() -> None:
         Abstention().require(0.9)
 
 
+def kept(document: object) -> Kept:
+    return read_record(Kept, document, "abstention", todo="-", error=ModelError)
+
+
 def test_what_is_kept_judges_the_same(abstention: Abstention) -> None:
     document = json.loads(json.dumps(abstention.to_dict()))
-    again = Abstention.from_parts(document, abstention.tensors(), CLASSES)
     rows, proba, _ = pictures(60, 1)
+    again = Abstention.from_parts(kept(document), abstention.tensors(), CLASSES, width=rows.shape[1])
     assert again.judge(proba, rows, coverage=0.95) == abstention.judge(proba, rows, coverage=0.95)
     few = replace(Abstention(classes=CLASSES), no_sets=TooFewPictures(counts={"ants": 3}))
-    assert Abstention.from_parts(json.loads(json.dumps(few.to_dict())), {}, CLASSES) == few
-    nothing = Abstention.from_parts(json.loads(json.dumps(Abstention().to_dict())), {}, ())
+    assert Abstention.from_parts(kept(json.loads(json.dumps(few.to_dict()))), {}, CLASSES, width=4) == few
+    nothing = Abstention.from_parts(kept(json.loads(json.dumps(Abstention().to_dict()))), {}, (), width=4)
     assert nothing == Abstention()
 
 

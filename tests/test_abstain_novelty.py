@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.abstain import novelty as module
-from headstart.abstain.novelty import Novelty, learn_novelty
+from headstart.abstain.novelty import Limits, Novelty, learn_novelty
 
 
 def rows(n: int = 60, d: int = 30, k: int = 3, *, seed: int = 0, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +98,7 @@ def test_what_is_kept_gives_the_same_answers() -> None:
     model, _ = learn_novelty(X, y)
     tensors = model.tensors()
     assert {array.dtype for array in tensors.values()} == {np.dtype(np.float32)}
-    again = Novelty.from_parts(model.to_dict(), tensors)
+    again = Novelty.from_parts(Limits(**model.to_dict()), tensors, model.means.shape)
     np.testing.assert_array_equal(again.measure(X), model.measure(X))
 
 
