@@ -93,5 +93,5 @@ def test_a_coverage_that_cannot_be_had_is_an_error_with_what_can(coverage: float
 
 def test_what_is_kept_gives_the_same_sets() -> None:
     sets, (proba, _) = learned(300, 6), judged(200, 7)
-    again = PredictionSets.from_tensors(sets.tensors(), len(sets.scores))
+    again = PredictionSets.from_tensors(sets.tensors(), len(CLASSES))
     np.testing.assert_array_equal(again.sets(proba), sets.sets(proba))

@@ -33,6 +33,10 @@ def test_json_csv_and_what_is_kept_say_the_same(costs: Costs, tmp_path: Path) ->
     other = read_costs(tmp_path / "costs.json", CLASSES)
     assert other.to_dict() == costs.to_dict()
     assert Costs.from_dict(costs.to_dict(), CLASSES) == costs
+    with pytest.raises(ValueError, match="do not say what each answer costs for each class"):
+        Costs.from_dict(costs.to_dict(), ["edible", "another"])
+    with pytest.raises(ValueError, match="costs below 0"):
+        Costs.from_dict({name: {"a": -1.0, "b": 0.0} for name in CLASSES}, CLASSES)
     (tmp_path / "windows.csv").write_bytes(b"\xef\xbb\xbf" + TABLE.replace("\n", "\r\n").encode())
     assert read_costs(tmp_path / "windows.csv", CLASSES) == costs
 
