@@ -16,6 +16,9 @@ coarse pixels naming candidates too. Exact, resized, recompressed and mirrored c
     2,500 cats and dogs                          100        100          100  0 of 3,200 pictures
     2,000 simulated photographs of fabric         97         97           97  0 of 2,700 pictures
 
+Of 60 copies each planted in 2,624 solar cells, which are all alike (--pictures 60 --seed 11), 60 are found where exact,
+resized or mirrored, 59 recompressed, 50 cropped, 38 cropped all round, 49 all at once; one false pair, of a copy.
+
 In the cats and dogs one more pair is listed, and it is no false alarm: the same photograph of four puppies, twice.
 """
 

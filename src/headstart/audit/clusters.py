@@ -17,8 +17,8 @@ from headstart.errors import UnreadableImageError
 from headstart.images.grey_levels import Levels
 
 ALIKE = Limit(1.15, 2.9)
-"""What copies may differ by at full size, where pictures look alike without being copies. Planted in solar cells,
-copies recompressed with JPEG quality 40 or halved and recompressed with 50, have 1.1 and 2.3 at most. The two cells
+"""What copies may differ by at full size, where pictures look alike without being copies. In solar cells, planted
+copies recompressed with JPEG quality 40, or halved and recompressed with 50, have 1.1 and 2.3 at most. The two cells
 that are least unlike have 1.26, and a speck of nine pixels that only one of them has makes more than 2.9."""
 PHOTOGRAPHS = Limit(2.5, 12.5)
 """The same where only copies look alike, as among photographs: what was compressed harder is found too. Recompressed
