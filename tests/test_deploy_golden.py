@@ -30,14 +30,14 @@ class Answering:
     def here(self) -> Any:
         return SimpleNamespace(name=self.runtime, precision=self.runtime.split()[1])
 
-    def ask(self, paths: Sequence[Path]) -> list[Any]:
-        return [None if self.proba is None else np.array(self.proba) for _ in paths]
+    def ask(self, pictures: Sequence[bytes]) -> list[Any]:
+        return [None if self.proba is None else np.array(self.proba) for _ in pictures]
 
 
 def check(model: Answering, *, saved: list[float], saved_f32: list[float], by: str) -> None:
     expected, expected_f32 = (dict.fromkeys(NAMES, proba) for proba in (saved, saved_f32))
     document = SimpleNamespace(golden=expected, golden_f32=expected_f32, runtime=by)
-    golden.check_answers(model.ask, model.here, Path("model"), document)  # type: ignore[arg-type]
+    golden.check_answers(model.ask, model.here, Path("model"), document, golden.pictures())  # type: ignore[arg-type]
 
 
 def test_the_pictures_differ_and_can_be_decoded(tmp_path: Path) -> None:
@@ -92,14 +92,24 @@ def test_as_many_pictures_as_are_asked_for_are_answered_together() -> None:
     asked: list[int] = []
     gave = [0.4, 0.6]
 
-    def ask(paths: Sequence[Path]) -> list[Any]:
-        asked.append(len(paths))
-        return [np.array(gave)] * len(paths)
+    def ask(pictures: Sequence[bytes]) -> list[Any]:
+        asked.append(len(pictures))
+        return [np.array(gave)] * len(pictures)
 
     document: Any = SimpleNamespace(golden=dict.fromkeys(NAMES, gave), runtime="openvino f32")
     for at_least in (1, 16):
-        golden.check_answers(ask, Answering(None).here, Path("model"), document, at_least=at_least)
+        drawn = golden.pictures()
+        golden.check_answers(ask, Answering(None).here, Path("model"), document, drawn, at_least=at_least)
     assert asked == [4, 16]
+
+
+def test_a_picture_of_a_model_is_read_once_and_not_at_any_size(tmp_path: Path) -> None:
+    golden.write(tmp_path)
+    assert golden.read(tmp_path, NAMES) == golden.pictures()
+    with (tmp_path / "golden" / NAMES[0]).open("ab") as file:
+        file.truncate(golden.MOST_BYTES + 1)
+    with pytest.raises(ModelError, match="more than"):
+        golden.read(tmp_path, NAMES)
 
 
 def test_a_check_is_made_once_when_it_holds_and_again_while_it_does_not() -> None:

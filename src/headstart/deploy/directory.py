@@ -58,11 +58,15 @@ class Document:
 
 
 def find_model(folder: Path) -> Path:
-    """The model directory in ``folder``: itself, or ``folder/model`` of a run."""
+    """The model directory in ``folder``: itself, or ``folder/model`` of a run.
+
+    Of a run that goes on it is that of the state which is there now; one that follows has another.
+    """
     found = f"no {DOCUMENT} in {folder} or {folder / 'model'}" if folder.exists() else "no such folder"
     for candidate in (folder, folder / "model"):
         try:
-            return untrusted.file_in(folder, (candidate / DOCUMENT).relative_to(folder).as_posix()).parent
+            found_in = untrusted.file_in(folder, (candidate / DOCUMENT).relative_to(folder).as_posix()).parent
+            return found_in.resolve() if found_in.is_symlink() else found_in
         except ValueError as error:
             if (candidate / DOCUMENT).exists():
                 found = f"{candidate / DOCUMENT}, {error}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -10,14 +10,17 @@ import numpy as np
 
 from headstart.arrays import Floats
 from headstart.backbones.runtime import Runtime
-from headstart.deploy.directory import Document
+from headstart.deploy.directory import COPY, Document
 from headstart.errors import ModelError, Problem
 from headstart.images.decode import encode
 from headstart.images.grey_levels import FULL, Levels
+from headstart.untrusted import file_in
 
-Ask = Callable[[Sequence[Path]], Sequence[Floats | None]]
+Ask = Callable[[Sequence[bytes]], Sequence[Floats | None]]
 """The probabilities (k,) that a model gives for each picture; None for one that it cannot read."""
 FOLDER = "golden"
+MOST_BYTES = 4 << 20
+"""Of one picture. Those that are drawn have up to 110 kB."""
 SAME_PRECISION_TOLERANCE = 1e-3
 """Between two runtimes of one precision, of a probability. Measured with lite0: OpenVINO and torch in float32, 3e-6."""
 OTHER_PRECISION_TOLERANCE = 2e-2
@@ -59,9 +62,22 @@ def write(folder: Path, levels: Levels | None = None) -> None:
         (folder / FOLDER / name).write_bytes(data)
 
 
-def answers(ask: Ask, folder: Path, names: Sequence[str]) -> dict[str, list[float]]:
-    """What ``ask`` answers for the pictures of these names in a model directory; nan for one it cannot read."""
-    answered = ask([folder / FOLDER / name for name in names])
+def read(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """The pictures of these names in a model directory. Raises ModelError."""
+    try:
+        return {name: file_in(folder, f"{FOLDER}/{name}", most=MOST_BYTES).read_bytes() for name in names}
+    except ValueError as error:
+        expected, found = f"pictures in {FOLDER}", str(error)
+        raise ModelError.of(f"{folder} is damaged", expected=expected, found=found, todo=COPY) from error
+
+
+def answers(ask: Ask, pictures: Mapping[str, bytes], *, at_least: int = 1) -> dict[str, list[float]]:
+    """What ``ask`` answers for the pictures, by name; nan for one it cannot read.
+
+    It is asked about ``at_least`` so many together, the same several times where there are fewer.
+    """
+    names = list(pictures) * -(-at_least // len(pictures))
+    answered = ask([pictures[name] for name in names])
     return {
         name: [float("nan")] if proba is None else proba.tolist() for name, proba in zip(names, answered, strict=True)
     }
@@ -89,11 +105,13 @@ class GoldenError(ModelError):
         self.precision = precision
 
 
-def check_answers(ask: Ask, here: Runtime, folder: Path, document: Document, *, at_least: int = 1) -> None:
-    """Let a model loaded from ``folder`` answer again, and compare with what ``document`` says it answered.
+def check_answers(
+    ask: Ask, here: Runtime, folder: Path, document: Document, pictures: Mapping[str, bytes], *, at_least: int = 1
+) -> None:
+    """Let a model loaded from ``folder`` answer its ``pictures`` again, and compare with what ``document`` says.
 
-    A runtime of the same name is held against that runtime's answers, any other against those in float32. The model is
-    asked about ``at_least`` so many pictures together, the same several times where there are fewer.
+    A runtime of the same name is held against that runtime's answers, any other against those in float32. ``at_least``
+    as in `answers`.
 
     Raises:
         GoldenError: naming every picture.
@@ -103,7 +121,7 @@ def check_answers(ask: Ask, here: Runtime, folder: Path, document: Document, *, 
     tolerance = SAME_PRECISION_TOLERANCE if same or here.precision == "f32" else OTHER_PRECISION_TOLERANCE
     log_tolerance = SAME_LOG_TOLERANCE if here.precision == "f32" else OTHER_LOG_TOLERANCE
     problems = []
-    for name, proba in answers(ask, folder, list(expected) * -(-at_least // len(expected))).items():
+    for name, proba in answers(ask, pictures, at_least=at_least).items():
         found, wanted = np.array(proba), np.array(expected[name])
         difference, apart = np.abs(found - wanted).max(), _apart(found, wanted)
         if not (difference <= tolerance and apart <= log_tolerance):

@@ -146,7 +146,7 @@ class Model:
                 advance(i + 1)
         yield from self._answered(sources, block, coverage)
 
-    def _proba(self, pictures: Sequence[Path]) -> list[Floats | None]:
+    def _proba(self, pictures: Sequence[bytes]) -> list[Floats | None]:
         return [prediction.proba for prediction in self.predict(pictures)]
 
     def _answered(
@@ -182,7 +182,7 @@ class Model:
                 directory.write_tensors(new / directory.ABSTENTION, kept)
             self.space.runtime.save(new)
             golden.write(new, self.space.geometry.levels)
-            names = sorted(golden.pictures(self.space.geometry.levels))
+            drawn = golden.pictures(self.space.geometry.levels)
             fields = {
                 "classes": list(self.classes),
                 "label_dtype": self.label_dtype,
@@ -194,8 +194,8 @@ class Model:
                 "runtime": self.space.runtime.name,
                 "training": dict(self.training),
                 "versions": versions(),
-                "golden": golden.answers(self._proba, new, names),
-                "golden_f32": golden.answers(self._in_f32(new)._proba, new, names),
+                "golden": golden.answers(self._proba, drawn),
+                "golden_f32": golden.answers(self._in_f32(new)._proba, drawn),
             }
             directory.write_document(new, fields)
 
@@ -223,7 +223,17 @@ class Model:
                 golden picture than when the model was saved.
             OptionError: a device that does not exist or that this machine does not have, or ``threads`` below 1.
         """
-        folder = directory.find_model(Path(folder))
+        found = directory.find_model(Path(folder))
+        while True:
+            try:
+                return cls._loaded(found, device=device, threads=threads)
+            except (ModelError, OSError):
+                before, found = found, directory.find_model(Path(folder))
+                if found == before:
+                    raise  # else a run went on while it was read: its next state is the model now
+
+    @classmethod
+    def _loaded(cls, folder: Path, *, device: str, threads: int | None) -> Model:
         document = directory.read(folder)
         network = SavedSpec.of(folder, device=device, threads=threads)
         try:
@@ -251,7 +261,8 @@ class Model:
             notes=(*runtime.notes, moved) if moved.runtime != moved.here else runtime.notes,
             abstention=_abstention(folder, document, width=runtime.widths.get(FAMILIAR, 0)),
         )
-        check = partial(golden.check_answers, model._proba, runtime, folder, document)
+        pictures = golden.read(folder, document.golden)
+        check = partial(golden.check_answers, model._proba, runtime, folder, document, pictures)
         check()
         return replace(model, batches=golden.Once(partial(check, at_least=runtime.batch)))
 
