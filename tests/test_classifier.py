@@ -32,7 +32,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_a_folder_becomes_a_classifier_with_an_honest_number(fitted: ImageClassifier, photos: Path) -> None:
     assert fitted.classes_.tolist() == ["rings", "stripes"]
     evaluation = fitted.evaluation_
-    assert evaluation.measured_on == MeasuredOn(kind="cross-validation", folds=5, repeats=5)
+    assert evaluation.measured_on == MeasuredOn(kind="cross-validation", folds=10, repeats=5)
     assert evaluation.accuracy.n == 40
     assert evaluation.accuracy.low <= evaluation.accuracy.value <= evaluation.accuracy.high
     assert evaluation.accuracy.value > 0.9

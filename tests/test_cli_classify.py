@@ -26,7 +26,7 @@ def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = headstart("train", photos, "-o", folder, "--size", "224")
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
-    assert "nested cross-validation" in done.stdout
+    assert "-fold cross-validation" in done.stdout
     assert done.stderr.startswith("understood as class folders: 40 pictures in 2 classes: rings 20, stripes 20\n")
     return folder
 

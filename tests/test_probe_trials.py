@@ -8,7 +8,7 @@ from headstart.backbones import catalog
 from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
 from headstart.options import FitOptions
-from headstart.probe.trials import ProbeOptions, Sample, Trials
+from headstart.probe.trials import ProbeOptions, Sample, Trials, lower
 from pictures import write_folder
 from tiny import tiny_table
 
@@ -20,13 +20,19 @@ def test_candidates_are_measured_out_of_fold_in_the_same_folds(tmp_path: Path) -
         table = tiny_table(images, store)
         sample = Sample.of(table, index, options)
         trials = Trials(table, sample, options)
-        scores = [trials.score(candidate) for candidate in trials.cheap()]
+        trails = [trials.trail(candidate) for candidate in trials.cheap()]
+        scores = [trail.overall for trail in trails]
         assert [score.candidate.family for score in scores] == ["nearest mean", "shrunk LDA", "logistic regression"]
         for score in scores:
             assert score.proba.shape == (24, 2)
             assert score.log_loss == score.losses.mean()
             assert score.to_dict()["n"] == 24
-            assert not trials.beats(score, score)
+            assert not lower(score.losses, score.losses, sample.groups)
+        part = np.arange(0, 24, 2)
+        for trail in trails:
+            score = trail.score(part)
+            assert score.losses.shape == (12,)
+            np.testing.assert_allclose(trail.answers(score, part), score.proba)
     half = sample.part(np.arange(24) < 12)
     assert len(half.index) == 12
     assert all(len(test) + len(train) == 12 for train, test in half.splits)

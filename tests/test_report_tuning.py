@@ -8,7 +8,7 @@ from headstart.evaluation.history import Epoch, History
 from headstart.finetune.plan import Plan
 from headstart.finetune.trial import Declined, Selection, Trial
 from headstart.images.transforms import Geometry
-from headstart.probe.choice import Choice
+from headstart.probe.choice import Choice, Spared
 from headstart.probe.heads import LinearHead
 from headstart.probe.trials import Candidate, Score
 from headstart.report.page import PlainPage, render
@@ -132,21 +132,27 @@ def score(size: int, loss: float) -> Score:
         ([0.2], {}, "Of 1 candidate, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200)."),
         (
             [0.2, 0.1],
-            {"enough_at": 0.0},
+            {"spared": (Spared(kind="little to win", size=32, errors=0, pictures=40),)},
             "Of 2 candidates, 32 px, last layer, shrunk LDA is the simplest within one standard error of the lowest "
             "out-of-fold log-loss (0.200; 64 px, last layer, shrunk LDA: 0.100). Nothing dearer was tried: an error of "
             "0.0% leaves too little to win.",
         ),
         (
             [0.2],
-            {"beyond_budget": (64, 96)},
+            {"spared": tuple(Spared(kind="budget", size=size, errors=9, pictures=40) for size in (64, 96))},
             "Of 1 candidate, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200). The budget "
             "did not reach to 64, 96 pixels.",
+        ),
+        (
+            [0.2],
+            {"spared": (Spared(kind="nothing to show", size=64, errors=1, pictures=40),)},
+            "Of 1 candidate, 32 px, last layer, shrunk LDA has the lowest out-of-fold log-loss (0.200). 64 pixels were "
+            "not tried: with 1 error in 40 pictures no gain could be shown.",
         ),
     ],
 )
 def test_why_a_head_was_chosen(losses: list[float], facts: dict[str, object], words: str) -> None:
     board = tuple(score(32 * (i + 1), loss) for i, loss in enumerate(losses))
     head = LinearHead(weight=np.ones((1, 2), np.float32), bias=np.zeros(2, np.float32), temperature=1.0)
-    choice = Choice(score=board[0], head=head, board=board, **facts)  # type: ignore[arg-type]
+    choice = Choice(score=board[0], head=head, board=board, trails=(), **facts)  # type: ignore[arg-type]
     assert choice_reason(choice) == words

@@ -33,8 +33,10 @@ from headstart.report.words import (
             MeasuredOn(kind="split", split="val", epoch="best"),
             "the validation split, best epoch: too optimistic, because it was chosen on these pictures",
         ),
-        (MeasuredOn(kind="cross-validation", folds=5), "5-fold nested cross-validation"),
-        (MeasuredOn(kind="cross-validation", folds=5, repeats=3), "5-fold nested cross-validation, 3 times"),
+        (
+            MeasuredOn(kind="cross-validation", folds=10, repeats=3),
+            "10-fold cross-validation, each picture answered by a head that the others chose",
+        ),
         (MeasuredOn(kind="held out"), "training pictures held out to choose between the two networks"),
         (
             MeasuredOn(kind="held out", answers="frozen"),

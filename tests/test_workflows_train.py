@@ -39,7 +39,7 @@ def test_a_run_holds_model_metrics_record_and_report(run: Run) -> None:
 
 def test_the_report_says_what_the_metrics_say(run: Run) -> None:
     page = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "nested cross-validation" in page
+    assert "-fold cross-validation" in page
     assert f"{run.fitted.evaluations[0].evaluation.accuracy.low:.1%}".replace("%", "") in page
     assert "When it should not answer" in page
     assert page.count("data:image/jpeg;base64,") >= 9

@@ -13,7 +13,7 @@ from headstart.evaluation.metrics import Evaluation
 from headstart.features.table import FeatureTable
 from headstart.finetune.trial import Selection
 from headstart.images.folder import ImageSet
-from headstart.probe.choice import Choice, nested_proba, repeats_for
+from headstart.probe.choice import Choice, honest_proba
 from headstart.probe.trials import ProbeOptions
 
 
@@ -64,8 +64,8 @@ def measure_fit(
     """Everything that can be claimed of what was just fitted, the measurement to be quoted first.
 
     On the test split, then on the validation split, if there are any. Else, for a fine-tuned network, on the training
-    pictures that were held out to choose it: what is used, and beside it both networks as they are. Else out of fold:
-    the whole procedure with all its choices is repeated inside every outer fold (Cawley and Talbot 2010).
+    pictures that were held out to choose it: what is used, and beside it both networks as they are. Else out of fold,
+    each picture by the head that the others would have chosen (`headstart.probe.choice.honest_proba`).
     """
     images, seed, counts = table.images, options.seed, table.images.train_counts
     if held_out := [split for split in SPLITS if (images.split == split).any()]:
@@ -79,10 +79,9 @@ def measure_fit(
             replace(on, answers="frozen"): trial.probe[None],
         }
     else:
-        index, repeats = images.in_split("train"), repeats_for(int(counts.sum()))
-        within = tuple(size for size in options.sizes if size not in choice.beyond_budget)
-        on = MeasuredOn(kind="cross-validation", folds=options.n_splits, repeats=repeats)
-        answers = {on: nested_proba(table, index, replace(options, sizes=within), repeats=repeats)}
+        index = images.in_split("train")
+        proba = honest_proba(choice, table, index, options)
+        answers = {MeasuredOn(kind="cross-validation", folds=choice.folds, repeats=len(proba)): proba}
     parts = [AnsweredPart(index=index, proba=proba, measured_on=on) for on, proba in answers.items()]
     return tuple(measure(part, images, abstention, counts, seed=seed, new=False) for part in parts)
 

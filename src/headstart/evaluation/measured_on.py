@@ -21,9 +21,9 @@ class MeasuredOn:
     validation and test together; ``pictures``: a folder given to `evaluate`."""
     split: Literal["", "test", "val"] = ""
     folds: int = 0
-    """Outer folds of cross-validation; 0 where there were none."""
+    """Of cross-validation; 0 where there were none."""
     repeats: int = 1
-    """How often cross-validation was repeated."""
+    """How often the head was chosen again for each part of the pictures by the others, in other parts."""
     answers: Literal["deployed", "fine-tuned", "frozen"] = "deployed"
     """Whose answers they are: for ``held out`` both networks are shown beside what the procedure chose."""
     epoch: Literal["", "last", "best"] = ""

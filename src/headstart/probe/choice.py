@@ -1,33 +1,57 @@
 """Choose a head on frozen features: which input size, which depths, which family, how strongly regularised.
 
-:func:`choose` is the whole procedure, from a set of images to a head. It looks at nothing but the images it is
-given, so that :func:`nested_proba` can repeat it inside every outer fold and the outcome is an honest estimate of
-what the procedure, choices included, achieves on images it has not seen (Cawley and Talbot 2010).
+:func:`choose` is the whole procedure, from a set of images to a head: :func:`first` at the base size, then
+:func:`widen` by each larger one. Every candidate is fitted once, in the same folds; its out-of-fold answers serve the
+choice, the temperature and everything that is measured afterwards.
 
 The candidates are ordered from cheap to dear. A dearer one is looked at only while there is an error worth removing,
 first on a part of the images, and takes over only if its out-of-fold log-loss is lower by more than one standard
 error of the paired difference (the one-standard-error rule of Breiman et al. 1984, on differences).
+
+The answers of the candidate that was chosen flatter it, because they chose it. :func:`honest_proba` takes that back:
+each image is answered by the candidate that the other images would have chosen.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
 from headstart.arrays import Floats, Index
+from headstart.evaluation.losses import correct
+from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
-from headstart.images.threads import in_order
 from headstart.probe.heads import LinearHead
-from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trials
+from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trail, Trials, lower
 
-NESTED_ANSWERS = 1_500
-"""Answers on unseen images that repeats of nested cross-validation may add up to. Chosen for its cost: repeats
-average out the luck of the folds alone, and leave the spread between images, which most of an interval comes from."""
+ANSWERS = 1_500
+"""Answers that rounds of `honest_proba` may add up to. Chosen for its cost: rounds average out the luck of how the
+images are parted, and leave the spread between images, which most of an interval comes from."""
 MOST_REPEATS = 5
-"""Of nested cross-validation. Chosen, not measured: it bounds the cost on few images."""
+"""Rounds of `honest_proba`. Chosen, not measured: it bounds the cost on few images."""
+
+
+SparedKind = Literal["little to win", "nothing to show", "budget"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spared:
+    """Something dearer that was not begun, and why."""
+
+    kind: SparedKind
+    """``little to win``: the share of errors left is small enough; ``nothing to show``: so few errors are left that no
+    test could show a gain, even if all of them were removed; ``budget``: the time given would not have sufficed."""
+    size: int
+    """Input size in pixels. The base size itself stands for its depths and views."""
+    errors: int
+    """Images of those chosen on that the head chosen so far answers wrongly, out of fold."""
+    pictures: int
+    """Images chosen on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +63,10 @@ class Choice:
     head: LinearHead
     board: tuple[Score, ...]
     """Every candidate that was looked at, in order; `score` is one of them."""
-    enough_at: float | None = None
-    """Out-of-fold error that was small enough for nothing dearer to be tried; None where everything was."""
-    beyond_budget: tuple[int, ...] = ()
-    """Input sizes that were left out because the time given would not have sufficed."""
+    trails: tuple[Trail, ...] = field(repr=False)
+    """What the board was read from."""
+    spared: tuple[Spared, ...] = ()
+    """What was not looked at."""
 
     @property
     def candidate(self) -> Candidate:
@@ -55,11 +79,16 @@ class Choice:
         return self.score.strength
 
     @property
+    def folds(self) -> int:
+        """Of the cross-validation."""
+        return len(self.trails[0].sample.splits)
+
+    @property
     def proba(self) -> Floats:
         """(n, k) out-of-fold probabilities of the images it was chosen on, in their order.
 
         Good for finding wrong labels and thresholds. An accuracy taken from them would be too high, because the head
-        was chosen by them; `nested_proba` is for that.
+        was chosen by them; `honest_proba` is for that.
         """
         return self.score.proba
 
@@ -67,84 +96,125 @@ class Choice:
 def choose(table: FeatureTable, index: Index, options: ProbeOptions, *, deadline: float | None = None) -> Choice:
     """Choose and fit a head on the images ``index`` of the table.
 
-    ``deadline`` (``time.monotonic`` seconds) stops dearer candidates whose features would not be ready by then;
-    without it no decision depends on the clock.
+    ``deadline`` (``time.monotonic`` seconds) stops larger sizes whose features would not be ready by then; without it
+    no decision depends on the clock.
     """
-    trials = Trials(table, Sample.of(table, index, options), options)
+    choice = first(table, index, options)
+    for size in options.sizes[1:]:
+        choice = widen(choice, table, index, options, size, deadline=deadline)
+    return choice
 
-    # ── cheap: the last layer at the base size, on all images ────────────────────────────────────────────────────
-    board = [trials.score(candidate) for candidate in trials.cheap()]
-    best = board[0]
-    for score in board[1:]:
-        best = score if trials.beats(score, best) else best
 
-    # ── dear: more views, depths and pixels, on the screening sample ─────────────────────────────────────────────
-    screening, leader = trials, best
-    beyond: set[int] = set()
-    enough_at = None
+def first(table: FeatureTable, index: Index, options: ProbeOptions) -> Choice:
+    """Choose at the base size: the last layer, then all depths, and more views where images are few."""
+    trials, size = Trials(table, Sample.of(table, index, options), options), options.sizes[0]
+    best, trails = _look(trials, trials.cheap(), None)
+    spared: tuple[Spared, ...] = ()
     for rung in trials.dear():
-        if 1.0 - leader.accuracy <= options.enough:
-            enough_at = 1.0 - leader.accuracy
+        if 1 - best.accuracy <= options.enough:
+            spared = (_spared("little to win", size, best, trials.sample),)
             break
-        size = rung[0].size
-        if deadline is not None and time.monotonic() + table.estimate(size, index, rung[0].views) > deadline:
-            beyond.add(size)
-            continue
-        if screening is trials and (part := trials.screening()) is not None:
-            screening, leader = part, part.score(best.candidate)
-        for candidate in rung:
-            score = screening.score(candidate)
-            board.append(score if screening is trials else replace(score, screened=True))
-            leader = score if screening.beats(score, leader) else leader
-
-    # ── what led on the screening sample must also lead on all images ────────────────────────────────────────────
-    if leader.candidate != best.candidate:
-        if screening is not trials:
-            leader = trials.score(leader.candidate)
-            board.append(leader)
-        best = leader if trials.beats(leader, best) else best
-    return Choice(
-        score=best, head=trials.fit(best), board=tuple(board), enough_at=enough_at, beyond_budget=tuple(sorted(beyond))
-    )
+        best, looked = _look(trials, rung, best)
+        trails += looked
+    board = tuple(trail.overall for trail in trails)
+    return Choice(score=best, head=trials.fit(best), board=board, trails=tuple(trails), spared=spared)
 
 
-def nested_proba(table: FeatureTable, index: Index, options: ProbeOptions, *, repeats: int) -> Floats:
-    """Calibrated out-of-fold probabilities of the whole procedure, (repeats, n, k), by nested cross-validation.
+def widen(
+    choice: Choice,
+    table: FeatureTable,
+    index: Index,
+    options: ProbeOptions,
+    size: int,
+    *,
+    deadline: float | None = None,
+) -> Choice:
+    """The choice after one larger input size was looked at too; or as it is, with the reason why that was not begun.
 
-    The outer folds run side by side, one core each: linear algebra of this size gains little from a second core.
+    ``index`` and ``options`` are those of the choice, so that the folds are the same. ``deadline`` as for `choose`.
     """
-    from threadpoolctl import threadpool_limits
+    trials, best = Trials(table, Sample.of(table, index, options), options), choice.score
+    spared = _spared("budget", size, best, trials.sample)
+    if 1 - best.accuracy <= options.enough:
+        spared = replace(spared, kind="little to win")
+    elif mcnemar_exact(spared.errors, 0) > ALPHA:
+        spared = replace(spared, kind="nothing to show")
+    elif deadline is None or time.monotonic() + table.estimate(size, index) <= deadline:
+        best, looked = _look(trials, trials.at(size), best)
+        head = choice.head if best is choice.score else trials.fit(best)
+        board = choice.board + tuple(trail.overall for trail in looked)
+        return replace(choice, score=best, head=head, board=board, trails=(*choice.trails, *looked))
+    return replace(choice, spared=(*choice.spared, spared))
 
+
+def _look(trials: Trials, candidates: Sequence[Candidate], best: Score | None) -> tuple[Score, list[Trail]]:
+    """The best of ``best`` and ``candidates``, and what was looked at: first a part of the images, if there are many.
+
+    What leads on the part must lead on all images too. Without a ``best`` all are looked at on all images.
+    """
+    looked: list[Trail] = []
+    if best is not None and (part := trials.screening) is not None:
+        leader = part.trail(best.candidate).overall
+        for candidate in candidates:
+            looked.append(part.trail(candidate))
+            leader = _better(looked[-1].overall, leader, part.sample)
+        candidates = [] if leader.candidate == best.candidate else [leader.candidate]
+    for candidate in candidates:
+        looked.append(trials.trail(candidate))
+        best = _better(looked[-1].overall, best, trials.sample)
+    assert best is not None
+    return best, looked
+
+
+def _better(challenger: Score, incumbent: Score | None, sample: Sample) -> Score:
+    wins = incumbent is None or lower(challenger.losses, incumbent.losses, sample.groups)
+    return challenger if incumbent is None or wins else incumbent
+
+
+def _spared(kind: SparedKind, size: int, best: Score, sample: Sample) -> Spared:
+    errors = int((~correct(best.proba, sample.y)).sum())
+    return Spared(kind=kind, size=size, errors=errors, pictures=len(sample.y))
+
+
+def honest_proba(choice: Choice, table: FeatureTable, index: Index, options: ProbeOptions) -> Floats:
+    """Calibrated out-of-fold probabilities of the whole procedure, (repeats, n, k), for the images it chose on.
+
+    In each round the images are dealt to parts, whole groups to one. For each part the candidate, its strength and its
+    temperature are chosen by the out-of-fold answers to the other parts, by the rule of `choose`, and those are the
+    answers to that part: nothing is fitted again. It does by parts what BBC-CV does by bootstrap (Tsamardinos,
+    Greasidou and Borboudakis, "Bootstrapping the out-of-sample predictions for efficient and accurate
+    cross-validation", 2018), so that every image has an answer. A candidate that only a part of the images was screened
+    with takes no part: it was not answered with.
+    """
     y, groups, classes = table.images.y[index], table.images.groups[index], table.images.classes
-    proba = np.full((repeats, len(index), len(classes)), np.nan)
-
-    def outer_fold(repeat: int, train: Index, test: Index) -> None:
-        choice = choose(table, index[train], options)
-        X = table.rows(choice.candidate.size, choice.candidate.output, index[test])
-        proba[repeat, test] = choice.head.predict_proba(X)
-
-    outer = [
-        (repeat, train, test)
-        for repeat in range(repeats)
-        for train, test in folds(y, groups, n_splits=options.n_splits, seed=options.seed + 1 + repeat, classes=classes)
-    ]
-    with table.bench.progress.stage("nested cross-validation", len(outer)) as advance, threadpool_limits(1, "blas"):
-        for done, _ in enumerate(in_order(lambda fold: outer_fold(*fold), outer, window=len(outer)), start=1):
-            advance(done)
+    trails = [trail for trail in choice.trails if not trail.screened]
+    proba = np.empty((repeats_for(len(index)), len(index), len(classes)))
+    with table.bench.progress.stage("choosing again without each part", len(proba)) as advance:
+        for repeat, answers in enumerate(proba):
+            seed = options.seed + 1 + repeat
+            for others, part in folds(y, groups, n_splits=options.n_splits, seed=seed, classes=classes):
+                best = None
+                for trail in trails:
+                    score = trail.score(others)
+                    if best is None or lower(score.losses, best[0].losses, groups[others]):
+                        best = score, trail
+                assert best is not None
+                answers[part] = best[1].answers(best[0], part)
+            advance(repeat + 1)
     return proba
 
 
 def probe_with(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> LinearHead:
     """The head of one candidate, at the strength that cross-validation on ``index`` finds, fitted on all of them."""
     trials = Trials(table, Sample.of(table, index, options), options)
-    return trials.fit(trials.score(candidate))
+    return trials.fit(trials.trail(candidate).overall)
 
 
 def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> Floats:
     """Probabilities (n, k) of one candidate on the images ``index``, each from a head that was not fitted on it."""
-    return Trials(table, Sample.of(table, index, options), options).score(candidate).proba
+    return Trials(table, Sample.of(table, index, options), options).trail(candidate).overall.proba
 
 
 def repeats_for(n: int) -> int:
-    """How often nested cross-validation is repeated on n images: five times up to 300, once above 750."""
-    return int(np.clip(NESTED_ANSWERS // max(n, 1), 1, MOST_REPEATS))
+    """How many rounds are made on n images: five up to 300, one above 750."""
+    return int(np.clip(ANSWERS // max(n, 1), 1, MOST_REPEATS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from headstart.evaluation.intervals import wilson
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.finetune.trial import Declined, Selection, Trial
-    from headstart.probe.choice import Choice
+    from headstart.probe.choice import Choice, Spared
 
 
 def outcome(selection: Selection) -> str:
@@ -106,8 +107,19 @@ def choice_reason(choice: Choice) -> str:
             f"{of} is the simplest within one standard error of the lowest "
             f"out-of-fold log-loss ({best.log_loss:.3f}; {closest.candidate}: {closest.log_loss:.3f})."
         )
-    if choice.enough_at is not None:
-        said += f" Nothing dearer was tried: an error of {choice.enough_at:.1%} leaves too little to win."
-    if choice.beyond_budget:
-        said += f" The budget did not reach to {', '.join(map(str, choice.beyond_budget))} pixels."
-    return said
+    return " ".join([said, *_spared(choice.spared)])
+
+
+def _spared(spared: Sequence[Spared]) -> Iterator[str]:
+    """What was not looked at, and why: a sentence for each reason."""
+    for kind in dict.fromkeys(one.kind for one in spared):
+        alike = [one for one in spared if one.kind == kind]
+        sizes, last = ", ".join(str(one.size) for one in alike), alike[-1]
+        if kind == "little to win":
+            share = last.errors / last.pictures
+            yield f"Nothing dearer was tried: an error of {share:.1%} leaves too little to win."
+        elif kind == "nothing to show":
+            errors = f"{counted(last.errors, 'error')} in {counted(last.pictures, 'picture')}"
+            yield f"{sizes} pixels were not tried: with {errors} no gain could be shown."
+        else:
+            yield f"The budget did not reach to {sizes} pixels."
