@@ -22,7 +22,7 @@ import argparse
 
 import numpy as np
 
-from headstart.finetune.trial import better
+from headstart.finetune.verdict import better
 from headstart.images.splits import folds
 
 N = 100

@@ -81,6 +81,10 @@ def test_where_it_was_not_tried_the_reason_is_all() -> None:
         (Declined(kind="little to win", value=0.0), "an error of 0.0% leaves too little to win"),
         (Declined(kind="few pictures", value=0), "0 pictures of a class are too few to see whether it helps"),
         (Declined(kind="few pictures", value=1), "1 picture of a class is too few to see whether it helps"),
+        (
+            Declined(kind="nothing to show", value=1),
+            "with about 1 error among the pictures that would be held out, no gain could be shown",
+        ),
         (Declined(kind="few pictures", value=2), "2 pictures of a class are too few to see whether it helps"),
         (Declined(kind="budget", value=0.4), "the budget does not reach to its 0 seconds"),
         (Declined(kind="budget", value=1.2), "the budget does not reach to its 1 second"),

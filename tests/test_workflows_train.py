@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from headstart import pipeline
+from headstart.deploy.model import Model
+from headstart.deploy.reference import Reference
 from headstart.errors import OptionError
 from headstart.evaluation.held_out import read_held_out
 from headstart.options import FitOptions
 from headstart.workflows.compare_runs import compare_runs
+from headstart.workflows.states import CURRENT
 from headstart.workflows.train import Run, train
 
 
@@ -70,3 +74,66 @@ def test_a_folder_of_something_else_is_not_written_to(photos: Path, tmp_path: Pa
     with pytest.raises(OptionError, match="expected: a new folder, or one of an earlier run"):
         train(photos, tmp_path, FitOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def whole(folder: Path) -> str:
+    """The state that the files of a run are of; fails where they are not all of one."""
+    record = json.loads((folder / "run.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())
+    answers = read_held_out(folder / "predictions.csv")
+    assert answers.correct.mean() == pytest.approx(metrics["accuracy"]["value"])
+    assert Model.load(folder).training["head"] == record["choice"]["candidate"]
+    assert len(Reference.load(folder)) == 40
+    assert (record["doubts"] is None) == (record["state"] != "all") == (not (folder / "review.csv").exists())
+    assert f"{metrics['accuracy']['low']:.1%}".replace("%", "") in (folder / "report.html").read_text(encoding="utf-8")
+    return str(record["state"])
+
+
+def test_from_the_first_answer_on_the_directory_is_whole(photos: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def reached(run: Run) -> None:
+        seen.append(run.state)
+        assert (run.folder / CURRENT).is_symlink()
+        assert whole(run.folder) == "first"  # at 96 pixels there is nothing to win, so that nothing more is written
+
+    options = FitOptions(sizes=(96, 128), finetune="auto")
+    done = train(photos, tmp_path / "run", options, reached=reached)
+    assert seen == ["first", "sizes", "finetuned"]
+    assert whole(done.folder) == done.state == "all"
+    assert not [path for path in done.folder.rglob("*") if path.is_symlink() or path.name.startswith(".state")]
+
+
+def test_it_goes_as_far_as_is_asked_for(photos: Path, tmp_path: Path) -> None:
+    for until in ("first", "sizes"):
+        run = train(photos, tmp_path / until, FitOptions(sizes=(96, 128), finetune="always", until=until))
+        assert whole(run.folder) == run.state == ("first" if until == "first" else "sizes")
+        page = (run.folder / "report.html").read_text(encoding="utf-8")
+        assert "The pictures have not been checked yet." in page
+
+
+def test_an_interruption_keeps_what_was_reached(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    options = FitOptions(sizes=(96,), finetune="never")
+    monkeypatch.setattr(pipeline, "doubt", interrupted)
+    run = train(photos, tmp_path / "kept", options)
+    assert (run.interrupted, run.state) == (True, "first")
+    assert whole(run.folder) == "first"
+    monkeypatch.setattr(pipeline, "first", interrupted)
+    with pytest.raises(KeyboardInterrupt):  # there is nothing to keep yet
+        train(photos, tmp_path / "nothing", options)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_model_that_was_loaded_in_between_still_answers_in_the_end(photos: Path, tmp_path: Path) -> None:
+    """Batches too, for which the network is compiled when the files of that state are gone."""
+    loaded: list[Model] = []
+    options = FitOptions(sizes=(96,), finetune="never")
+    run = train(photos, tmp_path / "run", options, reached=lambda run: loaded.append(Model.load(run.folder)))
+    assert [model.training["head"] for model in loaded] == [str(run.fitted.choice.candidate)]
+    paths = sorted(photos.rglob("*.jpeg"))
+    expected = [prediction.proba for prediction in run.fitted.model.predict(paths)]
+    for proba, prediction in zip(expected, loaded[0].predict(paths), strict=True):
+        assert prediction.proba == pytest.approx(proba, abs=1e-5)

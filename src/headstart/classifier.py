@@ -55,6 +55,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights: PathLike | None = DEFAULTS.weights,
         sizes: Sequence[int] | None = DEFAULTS.sizes,
         finetune: str = DEFAULTS.finetune,
+        until: str = DEFAULTS.until,
         budget: float | None = DEFAULTS.budget,
         class_weight: str | None = DEFAULTS.class_weight,
         device: str = DEFAULTS.device,
@@ -68,6 +69,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.weights = weights
         self.sizes = sizes
         self.finetune = finetune
+        self.until = until
         self.budget = budget
         self.class_weight = class_weight
         self.device = device

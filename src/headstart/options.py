@@ -11,6 +11,7 @@ from headstart.errors import OptionError, Problem
 from headstart.schema import read_record
 
 FINETUNE = ("auto", "never", "always")
+UNTIL = ("first", "sizes", "finetuned", "all")
 CLASS_WEIGHTS = (None, "balanced")
 FILES = ("weights", "cost", "cache")
 """Options that name a file or a folder."""
@@ -33,6 +34,9 @@ class FitOptions:
     finetune: str = "auto"
     """``auto`` trains the upper part of the network too where there is something to win, and keeps it if it is better
     on held-out pictures; ``never``; ``always`` keeps it whatever comes out."""
+    until: str = "all"
+    """How far: to the ``first`` answer, at the base size, through larger ``sizes``, until ``finetuned``, or through
+    ``all``: also what may be doubted about the pictures and the figure."""
     budget: float | None = None
     """Seconds after which nothing dearer is begun; by default no decision depends on the clock."""
     class_weight: str | None = None
@@ -59,7 +63,7 @@ class FitOptions:
         if self.sizes and self.sizes[-1] > LARGEST_SIZE:
             expected = f"sizes of {LARGEST_SIZE} pixels or less"
             problems.append(Problem(expected=expected, found=str(self.sizes[-1]), todo="lower it"))
-        for name, allowed in (("finetune", FINETUNE), ("class_weight", CLASS_WEIGHTS)):
+        for name, allowed in (("finetune", FINETUNE), ("until", UNTIL), ("class_weight", CLASS_WEIGHTS)):
             if (value := getattr(self, name)) not in allowed:
                 expected = f"{name} {' or '.join(repr(each) if each else 'None' for each in allowed)}"
                 problems.append(Problem(expected=expected, found=repr(value), todo="use one of them"))

@@ -1,15 +1,17 @@
 """The main path, from labelled images to a model and an honest number. Read this first.
 
-`fit` is the path; `doubt` questions what came out of it. Both compute on a `Workbench`, opened and closed
-once, and return frozen records: nothing in them is changed afterwards.
+`states` is the path: a sequence of improvements, each a complete classifier with an honest figure, the first after the
+cheapest of them. `fit` goes to its end, and `doubt` questions what came out. All compute on a `Workbench`, opened and
+closed once, and return frozen records: nothing in them is changed afterwards.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from headstart.abstain.abstention import abstention_of
 from headstart.abstain.costs import read_costs
@@ -25,18 +27,23 @@ from headstart.deploy.fitted import assemble
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
 from headstart.features.table import FeatureTable, Workbench
-from headstart.finetune.trial import Selection, select
+from headstart.finetune.trial import Selection, frozen, selections
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
-from headstart.probe.choice import Choice, choose
+from headstart.probe.choice import Choice, first, widen
 from headstart.probe.trials import ProbeOptions
 from headstart.progress import Progress
+
+State = Literal["first", "sizes", "finetuned"]
+"""The first answer, at the base size; after larger sizes were looked at; after fine-tuning was."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """Everything that `fit` found out."""
+    """A complete state: everything that `states` has found out so far."""
 
+    state: State
+    """The last improvement that was looked at, whether or not it is used."""
     options: FitOptions
     network: NetworkSpec
     """The pretrained network it began with."""
@@ -82,7 +89,18 @@ def workbench(options: FitOptions, progress: Progress | None = None) -> Iterator
 
 
 def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bool = True) -> Fitted:
-    """Choose, train and measure a classifier of ``images``. Raises DataError where too few of a class can be read."""
+    """The last of `states`: a classifier of ``images``, chosen, trained and measured."""
+    *_, last = states(images, options, bench, evaluate=evaluate)
+    return last
+
+
+def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bool = True) -> Iterator[Fitted]:
+    """Classifiers of ``images``, each complete, from the first answer to the best, as far as ``options.until`` says.
+
+    What comes next is begun when the next state is asked for. A state of which only the reasons are new, because an
+    improvement was not begun, has the model and the measurements of the one before. Raises DataError where too few of
+    a class can be read.
+    """
     clock, network = bench.clock, bench.network
     probe = ProbeOptions.of(options, network.backbone)
     # what is wrong with the costs is said before any work
@@ -98,40 +116,57 @@ def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bo
         images, table = deduplicated.images, table.of(deduplicated.images)
         train, summary = images.in_split("train"), audit(images)
 
-    # ── a head, chosen by cross-validation inside the training images ───────────────────────────────────────────
+    def complete(state: State, choice: Choice, selection: Selection) -> Fitted:
+        """The model of ``selection``, what can be claimed of it, and what is remembered of its images."""
+        with clock.timed("learning when not to answer"):
+            abstention = abstention_of(table, choice, selection, costs, seed=probe.seed)
+        with clock.timed("evaluation"):
+            evaluations = measure_fit(table, choice, selection, abstention, probe) if evaluate else ()
+        how = {"random_state": probe.seed, "head": str(choice.candidate), "strength": choice.strength}
+        how["fine_tuned"] = selection.fine_tuned
+        return Fitted(
+            state=state,
+            options=options,
+            network=network,
+            images=images,
+            audit=summary,
+            deduplicated=deduplicated,
+            choice=choice,
+            selection=selection,
+            evaluations=evaluations,
+            model=assemble(images, network, selection, how, abstention),
+            reference=Reference.of(table, choice, selection, evaluations[0], seed=probe.seed) if evaluations else None,
+            timings=dict(clock.seconds),
+        )
+
+    # ── the first answer: a head at the base size, chosen by cross-validation inside the training images ────────
     with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):
-        choice = choose(table, train, probe, deadline=clock.deadline)
+        choice = first(table, train, probe)
+    yield (fitted := complete("first", choice, frozen(table, choice)))
+
+    # ── larger sizes, while errors are left that they could remove ──────────────────────────────────────────────
+    for size in probe.sizes[1:] if options.until != "first" else ():
+        with clock.timed(f"looking at {size} pixels"):
+            before, choice = choice, widen(choice, table, train, probe, size, deadline=clock.deadline)
+        if choice.trails is before.trails:
+            fitted = replace(fitted, state="sizes", choice=choice)
+        else:
+            fitted = complete("sizes", choice, frozen(table, choice))
+        yield fitted
 
     # ── a fine-tuned network instead, if it is better on images held out of the training images ─────────────────
-    with clock.timed("fine-tuning"):
-        selection = select(table, train, choice, probe, network, options.finetune, deadline=clock.deadline)
-
-    # ── when not to answer ──────────────────────────────────────────────────────────────────────────────────────
-    with clock.timed("learning when not to answer"):
-        abstention = abstention_of(table, choice, selection, costs, seed=probe.seed)
-
-    # ── what can be claimed of it ───────────────────────────────────────────────────────────────────────────────
-    with clock.timed("evaluation"):
-        evaluations = measure_fit(table, choice, selection, abstention, probe) if evaluate else ()
-
-    # ── the model, and what is remembered of its images ─────────────────────────────────────────────────────────
-    how = {"random_state": probe.seed, "head": str(choice.candidate), "strength": choice.strength}
-    how["fine_tuned"] = selection.fine_tuned
-    model = assemble(images, network, selection, how, abstention)
-    reference = Reference.of(table, choice, selection, evaluations[0], seed=probe.seed) if evaluations else None
-    return Fitted(
-        options=options,
-        network=network,
-        images=images,
-        audit=summary,
-        deduplicated=deduplicated,
-        choice=choice,
-        selection=selection,
-        evaluations=evaluations,
-        model=model,
-        reference=reference,
-        timings=dict(clock.seconds),
-    )
+    if options.finetune == "never" or options.until in ("first", "sizes"):
+        return
+    steps = selections(table, train, choice, probe, network, options.finetune, deadline=clock.deadline)
+    while True:
+        with clock.timed("fine-tuning"):
+            if (selection := next(steps, None)) is None:
+                return
+        if selection.fine_tuned:
+            fitted = complete("finetuned", choice, selection)
+        else:
+            fitted = replace(fitted, state="finetuned", selection=selection)
+        yield fitted
 
 
 def doubt(fitted: Fitted, bench: Workbench) -> Doubts:

@@ -45,6 +45,11 @@ class Clock:
             self.seconds[stage] += time.monotonic() - start
 
     @property
+    def is_over(self) -> bool:
+        """Whether the budget is used up."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    @property
     def elapsed(self) -> float:
         """Seconds since it was made."""
         return time.monotonic() - self._began

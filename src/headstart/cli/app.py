@@ -116,6 +116,9 @@ Finetune = Annotated[
         "kept whatever comes out."
     ),
 ]
+Until = Annotated[
+    str, typer.Option(help="How far to go: first (the base size), sizes, finetuned, or all, which is the checks too.")
+]
 Budget = Annotated[str | None, typer.Option(help="Time limit: start no slower trial after it. 90s, 5m, 1h.")]
 GroupBy = Annotated[
     str | None,

@@ -19,6 +19,7 @@ from headstart.cli.app import (
     Run,
     Seed,
     Sizes,
+    Until,
     answer,
     app,
     beside,
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
     from headstart.images.folder import ImageSet
     from headstart.options import FitOptions
+    from headstart.pipeline import Fitted
     from headstart.workflows.check import Checkup
+    from headstart.workflows.train import Run as TrainedRun
 
 
 @app.command(epilog="Example: headstart demo -o runs/demo")
@@ -45,6 +48,7 @@ def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option("-o", "--out", help="Run folder to write.")] = Path("runs/demo"),
     finetune: Finetune = "never",
+    until: Until = DEFAULTS.until,
     random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
@@ -120,6 +124,20 @@ def _telling(progress: Any) -> Callable[[ImageSet], None]:
     return lambda images: beside(progress, say)("\n".join(understood.short(images)))
 
 
+def _reached(progress: Any) -> Callable[[TrainedRun], None]:
+    """Says what each state of a run changed, while ``progress`` is shown."""
+    from headstart.report.states import state_line
+
+    before: list[Fitted] = []
+
+    def say_state(run: TrainedRun) -> None:
+        if line := state_line(before[-1] if before else None, run.fitted, run.seconds):
+            beside(progress, say)(line)
+        before.append(run.fitted)
+
+    return say_state
+
+
 def _checked(done: Checkup) -> Iterator[str]:
     from headstart.workflows.check import LIST, PAGE
 
@@ -139,6 +157,7 @@ def train(
     ] = DEFAULTS.weights,
     sizes: Sizes = None,
     finetune: Finetune = DEFAULTS.finetune,
+    until: Until = DEFAULTS.until,
     budget: Budget = None,
     class_weight: Annotated[
         str | None, typer.Option(help="`balanced`: every class counts the same.")
@@ -165,14 +184,16 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     from headstart.workflows import train as workflow
 
     with showing_progress() as progress:
-        run = workflow.train(photos, out, options, title=title, tell=_telling(progress), progress=progress)
+        tell, reached = _telling(progress), _reached(progress)
+        run = workflow.train(photos, out, options, title=title, tell=tell, reached=reached, progress=progress)
+    if run.interrupted:
+        say(f"interrupted: what was reached by then is kept, and can be used ({run.state})")
     if as_json:
         answer(run.to_dict, (), as_json=True)
         return
     fitted = run.fitted
-    for note in (*run.notes, tuning.choice_reason(fitted.choice), tuning.outcome(fitted.selection)):
-        if note:
-            say(note)
+    for note in (*run.notes, tuning.choice_reason(fitted.choice)):
+        say(note)
     for line in _measured(fitted.evaluations[0], run.alarms):
         show(line)
     show(f"model   {run.folder / 'model'}")

@@ -9,24 +9,23 @@ settled for each half of the held-out part on the other half. A network that is 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
 from headstart import cache_folder
 from headstart.arrays import Floats, Index
 from headstart.backbones.space import NetworkSpec, Space
-from headstart.evaluation.calibration import fit_temperature, softmax
 from headstart.evaluation.history import History
-from headstart.evaluation.losses import accuracy, correct, log_losses, mean_and_error
-from headstart.evaluation.paired import mcnemar_exact
+from headstart.evaluation.losses import accuracy, correct
+from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.table import FeatureTable
 from headstart.files import plain
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
+from headstart.finetune.verdict import better, gain, settle, tempered
 from headstart.images.splits import folds, holdout
 from headstart.probe.choice import Choice, choose, probe_with
 from headstart.probe.heads import LinearHead
@@ -42,10 +41,6 @@ HELD_OUT, LEAST_SHARE, MOST_SHARE = 100, 0.2, 0.4
 """Pictures that are held out, as long as they are between these shares of all."""
 SHARES = (0.5, 0.75, 1.0)
 """Of the way from the pretrained weights to the fine-tuned ones; of Wortsman's grid in steps of 0.05, three."""
-CONFIDENCE_LEVEL = 0.95
-"""How sure a lower log-loss must be, one-sided, to be believed."""
-SMALLEST = 1e-30
-"""Probabilities below are taken for this where they become logits."""
 
 # How a trial trains. Set by hand, not searched; what it leads to is measured by ``benchmarks/never_worse.py``.
 EPOCHS = 6
@@ -127,9 +122,10 @@ class Trial:
 class Declined:
     """Why fine-tuning was not tried though it was allowed."""
 
-    kind: Literal["little to win", "few pictures", "budget"]
+    kind: Literal["little to win", "few pictures", "nothing to show", "budget"]
     value: float
-    """The probe's share of wrong answers; pictures of the smallest class; seconds that it would take."""
+    """The probe's share of wrong answers; pictures of the smallest class; wrong answers to expect among the pictures
+    that would be held out, so few that no test could show a gain if all were put right; seconds that it would take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +146,13 @@ class Selection:
         return self.trial is not None and self.trial.kept
 
 
-def select(
+def frozen(table: FeatureTable, choice: Choice) -> Selection:
+    """The probe ``choice`` as what is deployed."""
+    space = table.space(choice.candidate.size)
+    return Selection(space=space, output=choice.candidate.output, head=choice.head)
+
+
+def selections(
     table: FeatureTable,
     index: Index,
     choice: Choice,
@@ -159,8 +161,11 @@ def select(
     finetune: str,
     *,
     deadline: float | None = None,
-) -> Selection:
-    """Settle what is deployed for the pictures ``index``: the probe ``choice``, or a network fine-tuned on them.
+) -> Iterator[Selection]:
+    """What is deployed for the pictures ``index``, from what is known at once to the best.
+
+    The probe ``choice``, where that is better or fine-tuning is not tried. Else first the network that was measured on
+    the held-out pictures, then one that learned from all: the held-out ones are among those it learns from.
 
     Args:
         table: features of the pictures.
@@ -168,19 +173,25 @@ def select(
         choice: the probe that was chosen on them.
         options: it was chosen with; their seed is also that of what is held out, and of training.
         network: that gives the features, and is fine-tuned.
-        finetune: one of `headstart.options.FINETUNE`.
+        finetune: one of `headstart.options.FINETUNE`, but for ``never``.
         deadline: in seconds of ``time.monotonic``; ``auto`` does not try what would not meet it.
     """
     declined = declines(table, index, choice, options, deadline=deadline) if finetune == "auto" else None
-    trial = None
-    if finetune != "never" and declined is None:
-        trial = attempt(table, index, options, network, forced=finetune == "always")
-    if trial is None or not trial.kept:
-        space = table.space(choice.candidate.size)
-        return Selection(space=space, output=choice.candidate.output, head=choice.head, trial=trial, declined=declined)
-    # Now on all pictures: the held-out ones are among those it learns from, and the last epoch is kept.
-    tuned = _trained(table, index, trial.index, trial.plan, options, network)
-    space, head = tuned.deploy(tuned.mixed(trial.share), temperature=trial.temperature)
+    if declined is not None:
+        yield replace(frozen(table, choice), declined=declined)
+        return
+    trial, run = attempt(table, index, options, network, forced=finetune == "always")
+    if not trial.kept:
+        yield replace(frozen(table, choice), trial=trial)
+        return
+    yield _tuned(run, trial)
+    del run
+    if deadline is None or time.monotonic() < deadline:
+        yield _tuned(_trained(table, index, trial.index, trial.plan, options, network), trial)
+
+
+def _tuned(run: FineTuned, trial: Trial) -> Selection:
+    space, head = run.deploy(run.mixed(trial.share), temperature=trial.temperature)
     return Selection(space=space, output="tuned", head=head, trial=trial)
 
 
@@ -189,16 +200,22 @@ def declines(
 ) -> Declined | None:
     """Why fine-tuning is not worth a try for the pictures ``index``; None where it is."""
     y = table.images.y[index]
-    error, fewest = float((~correct(choice.score.proba, y)).mean()), int(np.bincount(y).min())
-    if error <= options.enough:
-        return Declined(kind="little to win", value=error)
+    errors, fewest = int((~correct(choice.score.proba, y)).sum()), int(np.bincount(y).min())
+    if errors / len(y) <= options.enough:
+        return Declined(kind="little to win", value=errors / len(y))
     if fewest < LEAST_PER_CLASS:
         return Declined(kind="few pictures", value=fewest)
+    if mcnemar_exact(held_out := round(errors * _held_out_share(len(y))), 0) > ALPHA:
+        return Declined(kind="nothing to show", value=held_out)
     if deadline is not None:
         needed = seconds_for(len(y), table.bench.rate(choice.candidate.size))
         if time.monotonic() + needed > deadline:
             return Declined(kind="budget", value=needed)
     return None
+
+
+def _held_out_share(n: int) -> float:
+    return float(np.clip(HELD_OUT / n, LEAST_SHARE, MOST_SHARE))
 
 
 def seconds_for(n: int, rate: float) -> float:
@@ -211,15 +228,16 @@ def seconds_for(n: int, rate: float) -> float:
 
 def attempt(
     table: FeatureTable, index: Index, options: ProbeOptions, network: NetworkSpec, *, forced: bool = False
-) -> Trial:
-    """Hold a part of the pictures ``index`` out, and let probe and fine-tuned network answer it.
+) -> tuple[Trial, FineTuned]:
+    """Hold a part of the pictures ``index`` out, let probe and fine-tuned network answer it; that network beside it.
 
     The held-out pictures have no say in the network that answers them: not in the probe, the size or the plan.
     ``forced`` keeps the fine-tuned network whatever comes out.
     """
     y, groups = table.images.y[index], table.images.groups[index]
-    fraction = float(np.clip(HELD_OUT / len(index), LEAST_SHARE, MOST_SHARE))
-    inner, held = holdout(y, groups, fraction=fraction, seed=options.seed, classes=table.images.classes)
+    inner, held = holdout(
+        y, groups, fraction=_held_out_share(len(index)), seed=options.seed, classes=table.images.classes
+    )
     train, val, y, groups = index[inner], index[held], y[held], groups[held]
 
     within = choose(table, train, options)
@@ -236,7 +254,7 @@ def attempt(
         procedure[here] = (tuned if chosen else probe)[here]
     settled = settle(answers, y)
     difference, error = gain(probe, tuned, y, groups)
-    return Trial(
+    trial = Trial(
         plan=plan,
         index=val,
         y=y,
@@ -251,6 +269,7 @@ def attempt(
         forced=forced,
         history=run.history,
     )
+    return trial, run
 
 
 def plan_for(network: NetworkSpec, size: int, *, balanced: bool) -> Plan:
@@ -297,49 +316,3 @@ def _trained(
         cache_folder.note_unusable(network.cache, error)
         checkpoints = None
     return finetune(job, checkpoint=checkpoints, progress=table.bench.progress)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settled:
-    """A share and a temperature, and what they make of the answers they were settled on."""
-
-    share: float
-    temperature: float
-    proba: Floats
-    """(n, k)"""
-
-
-def settle(answers: Mapping[float, Floats], y: Index) -> Settled:
-    """The share whose answers have the lowest log-loss on pictures of classes ``y`` (n,), each at its best temperature.
-
-    ``answers``: for each share the probabilities (n, k). Of equal shares the lower is taken.
-    """
-    options = []
-    for share in sorted(answers):
-        temperature = fit_temperature(_logits(answers[share]), y)
-        options.append(Settled(share=share, temperature=temperature, proba=tempered(answers[share], temperature)))
-    return min(options, key=lambda option: log_losses(option.proba, y).mean())
-
-
-def tempered(proba: Floats, temperature: float) -> Floats:
-    """Probabilities (n, k) at another temperature; above 1 they become less sure."""
-    return softmax(_logits(proba), temperature)
-
-
-def gain(probe: Floats, tuned: Floats, y: Index, groups: Index) -> tuple[float, float]:
-    """How much lower the log-loss of ``tuned`` (n, k) is than that of ``probe``, in nats, and its standard error.
-
-    The pictures of one of ``groups`` (n,) count as one draw.
-    """
-    return mean_and_error(log_losses(probe, y) - log_losses(tuned, y), groups)
-
-
-def better(probe: Floats, tuned: Floats, y: Index, groups: Index) -> bool:
-    """Whether the log-loss of ``tuned`` is surely lower (paired t-test over groups), and no more pictures are wrong."""
-    difference, error = gain(probe, tuned, y, groups)
-    enough = float(stdtrit(max(len(np.unique(groups)) - 1, 1), CONFIDENCE_LEVEL)) * error
-    return difference > enough and int(correct(tuned, y).sum()) >= int(correct(probe, y).sum())
-
-
-def _logits(proba: Floats) -> Floats:
-    return np.asarray(np.log(np.maximum(proba, SMALLEST)))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from headstart.claims.alarms import alarms_of_figures, alarms_of_pictures
+from headstart.claims.alarms import Alarms, alarms_of_figures, alarms_of_pictures
 from headstart.deploy.model import versions
 from headstart.files import below, plain
 from headstart.images.transforms import augmented
@@ -31,9 +31,18 @@ SHORTEST_STAGE = 0.05
 
 
 def content(
-    title: str, fitted: Fitted, doubts: Doubts, said: Sequence[str], *, seconds: Mapping[str, float], command: str
+    title: str,
+    fitted: Fitted,
+    doubts: Doubts | None,
+    said: Sequence[str],
+    *,
+    seconds: Mapping[str, float],
+    command: str,
 ) -> ReportContent:
-    """Everything the page shows. ``said`` by `lines`; ``seconds`` by stage; ``command`` repeats the run."""
+    """Everything the page shows of a state of a run.
+
+    ``doubts`` are None before the last; ``said`` is by `lines`, ``seconds`` by stage; ``command`` repeats the run.
+    """
     images, choice, first = fitted.images, fitted.choice, fitted.evaluations[0]
     nine = gallery.one_of_each(images, 9)
     return ReportContent(
@@ -58,16 +67,17 @@ def content(
     )
 
 
-def alarms_beside(fitted: Fitted, doubts: Doubts) -> tuple[str, ...]:
+def alarms_beside(fitted: Fitted, doubts: Doubts | None) -> tuple[str, ...]:
     """What changes the meaning of the accuracy, a sentence each."""
-    pictures = alarms_of_pictures(doubts.findings, doubts.leak)
+    pictures = Alarms() if doubts is None else alarms_of_pictures(doubts.findings, doubts.leak)
     figures = alarms_of_figures(fitted.evaluations[0].evaluation)
     return (*alarm_lines(pictures, fitted.images.classes), *alarm_lines(figures, fitted.images.classes))
 
 
-def lines(fitted: Fitted, doubts: Doubts) -> list[str]:
+def lines(fitted: Fitted, doubts: Doubts | None) -> list[str]:
     """Plain sentences about the pictures, but for the alarms, the most serious first."""
-    return [*finding_lines(doubts.findings), *copy_lines(fitted.deduplicated)]
+    found = finding_lines(doubts.findings) if doubts else ["The pictures have not been checked yet."]
+    return [*found, *copy_lines(fitted.deduplicated)]
 
 
 def doubts_document(doubts: Doubts, said: Sequence[str]) -> dict[str, Any]:
@@ -106,16 +116,19 @@ def _augmented(fitted: Fitted, i: int) -> tuple[Thumbnail, ...]:
     return gallery.views(views, caption=images.classes[images.y[i]])
 
 
-def _sections(fitted: Fitted, doubts: Doubts) -> tuple[Section, ...]:
+def _sections(fitted: Fitted, doubts: Doubts | None) -> tuple[Section, ...]:
     """In the order in which people ask: when to believe it, what would improve it, are the pictures sound."""
-    deduplicated, selection, worth = fitted.deduplicated, fitted.selection, doubts.worth
-    parts = (
-        tuning(selection),
-        abstention_section(fitted.model.abstention, fitted.evaluations[0].abstention),
-        learning_curve_section(worth.curve),
-        by_group_section(worth.groups) if worth.groups else None,
-        certificate_section(worth.certificate) if worth.certificate else None,
-        *review.sections(doubts.findings, partial(gallery.whole, fitted.images), most=MOST_SUSPECTS, folder=False),
-        duplicates(deduplicated, doubts.leak, partial(gallery.thumbnail, deduplicated.copies.images)),
-    )
+    deduplicated = fitted.deduplicated
+    abstention = abstention_section(fitted.model.abstention, fitted.evaluations[0].abstention)
+    parts: list[Section | None] = [tuning(fitted.selection), abstention]
+    if doubts is not None:
+        worth, picture = doubts.worth, partial(gallery.whole, fitted.images)
+        parts += [
+            learning_curve_section(worth.curve),
+            by_group_section(worth.groups) if worth.groups else None,
+            certificate_section(worth.certificate) if worth.certificate else None,
+            *review.sections(doubts.findings, picture, most=MOST_SUSPECTS, folder=False),
+        ]
+    leak, thumbnail = doubts.leak if doubts else None, partial(gallery.thumbnail, deduplicated.copies.images)
+    parts.append(duplicates(deduplicated, leak, thumbnail))
     return tuple(part for part in parts if part)

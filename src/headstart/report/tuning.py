@@ -34,6 +34,10 @@ def why_not(declined: Declined) -> str:
     if declined.kind == "few pictures":
         are = "is" if number == 1 else "are"
         return f"{counted(number, 'picture')} of a class {are} too few to see whether it helps"
+    if declined.kind == "nothing to show":
+        return (
+            f"with about {counted(number, 'error')} among the pictures that would be held out, no gain could be shown"
+        )
     return f"the budget does not reach to its {counted(number, 'second')}"
 
 
@@ -107,10 +111,10 @@ def choice_reason(choice: Choice) -> str:
             f"{of} is the simplest within one standard error of the lowest "
             f"out-of-fold log-loss ({best.log_loss:.3f}; {closest.candidate}: {closest.log_loss:.3f})."
         )
-    return " ".join([said, *_spared(choice.spared)])
+    return " ".join([said, *spared_lines(choice.spared)])
 
 
-def _spared(spared: Sequence[Spared]) -> Iterator[str]:
+def spared_lines(spared: Sequence[Spared]) -> Iterator[str]:
     """What was not looked at, and why: a sentence for each reason."""
     for kind in dict.fromkeys(one.kind for one in spared):
         alike = [one for one in spared if one.kind == kind]

@@ -10,12 +10,15 @@
     review.csv      suspicious pictures and a column for what to do, which `headstart check --apply` carries out
     run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
     report.html     the same for people
+
+They are there, and valid, from the first answer on. Each later state of `headstart.pipeline.states` replaces them all
+at one instant, see `headstart.workflows.states`; ``review.csv`` comes with the last.
 """
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,30 +36,43 @@ from headstart.images.grouping import read
 from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
-from headstart.progress import Progress
+from headstart.progress import Clock, Progress
 from headstart.report import run_page, tuning
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
 from headstart.report.tuning import choice_reason
 from headstart.report.words import measurement_document, runtime_note
 from headstart.versions import version
+from headstart.workflows.states import States
 
 FILES = (
-    "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "run.json", "report.html",
+    "model", "training", "metrics.json", "predictions.csv", "data.json", "review.csv", "report.html", "run.json",
 )  # fmt: skip
 """Everything in a run directory."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What :func:`train` found and wrote."""
+    """What :func:`train` has found and written so far."""
 
     folder: Path
     fitted: Fitted
-    doubts: Doubts
+    doubts: Doubts | None
+    """None until the last state, or where it was not reached."""
     seconds: float
-    said: tuple[str, ...]
-    """What is to be said of the pictures beside the alarms, the most serious first."""
+    """Since the beginning."""
+    interrupted: bool = False
+    """Whether somebody ended it before its last state."""
+
+    @property
+    def state(self) -> str:
+        """The state that it is in, one of `headstart.options.UNTIL`."""
+        return self.fitted.state if self.doubts is None else "all"
+
+    @property
+    def said(self) -> list[str]:
+        """What is to be said of the pictures beside the alarms, the most serious first."""
+        return run_page.lines(self.fitted, self.doubts)
 
     @property
     def alarms(self) -> tuple[str, ...]:
@@ -72,6 +88,8 @@ class Run:
         """Plain JSON types."""
         return {
             "run": str(self.folder),
+            "state": self.state,
+            "interrupted": self.interrupted,
             **measurement_document(self.fitted.evaluations[0]),
             "alarms": list(self.alarms),
             "notes": self.notes,
@@ -89,13 +107,13 @@ def train(
     *,
     title: str = "",
     tell: Callable[[ImageSet], None] = lambda images: None,
+    reached: Callable[[Run], None] = lambda run: None,
     progress: Progress | None = None,
 ) -> Run:
     """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
 
-    ``tell`` is given the pictures as they were understood, before anything is computed of them.
-
-    Every file is written whole or not at all, the report last: a run that was cut off is one that has no report.
+    ``tell`` is given the pictures as they were understood, before anything is computed of them; ``reached`` each state
+    of the run but the last, once it is written. An interruption (Ctrl-C) after the first keeps the best so far.
 
     Raises:
         OptionError: the folder lies among the pictures, or holds something else; an option has no meaning.
@@ -106,43 +124,82 @@ def train(
         with bench.clock.timed("reading the folder"):
             images = read(source, options.group_by)
         tell(images)
-        fitted = pipeline.fit(images, options, bench)
-        doubts = pipeline.doubt(fitted, bench)
-        output_folder.claim(folder, "run")
-        (folder / "report.html").unlink(missing_ok=True)
-        with bench.clock.timed("saving the model"):
-            fitted.model.save(folder / "model")
-            if fitted.reference is not None:
-                fitted.reference.save(folder / "training")
-        said = tuple(run_page.lines(fitted, doubts))
-        run = Run(folder=folder, fitted=fitted, doubts=doubts, said=said, seconds=bench.clock.elapsed)
-        _write(run, source, title or source.resolve().name, dict(bench.clock.seconds))
+        writer = _Writer(source, folder, options, title or source.resolve().name, bench.clock)
+        run: Run | None = None
+        try:
+            for run in writer.written(pipeline.states(images, options, bench)):
+                reached(run)
+            assert run is not None
+            if options.until == "all" and not bench.clock.is_over:
+                run = writer.write(replace(run, doubts=pipeline.doubt(run.fitted, bench)))
+        except KeyboardInterrupt:
+            if run is None:
+                raise
+            run = replace(run, interrupted=True)
+        finally:
+            writer.settle()
         return replace(run, seconds=bench.clock.elapsed)
 
 
-def _write(run: Run, source: Path, title: str, seconds: Mapping[str, float]) -> None:
-    """The files of the run directory but for the model, the report last."""
-    folder, fitted, doubts = run.folder, run.fitted, run.doubts
-    images, first = fitted.images, fitted.evaluations[0]
-    again = command("train", source, options={"-o": folder, **fit_options(fitted.options)})
-    others = [measurement_document(part) for part in fitted.evaluations[1:]]
-    write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
-    write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
-    record.write(folder / record.FILE, images)
-    decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
-    write_json(
-        folder / "run.json",
-        {
-            "source": display(source.resolve()),
-            "command": again,
-            **_record(fitted),
-            "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
-            "alarms": list(run.alarms),
-            "doubts": run_page.doubts_document(doubts, run.said),
-        },
-    )
-    page = run_page.content(title, fitted, doubts, run.said, seconds=seconds, command=again)
-    write_report(folder / "report.html", page)
+class _Writer:
+    """Writes the states of one run into its directory, each in place of the one before."""
+
+    def __init__(self, source: Path, folder: Path, options: FitOptions, title: str, clock: Clock) -> None:
+        self._source, self._folder, self._title, self._clock = source, folder, title, clock
+        self._command = command("train", source, options={"-o": folder, **fit_options(options)})
+        self._states: States | None = None
+
+    def written(self, states: Iterable[Fitted]) -> Iterator[Run]:
+        """Each of ``states`` as a run, written where more than its reasons is new."""
+        before: Fitted | None = None
+        for fitted in states:
+            run = Run(folder=self._folder, fitted=fitted, doubts=None, seconds=self._clock.elapsed)
+            is_new = before is None or fitted.evaluations is not before.evaluations
+            yield self.write(run) if is_new else run
+            before = fitted
+
+    def write(self, run: Run) -> Run:
+        """Write a state of the run; returns it with the seconds that have passed."""
+        if self._states is None:
+            output_folder.claim(self._folder, "run")
+            self._states = States(self._folder, FILES)
+        with self._states.next() as folder:
+            with self._clock.timed("saving the model"):
+                run.fitted.model.save(folder / "model")
+                if run.fitted.reference is not None:
+                    run.fitted.reference.save(folder / "training")
+            self._write(folder, run)
+        return replace(run, seconds=self._clock.elapsed)
+
+    def settle(self) -> None:
+        """No further state follows."""
+        if self._states is not None:
+            self._states.settle()
+
+    def _write(self, folder: Path, run: Run) -> None:
+        """The files of a state but for the model, into ``folder``."""
+        fitted, doubts, seconds = run.fitted, run.doubts, dict(self._clock.seconds)
+        images, first = fitted.images, fitted.evaluations[0]
+        others = [measurement_document(part) for part in fitted.evaluations[1:]]
+        write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
+        write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
+        record.write(folder / record.FILE, images)
+        if doubts is not None:
+            decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
+        write_json(
+            folder / "run.json",
+            {
+                "source": display(self._source.resolve()),
+                "command": self._command,
+                "state": run.state,
+                **_record(fitted),
+                "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
+                "alarms": list(run.alarms),
+                "doubts": None if doubts is None else run_page.doubts_document(doubts, run.said),
+            },
+        )
+        page = run_page.content(self._title, fitted, doubts, run.said, seconds=seconds, command=self._command)
+        write_report(folder / "report.html", page)
 
 
 def _record(fitted: Fitted) -> dict[str, Any]:
