@@ -8,7 +8,8 @@ from headstart.backbones import catalog
 from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
 from headstart.options import FitOptions
-from headstart.probe.trials import ProbeOptions, Sample, Trials, lower
+from headstart.probe.path import lower
+from headstart.probe.trials import ProbeOptions, Sample, Trials
 from pictures import write_folder
 from tiny import tiny_table
 

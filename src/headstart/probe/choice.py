@@ -27,7 +27,8 @@ from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.probe.heads import LinearHead
-from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trail, Trials, lower
+from headstart.probe.path import lower
+from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trail, Trials
 
 ANSWERS = 1_500
 """Answers that rounds of `honest_proba` may add up to. Chosen for its cost: rounds average out the luck of how the

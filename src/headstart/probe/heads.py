@@ -73,15 +73,17 @@ def fit_family(
     balanced: bool = False,
     strengths: tuple[float, ...] = C_PATH,
     tolerance: float = 1e-3,
+    start: Fit | None = None,
 ) -> Iterator[Fit]:
     """Fit one family on each row set of ``rows`` (folds, n); only logistic regression has more than one strength.
 
-    ``balanced`` lets every class of ``y`` count the same in the loss of logistic regression.
+    ``balanced`` lets every class of ``y`` count the same in the loss of logistic regression; ``tolerance`` and
+    ``start`` are those of `fit_path`.
     """
     if family == "logistic regression":
         counts = np.bincount(y, minlength=num_classes)
         weight = len(y) / (num_classes * np.maximum(counts, 1.0)) if balanced else None
-        yield from fit_path(axes, y, rows, strengths, num_classes, weight, tolerance)
+        yield from fit_path(axes, y, rows, strengths, num_classes, weight, tolerance, start)
         return
     d, fitted = len(axes.mean), []
     for row in rows:
@@ -171,8 +173,9 @@ def fit_path(
     num_classes: int,
     class_weight: Reals | None = None,
     tolerance: float = 1e-3,
+    start: Fit | None = None,
 ) -> Iterator[Fit]:
-    """Fit all folds for each C, ascending.
+    """Fit all folds for each C, ascending; ``start`` is a fit of the same folds at a C nearby.
 
     ``rows`` (folds, n) says which rows each fold is fitted on; ``class_weight`` (k,) multiplies the loss of a class.
     ``tolerance`` bounds the largest entry of the preconditioned gradient, relative to that at zero weights.
@@ -180,33 +183,46 @@ def fit_path(
     n, r = axes.Z.shape
     folds, k = len(rows), num_classes
     cost = np.ones(k) if class_weight is None else class_weight
-    sample = rows.astype(np.float64) * cost[y]  # (folds, n)
-    onehot = np.eye(k)[y]
-    V = np.zeros((folds, r + 1, k))  # the last row is the intercept
-    previous, penalised = np.ones((r + 1, 1)), np.append(np.ones(r), 0.0)
+    sample = (rows * cost[y]).T.astype(np.float32)[..., None]  # (n, folds, 1)
+    true = np.broadcast_to(y[:, None, None], (n, folds, 1))
+    curvature = 0.5 * cost.max() * np.append(axes.squares, n)[:, None]
+    penalised = np.append(np.ones(r), 0.0)[:, None]
+    W = np.zeros((r + 1, folds * k)) if start is None else _stacked(start)  # the last row is the intercept
     for C in Cs:
-        root = np.sqrt(0.5 * C * cost.max() * np.append(axes.squares, n) + penalised)[:, None]
+        root = np.sqrt(C * curvature + penalised)
 
         def objective(v: Reals, C: float = C, root: Reals = root) -> tuple[float, Reals]:
-            W = v.reshape(folds, r + 1, k) / root
-            stacked = W[:, :-1].transpose(1, 0, 2).reshape(r, folds * k).astype(np.float32)
-            logits = (axes.Z @ stacked).reshape(n, folds, k).transpose(1, 0, 2) + W[:, -1:, :]
-            logits -= logits.max(axis=2, keepdims=True)
-            exp = np.exp(logits)
-            total = exp.sum(axis=2, keepdims=True)
-            loss = C * float((sample * (np.log(total[..., 0]) - (logits * onehot).sum(axis=2))).sum())
-            residual = C * sample[..., None] * (exp / total - onehot)  # (folds, n, k)
-            flat = residual.transpose(1, 0, 2).reshape(n, folds * k).astype(np.float32)
+            W = v.reshape(root.shape[0], -1) / root
+            logits = axes.Z @ W[:-1].astype(np.float32)
+            logits += W[-1].astype(np.float32)
+            P = logits.reshape(n, folds, k)
+            P -= P.max(axis=2, keepdims=True)
+            right = np.take_along_axis(P, true, axis=2)
+            np.exp(P, out=P)
+            total = P.sum(axis=2, keepdims=True)
+            loss = C * float((sample * (np.log(total) - right)).sum(dtype=np.float64))
+            P /= total
+            np.put_along_axis(P, true, np.take_along_axis(P, true, axis=2) - 1, axis=2)
+            P *= C * sample
             gradient = np.empty_like(W)
-            gradient[:, :-1] = (axes.Z.T @ flat).reshape(r, folds, k).transpose(1, 0, 2) + W[:, :-1]
-            gradient[:, -1] = residual.sum(axis=1)
-            return loss + 0.5 * float((W[:, :-1] ** 2).sum()), (gradient / root).ravel()
+            gradient[:-1] = axes.Z.T @ logits
+            gradient[:-1] += W[:-1]
+            gradient[-1] = logits.sum(axis=0, dtype=np.float64)
+            gradient /= root
+            return loss + 0.5 * float((W[:-1] ** 2).sum()), gradient.ravel()
 
-        start = (V / previous * root).ravel()
-        at_zero = np.abs(objective(np.zeros_like(start))[1]).max()
-        V = minimise(objective, start, gradient_tolerance=tolerance * at_zero, max_iter=MOST_STEPS).reshape(V.shape)
-        W, previous = V / root, root
-        yield C, W[:, :-1], W[:, -1]
+        start_at = (W * root).ravel()
+        at_zero = np.abs(objective(np.zeros_like(start_at))[1]).max()
+        W = minimise(objective, start_at, gradient_tolerance=tolerance * at_zero, max_iter=MOST_STEPS).reshape(W.shape)
+        W /= root
+        by_fold = W.reshape(r + 1, folds, k).transpose(1, 0, 2)
+        yield C, by_fold[:, :-1], by_fold[:, -1]
+
+
+def _stacked(fit: Fit) -> Reals:
+    """Weights and intercepts of all folds as one matrix (r + 1, folds · k)."""
+    _, W, b = fit
+    return np.concatenate([W, b[:, None]], axis=1).transpose(1, 0, 2).reshape(W.shape[1] + 1, -1)
 
 
 def minimise(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,8 @@ from headstart.files import plain
 from headstart.images.splits import folds
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
-from headstart.probe.heads import C_PATH, Axes, Family, Fit, LinearHead, fit_family, principal_axes
+from headstart.probe.heads import Axes, Family, LinearHead, fit_family, principal_axes
+from headstart.probe.path import Path, simplest
 
 SHRUNK_LDA_UP_TO = 1_000
 """Images up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
@@ -152,8 +153,7 @@ class Trail:
             temperatures.append(fit_temperature(at_strength, y))
             proba.append(softmax(at_strength, temperatures[-1]))
         losses = [log_losses(answers, y) for answers in proba]
-        best = min(losses, key=np.mean)
-        at = next(i for i, loss in enumerate(losses) if loss is best or not lower(best, loss, groups))
+        at = simplest(losses, groups)
         return Score(
             candidate=self.candidate,
             strength=self.strengths[at],
@@ -175,18 +175,12 @@ class Trail:
         return softmax(self.logits[self.strengths.index(score.strength), part], score.temperature)
 
 
-def lower(losses: Floats, than: Floats, groups: Index) -> bool:
-    """Whether the first losses (n,) are lower by more than one standard error of the mean paired difference."""
-    mean, standard_error = mean_and_error(than - losses, groups)
-    return mean > standard_error
-
-
 class Trials:
     """Candidates measured out of fold on one sample of images, in the same folds."""
 
     def __init__(self, table: FeatureTable, sample: Sample, options: ProbeOptions, *, screened: bool = False) -> None:
         self.table, self.sample, self.options, self.screened = table, sample, options, screened
-        self._latest: tuple[tuple[object, ...], Axes] | None = None
+        self._kept: dict[tuple[object, ...], Axes] = {}
 
     def cheap(self) -> list[Candidate]:
         """The last layer at the base size."""
@@ -231,67 +225,46 @@ class Trials:
         return Trials(self.table, self.sample.part(keep), self.options, screened=True)
 
     def trail(self, candidate: Candidate) -> Trail:
-        """Out-of-fold logits along the path of strengths.
-
-        All folds share one standardised matrix, test rows included, which makes a path over ten folds as cheap as one
-        fit. No label takes part in that. On 245 ants and bees it lowers the log-loss of a fold's answers by 0.001 to
-        0.002, on 500 cats and dogs it changes it by as little.
-        """
+        """Out-of-fold logits of a candidate at the strengths that its path was searched at."""
         sample = self.sample
-        n, v = len(sample.index), len(candidate.views)
-        rows = np.stack([np.isin(np.arange(n), train) for train, _ in sample.splits])
-        axes = self._axes(candidate)
-        strengths, trail, losses = [], [], []
-        for strength, W, b in self._fits(candidate, axes, np.tile(rows, v)):
-            logits = np.empty((n, sample.num_classes), np.float32)
-            for fold, (_, test) in enumerate(sample.splits):
-                logits[test] = axes.Z[test] @ W[fold] + b[fold]
-            strengths.append(strength)
-            trail.append(logits)
-            losses.append(log_losses(softmax(logits, fit_temperature(logits, sample.y)), sample.y).mean())
-            if len(losses) > 2 and losses[-1] > losses[-2] > losses[-3]:
-                break
-        return Trail(
-            candidate=candidate,
-            strengths=tuple(strengths),
-            logits=np.stack(trail),
-            sample=sample,
-            screened=self.screened,
+        path = Path(
+            candidate.family,
+            self._axes(candidate),
+            sample.y,
+            sample.groups,
+            sample.splits,
+            num_classes=sample.num_classes,
+            balanced=self.options.balanced,
         )
+        path.search()
+        strengths = tuple(sorted(path.logits))
+        logits = np.stack([path.logits[strength] for strength in strengths])
+        return Trail(candidate=candidate, strengths=strengths, logits=logits, sample=sample, screened=self.screened)
 
     def fit(self, score: Score) -> LinearHead:
         """The candidate of ``score``, fitted on all images of the sample."""
-        axes = self._axes(score.candidate)
-        everything = np.ones((1, len(axes.Z)), bool)
-        _, W, b = next(self._fits(score.candidate, axes, everything, (score.strength,), tolerance=1e-4))
+        candidate, axes = score.candidate, self._axes(score.candidate)
+        _, W, b = next(
+            fit_family(
+                candidate.family,
+                axes,
+                np.tile(self.sample.y, len(candidate.views)),
+                rows=np.ones((1, len(axes.Z)), bool),
+                num_classes=self.sample.num_classes,
+                balanced=self.options.balanced,
+                strengths=(score.strength,),
+                tolerance=1e-4,
+            )
+        )
         weight, bias = axes.unproject(W[0], b[0])
         return LinearHead(weight=weight.astype(np.float32), bias=bias.astype(np.float32), temperature=score.temperature)
 
     def _axes(self, candidate: Candidate) -> Axes:
-        """The candidate's features in their principal axes; the latest are kept, since families share them."""
+        """The candidate's features in their principal axes, which families share; those of two candidates are kept."""
         key = (candidate.size, candidate.output, candidate.views)
-        if self._latest is None or self._latest[0] != key:
-            self._latest = None  # give the memory back before asking for as much again
+        if key not in self._kept:
+            if len(self._kept) > 1:  # give memory back before asking for as much again
+                self._kept.pop(next(iter(self._kept)))
             rows = self.table.rows(candidate.size, candidate.output, self.sample.index, candidate.views)
-            self._latest = key, principal_axes(rows)
-        return self._latest[1]
-
-    def _fits(
-        self,
-        candidate: Candidate,
-        axes: Axes,
-        rows: Mask,
-        strengths: tuple[float, ...] = C_PATH,
-        *,
-        tolerance: float = 1e-3,
-    ) -> Iterator[Fit]:
-        return fit_family(
-            candidate.family,
-            axes,
-            np.tile(self.sample.y, len(candidate.views)),
-            rows=rows,
-            num_classes=self.sample.num_classes,
-            balanced=self.options.balanced,
-            strengths=strengths,
-            tolerance=tolerance,
-        )
+            self._kept[key] = principal_axes(rows)
+        return self._kept[key]

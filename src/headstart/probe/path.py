@@ -1,0 +1,112 @@
+"""Out-of-fold answers of one family of heads along its path of strengths, looked at closely only where it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from headstart.arrays import Floats, Index, Labels, Rows
+from headstart.evaluation.calibration import fit_temperature, softmax
+from headstart.evaluation.losses import log_losses, mean_and_error
+from headstart.probe.heads import C_PATH, Axes, Family, Fit, fit_family
+
+LEAST_GAIN = 1e-4
+"""Nats of log-loss that ten times weaker regularisation must gain, or the path ends: less is never seen in use."""
+
+Splits = Sequence[tuple[Index, Index]]
+
+
+def lower(losses: Floats, than: Floats, groups: Index) -> bool:
+    """Whether the first losses (n,) are lower by more than one standard error of the mean paired difference."""
+    mean, standard_error = mean_and_error(than - losses, groups)
+    return mean > standard_error
+
+
+def simplest(losses: Sequence[Floats], groups: Index) -> int:
+    """Which of several losses (n,), from simple to flexible, is the first within one standard error of the lowest."""
+    best = min(losses, key=np.mean)
+    return next(i for i, loss in enumerate(losses) if loss is best or not lower(best, loss, groups))
+
+
+class Path:
+    """Logits of one family out of fold, by strength.
+
+    All folds share one standardised matrix, test rows included, which makes a path over ten folds as cheap as one fit.
+    No label takes part in that. On 245 ants and bees it lowers the log-loss of a fold's answers by 0.001 to 0.002, on
+    500 cats and dogs it changes it by as little.
+
+    Args:
+        family: of heads.
+        axes: of v · n rows, v views of n images one block after the other, of which heads answer the first.
+        y: (n,) classes.
+        groups: (n,) images that count as one.
+        splits: folds of the n images.
+        num_classes: k.
+        balanced: as for `fit_family`.
+    """
+
+    def __init__(
+        self,
+        family: Family,
+        axes: Axes,
+        y: Labels,
+        groups: Index,
+        splits: Splits,
+        *,
+        num_classes: int,
+        balanced: bool = False,
+    ) -> None:
+        self.family, self.axes, self.y, self.groups, self.splits = family, axes, y, groups, splits
+        self.num_classes, self.balanced = num_classes, balanced
+        rows = np.stack([np.isin(np.arange(len(y)), train) for train, _ in splits])
+        self._views = len(axes.Z) // len(y)
+        self._rows = np.tile(rows, self._views)
+        self._fits: dict[float, Fit] = {}
+        self._losses: dict[float, Floats] = {}
+        self.logits: dict[float, Rows] = {}
+        """(n, k) by strength, not calibrated."""
+
+    def search(self) -> None:
+        """Look at decades up to where nothing is gained, at half decades next to the best, and before the simplest.
+
+        The simplest is the strongest regularisation within one standard error of the best. Where the loss falls and
+        then rises, that gives what looking at all of `C_PATH` gives: ``benchmarks/heads.py``.
+        """
+        before = np.inf
+        for loss in self.look(C_PATH[::2]):
+            if loss > before - LEAST_GAIN:
+                break
+            before = loss
+        if self.family == "logistic regression":
+            at = C_PATH.index(min(self._losses, key=lambda strength: self._losses[strength].mean()))
+            self._between(at - 1)
+            self._between(at + 1)
+            tried = sorted(self._losses)
+            self._between(C_PATH.index(tried[simplest([self._losses[C] for C in tried], self.groups)]) - 1)
+        self._fits.clear()
+
+    def _between(self, at: int) -> None:
+        """Look at place ``at`` of `C_PATH`, a half decade above one that was looked at, unless that was done."""
+        if 0 < at < len(C_PATH) and C_PATH[at] not in self.logits:
+            list(self.look(C_PATH[at : at + 1], self._fits[C_PATH[at - 1]]))
+
+    def look(self, strengths: tuple[float, ...], start: Fit | None = None) -> Iterator[float]:
+        """Fit at rising ``strengths``; the calibrated log-loss at each. ``start`` as for `fit_path`."""
+        for fit in fit_family(
+            self.family,
+            self.axes,
+            np.tile(self.y, self._views),
+            rows=self._rows,
+            num_classes=self.num_classes,
+            balanced=self.balanced,
+            strengths=strengths,
+            start=start,
+        ):
+            strength, W, b = fit
+            logits = np.empty((len(self.y), self.num_classes), np.float32)
+            for fold, (_, test) in enumerate(self.splits):
+                logits[test] = self.axes.Z[test] @ W[fold] + b[fold]
+            losses = log_losses(softmax(logits, fit_temperature(logits, self.y)), self.y)
+            self._fits[strength], self.logits[strength], self._losses[strength] = fit, logits, losses
+            yield float(losses.mean())
