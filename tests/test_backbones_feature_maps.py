@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from headstart.backbones import catalog, graph, network
+from headstart.backbones import catalog, conversion, network
 from headstart.backbones.feature_maps import PooledMap, open_maps
 from headstart.backbones.runtime import synthetic_images
 from headstart.backbones.split import TunedNetwork, split
@@ -69,7 +69,7 @@ def test_a_fine_tuned_row_is_taken_apart_only_where_nothing_follows_the_pooling(
     model = network.build(backbone, locate(backbone, random=True), size=64)
     parts = split(model, "blocks.4")
     tuned = TunedNetwork(backbone, parts, pretrained=parts.suffix, body=nn.Sequential(body), size=64)
-    graph.write(tuned, {"size": 64}, tmp_path)
+    conversion.write(tuned, {"size": 64}, tmp_path)
     maps = open_maps(tmp_path, "tuned", size=64)
     assert (maps is not None) == exact
     if maps is not None:

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from headstart.backbones import catalog, network, proof
 from headstart.backbones.runtime import synthetic_images
 from headstart.backbones.weights import locate
+from headstart.errors import ModelError
 
 
 def test_they_are_the_same_however_many_threads_torch_has(tmp_path: Path) -> None:
@@ -36,3 +37,12 @@ def test_they_are_the_same_however_many_threads_torch_has(tmp_path: Path) -> Non
     assert proof.read(tmp_path, "rows.safetensors", frozen.widths).keys() == made[0].keys()
     with pytest.raises(ValueError, match="were expected"):
         proof.read(tmp_path, "rows.safetensors", {**frozen.widths, "last": 7})
+
+
+def test_rows_that_lie_apart_are_of_another_network() -> None:
+    reference = {"last": np.ones((2, 100), np.float32)}
+    proof.require_same({"last": reference["last"] * np.float32(1 + 5e-6)}, reference)
+    with pytest.raises(ModelError, match=r"graph: last.*\n.*within 1e-05.*\n   found: 2\.0e-05"):
+        proof.require_same({"last": reference["last"] * np.float32(1 + 2e-5)}, reference)
+    with pytest.raises(ModelError, match="found: nan"):
+        proof.require_same({"last": reference["last"] * np.float32(np.nan)}, reference)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from headstart.backbones import catalog, network
+from headstart.backbones.prepared import prepare
 from headstart.backbones.runtime import synthetic_images
-from headstart.backbones.space import prepare
 from headstart.backbones.split import FrozenPrefix, GlobalAverage, TunedNetwork, build_body, split
 from headstart.backbones.weights import locate
 from headstart.errors import OptionError

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from headstart.arrays import Pixels
-from headstart.backbones import graph, saved
+from headstart.backbones import conversion, graph, saved
 from headstart.backbones.network import FrozenModule
 from headstart.backbones.runtime import (
     LEAST_PARITY,
@@ -20,10 +20,11 @@ from headstart.backbones.runtime import (
     Outputs,
     RuntimeBase,
     RuntimeNote,
-    measured_parity,
+    agreement,
     not_forked,
     padded,
     synthetic_images,
+    synthetic_rows,
 )
 from headstart.device import seen
 from headstart.errors import OptionError
@@ -49,7 +50,7 @@ def fastest(
     reference = {name: output.numpy() for name, output in zip(frozen.widths, outputs, strict=True)}
     for device, candidate in attempts:
         runtime = TorchRuntime(copy.deepcopy(frozen), identity, device=device, precision=candidate, notes=notes)
-        runtime.parity = measured_parity(runtime, reference)
+        runtime.parity = agreement(synthetic_rows(runtime), reference)
         if runtime.parity >= LEAST_PARITY:
             break
         notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
@@ -89,7 +90,7 @@ class TorchRuntime(RuntimeBase):
         """Write the network into ``folder``, and its graph where there is OpenVINO to make one."""
         folder.mkdir(parents=True, exist_ok=True)
         frozen = copy.deepcopy(self._frozen).to("cpu").to(memory_format=torch.contiguous_format)
-        (graph if graph.available() else saved).write(frozen, self._identity, folder)
+        (conversion if graph.available() else saved).write(frozen, self._identity, folder)
 
     def _forward(self, images: Pixels) -> tuple[Tensor, ...]:
         not_forked()

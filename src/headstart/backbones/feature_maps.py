@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Pixels
-from headstart.backbones import graph
+from headstart.backbones import graph, graph_folder
 from headstart.backbones.runtime import Outputs
 
 Statistic = Literal["mean", "max", "std"]
@@ -89,7 +89,7 @@ def open_maps(folder: Path, output: str, *, size: int) -> MapGraph | None:
     """
     if not (graph.available() and (folder / "graph.xml").is_file()):
         return None
-    model = graph.read_graph(folder, [1, size, size, 3], graph.describe(folder)["widths"])
+    model = graph.read_graph(folder, [1, size, size, 3], graph_folder.describe(folder)["widths"])
     names = [row.get_any_name() for row in model.outputs]
     source = model.output(output).get_node().input_value(0)
     node = _behind_shapes(source)

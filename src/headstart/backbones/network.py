@@ -90,6 +90,12 @@ def untrained(backbone: Backbone, *, size: int | None = None, num_classes: int =
     return model.eval()
 
 
+def takes_any_size(backbone: Backbone) -> bool:
+    """Whether timm says that the network is the same for images of every size."""
+    cfg = get_pretrained_cfg(backbone.architecture)
+    return cfg is not None and not cfg.fixed_input_size
+
+
 @dataclass(frozen=True, kw_only=True)
 class ParameterCount:
     """How big a network is."""

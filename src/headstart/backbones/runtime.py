@@ -145,11 +145,11 @@ def synthetic_images(size: int, count: int = IMAGES) -> Pixels:
     return made
 
 
-def measured_parity(runtime: Runtime, reference: Outputs) -> float:
-    """`agreement` of the rows of `synthetic_images` by ``runtime`` with ``reference``, those by torch in float32."""
-    made = synthetic_images(runtime.size)
+def synthetic_rows(runtime: Runtime, count: int = IMAGES) -> Outputs:
+    """The rows (count, width) of `synthetic_images` by ``runtime``."""
+    made = synthetic_images(runtime.size, count)
     parts = list(runtime.run(made[start : start + runtime.batch] for start in range(0, len(made), runtime.batch)))
-    return agreement({name: np.concatenate([part[name] for part in parts]) for name in reference}, reference)
+    return {name: np.concatenate([part[name] for part in parts]) for name in runtime.widths}
 
 
 def agreement(rows: Mapping[str, NDArray[np.float32]], reference: Mapping[str, NDArray[np.float32]]) -> float:

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headstart.backbones.pretrained import Backbone, Triple
 from headstart.errors import ModelError, Problem, UserInputError
 from headstart.files import display, replacing, sha256, some, write_json
@@ -102,13 +105,45 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         return
     with replacing(folder / TENSORS) as file:
         save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+    _write_document(folder, frozen.backbone, identity, frozen.widths, tuned)
+
+
+def write_arrays(
+    tensors: Mapping[str, NDArray[Any]],
+    backbone: Backbone,
+    identity: Mapping[str, Any],
+    widths: Mapping[str, int],
+    folder: Path,
+) -> None:
+    """As `write`, of a pretrained network that is not there as a torch module: its tensors by timm's names."""
+    from safetensors.numpy import save_file
+
+    with replacing(folder / TENSORS) as file:
+        save_file({f"pretrained.{name}": np.asarray(value, order="C") for name, value in tensors.items()}, file)
+    _write_document(folder, backbone, identity, widths, None)
+
+
+def resize(folder: Path, size: int) -> None:
+    """Let the network in ``folder`` be one for images of ``size`` pixels, which its tensors must fit."""
+    document = read_document(folder / DOCUMENT, kind="network", version=FORMAT)
+    resized = {"size": size, "identity": {**document["identity"], "size": size}}
+    write_json(folder / DOCUMENT, {**document, **resized}, indent=1)
+
+
+def _write_document(
+    folder: Path,
+    backbone: Backbone,
+    identity: Mapping[str, Any],
+    widths: Mapping[str, int],
+    tuned: Mapping[str, Any] | None,
+) -> None:
     document = {
         "format": FORMAT,
-        "architecture": frozen.backbone.architecture,
-        "mean": list(frozen.backbone.mean),
-        "std": list(frozen.backbone.std),
-        "size": frozen.size,
-        "widths": frozen.widths,
+        "architecture": backbone.architecture,
+        "mean": list(backbone.mean),
+        "std": list(backbone.std),
+        "size": identity["size"],
+        "widths": dict(widths),
         "identity": dict(identity),
         "tuned": tuned,
         "sha256": sha256(folder / TENSORS),

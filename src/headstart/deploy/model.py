@@ -30,7 +30,7 @@ from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
 from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats
-from headstart.backbones.graph import DOCUMENT
+from headstart.backbones.graph_folder import DOCUMENT
 from headstart.backbones.runtime import Notes, Outputs, RuntimeNote
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden

@@ -23,8 +23,9 @@ from torch import Tensor
 
 from headstart import cache_folder
 from headstart.backbones.network import FrozenModule
+from headstart.backbones.prepared import prepare
 from headstart.backbones.runtime import Outputs, Runtime, stacked
-from headstart.backbones.space import NetworkSpec, prepare
+from headstart.backbones.space import NetworkSpec
 from headstart.backbones.split import FrozenPrefix
 from headstart.features.store import FeatureStore
 from headstart.files import digest
