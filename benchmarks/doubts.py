@@ -34,7 +34,7 @@ import numpy as np
 from headstart.audit import shortcuts
 from headstart.audit.findings import BLANK, BLURRED, Findings
 from headstart.images.decode import decode, encode
-from headstart.images.facts import packed, unpacked
+from headstart.images.facts import FACTS, unpacked
 from headstart.images.folder import ImageSet, scan
 from headstart.images.threads import in_order
 from headstart.options import FitOptions
@@ -107,7 +107,7 @@ def changed(
 def poor(photos: Path) -> None:
     """The lowest values of what makes a picture blank or blurred."""
     paths = scan(photos).paths
-    facts = unpacked(paths, list(in_order(packed, paths)))
+    facts = unpacked(paths, list(in_order(FACTS.of_file, paths)))
     logs = np.log(facts.column("sharpness"))
     apart = (known := logs[np.isfinite(logs)]) - np.median(known)
     scale = apart / (1.4826 * np.median(np.abs(apart)))
@@ -125,7 +125,7 @@ def report(case: str, images: ImageSet, pictures: list[Path] | list[tuple[Path, 
                 path.parent.mkdir()
                 path.write_bytes(data)
             paths.append(path)
-        facts = unpacked(paths, list(in_order(packed, paths)))
+        facts = unpacked(paths, list(in_order(FACTS.of_file, paths)))
         tried = shortcuts.find(facts, images.y, images.groups, seed=0)
     alarms = [f"{fact.fact} {fact.effect:.2f}" for fact in tried if fact.alarm]
     rest = [f"{fact.fact} {fact.effect:.2f}" for fact in tried if not fact.alarm]

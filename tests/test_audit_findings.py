@@ -10,7 +10,7 @@ from headstart.audit.findings import Findings, LooksLike, MixedSizes, find_doubt
 from headstart.audit.summary import audit
 from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
-from headstart.images.facts import Facts, packed, unpacked
+from headstart.images.facts import FACTS, Facts, unpacked
 from headstart.images.folder import ImageSet, scan
 from headstart.probe.choice import choose
 from headstart.probe.trials import ProbeOptions
@@ -42,7 +42,7 @@ def checked(
 
 
 def facts_of(images: ImageSet) -> Facts:
-    return unpacked(images.paths, [packed(path) for path in images.paths])
+    return unpacked(images.paths, [FACTS.of_file(path) for path in images.paths])
 
 
 @pytest.fixture(scope="module")

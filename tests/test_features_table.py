@@ -14,6 +14,7 @@ from headstart.features.table import Workbench
 from headstart.images.decode import encode, read_extent
 from headstart.images.folder import scan
 from headstart.images.grey_levels import Extent, Levels
+from headstart.images.notes import Note
 from headstart.images.transforms import Geometry, View
 from pictures import draw, write_folder
 from tiny import TinyNetwork, TinyRuntime, tiny_table
@@ -91,6 +92,22 @@ def test_what_is_remembered_is_computed_once_for_each_content(tmp_path: Path) ->
         assert {path.name for path in asked} <= {"001.jpeg"}  # None is asked for again
         list(table.remembered("another size", size, stage="sizes"))
         assert len(asked) >= 10
+
+
+def test_notes_are_taken_in_the_pass_that_computes_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_folder(tmp_path / "photos", {"rings": 5, "stripes": 5}, side=40)
+    damaged = folder / "rings" / "002.jpeg"
+    damaged.write_bytes(damaged.read_bytes()[:-300])
+    note = Note(name="bytes1", of=lambda picture: str(picture.bytes).encode())
+    with FeatureStore(tmp_path / "cache") as store:
+        table = tiny_table(scan(folder), store).readable(32, [note])
+        expected = [str(path.stat().st_size).encode() for path in table.images.paths]
+        assert len(expected) == 9
+        with monkeypatch.context() as patch:
+            patch.setattr("headstart.images.notes._taken", None)  # nothing is decoded any more
+            assert list(table.noted(note, stage="sizes")) == expected
+        other = Note(name="bytes2", of=note.of)
+        assert list(table.noted(other, stage="sizes", index=np.array([3, 1]))) == [expected[3], expected[1]]
 
 
 def test_a_network_is_prepared_once_a_size(tmp_path: Path) -> None:

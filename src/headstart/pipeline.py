@@ -15,12 +15,14 @@ from typing import Literal
 
 from headstart.abstain.abstention import abstention_of
 from headstart.abstain.costs import read_costs
+from headstart.audit.alignment import MINIATURE
 from headstart.audit.duplicates import Deduplicated, deduplicate, find_duplicates
 from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
 from headstart.cache_folder import cache_folder
+from headstart.claims.colour_baseline import COLOURS
 from headstart.claims.measured import Measurement, measure_fit
 from headstart.claims.worth import Worth, measure_worth
 from headstart.deploy.fitted import assemble
@@ -28,6 +30,7 @@ from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
 from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, frozen, selections
+from headstart.images.facts import FACTS
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, first, widen
@@ -77,6 +80,10 @@ class Doubts:
     worth: Worth
 
 
+NOTES = (FACTS, MINIATURE, COLOURS)
+"""What copies, doubts and claims need of each picture beside its features, taken in the same pass over the files."""
+
+
 @contextmanager
 def workbench(options: FitOptions, progress: Progress | None = None) -> Iterator[Workbench]:
     """A workbench for the network that ``options`` name. Raises OptionError or WeightsError if there is none."""
@@ -108,7 +115,7 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
     with clock.timed("features"):
-        table = FeatureTable(images, bench).levelled().readable(probe.sizes[0])
+        table = FeatureTable(images, bench).levelled().readable(probe.sizes[0], NOTES)
 
     # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
     with clock.timed("looking for copies"):

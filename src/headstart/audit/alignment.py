@@ -6,35 +6,20 @@ point y in [−1, 1] of the first picture lies at scale · y + shift of the seco
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Index, Mask, Singles
-from headstart.images.grey_levels import Levels
-from headstart.images.transforms import Geometry, load
+from headstart.images.decode import SQUARE, Picture
+from headstart.images.notes import Note
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue: ITU-R BT.601."""
-SIDE = 64
-"""Of the luminance that is compared, in pixels: the whole picture, squashed to a square."""
 PATCHES = 16
 """Of the colours that are compared: the means of patches, so many along each side."""
-
-_GEOMETRY = Geometry(size=SIDE, mode="squash", interpolation="bilinear")
-
-
-SPACE = f"miniature1|{_GEOMETRY.key()}|{PATCHES}"
-"""Where miniatures are kept in the store, see `space`; whoever changes `miniature` raises the number."""
-
-
-def space(levels: Levels | None) -> str:
-    """Where miniatures of a set of these levels are kept."""
-    return f"{SPACE}|{levels.key()}" if levels else SPACE
-
 
 _LARGEST_SCALE = 1.15  # of one picture on the other: 13 % of a side may be cut off
 _LARGEST_SHIFT = 0.15
@@ -49,10 +34,17 @@ _NOISE = 2.0  # grey levels of contrast that compression alone may make
 
 
 class Miniature(NamedTuple):
-    """What is compared of a picture, or of many: luminance (…, 64, 64) and colours (…, 16, 16, 3), as uint8."""
+    """What is compared of a picture, or of many: luminance (…, 64, 64) and colours (…, 16, 16, 3), as uint8. Each shows
+    the whole picture, squashed to a square."""
 
     luminance: NDArray[np.uint8]
     colour: NDArray[np.uint8]
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Miniature:
+        """Of one picture, of which the note `MINIATURE` was kept."""
+        values, cut = np.frombuffer(data, np.uint8), SQUARE * SQUARE
+        return cls(values[:cut].reshape(SQUARE, SQUARE), values[cut:].reshape(PATCHES, PATCHES, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +64,20 @@ class Agreement:
     """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where not looked at."""
 
 
-def miniature(source: Path | bytes, levels: Levels | None = None) -> Miniature:
-    """The miniature of one picture of a set of these levels. Raises UnreadableImageError with the reason."""
-    small = load(source, replace(_GEOMETRY, levels=levels))[0].astype(np.float32)
-    patches = shrink(small.transpose(2, 0, 1), SIDE // PATCHES).transpose(1, 2, 0)
-    luminance = small @ LUMINANCE
-    return Miniature(np.rint(luminance).astype(np.uint8), np.rint(patches).astype(np.uint8))
+def _packed(picture: Picture) -> bytes:
+    pixels = picture.square.astype(np.float32)
+    patches = shrink(pixels.transpose(2, 0, 1), SQUARE // PATCHES).transpose(1, 2, 0)
+    return b"".join(np.rint(values).astype(np.uint8).tobytes() for values in (pixels @ LUMINANCE, patches))
+
+
+MINIATURE = Note(name=f"miniature2|{SQUARE}|{PATCHES}", of=_packed)
+"""What `Miniature.unpacked` reads."""
 
 
 def coarse(pictures: Miniature) -> Singles:
     """Luminance (n, 16, 16) of n pictures."""
     pixels = _LEVELS[0][0]
-    shrunk = np.empty((len(pictures.luminance), SIDE // pixels, SIDE // pixels), np.float32)
+    shrunk = np.empty((len(pictures.luminance), SQUARE // pixels, SQUARE // pixels), np.float32)
     for start in range(0, len(shrunk), _TOGETHER):
         shrunk[start : start + _TOGETHER] = shrink(pictures.luminance[start : start + _TOGETHER], pixels)
     return shrunk

@@ -20,29 +20,18 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from headstart.arrays import Index, Rows
-from headstart.audit.alignment import (
-    PATCHES,
-    SIDE,
-    SPACE,
-    Miniature,
-    coarse,
-    compare_miniatures,
-    miniature,
-    promising,
-    space,
-)
+from headstart.audit.alignment import MINIATURE, PATCHES, Miniature, coarse, compare_miniatures, promising
 from headstart.audit.clusters import Link, Measure, Move, copies
 from headstart.audit.scenes import require_scenes
-from headstart.errors import UnreadableImageError
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
 from headstart.files import below
+from headstart.images.decode import SQUARE
 from headstart.images.folder import ImageSet
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
@@ -69,7 +58,7 @@ _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 3|{SPACE}"
+_PAIRS_SPACE = f"near copies 3|{MINIATURE.space(None)}"
 """Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 
@@ -240,22 +229,11 @@ def _series(links: Sequence[tuple[int, int]], n: int) -> list[Members]:
 
 def _miniatures(table: FeatureTable, index: Index) -> Miniature:
     """Of the pictures at ``index``; blank, and so a copy of nothing, where one cannot be read any more."""
-
-    def packed(path: Path) -> bytes | None:
-        try:
-            small = miniature(path, table.images.levels)
-        except UnreadableImageError:
-            return None
-        return small.luminance.tobytes() + small.colour.tobytes()
-
-    n, cut = len(index), SIDE * SIDE
-    small = Miniature(np.zeros((n, SIDE, SIDE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
-    for i, data in enumerate(
-        table.remembered(space(table.images.levels), packed, stage="looking for copies", index=index)
-    ):
+    n = len(index)
+    small = Miniature(np.zeros((n, SQUARE, SQUARE), np.uint8), np.zeros((n, PATCHES, PATCHES, 3), np.uint8))
+    for i, data in enumerate(table.noted(MINIATURE, stage="looking for copies", index=index)):
         if data is not None:
-            small.luminance[i] = np.frombuffer(data[:cut], np.uint8).reshape(SIDE, SIDE)
-            small.colour[i] = np.frombuffer(data[cut:], np.uint8).reshape(PATCHES, PATCHES, 3)
+            small.luminance[i], small.colour[i] = Miniature.unpacked(data)
     return small
 
 

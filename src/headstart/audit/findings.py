@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,8 +22,7 @@ from headstart.audit.wrong_labels import wrong_labels
 from headstart.evaluation.intervals import Estimate
 from headstart.features.table import FeatureTable
 from headstart.files import plain
-from headstart.images import facts as picture_facts
-from headstart.images.facts import GREY, Facts
+from headstart.images.facts import FACTS, GREY, Facts, unpacked
 from headstart.images.folder import ImageSet
 from headstart.probe.choice import Choice
 from headstart.probe.trials import ProbeOptions
@@ -277,15 +275,13 @@ def inspect(
         audit: what counting and hashing found.
         deduplicated: the copies.
     """
-    levels = table.images.levels
-    space, packed = picture_facts.space(levels), partial(picture_facts.packed, levels=levels)
-    kept = list(table.remembered(space, packed, stage="looking at the files"))
+    kept = list(table.noted(FACTS, stage="looking at the files"))
     return find_doubtful(
         table.images,
         unseen_proba(table, choice),
         table.rows(options.sizes[0], "last", np.arange(len(table.images))),
         audit=audit,
-        facts=picture_facts.unpacked(table.images.paths, kept, levels),
+        facts=unpacked(table.images.paths, kept),
         input_size=table.bench.network.backbone.input_size,
         clusters=_clusters(deduplicated),
         seed=options.seed,

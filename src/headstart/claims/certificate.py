@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from headstart.arrays import Index, Labels
 from headstart.backbones.runtime import by_depth
-from headstart.claims.colour_baseline import colours, out_of_fold
+from headstart.claims.colour_baseline import COLOURS, histograms, out_of_fold
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.paired import ALPHA, paired_difference, sign_flip
 from headstart.features.table import FeatureTable
@@ -167,7 +167,7 @@ def transfer_certificate(
     return certify(
         pretrained.rows(size, output, sample),
         untrained.rows(size, output, sample),
-        colours([images.paths[i] for i in sample], images.levels),
+        histograms(pretrained.noted(COLOURS, stage="colours", index=sample)),
         images.y[sample],
         images.groups[sample],
         size=size,

@@ -13,8 +13,9 @@ single rows alone, and takes strengths in absolute units.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -22,16 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Index, Labels, Rows
-from headstart.errors import UnreadableImageError
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.rows import divisors
 from headstart.images.grey_levels import Levels
+from headstart.images.notes import Note
 from headstart.images.threads import in_order
-from headstart.images.transforms import Geometry, View, load
 
-GEOMETRY = Geometry(size=64, mode="squash")
-"""Pictures are squashed to 64 × 64 pixels: colours need no more."""
 LENGTH = 118
 """Numbers in a histogram."""
 WINDOW = 256
@@ -42,30 +40,31 @@ leaves little but the mean."""
 
 
 def colours(paths: Sequence[Path], levels: Levels | None = None) -> Rows:
-    """The histogram of each file of a set of these levels, (n, 118); zeros for a picture that cannot be read. Decoded
-    small, in threads.
-    """
-    geometry = replace(GEOMETRY, levels=levels)
+    """The histogram of each file of a set of these levels, (n, 118); zeros for a picture that cannot be read."""
+    return histograms(in_order(partial(COLOURS.of_file, levels=levels), paths, window=WINDOW))
 
-    def of_file(path: Path) -> Rows:
-        try:
-            return colour_histogram(load(path, geometry, (View.CENTRE,))[0])
-        except UnreadableImageError:
-            return np.zeros(LENGTH, np.float32)
 
-    return np.array(list(in_order(of_file, paths, window=WINDOW)), np.float32).reshape(len(paths), LENGTH)
+def histograms(kept: Iterable[bytes | None]) -> Rows:
+    """The histograms (n, 118) of which the notes `COLOURS` were ``kept``; zeros where there is none."""
+    none = np.zeros(LENGTH, np.float32)
+    rows = [none if data is None else np.frombuffer(data, np.float32) for data in kept]
+    return np.array(rows, np.float32).reshape(len(rows), LENGTH)
 
 
 def colour_histogram(picture: NDArray[np.uint8]) -> Rows:
     """Of a picture (h, w, 3): 16 bins of each channel and 4 × 4 × 4 of all three together, as square roots of shares,
     which bins of few pixels count more in; mean and standard deviation of each channel, 0 to 1. (118,)
     """
-    pixels = picture.reshape(-1, 3)
-    single = [np.bincount(pixels[:, channel] >> 4, minlength=16) for channel in range(3)]
-    coarse = (pixels >> 6).astype(np.int64)
-    joint = np.bincount(coarse @ np.array([16, 4, 1]), minlength=64)
-    shares = np.concatenate([*single, joint]) / len(pixels)
-    return np.concatenate([np.sqrt(shares), pixels.mean(axis=0) / 255, pixels.std(axis=0) / 255]).astype(np.float32)
+    channels = np.ascontiguousarray(picture.reshape(-1, 3).T)
+    red, green, blue = channels >> 6
+    joint = np.bincount(16 * red + 4 * green + blue, minlength=64)
+    single = [np.bincount(channel, minlength=16) for channel in channels >> 4]
+    shares = np.concatenate([*single, joint]) / channels.shape[1]
+    return np.concatenate([np.sqrt(shares), channels.mean(axis=1) / 255, channels.std(axis=1) / 255]).astype(np.float32)
+
+
+COLOURS = Note(name="colours1", of=lambda picture: colour_histogram(picture.square).tobytes())
+"""The histogram of a picture squashed to 64 × 64 pixels: colours need no more."""
 
 
 @dataclass(frozen=True, kw_only=True)

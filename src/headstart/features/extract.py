@@ -20,10 +20,11 @@ from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.features.store import FeatureStore
+from headstart.images.notes import Note, load_with_notes
 from headstart.images.reading import NOT_FOUND
 from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
-from headstart.images.transforms import Geometry, View, load
+from headstart.images.transforms import Geometry, View
 from headstart.progress import Progress, Silent
 
 COMMIT_EVERY_S = 1.0
@@ -42,27 +43,37 @@ def extract(
     With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable. A spec
     is opened once in each process.
     """
-    here = opened(space)
-    handed_over: deque[str] = deque()  # why the image cannot be decoded, or nothing
+    for found in _extracted(sources, opened(space), views, digests, ()):
+        yield found if isinstance(found, str) else found[0]
+
+
+def _extracted(
+    sources: Sequence[Source],
+    here: Space,
+    views: Sequence[View],
+    digests: Sequence[str] | None,
+    notes: Sequence[Note],
+) -> Iterator[tuple[dict[View, Outputs], list[bytes]] | str]:
+    """As `extract`, the rows of each image with its ``notes``."""
+    handed_over: deque[list[bytes] | str] = deque()  # the notes of an image, or why it cannot be decoded
 
     def images() -> Iterator[Pixels]:
         window = 4 * here.runtime.batch
-        for decoded in _decoded(sources, digests, here.geometry, views, window=window):
-            handed_over.append(decoded if isinstance(decoded, str) else "")
+        for decoded in _decoded(sources, digests, here.geometry, views, notes, window=window):
+            handed_over.append(decoded if isinstance(decoded, str) else decoded[1])
             if not isinstance(decoded, str):
-                yield from decoded
+                yield from decoded[0]
 
     def unreadable() -> Iterator[str]:
-        while handed_over and handed_over[0]:
-            yield handed_over.popleft()
+        while handed_over and isinstance(handed_over[0], str):
+            yield str(handed_over.popleft())
 
     rows: list[Outputs] = []  # of the views of one image
     for row in rows_of(images(), here.runtime):
         rows.append(row)
         if len(rows) == len(views):
             yield from unreadable()
-            handed_over.popleft()
-            yield dict(zip(views, rows, strict=True))
+            yield dict(zip(views, rows, strict=True)), [*handed_over.popleft()]
             rows = []
     yield from unreadable()
 
@@ -81,12 +92,13 @@ def extract_to_store(
     store: FeatureStore,
     *,
     views: Sequence[View] = (View.CENTRE,),
+    notes: Sequence[Note] = (),
     progress: Progress | None = None,
 ) -> dict[int, str]:
     """Make sure that every image has its rows in the store; returns ``{index: reason}`` of the unreadable ones.
 
-    What is already there is not computed again. Rows are committed every second, so that a run cut off at any
-    instant goes on from there.
+    What is already there is not computed again; with the rows of an image its ``notes`` are kept. Both are committed
+    every second, so that a run cut off at any instant goes on from there.
 
     Raises:
         DiskError: the disk does not answer any more; the rows computed so far are in the store.
@@ -98,18 +110,21 @@ def extract_to_store(
         known &= store.known(key, known)
     todo = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
     failed: dict[str, str] = {}
-    waiting: dict[str, dict[str, Rows]] = {}
+    waiting: dict[str, dict[str, Rows | bytes]] = {}
     committed = time.monotonic()
     stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
-        extracted = extract(list(todo.values()), here, views=views, digests=list(todo))
+        extracted = _extracted(list(todo.values()), here, views, list(todo), notes)
         try:
-            for done, (digest, rows) in enumerate(zip(todo, extracted, strict=True), start=1):
-                if isinstance(rows, str):
-                    failed[digest] = rows
+            for done, (digest, found) in enumerate(zip(todo, extracted, strict=True), start=1):
+                if isinstance(found, str):
+                    failed[digest] = found
                 else:
+                    rows, noted = found
                     for (view, output), key in keys.items():
                         waiting.setdefault(key, {})[digest] = rows[view][output]
+                    for note, value in zip(notes, noted, strict=True):
+                        waiting.setdefault(note.space(here.geometry.levels), {})[digest] = value
                 if time.monotonic() - committed > COMMIT_EVERY_S:
                     store.write(waiting)
                     waiting, committed = {}, time.monotonic()
@@ -120,22 +135,28 @@ def extract_to_store(
 
 
 def _decoded(
-    sources: Sequence[Source], digests: Sequence[str] | None, geometry: Geometry, views: Sequence[View], *, window: int
-) -> Iterator[Pixels | str]:
-    """Each image's views (v, s, s, 3), or the reason why not, in order; at most ``window`` wait to be used."""
+    sources: Sequence[Source],
+    digests: Sequence[str] | None,
+    geometry: Geometry,
+    views: Sequence[View],
+    notes: Sequence[Note],
+    *,
+    window: int,
+) -> Iterator[tuple[Pixels, list[bytes]] | str]:
+    """Each image's views (v, s, s, 3) and notes, or the reason why not, in order; at most ``window`` wait."""
 
     paths = enumerate(sources) if digests is None else ()  # what has a digest was there a moment ago
     absent = {i for i, path in paths if isinstance(path, (str, PathLike)) and not os.path.lexists(path)}
 
-    def views_of(i: int) -> Pixels | str:
+    def decoded(i: int) -> tuple[Pixels, list[bytes]] | str:
         if i in absent:
             return "no such file"
         try:
             with content(sources[i]) as data:
                 known = digests is None or (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i])
-                return load(data, geometry, views) if known else "changed while it was being read"
+                return load_with_notes(data, geometry, views, notes) if known else "changed while it was being read"
         except UnreadableImageError as error:
             gone = digests is not None and error.reason == NOT_FOUND
             return "vanished after it was listed: put it back and start again" if gone else error.reason
 
-    return in_order(views_of, range(len(sources)), window=window)
+    return in_order(decoded, range(len(sources)), window=window)

@@ -173,11 +173,14 @@ class FeatureStore(AbstractContextManager["FeatureStore"]):
                 self._db.execute(f"UPDATE features SET used = ? WHERE {where}", [today, space, *keys])
         return [(picture.hex(), value) for picture, value, *_ in sound]
 
-    def write(self, rows: Mapping[str, Mapping[str, Rows]]) -> None:
-        """Keep rows, given as ``{space: {digest: (d,) float32}}``, all in one transaction."""
+    def write(self, values: Mapping[str, Mapping[str, Rows | bytes]]) -> None:
+        """Keep rows and other values, given as ``{space: {digest: (d,) float32 or bytes}}``, all in one transaction."""
         as_bytes = {
-            space: {digest: np.ascontiguousarray(row, np.float32).tobytes() for digest, row in values.items()}
-            for space, values in rows.items()
+            space: {
+                digest: value if isinstance(value, bytes) else np.ascontiguousarray(value, np.float32).tobytes()
+                for digest, value in of.items()
+            }
+            for space, of in values.items()
         }
         self._done(lambda: self._insert(as_bytes))
 

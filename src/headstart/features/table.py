@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -23,6 +24,7 @@ from headstart.features.store import FeatureStore, open_store
 from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
 from headstart.images.grey_levels import Extent
+from headstart.images.notes import Note
 from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
@@ -119,14 +121,21 @@ class FeatureTable:
         """The space of an input size, for the levels of the images."""
         return self.bench.space(size).levelled(self.images.levels)
 
-    def fill(self, size: int, index: Index | None = None, views: Sequence[View] = (View.CENTRE,)) -> dict[int, str]:
-        """Compute what is missing; returns ``{index of an image: why it cannot be read}``."""
+    def fill(
+        self,
+        size: int,
+        index: Index | None = None,
+        views: Sequence[View] = (View.CENTRE,),
+        *,
+        notes: Sequence[Note] = (),
+    ) -> dict[int, str]:
+        """Compute what is missing, and ``notes`` with it; returns ``{index of an image: why it cannot be read}``."""
         wanted = np.arange(len(self.images)) if index is None else index
         space, digests = self.space(size), [self.images.digests[i] for i in wanted]
         store, progress, began = self.bench.store, self.bench.progress, time.monotonic()
         before = store.known(space.key(views[0], "last"), digests)
         paths = [self.images.paths[i] for i in wanted]
-        failed = extract_to_store(paths, digests, space, store, views=views, progress=progress)
+        failed = extract_to_store(paths, digests, space, store, views=views, notes=notes, progress=progress)
         self.bench.saw(len(set(digests) - before) * len(views), time.monotonic() - began, size)
         return {int(wanted[i]): reason for i, reason in failed.items()}
 
@@ -138,13 +147,15 @@ class FeatureTable:
         kept = self.remembered(_EXTENTS, _extent, stage="grey levels", index=index)
         return self.of(self.images.levelled(Extent.unpacked(data) for data in kept if data is not None))
 
-    def readable(self, size: int) -> FeatureTable:
+    def readable(self, size: int, notes: Sequence[Note] = ()) -> FeatureTable:
         """The table of what can be decoded, rows at ``size`` computed; the rest is left out with the reason.
+
+        The ``notes`` that will be asked for are taken in the same pass over the files.
 
         Raises:
             DataError: too few images of a class are left.
         """
-        failed = self.fill(size)
+        failed = self.fill(size, notes=notes)
         return self.of(self.images.without({self.images.paths[i]: reason for i, reason in failed.items()}))
 
     def rows(self, size: int, output: str, index: Index, views: Sequence[View] = (View.CENTRE,)) -> Rows:
@@ -158,6 +169,11 @@ class FeatureTable:
                 if failed:
                     raise changed({self.images.paths[i]: reason for i, reason in failed.items()})
             return self._read(size, output, index, views)
+
+    def noted(self, note: Note, *, stage: str, index: Index | None = None) -> Iterator[bytes | None]:
+        """What a note says of each image; None where one cannot be read. Taken now where that is not done yet."""
+        levels = self.images.levels
+        return self.remembered(note.space(levels), partial(note.of_file, levels=levels), stage=stage, index=index)
 
     def remembered(
         self, space: str, compute: Callable[[Path], bytes | None], *, stage: str, index: Index | None = None

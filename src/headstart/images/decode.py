@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,6 +30,12 @@ DECODER = f"pillow{PIL.__version__}"
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
 
+_REDUCED = ("JPEG", "MPO")
+"""Formats that Pillow decodes at a fraction of their size where less is asked for."""
+SMALL = 160
+"""Shorter side in pixels at which most is measured that is measured of a picture."""
+SQUARE = 64
+"""Side in pixels of a picture of which only the coarse distribution of brightness and colours is looked at."""
 _STRIP_PIXELS = 1 << 22
 """Pixels that are copied out of Pillow's memory at a time."""
 
@@ -85,14 +93,14 @@ class DecodedImage:
                 loaded = _loaded(source, levels)
             yield cls(loaded)
         else:
-            with cls.read_all(source, at_least=at_least, levels=levels) as (image, _, _):
-                yield image
+            with cls.read_all(source, at_least=at_least, levels=levels) as picture:
+                yield picture.image
 
     @classmethod
     @contextmanager
     def read_all(
         cls, source: Path | bytes, *, at_least: int | None = None, levels: Levels | None = None
-    ) -> Iterator[tuple[DecodedImage, Header, Origin]]:
+    ) -> Iterator[Picture]:
         """As ``read``, and what the file tells besides, opened once."""
         with ExitStack() as held:
             data = held.enter_context(reading.contents(source)) if isinstance(source, Path) else source
@@ -104,7 +112,7 @@ class DecodedImage:
             held.callback(image.close)  # the memory is free before the share is given back
             loaded = _loaded(image, levels)
             held.callback(loaded.close)
-            yield cls(loaded), header, _origin(image)
+            yield Picture(image=cls(loaded), header=header, origin=_origin(image), bytes=len(data))
 
     def pixels(self) -> Pixels:
         """The whole picture, ``(h, w, 3)``; a large one in strips, for each of which Pillow makes two copies."""
@@ -117,9 +125,48 @@ class DecodedImage:
             out[top : top + rows] = np.asarray(strip)
         return out
 
+    def resized(self, size: tuple[int, int]) -> DecodedImage:
+        """All of it at another ``size`` (width, height), bilinearly, with the filter widened as in ``resample``."""
+        return DecodedImage(self._image.resize(size, INTERPOLATIONS["bilinear"]))
+
     def resampled(self, size: tuple[int, int], box: Box | None, interpolation: str) -> Pixels:
         """The window ``box`` resized to ``size``, as in ``resample``."""
         return np.array(self._image.resize(size, INTERPOLATIONS[interpolation], box))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """A decoded file, and what it tells besides its pixels."""
+
+    image: DecodedImage
+    header: Header
+    """As stored."""
+    origin: Origin
+    bytes: int
+    """Of the file."""
+
+    def is_as_of(self, at_least: int) -> bool:
+        """Whether the pixels are those that decoding with this ``at_least`` gives."""
+        stored = self.header.width, self.header.height
+        largest = min(stored) // at_least if self.header.format in _REDUCED else 1
+        times = next((times for times in (8, 4, 2) if times <= largest), 1)
+        return max(self.image.width, self.image.height) == -(-max(stored) // times)
+
+    @cached_property
+    def small(self) -> DecodedImage:
+        """All of it at a shorter side of `SMALL` pixels, or as it is where it has fewer."""
+        width, height = self.image.width, self.image.height
+        scale = SMALL / min(width, height)
+        return (
+            self.image.resized((max(1, round(width * scale)), max(1, round(height * scale))))
+            if scale < 1
+            else self.image
+        )
+
+    @cached_property
+    def square(self) -> Pixels:
+        """All of `small`, squashed to (`SQUARE`, `SQUARE`, 3)."""
+        return self.small.resampled((SQUARE, SQUARE), None, "bilinear")
 
 
 def decode(source: Content, *, at_least: int | None = None, levels: Levels | None = None) -> Pixels:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -18,23 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Pixels
-from headstart.errors import UnreadableImageError
-from headstart.images.decode import DECODER, DecodedImage
-from headstart.images.grey_levels import Levels
-from headstart.images.reading import contents
+from headstart.images.decode import SMALL, Picture
+from headstart.images.notes import Note
 
 GREY = 4.0
 """Mean difference of the channels, in levels of 255, below which a picture counts as grey. A grey photograph saved
 as JPEG measures 0, a tint that takes 4 % from one channel 6, sepia tones 55."""
-SIDE = 160
-"""Shorter side at which pixels are measured, in pixels: JPEGs of ordinary size are decoded at a quarter of the cost."""
 BORDER = 0.03
 """Width of the border that is measured, as a share of the shorter side."""
-
-
-def space(levels: Levels | None) -> str:
-    """The space of facts in the store. Its number is raised with every change to what `measure` answers."""
-    return f"facts2|{DECODER}|{SIDE}|{BORDER}" + (f"|{levels.key()}" if levels else "")
 
 
 # Brightness table of ITU-T T.81, Annex K.1, which the quality of the usual encoders multiplies.
@@ -94,68 +85,50 @@ class Facts:
         return ["" if image is None else str(getattr(image, name)) for image in self.images]
 
 
-def packed(path: Path, levels: Levels | None = None) -> bytes | None:
-    """The facts of `measure` as bytes to keep, without the one that the file's name gives; None if unreadable."""
-    if (measured := _measured(path, levels)) is None:
-        return None
-    return json.dumps({name: value for name, value in asdict(measured).items() if name != "number"}).encode()
-
-
-def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None], levels: Levels | None = None) -> Facts:
-    """The inverse of `packed` for many pictures; those of which nothing is kept are measured, if they can be read."""
+def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:
+    """The facts of many files, of which the note `FACTS` was ``kept``; None where a file could not be read."""
     return Facts(
         images=tuple(
-            _measured(path, levels) if data is None else _unpack(json.loads(data), path)
-            for path, data in zip(paths, kept, strict=True)
+            None if data is None else _unpacked(json.loads(data), path) for path, data in zip(paths, kept, strict=True)
         )
     )
 
 
-def _unpack(facts: dict[str, Any], path: Path) -> ImageFacts:
+def _unpacked(facts: dict[str, Any], path: Path) -> ImageFacts:
     return ImageFacts(**{**facts, "border": tuple(facts["border"]), "number": number_in(path.name)})
 
 
-def _measured(path: Path, levels: Levels | None) -> ImageFacts | None:
-    try:
-        return measure(path, levels)
-    except UnreadableImageError:
-        return None
-
-
-def measure(path: Path, levels: Levels | None = None) -> ImageFacts:
-    """Measure one picture of a set of these levels.
-
-    Raises:
-        UnreadableImageError: with the reason in plain words.
-        DiskError: the disk does not answer.
-    """
-    with contents(path) as data, DecodedImage.read_all(data, at_least=SIDE, levels=levels) as (image, header, origin):
-        turned = (image.width > image.height) != (header.width > header.height)
-        width, height = (header.height, header.width) if turned else (header.width, header.height)
-        scale = SIDE / min(image.width, image.height)
-        shown = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        pixels = image.resampled(shown, None, "bilinear") if scale < 1 else image.pixels()
+def _measured(picture: Picture) -> bytes:
+    """Everything but the number in the file's name, as JSON."""
+    image, header, origin = picture.image, picture.header, picture.origin
+    turned = (image.width > image.height) != (header.width > header.height)
+    width, height = (header.height, header.width) if turned else (header.width, header.height)
+    pixels = picture.small.pixels()
     red, green, blue = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     grey = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     contrast = float(grey.std())
     edge = _border(pixels)
     red_edge, green_edge, blue_edge = edge.mean(axis=0).tolist()
-    return ImageFacts(
-        size=len(data),
-        width=width,
-        height=height,
-        format=header.format,
-        quality=jpeg_quality(origin.quantisation),
-        camera=origin.camera,
-        taken=_seconds(origin.taken),
-        number=number_in(path.name),
-        sharpness=_sharpness(grey) if scale <= 1 and contrast > 1 else float("nan"),
-        contrast=contrast,
-        colour=float(spread.mean()),
-        border=(red_edge, green_edge, blue_edge),
-        border_spread=float(edge.std(axis=0).mean()),
-    )
+    facts = {
+        "size": picture.bytes,
+        "width": width,
+        "height": height,
+        "format": header.format,
+        "quality": jpeg_quality(origin.quantisation),
+        "camera": origin.camera,
+        "taken": _seconds(origin.taken),
+        "sharpness": _sharpness(grey) if min(grey.shape) >= SMALL and contrast > 1 else float("nan"),
+        "contrast": contrast,
+        "colour": float(spread.mean()),
+        "border": (red_edge, green_edge, blue_edge),
+        "border_spread": float(edge.std(axis=0).mean()),
+    }
+    return json.dumps(facts).encode()
+
+
+FACTS = Note(name=f"facts3|{SMALL}|{BORDER}", of=_measured)
+"""What `unpacked` makes facts of."""
 
 
 def jpeg_quality(quantisation: Sequence[int]) -> float:

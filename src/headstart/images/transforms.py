@@ -105,12 +105,17 @@ def load(source: Content, geometry: Geometry, views: Sequence[View] = (View.CENT
     Raises:
         UnreadableImageError: with the reason in plain words.
     """
-    out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
     with DecodedImage.read(source, at_least=geometry.resized, levels=geometry.levels) as image:
-        for row, view in zip(out, views, strict=True):
-            row[:] = _cut(image, window(view, geometry, image.width, image.height), geometry)
-            if view is View.FLIP:
-                row[:] = row[:, ::-1].copy()
+        return views_of(image, geometry, views)
+
+
+def views_of(image: DecodedImage, geometry: Geometry, views: Sequence[View]) -> Pixels:
+    """What `load` gives, of a picture that is decoded: with a shorter side of ``geometry.resized``, if it has that."""
+    out = np.empty((len(views), geometry.size, geometry.size, 3), np.uint8)
+    for row, view in zip(out, views, strict=True):
+        row[:] = _cut(image, window(view, geometry, image.width, image.height), geometry)
+        if view is View.FLIP:
+            row[:] = row[:, ::-1].copy()
     return out
 
 
