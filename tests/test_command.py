@@ -16,6 +16,7 @@ OTHER = {
     "weights": "my weights.pth",
     "sizes": [224, 384],
     "finetune": "never",
+    "until": "sizes",
     "budget": 90.5,
     "class_weight": "balanced",
     "device": "torch",

@@ -95,7 +95,7 @@ def test_from_the_first_answer_on_the_directory_is_whole(photos: Path, tmp_path:
     def reached(run: Run) -> None:
         seen.append(run.state)
         assert (run.folder / CURRENT).is_symlink()
-        assert whole(run.folder) == "first"  # at 96 pixels there is nothing to win, so that nothing more is written
+        assert whole(run.folder) == "first"  # nothing is left to win at 96 pixels: the other states are reasons alone
 
     options = FitOptions(sizes=(96, 128), finetune="auto")
     done = train(photos, tmp_path / "run", options, reached=reached)

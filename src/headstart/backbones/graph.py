@@ -184,6 +184,8 @@ class OpenVinoRuntime(RuntimeBase):
         """Keeps a folder of the cache where it is."""
         self._model: Any = _alive.get(self._compiled_as)
         self._single: OpenVinoRuntime | None = None
+        self._read: list[Any] = []
+        """The graph once it is read, for every way of compiling it: later its files may be gone."""
 
     def single(self) -> OpenVinoRuntime:
         """The same graph for one image at a time; compiled when it is first run."""
@@ -275,7 +277,11 @@ class OpenVinoRuntime(RuntimeBase):
             if self._model is None:
                 self._model = _alive.get(self._compiled_as)
             if self._model is None:
-                model = read_graph(self._folder, [self.batch, self.size, self.size, 3], self.widths)
+                images = [self.batch, self.size, self.size, 3]
+                if not self._read:
+                    self._read.append(read_graph(self._folder, images, self.widths))
+                model = self._read[0].clone()
+                model.reshape(images)
                 hint = "LATENCY" if self.batch == 1 else "THROUGHPUT"
                 options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
                 if self._threads is not None:

@@ -17,7 +17,9 @@ at one instant, see `headstart.workflows.states`; ``review.csv`` comes with the 
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +133,8 @@ def train(
                 reached(run)
             assert run is not None
             if options.until == "all" and not bench.clock.is_over:
-                run = writer.write(replace(run, doubts=pipeline.doubt(run.fitted, bench)))
+                run = replace(run, doubts=pipeline.doubt(run.fitted, bench))
+            run = writer.write(run)
         except KeyboardInterrupt:
             if run is None:
                 raise
@@ -148,28 +151,37 @@ class _Writer:
         self._source, self._folder, self._title, self._clock = source, folder, title, clock
         self._command = command("train", source, options={"-o": folder, **fit_options(options)})
         self._states: States | None = None
+        self._latest: Run | None = None
 
     def written(self, states: Iterable[Fitted]) -> Iterator[Run]:
         """Each of ``states`` as a run, written where more than its reasons is new."""
-        before: Fitted | None = None
         for fitted in states:
             run = Run(folder=self._folder, fitted=fitted, doubts=None, seconds=self._clock.elapsed)
-            is_new = before is None or fitted.evaluations is not before.evaluations
+            is_new = self._latest is None or fitted.evaluations is not self._latest.fitted.evaluations
             yield self.write(run) if is_new else run
-            before = fitted
 
     def write(self, run: Run) -> Run:
-        """Write a state of the run; returns it with the seconds that have passed."""
+        """Write a state of the run, unless it is what is there; returns it with the seconds that have passed."""
         if self._states is None:
             output_folder.claim(self._folder, "run")
             self._states = States(self._folder, FILES)
-        with self._states.next() as folder:
-            with self._clock.timed("saving the model"):
-                run.fitted.model.save(folder / "model")
-                if run.fitted.reference is not None:
-                    run.fitted.reference.save(folder / "training")
-            self._write(folder, run)
-        return replace(run, seconds=self._clock.elapsed)
+        there = self._latest
+        if there is None or run.fitted is not there.fitted or run.doubts is not there.doubts:
+            with self._states.next() as folder, self._clock.timed("writing the results"):
+                self._save_model(folder, run.fitted)
+                self._write(folder, run)
+            self._latest = run = replace(run, seconds=self._clock.elapsed)
+        return run
+
+    def _save_model(self, folder: Path, fitted: Fitted) -> None:
+        """The model and what is remembered of its pictures; links to those files of the state before, if it is that."""
+        if self._latest is not None and fitted.model is self._latest.fitted.model:
+            for name in ("model", "training"):
+                shutil.copytree(self._folder / name, folder / name, copy_function=_link_or_copy)
+            return
+        fitted.model.save(folder / "model")
+        if fitted.reference is not None:
+            fitted.reference.save(folder / "training")
 
     def settle(self) -> None:
         """No further state follows."""
@@ -200,6 +212,14 @@ class _Writer:
         )
         page = run_page.content(self._title, fitted, doubts, run.said, seconds=seconds, command=self._command)
         write_report(folder / "report.html", page)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """The same file under another name; a copy where the file system has no such links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _record(fitted: Fitted) -> dict[str, Any]:
