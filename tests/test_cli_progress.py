@@ -41,3 +41,11 @@ def test_a_bar_shows_name_count_and_rate_and_goes_away() -> None:
     assert "features at 224" in shown
     assert "10/50" in shown
     assert "inner" in shown
+
+
+def test_what_is_not_counted_shows_no_count() -> None:
+    drawn = io.StringIO()
+    with ProgressBars(Console(file=drawn, force_terminal=True, width=100)) as bars, bars.stage("choosing", None):
+        bars.refresh()
+    assert "choosing" in drawn.getvalue()
+    assert "0/" not in drawn.getvalue()

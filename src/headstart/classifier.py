@@ -99,7 +99,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         options = FitOptions.of(**self.get_params())
         with pipeline.workbench(options, progress) as bench:
-            with bench.clock.timed("reading the folder"):
+            with bench.timed("reading the folder"):
                 images = _images(X, y, groups, options.group_by)
             fitted = pipeline.fit(images, options, bench)
         for line in cache_lines(troubles()):

@@ -114,20 +114,20 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
     costs = None if options.cost is None else read_costs(Path(options.cost), images.classes)
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
-    with clock.timed("features"):
+    with bench.timed("features"):
         table = FeatureTable(images, bench).levelled().readable(probe.sizes[0], NOTES)
 
     # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
-    with clock.timed("looking for copies"):
+    with bench.timed("looking for copies"):
         deduplicated = deduplicate(find_duplicates(table, probe.sizes[0]))
         images, table = deduplicated.images, table.of(deduplicated.images)
         train, summary = images.in_split("train"), audit(images)
 
     def complete(state: State, choice: Choice, selection: Selection) -> Fitted:
         """The model of ``selection``, what can be claimed of it, and what is remembered of its images."""
-        with clock.timed("learning when not to answer"):
+        with bench.timed("learning when not to answer"):
             abstention = abstention_of(table, choice, selection, costs, seed=probe.seed)
-        with clock.timed("evaluation"):
+        with bench.timed("evaluation"):
             evaluations = measure_fit(table, choice, selection, abstention, probe) if evaluate else ()
         how = {"random_state": probe.seed, "head": str(choice.candidate), "strength": choice.strength}
         how["fine_tuned"] = selection.fine_tuned
@@ -147,13 +147,13 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
         )
 
     # ── the first answer: a head at the base size, chosen by cross-validation inside the training images ────────
-    with clock.timed("choosing the head"), bench.progress.stage("choosing the head", 1):
+    with bench.timed("choosing the head"):
         choice = first(table, train, probe)
     yield (fitted := complete("first", choice, frozen(table, choice)))
 
     # ── larger sizes, while errors are left that they could remove ──────────────────────────────────────────────
     for size in probe.sizes[1:] if options.until != "first" else ():
-        with clock.timed(f"looking at {size} pixels"):
+        with bench.timed(f"looking at {size} pixels"):
             before, choice = choice, widen(choice, table, train, probe, size, deadline=clock.deadline)
         if choice.trails is before.trails:
             fitted = replace(fitted, state="sizes", choice=choice)
@@ -166,7 +166,7 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
         return
     steps = selections(table, train, choice, probe, network, options.finetune, deadline=clock.deadline)
     while True:
-        with clock.timed("fine-tuning"):
+        with bench.timed("fine-tuning"):
             if (selection := next(steps, None)) is None:
                 return
         if selection.fine_tuned:
@@ -187,6 +187,6 @@ def doubt(fitted: Fitted, bench: Workbench) -> Doubts:
 def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | None]:
     """What may be wrong with the images, and what their copies would have added to the accuracy."""
     table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
-    with bench.clock.timed("checking the pictures"):
+    with bench.timed("checking the pictures"):
         findings = inspect(table, fitted.choice, probe, fitted.audit, fitted.deduplicated)
         return findings, measure_leak(table, fitted.deduplicated, fitted.choice, probe)

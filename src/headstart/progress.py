@@ -11,15 +11,15 @@ from typing import Protocol
 class Progress(Protocol):
     """Shows how far a stage is. ``stage`` gives a context in which the number of finished items is called in."""
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """Begin a stage of ``total`` items."""
+    def stage(self, name: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """Begin a stage of ``total`` items; None where they are not counted."""
         ...
 
 
 class Silent:
     """A Progress that shows nothing."""
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    def stage(self, name: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """Begin a stage of ``total`` items."""
         return nullcontext(lambda done: None)
 

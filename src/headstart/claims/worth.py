@@ -39,7 +39,7 @@ def measure_worth(table: FeatureTable, choice: Choice, quoted: Measurement, opti
     """
     images, chosen, network, seed = table.images, choice.candidate, table.bench.network, options.seed
     train = images.in_split("train")
-    with table.bench.clock.timed("learning curve"):
+    with table.bench.timed("learning curve"):
         sample = subsample(train, images.y, images.groups, images.digests, seed=seed, most=MOST_ON_THE_CURVE)
         pictures = Pictures(
             X=table.rows(chosen.size, chosen.output, sample, chosen.views),
@@ -51,9 +51,9 @@ def measure_worth(table: FeatureTable, choice: Choice, quoted: Measurement, opti
         curve = learning_curve(pictures, head, seed=seed, total=len(train))
     certificate = None
     if network.weights.origin != "random":
-        with table.bench.clock.timed("transfer certificate"):
+        with table.bench.timed("transfer certificate"):
             untrained = FeatureTable(images, table.bench.with_network(network.untrained()))
-            size, output, channels = chosen.size, chosen.output, network.depth_channels()
+            size, output, channels = options.sizes[0], chosen.output, network.depth_channels()
             certificate = transfer_certificate(
                 table, untrained, train, size=size, output=output, channels=channels, seed=seed
             )

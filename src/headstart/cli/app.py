@@ -10,7 +10,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +22,6 @@ from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
 from headstart.files import display
 from headstart.options import DEFAULTS, FitOptions
-from headstart.progress import Silent
 
 
 class Commands(TyperGroup):
@@ -152,10 +151,15 @@ def seconds(text: str | None) -> float | None:
     return value
 
 
-def showing_progress() -> AbstractContextManager[Any]:
-    """A context that gives a Progress: bars with rate and time left on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        return nullcontext(Silent())
+def showing_progress(*, as_json: bool = False) -> AbstractContextManager[Any]:
+    """A context that gives a Progress on stderr: bars on a terminal, a line from time to time elsewhere.
+
+    ``as_json``: events, for whoever reads the document of ``--json``.
+    """
+    if as_json or not sys.stderr.isatty():
+        from headstart.cli.progress_lines import ProgressLines
+
+        return ProgressLines(events=as_json)
     from headstart.cli.progress import ProgressBars
 
     return ProgressBars()

@@ -93,7 +93,7 @@ def check(
         say(applied_line(applied))
         answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
         return
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         done = workflow.check_pictures(photos, folder, fit_options(context), tell=_telling(progress), progress=progress)
     answer(done.to_dict, _checked(done), as_json=as_json)
     if not as_json and review_reasons(done.findings):
@@ -126,11 +126,16 @@ def _telling(progress: Any) -> Callable[[ImageSet], None]:
 
 def _reached(progress: Any) -> Callable[[TrainedRun], None]:
     """Says what each state of a run changed, while ``progress`` is shown."""
+    from headstart.cli.progress_lines import ProgressLines
     from headstart.report.states import state_line
 
     before: list[Fitted] = []
 
     def say_state(run: TrainedRun) -> None:
+        accuracy = run.fitted.evaluations[0].evaluation.accuracy.to_dict()
+        event = {"event": "state", "state": run.state, "seconds": round(run.seconds, 2), "accuracy": accuracy}
+        if isinstance(progress, ProgressLines) and progress.event(event):
+            return
         if line := state_line(before[-1] if before else None, run.fitted, run.seconds):
             beside(progress, say)(line)
         before.append(run.fitted)
@@ -183,7 +188,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     from headstart.report.words import counted
     from headstart.workflows import train as workflow
 
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         tell, reached = _telling(progress), _reached(progress)
         run = workflow.train(photos, out, options, title=title, tell=tell, reached=reached, progress=progress)
     if run.interrupted:
@@ -236,7 +241,7 @@ def predict(
     for note in model.notes:
         say(runtime_note(note))
     options = workflow.PredictOptions(coverage=coverage, costs=cost, top=top)
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         predicted = workflow.predict(model, inputs, options, progress=progress)
     if csv_file:
         predicted.write_csv(csv_file)
@@ -252,7 +257,7 @@ def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
     from headstart.deploy.model import Model
     from headstart.workflows import evaluate as workflow
 
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         done = workflow.evaluate(Model.load(run), photos, run=run, progress=progress)
     answer(done.to_dict, _measured(done.measurement, done.alarms, every_metric=True), as_json=as_json)
     for out in done.left_out:

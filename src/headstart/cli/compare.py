@@ -63,7 +63,7 @@ def compare(
     if table:
         _refuse_ignored(context, "of a published table, no option of a grid", {*_AXES, "recipe"})
     settings, claims, time_claims = _settings(context.params)
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         experiment = experiments.run(
             settings,
             photos,

@@ -9,13 +9,36 @@ from rich import progress
 from rich.console import Console
 from rich.text import Text
 
+SETTLED_S = 1.0
+"""Seconds from which a rate says something. Chosen."""
+
 
 class Rate(progress.ProgressColumn):
-    """Items per second."""
+    """Items per second, or how long it has taken, where items are not counted."""
 
     def render(self, task: progress.Task) -> Text:
         """Blank until it can be known."""
-        return Text(f"{task.speed:.0f}/s" if task.speed else "", style="progress.data.speed")
+        elapsed = task.elapsed or 0.0
+        if task.total is None:
+            return Text(f"{elapsed:.0f} s" if elapsed > SETTLED_S else "", style="progress.data.speed")
+        known = elapsed > SETTLED_S and task.completed
+        return Text(f"{task.completed / elapsed:.0f}/s" if known else "", style="progress.data.speed")
+
+
+class Counted(progress.MofNCompleteColumn):
+    """How many items of how many, where they are counted."""
+
+    def render(self, task: progress.Task) -> Text:
+        """Blank where they are not."""
+        return Text("") if task.total is None else super().render(task)
+
+
+class Left(progress.TimeRemainingColumn):
+    """The time that is left, where items are counted."""
+
+    def render(self, task: progress.Task) -> Text:
+        """Blank where they are not."""
+        return Text("") if task.total is None else super().render(task)
 
 
 class ProgressBars(progress.Progress):
@@ -27,9 +50,9 @@ class ProgressBars(progress.Progress):
             progress.SpinnerColumn("line" if console.options.ascii_only else "dots"),
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
-            progress.MofNCompleteColumn(),
+            Counted(),
             Rate(),
-            progress.TimeRemainingColumn(),
+            Left(),
             console=console,
             transient=True,
         )
@@ -44,7 +67,7 @@ class ProgressBars(progress.Progress):
             self.start()
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def stage(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Draw a bar; stages may be nested."""
         task = self.add_task(name, total=total)
         try:

@@ -112,7 +112,7 @@ def recipes_run(
     recipe = recipe.with_views(views) if views else recipe
     recipe = recipe.with_lora(lora) if lora else recipe
     folder = out or Path("runs") / name
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         ran = runner.run(
             recipe,
             photos,

@@ -83,7 +83,7 @@ def watch(
     from headstart.workflows import watch as workflow
 
     check_files({"-o": out, "--queue": queue}, {"--queue": ",".join(workflow.COLUMNS)})
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         watched = workflow.watch(run, paths, count=count, seed=seed, progress=progress)
     if queue:
         workflow.write_labelling_queue(queue, watched)
@@ -117,7 +117,7 @@ def replay(
     """Train again as a run was trained, and prove the same result or name what changed."""
     from headstart.workflows import replay as workflow
 
-    with showing_progress() as progress:
+    with showing_progress(as_json=as_json) as progress:
         replayed = workflow.replay(run, photos=photos, fresh=fresh, progress=progress)
     first, *others = sentences(replayed)
     answer(lambda: plain(replayed) | {"sentences": [first, *others]}, [first], as_json=as_json)

@@ -66,9 +66,15 @@ class Workbench:
         if self._only is not None:
             return self._only
         if size not in self._spaces:
-            with self.progress.stage(f"preparing the network at {size}", 1):
+            with self.progress.stage(f"preparing the network at {size}", None):
                 self._spaces[size] = self.network.at(size).open()
         return self._spaces[size]
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Show a stage, and add the seconds that the block takes to those of the stage."""
+        with self.clock.timed(stage), self.progress.stage(stage, None):
+            yield
 
     def with_network(self, network: NetworkSpec) -> Workbench:
         """The same store, progress and clock with another network."""

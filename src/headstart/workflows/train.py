@@ -123,7 +123,7 @@ def train(
     """
     output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
     with pipeline.workbench(options, progress) as bench:
-        with bench.clock.timed("reading the folder"):
+        with bench.timed("reading the folder"):
             images = read(source, options.group_by)
         tell(images)
         writer = _Writer(source, folder, options, title or source.resolve().name, bench.clock)
