@@ -13,8 +13,8 @@ from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
-from headstart.probe.choice import choose, first, honest_proba, repeats_for, widen
-from headstart.probe.trials import ProbeOptions
+from headstart.probe.choice import choose, first, honest_proba, widen
+from headstart.probe.trials import ProbeOptions, rounds_for
 from headstart.report.tuning import choice_reason
 from pictures import write_folder
 from tiny import tiny_table
@@ -134,7 +134,7 @@ def test_a_picture_has_no_say_in_the_head_that_answers_it(table: FeatureTable, i
     trails = []
     for trail in choice.trails:
         logits = trail.logits.copy()
-        logits[:, part] = np.roll(logits[:, part], 1, axis=2)
+        logits[:, :, part] = np.roll(logits[:, :, part], 1, axis=3)
         trails.append(replace(trail, logits=logits))
     again = honest_proba(replace(choice, trails=tuple(trails)), table, everything(table), OPTIONS)
     np.testing.assert_allclose(again[0, part], np.roll(proba[0, part], 1, axis=1), atol=1e-6)
@@ -190,5 +190,5 @@ def test_balanced_weights_raise_the_recall_of_a_rare_class(table: FeatureTable, 
     assert recall[1] >= recall[0]
 
 
-def test_repeats_grow_as_pictures_get_fewer() -> None:
-    assert [repeats_for(n) for n in (20, 300, 500, 1_499, 1_500, 100_000)] == [5, 5, 3, 1, 1, 1]
+def test_rounds_grow_as_pictures_get_fewer() -> None:
+    assert [rounds_for(n) for n in (20, 300, 500, 1_499, 1_500, 100_000)] == [5, 5, 3, 1, 1, 1]

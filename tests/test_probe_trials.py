@@ -33,10 +33,11 @@ def test_candidates_are_measured_out_of_fold_in_the_same_folds(tmp_path: Path) -
         for trail in trails:
             score = trail.score(part)
             assert score.losses.shape == (12,)
-            np.testing.assert_allclose(trail.answers(score, part), score.proba)
+            np.testing.assert_allclose(trail.answers(score, part).mean(axis=0), score.proba)
     half = sample.part(np.arange(24) < 12)
     assert len(half.index) == 12
-    assert all(len(test) + len(train) == 12 for train, test in half.splits)
+    assert [len(splits) for splits in half.rounds] == [10] * 5
+    assert all(len(test) + len(train) == 12 for splits in half.rounds for train, test in splits)
 
 
 def test_sizes_are_the_backbones_own_unless_named() -> None:

@@ -7,7 +7,7 @@ that tear copies apart. The difference of the two accuracies is what the leak wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from headstart.evaluation.measured_on import SPLITS
 from headstart.evaluation.paired import paired_difference
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
-from headstart.probe.choice import Choice, out_of_fold, probe_with, repeats_for
+from headstart.probe.choice import Choice, out_of_fold, probe_with
 from headstart.probe.trials import ProbeOptions
 
 Split = Literal["test", "val", "folds"]
@@ -93,10 +93,9 @@ def _in_folds(
     table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions, index: Index
 ) -> tuple[Floats, Floats]:
     """How often each picture is answered rightly out of fold, (n,), copies torn apart and not."""
-    seeds = range(options.seed, options.seed + repeats_for(len(index)))
 
     def share(images: ImageSet) -> Floats:
-        rounds = (out_of_fold(table.of(images), index, choice.candidate, replace(options, seed=seed)) for seed in seeds)
-        return np.asarray(np.mean([correct(proba, images.y[index]) for proba in rounds], axis=0))
+        proba = out_of_fold(table.of(images), index, choice.score, options)
+        return np.asarray(correct(proba, images.y[index]).mean(axis=0))
 
     return share(deduplicated.copies.images), share(deduplicated.grouped)

@@ -30,13 +30,6 @@ from headstart.probe.heads import LinearHead
 from headstart.probe.path import lower
 from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trail, Trials
 
-ANSWERS = 1_500
-"""Answers that rounds of `honest_proba` may add up to. Chosen for its cost: rounds average out the luck of how the
-images are parted, and leave the spread between images, which most of an interval comes from."""
-MOST_REPEATS = 5
-"""Rounds of `honest_proba`. Chosen, not measured: it bounds the cost on few images."""
-
-
 SparedKind = Literal["little to win", "nothing to show", "budget"]
 
 
@@ -82,7 +75,7 @@ class Choice:
     @property
     def folds(self) -> int:
         """Of the cross-validation."""
-        return len(self.trails[0].sample.splits)
+        return len(self.trails[0].sample.rounds[0])
 
     @property
     def proba(self) -> Floats:
@@ -185,23 +178,21 @@ def honest_proba(choice: Choice, table: FeatureTable, index: Index, options: Pro
     answers to that part: nothing is fitted again. It does by parts what BBC-CV does by bootstrap (Tsamardinos,
     Greasidou and Borboudakis, "Bootstrapping the out-of-sample predictions for efficient and accurate
     cross-validation", 2018), so that every image has an answer. A candidate that only a part of the images was screened
-    with takes no part: it was not answered with.
+    with takes no part: it was not answered with. ``benchmarks/headline.py`` measures how good the figure is.
     """
     y, groups, classes = table.images.y[index], table.images.groups[index], table.images.classes
     trails = [trail for trail in choice.trails if not trail.screened]
-    proba = np.empty((repeats_for(len(index)), len(index), len(classes)))
+    proba = np.empty((len(choice.trails[0].sample.rounds), len(index), len(classes)))
     with table.bench.progress.stage("choosing again without each part", len(proba)) as advance:
-        for repeat, answers in enumerate(proba):
-            seed = options.seed + 1 + repeat
-            for others, part in folds(y, groups, n_splits=options.n_splits, seed=seed, classes=classes):
-                best = None
-                for trail in trails:
-                    score = trail.score(others)
-                    if best is None or lower(score.losses, best[0].losses, groups[others]):
-                        best = score, trail
-                assert best is not None
-                answers[part] = best[1].answers(best[0], part)
-            advance(repeat + 1)
+        for number, answers in enumerate(proba):
+            seed = options.seed + 1 + number
+            for others, part in folds(y, groups, n_splits=choice.folds, seed=seed, classes=classes):
+                scores = [trail.score(others) for trail in trails]
+                best = scores[0]
+                for score in scores[1:]:
+                    best = score if lower(score.losses, best.losses, groups[others]) else best
+                answers[part] = trails[scores.index(best)].answers(best, part)[number]
+            advance(number + 1)
     return proba
 
 
@@ -211,11 +202,10 @@ def probe_with(table: FeatureTable, index: Index, candidate: Candidate, options:
     return trials.fit(trials.trail(candidate).overall)
 
 
-def out_of_fold(table: FeatureTable, index: Index, candidate: Candidate, options: ProbeOptions) -> Floats:
-    """Probabilities (n, k) of one candidate on the images ``index``, each from a head that was not fitted on it."""
-    return Trials(table, Sample.of(table, index, options), options).trail(candidate).overall.proba
+def out_of_fold(table: FeatureTable, index: Index, score: Score, options: ProbeOptions) -> Floats:
+    """Probabilities (rounds, n, k) of the images ``index`` from heads that were not fitted on them.
 
-
-def repeats_for(n: int) -> int:
-    """How many rounds are made on n images: five up to 300, one above 750."""
-    return int(np.clip(ANSWERS // max(n, 1), 1, MOST_REPEATS))
+    The heads are of the candidate of ``score``, at its strength.
+    """
+    trail = Trials(table, Sample.of(table, index, options), options).trail(score.candidate, score.strength)
+    return trail.answers(trail.overall, np.arange(len(index)))

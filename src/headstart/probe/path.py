@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,12 +15,21 @@ LEAST_GAIN = 1e-4
 """Nats of log-loss that ten times weaker regularisation must gain, or the path ends: less is never seen in use."""
 
 Splits = Sequence[tuple[Index, Index]]
+"""Folds: positions to train on and to test on; each image is tested once."""
 
 
 def lower(losses: Floats, than: Floats, groups: Index) -> bool:
     """Whether the first losses (n,) are lower by more than one standard error of the mean paired difference."""
     mean, standard_error = mean_and_error(than - losses, groups)
     return mean > standard_error
+
+
+def calibrated(logits: Rows, y: Labels) -> tuple[float, Floats]:
+    """The temperature that fits logits (rounds, n, k) best, and their probabilities at it."""
+    rounds, _, k = logits.shape
+    weight = np.full(rounds * len(y), 1 / rounds)  # a picture is one, however often it was answered
+    temperature = fit_temperature(logits.reshape(-1, k), np.tile(y, rounds), weight)
+    return temperature, softmax(logits, temperature)
 
 
 def simplest(losses: Sequence[Floats], groups: Index) -> int:
@@ -41,7 +50,7 @@ class Path:
         axes: of v · n rows, v views of n images one block after the other, of which heads answer the first.
         y: (n,) classes.
         groups: (n,) images that count as one.
-        splits: folds of the n images.
+        rounds: folds of the n images, dealt anew in each round.
         num_classes: k.
         balanced: as for `fit_family`.
     """
@@ -52,20 +61,20 @@ class Path:
         axes: Axes,
         y: Labels,
         groups: Index,
-        splits: Splits,
+        rounds: Sequence[Splits],
         *,
         num_classes: int,
         balanced: bool = False,
     ) -> None:
-        self.family, self.axes, self.y, self.groups, self.splits = family, axes, y, groups, splits
+        self.family, self.axes, self.y, self.groups, self.rounds = family, axes, y, groups, rounds
         self.num_classes, self.balanced = num_classes, balanced
-        rows = np.stack([np.isin(np.arange(len(y)), train) for train, _ in splits])
+        rows = np.stack([np.isin(np.arange(len(y)), train) for splits in rounds for train, _ in splits])
         self._views = len(axes.Z) // len(y)
         self._rows = np.tile(rows, self._views)
         self._fits: dict[float, Fit] = {}
         self._losses: dict[float, Floats] = {}
         self.logits: dict[float, Rows] = {}
-        """(n, k) by strength, not calibrated."""
+        """(rounds, n, k) by strength, not calibrated."""
 
     def search(self) -> None:
         """Look at decades up to where nothing is gained, at half decades next to the best, and before the simplest.
@@ -73,11 +82,7 @@ class Path:
         The simplest is the strongest regularisation within one standard error of the best. Where the loss falls and
         then rises, that gives what looking at all of `C_PATH` gives: ``benchmarks/heads.py``.
         """
-        before = np.inf
-        for loss in self.look(C_PATH[::2]):
-            if loss > before - LEAST_GAIN:
-                break
-            before = loss
+        self.look(C_PATH[::2])
         if self.family == "logistic regression":
             at = C_PATH.index(min(self._losses, key=lambda strength: self._losses[strength].mean()))
             self._between(at - 1)
@@ -89,10 +94,11 @@ class Path:
     def _between(self, at: int) -> None:
         """Look at place ``at`` of `C_PATH`, a half decade above one that was looked at, unless that was done."""
         if 0 < at < len(C_PATH) and C_PATH[at] not in self.logits:
-            list(self.look(C_PATH[at : at + 1], self._fits[C_PATH[at - 1]]))
+            self.look(C_PATH[at : at + 1], self._fits[C_PATH[at - 1]])
 
-    def look(self, strengths: tuple[float, ...], start: Fit | None = None) -> Iterator[float]:
-        """Fit at rising ``strengths``; the calibrated log-loss at each. ``start`` as for `fit_path`."""
+    def look(self, strengths: tuple[float, ...], start: Fit | None = None) -> None:
+        """Fit at rising ``strengths``, until nothing more is gained. ``start`` as for `fit_path`."""
+        before = np.inf
         for fit in fit_family(
             self.family,
             self.axes,
@@ -103,10 +109,20 @@ class Path:
             strengths=strengths,
             start=start,
         ):
-            strength, W, b = fit
-            logits = np.empty((len(self.y), self.num_classes), np.float32)
-            for fold, (_, test) in enumerate(self.splits):
-                logits[test] = self.axes.Z[test] @ W[fold] + b[fold]
-            losses = log_losses(softmax(logits, fit_temperature(logits, self.y)), self.y)
-            self._fits[strength], self.logits[strength], self._losses[strength] = fit, logits, losses
-            yield float(losses.mean())
+            strength = fit[0]
+            self._fits[strength], self.logits[strength] = fit, self._answers(fit)
+            losses = log_losses(calibrated(self.logits[strength], self.y)[1], self.y).mean(axis=0)
+            self._losses[strength] = losses
+            if losses.mean() > before - LEAST_GAIN:
+                break
+            before = losses.mean()
+
+    def _answers(self, fit: Fit) -> Rows:
+        """Out-of-fold logits (rounds, n, k) of the heads of a fit, which go round by round."""
+        heads = zip(fit[1], fit[2], strict=True)
+        logits = np.empty((len(self.rounds), len(self.y), self.num_classes), np.float32)
+        for answers, splits in zip(logits, self.rounds, strict=True):
+            for _, test in splits:
+                W, b = next(heads)
+                answers[test] = self.axes.Z[test] @ W + b
+        return logits

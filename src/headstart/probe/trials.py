@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from headstart.arrays import Floats, Index, Mask, Rows
 from headstart.backbones.catalog import Backbone
-from headstart.evaluation.calibration import fit_temperature, softmax
+from headstart.evaluation.calibration import softmax
 from headstart.evaluation.losses import accuracy, log_losses, mean_and_error
 from headstart.features.table import FeatureTable
 from headstart.files import plain
@@ -20,7 +19,7 @@ from headstart.images.splits import folds
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
 from headstart.probe.heads import Axes, Family, LinearHead, fit_family, principal_axes
-from headstart.probe.path import Path, simplest
+from headstart.probe.path import Path, Splits, calibrated, simplest
 
 SHRUNK_LDA_UP_TO = 1_000
 """Images up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
@@ -29,6 +28,14 @@ LEAST_SCREENED = 20
 MOST_SCREENED = 0.7
 """Share of the images from which a screening sample would save too little to be drawn. Chosen, not measured: a dearer
 candidate that wins is computed for the rest all the same."""
+
+ANSWERS = 1_500
+"""Answers that rounds of cross-validation may add up to. Chosen for its cost: rounds average out the luck of the folds
+alone, and leave the spread between images, which most of an interval comes from."""
+MOST_ROUNDS = 5
+"""Of cross-validation. Chosen, not measured: it bounds the cost on few images."""
+MANY_ANSWERS = 100_000
+"""Images times classes from which half as many folds do. Chosen for its cost, which grows with all three."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +87,11 @@ class Score:
     strength: float
     temperature: float
     losses: Floats
-    """(n,) log-loss of each picture, calibrated."""
+    """(n,) log-loss of each picture, calibrated; the mean over rounds."""
     accuracy: float
-    """Share of the images."""
+    """Share of the images; the mean over rounds."""
     proba: Floats = field(repr=False)
-    """(n, k) calibrated probabilities, each image's from a head that was not fitted on it."""
+    """(n, k) calibrated probabilities, each image's from heads that were not fitted on it: the mean over rounds."""
     standard_error: float
     screened: bool = False
     """True where it was measured on the screening sample only."""
@@ -107,21 +114,26 @@ class Sample:
     index: Index
     y: Index
     groups: Index
-    splits: Sequence[tuple[Index, Index]] = field(repr=False)
+    rounds: tuple[Splits, ...] = field(repr=False)
+    """Folds, dealt anew in each round."""
     num_classes: int
 
     @classmethod
     def of(cls, table: FeatureTable, index: Index, options: ProbeOptions) -> Sample:
-        """The images ``index`` (n,) of the table, in folds of the options' number and seed."""
+        """The images ``index`` (n,) of the table, in folds and rounds as the options and their number say."""
         y, groups, classes = table.images.y[index], table.images.groups[index], table.images.classes
-        splits = folds(y, groups, n_splits=options.n_splits, seed=options.seed, classes=classes)
-        return cls(index=index, y=y, groups=groups, splits=splits, num_classes=len(classes))
+        n_splits = options.n_splits if len(index) * len(classes) <= MANY_ANSWERS else options.n_splits // 2
+        rounds = tuple(
+            folds(y, groups, n_splits=n_splits, seed=options.seed + 1_000 * number, classes=classes)
+            for number in range(rounds_for(len(index)))
+        )
+        return cls(index=index, y=y, groups=groups, rounds=rounds, num_classes=len(classes))
 
     def part(self, keep: Mask) -> Sample:
         """The images where ``keep`` holds, in the same folds."""
         position = np.cumsum(keep) - 1
-        splits = [(position[a[keep[a]]], position[b[keep[b]]]) for a, b in self.splits]
-        return replace(self, index=self.index[keep], y=self.y[keep], groups=self.groups[keep], splits=splits)
+        rounds = tuple([(position[a[keep[a]]], position[b[keep[b]]]) for a, b in splits] for splits in self.rounds)
+        return replace(self, index=self.index[keep], y=self.y[keep], groups=self.groups[keep], rounds=rounds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +144,7 @@ class Trail:
     strengths: tuple[float, ...]
     """Rising, from simple to flexible."""
     logits: Rows = field(repr=False)
-    """(s, n, k), not calibrated."""
+    """(s, rounds, n, k), not calibrated."""
     sample: Sample = field(repr=False)
     """The n images."""
     screened: bool = False
@@ -147,20 +159,17 @@ class Trail:
         sample, logits = self.sample, self.logits
         y, groups = sample.y, sample.groups
         if part is not None:
-            y, groups, logits = y[part], groups[part], logits[:, part]
-        proba, temperatures = [], []
-        for at_strength in logits:
-            temperatures.append(fit_temperature(at_strength, y))
-            proba.append(softmax(at_strength, temperatures[-1]))
-        losses = [log_losses(answers, y) for answers in proba]
+            y, groups, logits = y[part], groups[part], logits[:, :, part]
+        temperatures, probas = zip(*(calibrated(at_strength, y) for at_strength in logits), strict=True)
+        losses = [log_losses(proba, y).mean(axis=0) for proba in probas]
         at = simplest(losses, groups)
         return Score(
             candidate=self.candidate,
             strength=self.strengths[at],
             temperature=temperatures[at],
             losses=losses[at],
-            accuracy=accuracy(proba[at], y),
-            proba=proba[at],
+            accuracy=accuracy(probas[at], y),
+            proba=probas[at].mean(axis=0),
             standard_error=mean_and_error(losses[at], groups)[1],
             screened=self.screened,
         )
@@ -171,8 +180,13 @@ class Trail:
         return self.score()
 
     def answers(self, score: Score, part: Index) -> Floats:
-        """Probabilities (m, k) of the images ``part`` (m,) at strength and temperature of ``score``."""
-        return softmax(self.logits[self.strengths.index(score.strength), part], score.temperature)
+        """Probabilities (rounds, m, k) of the images ``part`` (m,) at strength and temperature of ``score``."""
+        return softmax(self.logits[self.strengths.index(score.strength)][:, part], score.temperature)
+
+
+def rounds_for(n: int) -> int:
+    """How often n images are dealt to folds: five times up to 300, once above 750."""
+    return int(np.clip(ANSWERS // max(n, 1), 1, MOST_ROUNDS))
 
 
 class Trials:
@@ -224,19 +238,22 @@ class Trials:
             return None
         return Trials(self.table, self.sample.part(keep), self.options, screened=True)
 
-    def trail(self, candidate: Candidate) -> Trail:
-        """Out-of-fold logits of a candidate at the strengths that its path was searched at."""
+    def trail(self, candidate: Candidate, strength: float | None = None) -> Trail:
+        """Out-of-fold logits of a candidate at one ``strength``, or at those that its path was searched at."""
         sample = self.sample
         path = Path(
             candidate.family,
             self._axes(candidate),
             sample.y,
             sample.groups,
-            sample.splits,
+            sample.rounds,
             num_classes=sample.num_classes,
             balanced=self.options.balanced,
         )
-        path.search()
+        if strength is None:
+            path.search()
+        else:
+            path.look((strength,))
         strengths = tuple(sorted(path.logits))
         logits = np.stack([path.logits[strength] for strength in strengths])
         return Trail(candidate=candidate, strengths=strengths, logits=logits, sample=sample, screened=self.screened)
