@@ -6,24 +6,23 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from headstart import pipeline
 from headstart.cache_folder import troubles
 from headstart.deploy.model import Model
 from headstart.errors import DataError, Problem
 from headstart.files import some
-from headstart.images.folder import ImageSet, from_paths
-from headstart.images.grouping import grouped_by, read
 from headstart.images.sources import Source
 from headstart.options import DEFAULTS, FitOptions
 from headstart.progress import Progress
-from headstart.report.words import cache_lines
+
+if TYPE_CHECKING:
+    from headstart.images.folder import ImageSet
 
 PathLike = str | Path
 
@@ -97,6 +96,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: with every problem of the input at once.
             OptionError: with every parameter that has no meaning.
         """
+        from headstart import pipeline  # what only learning needs takes a second to import
+        from headstart.report.words import cache_lines
+
         options = FitOptions.of(**self.get_params())
         with pipeline.workbench(options, progress) as bench:
             with bench.timed("reading the folder"):
@@ -162,6 +164,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str | None) -> ImageSet:
+    from headstart.images.folder import from_paths
+    from headstart.images.grouping import grouped_by, read
+
     if isinstance(X, (str, Path)) and y is None:
         return read(Path(X), group_by)
     if isinstance(X, (str, Path)) or y is None:

@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -50,17 +51,26 @@ def available() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
+@cache
 def import_openvino() -> Any:
-    """The ``openvino`` module, unable to report its use to anyone.
+    """The ``openvino`` module, unable to report its use to anyone, its converter imported when it is first called.
 
     OpenVINO reports imports and conversions through the package ``openvino_telemetry``, by default without
-    asking, and does nothing where that package cannot be imported: so here it cannot.
+    asking, and does nothing where that package cannot be imported: so here it cannot. The converter takes longer to
+    import than all else in it.
     """
     telemetry = sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     if telemetry is not None:  # somebody imported OpenVINO before us: take its sender away
         telemetry.main.TelemetrySender.send = lambda *args, **kwargs: None
-    import openvino
-
+    converter = "openvino.tools.ovc"
+    late = sys.modules.setdefault(converter, None) is None  # type: ignore[arg-type]
+    try:
+        import openvino
+    finally:
+        if late:
+            del sys.modules[converter]
+    if not hasattr(openvino, "convert_model"):
+        openvino.convert_model = lambda *args, **options: import_module(converter).convert_model(*args, **options)
     return openvino
 
 

@@ -7,7 +7,6 @@ needs no torch at all, see `topology`.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -26,6 +25,7 @@ from headstart.errors import ModelError
 from headstart.files import digest
 from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, View
+from headstart.versions import version
 
 if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
@@ -118,8 +118,8 @@ class NetworkSpec:
         }
         by_torch = {
             **common,
-            "timm": importlib.metadata.version("timm"),
-            "torch": importlib.metadata.version("torch"),
+            "timm": version("timm"),
+            "torch": version("torch"),
         }
 
         def frozen() -> FrozenModule:
