@@ -104,7 +104,7 @@ def train(
     output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
     with pipeline.workbench(options, progress) as bench:
         with bench.clock.timed("reading the folder"):
-            images = read(source, options.group_by)
+            images = read(source, options.group_by, bench.progress)
         tell(images)
         fitted = pipeline.fit(images, options, bench)
         doubts = pipeline.doubt(fitted, bench)
