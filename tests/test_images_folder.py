@@ -1,6 +1,7 @@
 import os
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +247,17 @@ def test_folders_that_may_not_be_listed_are_named(tmp_path: Path) -> None:
     locked = tmp_path / "a" / "locked"
     locked.mkdir(mode=0)
     assert reasons(scan(tmp_path)) == {"a/locked": "folder cannot be listed: Permission denied"}
+
+
+def test_how_far_reading_is_can_be_shown(tmp_path: Path) -> None:
+    classes_in(tmp_path, "dog cat")
+    told: list[tuple[str, int]] = []
+
+    class Listening:
+        def stage(self, name: str, total: int):
+            told.append((name, total))
+            return nullcontext(lambda done: told.append(("done", done)))
+
+    images = scan(tmp_path, progress=Listening())
+    assert told[0] == ("reading the pictures", len(images))
+    assert told[1:] == [("done", done) for done in range(1, len(images) + 1)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -195,7 +195,8 @@ class FeatureTable:
         store, known, none = self.bench.store, self.bench.store.known(space, paths), set[str]()
         todo = [digest for digest in paths if digest not in known]
         fresh: dict[str, bytes] = {}
-        with self.bench.progress.stage(stage, len(todo)) as advance:
+        begun = self.bench.progress.stage(stage, len(todo)) if todo else nullcontext(lambda done: None)
+        with begun as advance:
             values = in_order(compute, (paths[digest] for digest in todo), window=_KEEP_TOGETHER)
             for done, (digest, value) in enumerate(zip(todo, values, strict=True), start=1):
                 if value is not None:

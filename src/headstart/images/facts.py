@@ -109,7 +109,7 @@ def _measured(picture: Picture) -> bytes:
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     contrast = float(grey.std())
     edge = _border(pixels)
-    red_edge, green_edge, blue_edge = edge.mean(axis=0).tolist()
+    red_edge, green_edge, blue_edge = edge.mean(axis=1).tolist()
     facts = {
         "size": picture.bytes,
         "width": width,
@@ -122,7 +122,7 @@ def _measured(picture: Picture) -> bytes:
         "contrast": contrast,
         "colour": float(spread.mean()),
         "border": (red_edge, green_edge, blue_edge),
-        "border_spread": float(edge.std(axis=0).mean()),
+        "border_spread": float(edge.std(axis=1).mean()),
     }
     return json.dumps(facts).encode()
 
@@ -170,7 +170,7 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 
 
 def _border(pixels: Pixels) -> Pixels:
-    """The pixels (m, 3) of the outermost part of a picture (h, w, 3)."""
+    """The channels (3, m) of the outermost part of a picture (h, w, 3)."""
     wide = max(1, round(BORDER * min(pixels.shape[:2])))
     parts = (pixels[:wide], pixels[-wide:], pixels[wide:-wide, :wide], pixels[wide:-wide, -wide:])
-    return np.concatenate([part.reshape(-1, 3) for part in parts])
+    return np.ascontiguousarray(np.concatenate([part.reshape(-1, 3) for part in parts]).T)

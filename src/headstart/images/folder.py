@@ -25,6 +25,7 @@ from headstart.images.reading import opened
 from headstart.images.recognise import read_header
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
+from headstart.progress import Progress, Silent
 
 MIN_PER_CLASS = 4
 """Distinct training pictures (or groups) of each class: two outer folds of two inner folds each, which is the least
@@ -157,7 +158,7 @@ def in_turn(groups: Iterable[int]) -> list[int]:
     return [number.setdefault(group, len(number)) for group in groups]
 
 
-def scan(source: Path, *, for_training: bool = True) -> ImageSet:
+def scan(source: Path, *, for_training: bool = True, progress: Progress | None = None) -> ImageSet:
     """Find the labelled pictures of a folder or a CSV, recognise each by its content and hash it.
 
     Folders: ``source/<class>/…`` or ``source/{train,val,test}/<class>/…``. CSV: ``path,label[,group][,split]``.
@@ -168,13 +169,13 @@ def scan(source: Path, *, for_training: bool = True) -> ImageSet:
     Raises:
         DataError: with everything that keeps the pictures from being used.
     """
-    images, problems = look(source)
+    images, problems = look(source, progress)
     if for_training and problems:
         raise _unusable(images, problems)
     return images
 
 
-def look(source: Path) -> tuple[ImageSet, tuple[Problem, ...]]:
+def look(source: Path, progress: Progress | None = None) -> tuple[ImageSet, tuple[Problem, ...]]:
     """The pictures of `scan`, and what keeps them from being trained on.
 
     Raises:
@@ -192,7 +193,7 @@ def look(source: Path) -> tuple[ImageSet, tuple[Problem, ...]]:
         what, found = f"pictures {display(source)}", f"{display(error.filename)}: {error.strerror}"
         todo = "check the spelling, from which folder a relative path begins, and the permissions"
         raise DataError.of(what, expected=expected, found=found, todo=todo) from error
-    images = _assembled(labelled)
+    images = _assembled(labelled, progress=progress)
     return images, tuple(_problems(images, labelled.declared))
 
 
@@ -241,9 +242,13 @@ def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
         return LeftOut(path, error.reason)
 
 
-def _assembled(labelled: Entries, classes: tuple[str, ...] = ()) -> ImageSet:
+def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progress | None = None) -> ImageSet:
     """The pictures that are some; ``classes`` in this order, else all that are declared, in string order."""
-    digested = list(in_order(_digest, [entry.path for entry in labelled.entries]))
+    digested = []
+    with (progress or Silent()).stage("reading the pictures", len(labelled.entries)) as advance:
+        for digest in in_order(_digest, [entry.path for entry in labelled.entries]):
+            digested.append(digest)
+            advance(len(digested))
     pairs = zip(labelled.entries, digested, strict=True)
     kept = [(entry, *found) for entry, found in pairs if not isinstance(found, LeftOut)]
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]

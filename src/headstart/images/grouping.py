@@ -11,13 +11,14 @@ from headstart.errors import DataError, OptionError
 from headstart.files import below, some
 from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
 from headstart.images.labelled import read_column
+from headstart.progress import Progress
 
 _EXAMPLES = 3
 
 
-def read(source: Path, group_by: str | None = None) -> ImageSet:
+def read(source: Path, group_by: str | None = None, progress: Progress | None = None) -> ImageSet:
     """The labelled pictures of a folder or a table, in the groups that ``group_by`` names; see `scan`, `grouped_by`."""
-    images = scan(source)
+    images = scan(source, progress=progress)
     return images if group_by is None else grouped_by(images, group_by, source if source.is_file() else None)
 
 

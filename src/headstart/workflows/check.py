@@ -131,7 +131,7 @@ def check_pictures(
     pictures = picture_folders(source)
     output_folder.refuse_unsafe(source, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
     with pipeline.workbench(options, progress) as bench:
-        images = read(source, options.group_by)
+        images = read(source, options.group_by, bench.progress)
         tell(images)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
         findings, leak = pipeline.doubt_images(fitted, bench)

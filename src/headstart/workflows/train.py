@@ -124,7 +124,7 @@ def train(
     output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
     with pipeline.workbench(options, progress) as bench:
         with bench.timed("reading the folder"):
-            images = read(source, options.group_by)
+            images = read(source, options.group_by, bench.progress)
         tell(images)
         writer = _Writer(source, folder, options, title or source.resolve().name, bench.clock)
         run: Run | None = None
