@@ -187,7 +187,7 @@ def selections(
     yield _tuned(run, trial)
     del run
     if deadline is None or time.monotonic() < deadline:
-        yield _tuned(_trained(table, index, trial.index, trial.plan, options, network), trial)
+        yield _tuned(trained(table, index, trial.index, trial.plan, options, network), trial)
 
 
 def _tuned(run: FineTuned, trial: Trial) -> Selection:
@@ -205,7 +205,7 @@ def declines(
         return Declined(kind="little to win", value=errors / len(y))
     if fewest < LEAST_PER_CLASS:
         return Declined(kind="few pictures", value=fewest)
-    if mcnemar_exact(held_out := round(errors * _held_out_share(len(y))), 0) > ALPHA:
+    if mcnemar_exact(held_out := round(errors * held_out_share(len(y))), 0) > ALPHA:
         return Declined(kind="nothing to show", value=held_out)
     if deadline is not None:
         needed = seconds_for(len(y), table.bench.rate(choice.candidate.size))
@@ -214,7 +214,8 @@ def declines(
     return None
 
 
-def _held_out_share(n: int) -> float:
+def held_out_share(n: int) -> float:
+    """The share of n training pictures that is held out."""
     return float(np.clip(HELD_OUT / n, LEAST_SHARE, MOST_SHARE))
 
 
@@ -236,14 +237,14 @@ def attempt(
     """
     y, groups = table.images.y[index], table.images.groups[index]
     inner, held = holdout(
-        y, groups, fraction=_held_out_share(len(index)), seed=options.seed, classes=table.images.classes
+        y, groups, fraction=held_out_share(len(index)), seed=options.seed, classes=table.images.classes
     )
     train, val, y, groups = index[inner], index[held], y[held], groups[held]
 
     within = choose(table, train, options)
     probe = within.head.predict_proba(table.rows(within.candidate.size, within.candidate.output, val))
     plan = plan_for(network, within.candidate.size, balanced=options.balanced)
-    run = _trained(table, train, val, plan, options, network)
+    run = trained(table, train, val, plan, options, network)
     answers = {share: run.val_proba(run.mixed(share)) for share in SHARES}
 
     tuned, procedure = np.empty_like(probe), np.empty_like(probe)
@@ -300,7 +301,7 @@ def upper_part(spec: NetworkSpec, size: int) -> str:
     return deep[1] if len(deep) > 1 else stages[-1].name
 
 
-def _trained(
+def trained(
     table: FeatureTable, train: Index, val: Index, plan: Plan, options: ProbeOptions, network: NetworkSpec
 ) -> FineTuned:
     """Fine-tune on ``train`` from the probe of the last layer, going on where an earlier run was cut off."""
