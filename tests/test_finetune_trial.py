@@ -91,7 +91,8 @@ def test_a_kept_network_is_served_as_it_was_measured(tuned: ImageClassifier, pho
     assert tuned.selection_.trial.kept
     assert tuned.model_.output == "tuned"
     first, *others = tuned.evaluations_
-    assert first.measured_on == MeasuredOn(kind="held out")
+    assert first.measured_on == MeasuredOn(kind="difference", n=first.n)
+    assert first.accuracy.n == len(tuned.images_)
     assert [evaluation.n for evaluation in others] == [first.n] * 2
     assert first.n == len(tuned.selection_.trial.index) < len(tuned.images_)
     tuned.save(tmp_path / "model")

@@ -42,6 +42,10 @@ from headstart.report.words import (
             MeasuredOn(kind="held out", answers="frozen"),
             "training pictures held out to choose between the two networks, frozen network",
         ),
+        (
+            MeasuredOn(kind="difference", n=1),
+            "cross-validation of the frozen network, plus what fine-tuning gained on 1 picture held out",
+        ),
         (MeasuredOn(kind="pictures", n=7, source="new"), "7 pictures of new"),
         (MeasuredOn(kind="pictures", n=1, source="new"), "1 picture of new"),
         (

@@ -67,6 +67,19 @@ class Estimate:
         return plain(self) | ({} if self.defined else dict.fromkeys(("value", "low", "high")))
 
 
+def added(a: Estimate, b: Estimate, *, least: float, most: float) -> Estimate:
+    """The sum of two metrics that were measured independently, within the limits that it can have.
+
+    Its interval is that of MOVER: distances from value to limit are added in squares, each side on its own (Zou and
+    Donner, "Construction of confidence limits about effect measures", 2008). It is carried by the pictures of ``a``.
+    """
+    value = a.value + b.value
+    low = value - math.hypot(a.value - a.low, b.value - b.low)
+    high = value + math.hypot(a.high - a.value, b.high - b.value)
+    value, low, high = (min(max(each, least), most) for each in (value, low, high))
+    return Estimate(value, low, high, a.n, f"{a.method}, plus {b.method} (n={b.n}), MOVER")
+
+
 def undefined(reason: str, *, n: int = 0) -> Estimate:
     """A metric that has no meaning on its sample, and why."""
     return Estimate(math.nan, math.nan, math.nan, n, f"undefined: {reason}")

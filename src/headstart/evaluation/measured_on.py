@@ -15,9 +15,10 @@ SPLITS: tuple[Split, ...] = ("test", "val")
 class MeasuredOn:
     """The pictures and the way of measuring that an evaluation rests on."""
 
-    kind: Literal["split", "cross-validation", "held out", "all held out", "pictures"]
+    kind: Literal["split", "cross-validation", "held out", "difference", "all held out", "pictures"]
     """``split``: a split that was given or made; ``cross-validation``: training pictures, each answered by a model that
-    had not seen it; ``held out``: training pictures set aside to choose between two networks; ``all held out``:
+    had not seen it; ``held out``: training pictures set aside to choose between two networks; ``difference``: accuracy
+    and log-loss of one network by cross-validation, plus what the other gains on those set aside; ``all held out``:
     validation and test together; ``pictures``: a folder given to `evaluate`."""
     split: Literal["", "test", "val"] = ""
     folds: int = 0

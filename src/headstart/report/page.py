@@ -139,8 +139,14 @@ def _answer(evaluation: Evaluation) -> str:
     judged, less = f"judged by a model that had never seen {'it' if evaluation.n == 1 else 'them'}", ""
     if evaluation.measured_on.epoch == "best":
         judged, less = "not trained on", ", and less, because the epoch was chosen on these pictures"
+    answered = f"Of {counted(evaluation.n, 'picture')} {judged}, {were}."
+    if evaluation.measured_on.kind == "difference":
+        answered = (
+            f"The frozen network answered {counted(accuracy.n, 'picture')} it had never seen, and what fine-tuning "
+            f"gained on {counted(evaluation.n, 'picture')} held out of them is added."
+        )
     sentences = [
-        f"Of {counted(evaluation.n, 'picture')} {judged}, {were}.",
+        answered,
         f"On new pictures like these expect {between}{less}.",
         f"Always answering “{majority}” would be right for {percent(baseline.value)}.",
     ]

@@ -74,6 +74,9 @@ def measured_on(fact: MeasuredOn) -> str:
     if fact.kind == "held out":
         network = "" if fact.answers == "deployed" else f", {fact.answers} network"
         return f"training pictures held out to choose between the two networks{network}"
+    if fact.kind == "difference":
+        gained = f"what fine-tuning gained on {counted(fact.n, 'picture')} held out"
+        return f"cross-validation of the frozen network, plus {gained}"
     if fact.kind == "all held out":
         return f"all {fact.n:,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
     if fact.kind == "pictures":
@@ -85,7 +88,8 @@ def measured_on(fact: MeasuredOn) -> str:
 
 def pictures_of(fact: MeasuredOn, n: int) -> str:
     """So many pictures, and which: “153 validation pictures”."""
-    which = {"test": "test ", "val": "validation ", "cross-validation": "training ", "held out": "held-out training "}
+    which = {"test": "test ", "val": "validation ", "cross-validation": "training ", "held out": "held-out training ",
+             "difference": "training "}  # fmt: skip
     kind = which.get(fact.split or fact.kind, "held-out " if fact.kind == "all held out" else "")
     return counted(n, f"{kind}picture") + (", out of fold" if fact.folds else "")
 
