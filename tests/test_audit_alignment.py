@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headstart.audit.alignment import MINIATURE, Miniature, coarse, compare_miniatures, promising
-from headstart.audit.duplicates import COPY
+from headstart.audit.alignment import COPY, MINIATURE, Miniature, coarse, compare_miniatures, promising
 from headstart.images.decode import encode, resample
 from pictures import scene
 

@@ -38,11 +38,6 @@ from headstart.images.transforms import View
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
-COPY = 0.75
-"""Correlation of details at 64 pixels from which two pictures look alike. Copies have 0.85 and more, other photographs
-0.3 at most; a broad frame in common makes 0.7."""
-SAME_COLOUR = 20.0
-"""Root mean square difference of colours up to which two pictures look alike, in levels of 255: cropping makes 12."""
 GLANCE = 2.5
 """Levels of 255 by which pictures that look alike may differ at 64 pixels to be compared at full size. Planted copies
 have 2 at most; 9 in 10 pairs of solar cells that look alike have more."""
@@ -58,7 +53,7 @@ _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 3|{MINIATURE.space(None)}"
+_PAIRS_SPACE = f"near copies 4|{MINIATURE.space(None)}"
 """Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 
@@ -202,7 +197,7 @@ def _alike(small: Miniature, pairs: Index) -> list[Link]:
         agreement = compare_miniatures(
             *(Miniature(small.luminance[side], small.colour[side]) for side in (first, second))
         )
-        for row in np.flatnonzero((agreement.detail >= COPY) & (agreement.colour <= SAME_COLOUR)).tolist():
+        for row in np.flatnonzero(agreement.alike).tolist():
             links.append(
                 Link(
                     first=int(first[row]),

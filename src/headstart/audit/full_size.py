@@ -101,7 +101,7 @@ def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bo
     place = placement[None]
     for pixels, steps in ((4, 3), (2, 3), (1, 2)):
         if _STEP * 4 <= len(first) // pixels <= _ALIGNED_AT:
-            place = align(shrink(a, pixels), shrink(b, pixels), place, steps)
+            place, _ = align(shrink(a, pixels), shrink(b, pixels), place, steps)
     given, refined = lay(b, placement[None]), lay(b, place)
     if correlation(a, *given)[0] > correlation(a, *refined)[0]:  # the steps went astray
         place, refined = placement[None], given

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from headstart.audit import clusters as limits
-from headstart.audit.duplicates import COPY, CopyPair, Deduplicated, Duplicates
+from headstart.audit.alignment import COPY
+from headstart.audit.duplicates import CopyPair, Deduplicated, Duplicates
 from headstart.audit.leak import Leak
 from headstart.files import below
 from headstart.report.pictures import copy_lines, leak_sentence
