@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from headstart.claims.learning_curve import MOST_STRETCH, LearningCurve, equally_likely, learning_curve
+from headstart.claims.learning_curve import MOST_STRETCH, LearningCurve, Whole, equally_likely, learning_curve
 from headstart.claims.parts import FixedHead, Pictures
 from headstart.evaluation.intervals import Units
 
@@ -91,6 +91,17 @@ def test_groups_are_learned_and_tested_as_a_whole() -> None:
     honest, torn = learning_curve(fivefold, LOGISTIC, seed=0), learning_curve(leaking, LOGISTIC, seed=0)
     assert torn.measured[-1].value > honest.measured[-1].value + 0.1
     assert honest.at(400).high - honest.at(400).low > 2 * (torn.at(400).high - torn.at(400).low)
+
+
+def test_the_curve_of_a_sample_goes_on_to_all_pictures() -> None:
+    sample, right = draw(200), np.eye(2)[np.arange(200) % 2]
+    right[:10] = right[:10, ::-1]
+    whole = Whole(n=2_000, fitted=1_800, heads=10, proba=right)
+    one = learning_curve(sample, LOGISTIC, seed=0, whole=whole)
+    assert (one.n, one.sample, one.sizes[-2:], one.draws[-2:]) == (2_000, 200, (160, 1_800), (5, 10))
+    assert one.measured[-1].value == 0.95
+    assert one.measured[-1].n == 200
+    assert one.at(2_000).low < 0.95 < one.at(2_000).high
 
 
 def test_how_many_more_pictures_may_be_out_of_reach(curve: LearningCurve) -> None:

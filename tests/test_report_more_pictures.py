@@ -80,6 +80,8 @@ def test_a_steep_curve_says_how_many(curve: LearningCurve) -> None:
 
 def test_the_section_and_its_figure(curve: LearningCurve) -> None:
     section = learning_curve_section(curve)
+    assert "parts of the pictures" in section.aside
+    assert "parts of 224 of the 2,000 pictures" in learning_curve_section(replace(curve, n=2_000)).aside
     assert section.table is not None
     assert section.table.marked == (0,)
     assert section.table.rows[0][:2] == ("bees", "24")

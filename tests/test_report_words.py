@@ -34,8 +34,12 @@ from headstart.report.words import (
             "the validation split, best epoch: too optimistic, because it was chosen on these pictures",
         ),
         (
-            MeasuredOn(kind="cross-validation", folds=10, repeats=3),
+            MeasuredOn(kind="cross-validation", folds=10),
             "10-fold cross-validation, each picture answered by a head that the others chose",
+        ),
+        (
+            MeasuredOn(kind="cross-validation", folds=10, repeats=3),
+            "10-fold cross-validation, 3 times, each picture answered by a head that the others chose",
         ),
         (MeasuredOn(kind="held out"), "training pictures held out to choose between the two networks"),
         (

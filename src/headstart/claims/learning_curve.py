@@ -93,6 +93,8 @@ class LearningCurve:
 
     n: int
     """Pictures there are."""
+    sample: int
+    """Pictures of these that it was measured on, with those of each class in `needs`."""
     sizes: tuple[int, ...]
     """Pictures the head was fitted on, rising."""
     measured: tuple[Estimate, ...]
@@ -141,6 +143,7 @@ class LearningCurve:
         value, low, high = self.gain(2 * self.n)
         return {
             "n": self.n,
+            "sample": self.sample,
             "measured": [
                 {"pictures": size, "draws": draws, **accuracy.to_dict()}
                 for size, draws, accuracy in zip(self.sizes, self.draws, self.measured, strict=True)
@@ -159,16 +162,29 @@ class LearningCurve:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """The pictures that a sample was drawn from, and the sample's answers by heads fitted on nearly all of them."""
+
+    n: int
+    """Pictures there are."""
+    fitted: int
+    """Of them each head was fitted on."""
+    heads: int
+    """How many there were."""
+    proba: Floats = field(repr=False)
+    """(m, k) out of fold, of the m pictures of the sample."""
+
+
 _QUANTILES = ((1 - FORECAST_LEVEL) / 2, 0.5, (1 + FORECAST_LEVEL) / 2)
 
 
-def learning_curve(pictures: Pictures, recipe: FixedHead, *, seed: int, total: int | None = None) -> LearningCurve:
+def learning_curve(pictures: Pictures, recipe: FixedHead, *, seed: int, whole: Whole | None = None) -> LearningCurve:
     """Measure the curve of ``recipe`` on ``pictures`` and extrapolate it.
 
-    ``total``: how many pictures there are, where ``pictures`` is a sample of them; forecasts count from there.
-
-    Costs as much as fitting the head about thirty times on all pictures. Raises DataError where not even two folds can
-    be made.
+    ``whole``: what they are a sample of. Its heads add a point to the curve, measured on the sample, and forecasts
+    count from there. Costs as much as fitting the head about thirty times on the sample. Raises DataError where not
+    even two folds can be made.
     """
     y, n = pictures.y, len(pictures.y)
     axes = principal_axes(pictures.X)
@@ -186,14 +202,20 @@ def learning_curve(pictures: Pictures, recipe: FixedHead, *, seed: int, total: i
         logits = logits_of_parts(axes, pictures, recipe, rows, tests[once])
         wrong.append((logits.argmax(axis=2) != y).mean(axis=0))
         if share == 1.0:
-            whole = logits[0]
+            all_of_them = logits[0]
+    draws = [len(splits) * (1 if share == 1.0 else DRAWS) for share in shares]
+    if whole is not None:
+        sizes.append(whole.fitted)
+        wrong.append((whole.proba.argmax(axis=1) != y).astype(np.float64))
+        draws.append(whole.heads)
     errors = np.array(wrong)  # (sizes, n)
     return LearningCurve(
-        n=total or n,
+        n=n if whole is None else whole.n,
+        sample=n,
         sizes=tuple(sizes),
         measured=tuple(units.mean_share(1 - row) for row in errors),
-        draws=tuple(len(splits) * (1 if share == 1.0 else DRAWS) for share in shares),
-        needs=_needs(axes, pictures, recipe, units, places, tests, whole),
+        draws=tuple(draws),
+        needs=_needs(axes, pictures, recipe, units, places, tests, all_of_them),
         posterior=equally_likely(errors, np.array(sizes, dtype=np.float64), units, rng),
     )
 

@@ -24,7 +24,7 @@ class MeasuredOn:
     folds: int = 0
     """Of cross-validation; 0 where there were none."""
     repeats: int = 1
-    """How often the head was chosen again for each part of the pictures by the others, in other parts."""
+    """How often the pictures were dealt to folds."""
     answers: Literal["deployed", "fine-tuned", "frozen"] = "deployed"
     """Whose answers they are: for ``held out`` both networks are shown beside what the procedure chose."""
     epoch: Literal["", "last", "best"] = ""

@@ -78,6 +78,11 @@ class Choice:
         return len(self.trails[0].sample.rounds[0])
 
     @property
+    def rounds(self) -> int:
+        """How often the images were dealt to folds."""
+        return len(self.trails[0].sample.rounds)
+
+    @property
     def proba(self) -> Floats:
         """(n, k) out-of-fold probabilities of the images it was chosen on, in their order.
 
@@ -182,7 +187,7 @@ def honest_proba(choice: Choice, table: FeatureTable, index: Index, options: Pro
     """
     y, groups, classes = table.images.y[index], table.images.groups[index], table.images.classes
     trails = [trail for trail in choice.trails if not trail.screened]
-    proba = np.empty((len(choice.trails[0].sample.rounds), len(index), len(classes)))
+    proba = np.empty((choice.rounds, len(index), len(classes)))
     with table.bench.progress.stage("choosing again without each part", len(proba)) as advance:
         for number, answers in enumerate(proba):
             seed = options.seed + 1 + number

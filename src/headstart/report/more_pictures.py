@@ -27,7 +27,7 @@ def learning_curve_section(curve: LearningCurve) -> Section:
     return Section(
         id="more-pictures",
         title="Would more pictures help?",
-        aside="Measured on parts of the pictures, and forecast beyond what there are.",
+        aside=f"Measured on parts of {_measured(curve)}, and forecast beyond what there are.",
         sentences=curve_sentences(curve),
         figures=(forecast_figure(curve),),
         table=Table(
@@ -48,6 +48,10 @@ def learning_curve_section(curve: LearningCurve) -> Section:
         ),
         method=text("more-pictures", first=curve.sizes[0], last=curve.sizes[-1], heads=max(curve.draws)),
     )
+
+
+def _measured(curve: LearningCurve) -> str:
+    return "the pictures" if curve.sample == curve.n else f"{curve.sample:,} of the {curve.n:,} pictures"
 
 
 def curve_sentences(curve: LearningCurve) -> tuple[str, ...]:

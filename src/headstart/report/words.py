@@ -70,7 +70,8 @@ def level_lines(images: ImageSet) -> list[str]:
 def measured_on(fact: MeasuredOn) -> str:
     """What a figure was measured on, to follow “measured on”."""
     if fact.kind == "cross-validation":
-        return f"{fact.folds}-fold cross-validation, each picture answered by a head that the others chose"
+        repeated = f", {fact.repeats} times" if fact.repeats > 1 else ""
+        return f"{fact.folds}-fold cross-validation{repeated}, each picture answered by a head that the others chose"
     if fact.kind == "held out":
         network = "" if fact.answers == "deployed" else f", {fact.answers} network"
         return f"training pictures held out to choose between the two networks{network}"
