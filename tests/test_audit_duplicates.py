@@ -14,6 +14,7 @@ from headstart.features.store import FeatureStore
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
+from headstart.progress import Silent
 from pictures import scene, write_folder
 from tiny import tiny_table
 
@@ -160,16 +161,48 @@ def test_a_picture_that_vanishes_meanwhile_is_a_copy_of_nothing(folder: Path, tm
 def test_near_rows_are_found_in_blocks_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    whole = np.unique(duplicates._near(X, X, 0.4), axis=0)
+    whole, ranks, cosines = duplicates._near(X, X, 0.4, Silent())
     monkeypatch.setattr(duplicates, "_BLOCK", 16)
-    np.testing.assert_array_equal(np.unique(duplicates._near(X, X, 0.4), axis=0), whole)
+    blocks = duplicates._near(X, X, 0.4, Silent())
+    np.testing.assert_array_equal(blocks[0], whole)
+    np.testing.assert_array_equal(blocks[1], ranks)
     cosine = X @ X.T
     assert (whole[:, 0] < whole[:, 1]).all()
-    assert cosine[whole[:, 0], whole[:, 1]].min() >= 0.4
+    np.testing.assert_allclose(cosine[whole[:, 0], whole[:, 1]], cosines, rtol=1e-5)
+    assert cosines.min() >= 0.4
+    nearest = {tuple(sorted((i, j))) for i, j in enumerate((cosine - 2 * np.eye(150)).argmax(axis=1).tolist())}
+    assert set(map(tuple, whole[ranks == 0].tolist())) == nearest
+
+
+def test_of_too_many_pairs_the_nearest_are_compared_and_the_others_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "photos" / "a"
+    folder.mkdir(parents=True)
+    (tmp_path / "photos" / "b").mkdir()
+    for i in range(12):
+        one = np.clip(scene(0).astype(float) + 40 * (scene(i + 1).astype(float) / 255 - 0.5), 0, 255).astype(np.uint8)
+        (tmp_path / "photos" / "ab"[i % 2] / f"{i}.png").write_bytes(encode(one, format="PNG"))
+        if i == 3:
+            (folder / "copy.jpg").write_bytes(encode(one, quality=60))
+    images = scan(tmp_path / "photos")
+    found = []
+    for number, most in enumerate((10_000, 12)):
+        monkeypatch.setattr(duplicates, "MOST_COMPARED", most)
+        monkeypatch.setattr(duplicates, "_PAIRS", 4)
+        with FeatureStore(tmp_path / f"cache{number}") as store:
+            found.append(find_duplicates(tiny_table(images, store), 32))
+    assert found[0].uncompared == 0
+    assert found[1].uncompared > 0
+    for each in found:
+        assert ("3.png", "copy.jpg") in [
+            tuple(sorted(images.paths[i].name for i in (pair.first, pair.second))) for pair in each.pairs
+        ]
 
 
 def test_one_picture_has_no_pairs() -> None:
-    assert duplicates._near(np.ones((1, 3), np.float32), np.ones((1, 3), np.float32), 0.4).shape == (0, 2)
+    one = np.ones((1, 3), np.float32)
+    assert duplicates._near(one, one, 0.4, Silent())[0].shape == (0, 2)
 
 
 def test_the_images_looked_at_are_kept(folder: Path, tmp_path: Path) -> None:

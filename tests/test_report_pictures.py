@@ -130,6 +130,17 @@ def test_copies_in_val_and_test_and_a_series_are_told(splits: ImageSet) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1, "1 more pair"), (2, "2 more pairs"), (2000, "2,000 more pairs")],
+)
+def test_pairs_that_were_not_compared_are_counted(splits: ImageSet, number: int, said: str) -> None:
+    assert copy_lines(deduplicate(replace(copies(splits), uncompared=number))) == [
+        "So many pictures are alike that only the nearest were compared, 100,000 pairs: copies may be left among "
+        f"{said}."
+    ]
+
+
 def test_a_leak_is_worth_points_and_sure_or_not() -> None:
     both = np.repeat([1, 1, 0], [85, 10, 5]), np.repeat([1, 0, 0], [85, 10, 5])
     leak = Leak(

@@ -69,7 +69,7 @@ class Agreement:
     placement: Singles
     """(p, 4) of the second on the first, the second mirrored where it had to be."""
     apart: Singles
-    """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where they do not look alike."""
+    """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where they are unlike."""
 
     @property
     def alike(self) -> Mask:
@@ -187,8 +187,8 @@ def _step(x: Singles, y: Singles, laid: Singles, overlap: Singles, placement: Si
         np.multiply(derivative, overlap * (np.float32(side / 2) / placement[:, scale, None, None]), out=rows[:, at + 1])
         np.multiply(rows[:, at + 1], along, out=rows[:, at])
     rows[:, 4], rows[:, 5], rows[:, 6] = x, y, overlap
-    rows = rows.reshape(pairs, 7, side * side)
-    products = rows @ rows.transpose(0, 2, 1)
+    flat = rows.reshape(pairs, 7, side * side)
+    products = flat @ flat.transpose(0, 2, 1)
     own, total, pixels = products[:, :4, 5], products[:, :4, 6], np.maximum(products[:, 6, 6], 1)
     curvature = products[:, :4, :4] - own[:, :, None] * own[:, None, :]
     curvature -= total[:, :, None] * total[:, None, :] / pixels[:, None, None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.audit import shortcuts
 from headstart.audit.decisions import Applied
-from headstart.audit.duplicates import CopyPair, Deduplicated
+from headstart.audit.duplicates import MOST_COMPARED, CopyPair, Deduplicated
 from headstart.audit.findings import Findings, MixedSizes, Poor, Suspect
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import Shortcut
@@ -106,6 +106,11 @@ def copy_lines(deduplicated: Deduplicated) -> list[str]:
             f"{sum(map(len, copies.series))} pictures look alike without being copies of each other, as those of one "
             "scene or one machine do, so they count as separate. If they belong together, name what they share with "
             "--group-by."
+        )
+    if left := copies.uncompared:
+        lines.append(
+            f"So many pictures are alike that only the nearest were compared, {MOST_COMPARED:,} pairs: copies may be "
+            f"left among {counted(left, 'more pair')}."
         )
     return lines
 
