@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headstart.features.forecast import Forecast
 from headstart.finetune.trial import Declined
 from headstart.pipeline import Doubts, Fitted
 from headstart.probe.choice import Spared
-from headstart.report.states import state_line
+from headstart.report.states import forecast_line, state_line
 
 
 @pytest.fixture
@@ -55,3 +56,15 @@ def test_a_larger_size_says_which_pictures_it_changed(first: Fitted, better: int
         line = state_line(having(before), having(now, state="sizes", choice=choice), 9.0)
         assert line.startswith("384 pixels: accuracy ")
         assert line.endswith(end + used)
+
+
+@pytest.mark.parametrize(
+    ("first", "everything", "tuning", "said"),
+    [
+        (0.2, 1.4, False, "about 1 s to the first answer, 1 s in all"),
+        (11.6, 41.2, True, "about 12 s to the first answer, 41 s in all; more where fine-tuning is worth a try"),
+        (99.0, 600.0, False, "about 99 s to the first answer, 10 min in all"),
+    ],
+)
+def test_how_long_it_will_take_is_said(first: float, everything: float, tuning: bool, said: str) -> None:
+    assert forecast_line(Forecast(first=first, everything=everything, questions=0.1, may_tune=tuning)) == said

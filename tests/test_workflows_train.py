@@ -137,3 +137,10 @@ def test_a_model_that_was_loaded_in_between_still_answers_in_the_end(photos: Pat
     expected = [prediction.proba for prediction in run.fitted.model.predict(paths)]
     for proba, prediction in zip(expected, loaded[0].predict(paths), strict=True):
         assert prediction.proba == pytest.approx(proba, abs=1e-5)
+
+
+def test_a_budget_that_the_first_answer_does_not_fit_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"--budget [0-9]+s, or more for a better answer") as caught:
+        train(photos, tmp_path / "run", FitOptions(sizes=(96,), budget=0.05))
+    assert "seconds or more, which the first answer takes" in str(caught.value)
+    assert not (tmp_path / "run").exists()

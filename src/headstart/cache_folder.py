@@ -45,6 +45,7 @@ _OURS = {
     "checkpoints": rf"checkpoints(/({_KEY}-\d+|{_PART}))?",
     "depths": rf"depths(/({_KEY}\.json|{_PART}))?",
     "arithmetic": rf"arithmetic(/({_KEY}\.json|{_PART}))?",
+    "pace": rf"pace(/({_KEY}\.json|{_PART}))?",
 }
 """By kind, what a path below the folder is called if this program made it. Nothing else is ever removed."""
 KINDS = tuple(_OURS)

@@ -44,10 +44,9 @@ class Clock:
         finally:
             self.seconds[stage] += time.monotonic() - start
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the budget is used up."""
-        return self.deadline is not None and time.monotonic() > self.deadline
+    def reaches(self, seconds: float) -> bool:
+        """Whether the budget lasts for so many seconds more."""
+        return self.deadline is None or time.monotonic() + seconds <= self.deadline
 
     @property
     def elapsed(self) -> float:

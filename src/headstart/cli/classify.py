@@ -36,6 +36,7 @@ from headstart.output_folder import check_files, default_name
 
 if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
+    from headstart.features.forecast import Forecast
     from headstart.images.folder import ImageSet
     from headstart.options import FitOptions
     from headstart.pipeline import Fitted
@@ -124,6 +125,13 @@ def _telling(progress: Any) -> Callable[[ImageSet], None]:
     return lambda images: beside(progress, say)("\n".join(understood.short(images)))
 
 
+def _foreseeing(progress: Any) -> Callable[[Forecast], None]:
+    """Says how long a run will take, while ``progress`` is shown."""
+    from headstart.report.states import forecast_line
+
+    return lambda foreseen: beside(progress, say)(forecast_line(foreseen))
+
+
 def _reached(progress: Any) -> Callable[[TrainedRun], None]:
     """Says what each state of a run changed, while ``progress`` is shown."""
     from headstart.cli.progress_lines import ProgressLines
@@ -190,7 +198,16 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
 
     with showing_progress(as_json=as_json) as progress:
         tell, reached = _telling(progress), _reached(progress)
-        run = workflow.train(photos, out, options, title=title, tell=tell, reached=reached, progress=progress)
+        run = workflow.train(
+            photos,
+            out,
+            options,
+            title=title,
+            tell=tell,
+            foresee=_foreseeing(progress),
+            reached=reached,
+            progress=progress,
+        )
     if run.interrupted:
         say(f"interrupted: what was reached by then is kept, and can be used ({run.state})")
     if as_json:

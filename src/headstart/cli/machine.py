@@ -25,6 +25,7 @@ _KINDS = {
     "checkpoints": "checkpoints of fine-tuning",
     "depths": "the depths of networks",
     "arithmetic": "the arithmetic that is faster here",
+    "pace": "how long runs took",
 }
 
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from headstart.evaluation.losses import correct
+from headstart.features.forecast import Forecast
 from headstart.pipeline import Fitted
 from headstart.report.tuning import outcome, spared_lines
 from headstart.report.words import counted, measured_on
+
+
+def forecast_line(foreseen: Forecast) -> str:
+    """How long a run will take."""
+    more = "; more where fine-tuning is worth a try" if foreseen.may_tune else ""
+    return f"about {_rounded(foreseen.first)} to the first answer, {_rounded(foreseen.everything)} in all{more}"
+
+
+def _rounded(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min"
 
 
 def state_line(before: Fitted | None, now: Fitted, seconds: float) -> str:

@@ -17,6 +17,7 @@ at one instant, see `headstart.workflows.states`; ``review.csv`` comes with the 
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -30,7 +31,9 @@ from headstart.audit import decisions
 from headstart.command import command, fit_options
 from headstart.deploy.model import versions
 from headstart.device import threads
+from headstart.errors import OptionError
 from headstart.evaluation.held_out import HeldOut, write_held_out
+from headstart.features.forecast import Forecast, forecast, remember, work_of
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.folder import ImageSet
@@ -109,16 +112,19 @@ def train(
     *,
     title: str = "",
     tell: Callable[[ImageSet], None] = lambda images: None,
+    foresee: Callable[[Forecast], None] = lambda seconds: None,
     reached: Callable[[Run], None] = lambda run: None,
     progress: Progress | None = None,
 ) -> Run:
     """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
 
-    ``tell`` is given the pictures as they were understood, before anything is computed of them; ``reached`` each state
-    of the run but the last, once it is written. An interruption (Ctrl-C) after the first keeps the best so far.
+    ``tell`` is given the pictures as they were understood, before anything is computed of them, ``foresee`` how long
+    it will take, and ``reached`` each state of the run but the last, once it is written. An interruption (Ctrl-C) after
+    the first state keeps the best so far.
 
     Raises:
-        OptionError: the folder lies among the pictures, or holds something else; an option has no meaning.
+        OptionError: the folder lies among the pictures, or holds something else; an option has no meaning; the first
+            answer takes longer than the budget.
         DataError: with everything that keeps the pictures from being used.
     """
     output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
@@ -126,13 +132,26 @@ def train(
         with bench.timed("reading the folder"):
             images = read(source, options.group_by, bench.progress)
         tell(images)
+        sizes = options.sizes or bench.network.backbone.sizes
+        work = work_of(images, bench, sizes)
+        foreseen = forecast(work, bench, options, sizes[0])
+        foresee(foreseen)
+        if options.budget is not None and options.budget < foreseen.first:
+            raise OptionError.of(
+                "budget",
+                expected=f"{math.ceil(foreseen.first)} seconds or more, which the first answer takes",
+                found=f"{options.budget:g}",
+                todo=f"--budget {math.ceil(foreseen.first)}s, or more for a better answer",
+            )
         writer = _Writer(source, folder, options, title or source.resolve().name, bench.clock)
         run: Run | None = None
         try:
             for run in writer.written(pipeline.states(images, options, bench)):
+                if run.state == "first":
+                    remember(work, run.seconds, bench.network)
                 reached(run)
             assert run is not None
-            if options.until == "all" and not bench.clock.is_over:
+            if options.until == "all" and bench.clock.reaches(foreseen.questions):
                 run = replace(run, doubts=pipeline.doubt(run.fitted, bench))
             run = writer.write(run)
         except KeyboardInterrupt:
