@@ -29,7 +29,7 @@ def test_held_out_splits_are_measured_the_test_split_first(tmp_path: Path) -> No
 
 def test_without_splits_the_figure_is_out_of_fold(doubted: tuple[Fitted, Doubts]) -> None:
     (measured,) = doubted[0].evaluations
-    assert measured.evaluation.measured_on.folds == 5
+    assert measured.evaluation.measured_on.folds == 10
     assert measured.evaluation.accuracy.value == pytest.approx(
         np.mean(measured.proba.argmax(axis=1) == doubted[0].images.y[measured.index]), abs=0.05
     )
