@@ -191,4 +191,5 @@ def test_balanced_weights_raise_the_recall_of_a_rare_class(table: FeatureTable, 
 
 
 def test_rounds_grow_as_pictures_get_fewer() -> None:
-    assert [rounds_for(n) for n in (20, 300, 500, 1_499, 1_500, 100_000)] == [5, 5, 3, 1, 1, 1]
+    assert [rounds_for(n, 2) for n in (20, 300, 500, 1_499, 1_500, 100_000)] == [5, 5, 3, 1, 1, 1]
+    assert [rounds_for(250, k) for k in (5, 20, 50)] == [5, 4, 1]

@@ -38,7 +38,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model_: the deployable :class:`headstart.deploy.model.Model`.
         evaluation_: what can be claimed, a :class:`headstart.evaluation.metrics.Evaluation`: measured on the test
             split, else on the validation split, else, where a fine-tuned network is kept, on training pictures held out
-            of its training, else out of fold, every choice made again inside every fold.
+            of its training, else out of fold, by heads that the other pictures chose.
         evaluations_: all evaluations there are, the one to be quoted first.
         choice_: the head that was chosen, and every candidate that was looked at.
         selection_: whether that head or a fine-tuned network is used, and why.

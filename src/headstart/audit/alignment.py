@@ -69,7 +69,7 @@ class Agreement:
     placement: Singles
     """(p, 4) of the second on the first, the second mirrored where it had to be."""
     apart: Singles
-    """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where they are unlike."""
+    """(p,) levels of 255 by which 95 % of the places differ at most (`levels_apart`); infinite where unlike."""
 
     @property
     def alike(self) -> Mask:

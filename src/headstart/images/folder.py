@@ -29,7 +29,7 @@ from headstart.progress import Progress, Silent
 
 MIN_PER_CLASS = 4
 """Distinct training pictures (or groups) of each class: two outer folds of two inner folds each, which is the least
-that nested cross-validation needs to have one of every class on every side."""
+that cross-validation inside a held-in part needs to have one of every class on every side."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

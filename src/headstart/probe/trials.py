@@ -32,10 +32,16 @@ candidate that wins is computed for the rest all the same."""
 ANSWERS = 1_500
 """Answers that rounds of cross-validation may add up to. Chosen for its cost: rounds average out the luck of the folds
 alone, and leave the spread between images, which most of an interval comes from."""
+ANSWERED = 20_000
+"""The same times classes. Chosen for its cost too."""
 MOST_ROUNDS = 5
 """Of cross-validation. Chosen, not measured: it bounds the cost on few images."""
 MANY_ANSWERS = 100_000
 """Images times classes from which half as many folds do. Chosen for its cost, which grows with all three."""
+
+MOST_ROWS = 1_000
+"""Rows that views of few images may add up to; of more than half as many images one view has to do. Chosen for its
+cost, some ten seconds of features on two cores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +61,7 @@ class ProbeOptions:
     screen: int = 500
     """About how many images a dearer candidate is first tried on; see ``benchmarks/probe.py``."""
     few: int = 16
-    """Up to this many images in the smallest class, six views of each are tried as training rows; measured there."""
+    """Up to so many images in the smallest class, up to six views of each are tried as training rows; measured too."""
 
     @classmethod
     def of(cls, options: FitOptions, backbone: Backbone) -> ProbeOptions:
@@ -125,7 +131,7 @@ class Sample:
         n_splits = options.n_splits if len(index) * len(classes) <= MANY_ANSWERS else options.n_splits // 2
         rounds = tuple(
             folds(y, groups, n_splits=n_splits, seed=options.seed + 1_000 * number, classes=classes)
-            for number in range(rounds_for(len(index)))
+            for number in range(rounds_for(len(index), len(classes)))
         )
         return cls(index=index, y=y, groups=groups, rounds=rounds, num_classes=len(classes))
 
@@ -184,9 +190,9 @@ class Trail:
         return softmax(self.logits[self.strengths.index(score.strength)][:, part], score.temperature)
 
 
-def rounds_for(n: int) -> int:
-    """How often n images are dealt to folds: five times up to 300, once above 750."""
-    return int(np.clip(ANSWERS // max(n, 1), 1, MOST_ROUNDS))
+def rounds_for(n: int, num_classes: int) -> int:
+    """How often n images are dealt to folds: five times up to 300 of few classes, once above 750."""
+    return int(np.clip(min(ANSWERS, ANSWERED // num_classes) // max(n, 1), 1, MOST_ROUNDS))
 
 
 class Trials:
@@ -205,8 +211,9 @@ class Trials:
         """All depths at the base size and, where images are few, more views: rungs from cheap to dear."""
         size, families = self.options.sizes[0], self._families()
         rungs = [[Candidate(size=size, output="depths", family=family) for family in families]]
-        if np.bincount(self.sample.y, minlength=self.sample.num_classes).min() <= self.options.few:
-            rungs.append([replace(candidate, output="last", views=FEW_SHOT_VIEWS) for candidate in rungs[0]])
+        views = FEW_SHOT_VIEWS[: MOST_ROWS // len(self.sample.index)]
+        if len(views) > 1 and np.bincount(self.sample.y).min() <= self.options.few:
+            rungs.append([replace(candidate, output="last", views=views) for candidate in rungs[0]])
         return rungs
 
     def at(self, size: int) -> list[Candidate]:
