@@ -213,3 +213,14 @@ def test_where_no_graph_serves_every_size_each_has_its_own(tmp_path: Path) -> No
     runtime = prepared.prepare(frozen, identity, cache=tmp_path, device="openvino", precision="f32", any_size=ways)
     (folder,) = (tmp_path / "graphs").iterdir()
     assert (folder.name, runtime.size) == (digest(identity), 64)
+
+
+def test_what_is_known_of_a_graph_needs_no_compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its key names rows in the store: whoever has them all runs nothing."""
+    keys = [small(tmp_path, size=size).key for size in (64, 96)]
+    gc.collect()  # nobody shares the compiled ones any more
+    monkeypatch.setattr(graph, "read_graph", Mock(side_effect=AssertionError("compiled")))
+    again = [small(tmp_path, size=size) for size in (64, 96)]
+    assert [runtime.key for runtime in again] == keys
+    with pytest.raises(AssertionError, match="compiled"):
+        rows(again[1], synthetic_images(96))
