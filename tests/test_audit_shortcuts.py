@@ -82,6 +82,17 @@ def test_one_class_that_was_treated_differently_is_named(k: int, fact: str, chan
     assert found[fact].mistaken < 0.1
 
 
+def test_of_a_few_pictures_nothing_is_claimed() -> None:
+    for n, sure in ((20, False), (60, True)):
+        y = np.arange(n) % 2
+        found = tried([replace(one, colour=0.0) if label else one for one, label in zip(made(n=n), y, strict=True)], y)
+        told = found["colour or grey"]
+        assert (told.recognised, told.mistaken, told.effect) == (1, 0, 1)
+        assert told.p < 0.01
+        assert told.alarm == sure
+        assert 0 < told.least < 0.4 or sure
+
+
 def test_a_larger_file_alarms_only_beyond_what_the_picture_explains() -> None:
     y = np.arange(N) % 2
     rough = [

@@ -17,7 +17,9 @@ def test_there_is_nothing_to_say_where_nothing_is_wrong() -> None:
 
 
 def test_shortcuts_come_first_then_leaks() -> None:
-    border = Shortcut(fact="border", effect=0.9, label=1, recognised=0.95, mistaken=0.05, p=0.001, needed=0.4)
+    border = Shortcut(
+        fact="border", effect=0.9, label=1, recognised=0.95, mistaken=0.05, least=0.8, p=0.001, needed=0.4
+    )
     leak = Leak(split="test", optimism=Estimate(0.1, 0.05, 0.15, 100, ""), leaky=0.95, deduplicated=0.85, copied=10)
     lines = alarm_lines(Alarms(shortcuts=(border,), leak=leak, known=2, shared=1), ("a", "b"))
     assert lines[0].startswith("Shortcut: the border alone gives “b” away.")

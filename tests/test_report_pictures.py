@@ -280,7 +280,7 @@ def test_a_shortcut_is_an_alarm_with_what_it_may_teach(tmp_path: Path) -> None:
     assert any(line.startswith("Shortcut: the JPEG quality alone gives “") for line in first)
     assert len(first) == len(findings.alarms)
     assert not any("Shortcut" in line for line in finding_lines(findings))
-    by_date = Shortcut(fact=DATE, effect=0.9, label=1, recognised=0.95, mistaken=0.05, p=0.001, needed=0.8)
+    by_date = Shortcut(fact=DATE, effect=0.9, label=1, recognised=0.95, mistaken=0.05, least=0.8, p=0.001, needed=0.8)
     assert shortcut_sentence(by_date, images.classes) == (
         "Shortcut: the date and time alone gives “stripes” away. It recognises 95% of these pictures and takes 5% of "
         "the others for them. Each class seems to have been taken in one go, so light or place may be learned in place "

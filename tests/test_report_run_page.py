@@ -36,7 +36,9 @@ def test_the_page_answers_first_and_then_doubts(doubted: tuple[Fitted, Doubts]) 
 
 def test_alarms_stand_beside_the_accuracy(doubted: tuple[Fitted, Doubts]) -> None:
     fitted, doubts = doubted
-    brightness = Shortcut(fact="border", effect=0.9, label=1, recognised=0.95, mistaken=0.05, p=0.001, needed=0.4)
+    brightness = Shortcut(
+        fact="border", effect=0.9, label=1, recognised=0.95, mistaken=0.05, least=0.8, p=0.001, needed=0.4
+    )
     leak = Leak(split="test", optimism=Estimate(0.1, 0.05, 0.15, 100, ""), leaky=0.95, deduplicated=0.85, copied=10)
     doubts = replace(doubts, leak=leak, findings=replace(doubts.findings, shortcuts=(brightness,)))
     page = content("Drawn", fitted, doubts, [], seconds={}, command="")

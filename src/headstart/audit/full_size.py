@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.arrays import Floats, Singles
-from headstart.audit.alignment import LUMINANCE, align, correlation, lay, levels_apart, shrink
+from headstart.audit.alignment import LUMINANCE, align, lay, levels_apart, shrink
 from headstart.images.grey_levels import Levels
 from headstart.images.recognise import read_header
 from headstart.images.transforms import Geometry, load
@@ -34,7 +34,7 @@ _STEP = 16  # pixels that a side is a multiple of, so that it can be halved and 
 _ALIGNED_AT = 256  # pixels along each side at which the placement is refined at most: a quarter of a pixel is enough
 _BLUR = 3.0  # pixels over which compression averages out
 _GRAIN_BLUR = 0.6  # pixels: of the finest grain, which resizing changes most, less is left
-_GRAIN = np.outer([1, -2, 1], [1, -2, 1]).astype(np.float32) / 6  # of white noise its standard deviation is left
+_GRAIN = np.array([1, -2, 1]) / 6**0.5  # along rows and columns; of white noise its standard deviation is left
 _PATCHES = 8  # along each side in which grain is compared
 _HELD = 0.33  # levels of grain from which a patch holds any
 _FEWEST = 8  # patches that must hold grain before it says anything
@@ -102,10 +102,7 @@ def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bo
     for pixels, steps in ((4, 3), (2, 3), (1, 2)):
         if _STEP * 4 <= len(first) // pixels <= _ALIGNED_AT:
             place, _ = align(shrink(a, pixels), shrink(b, pixels), place, steps)
-    given, refined = lay(b, placement[None]), lay(b, place)
-    if correlation(a, *given)[0] > correlation(a, *refined)[0]:  # the steps went astray
-        place, refined = placement[None], given
-    laid, overlap = refined
+    laid, overlap = lay(b, place)
     apart = levels_apart(a, laid, overlap, blur=_BLUR)
     seen = ~np.isnan(apart)
     if not seen.any():  # too small to be told apart from anything
@@ -124,13 +121,14 @@ def _grain(first: Singles, laid: Singles, seen: Singles) -> float:
     The grain is the second difference along rows of that along columns (Immerkær 1996, "Fast noise variance
     estimation"): of lines, edges and slopes next to nothing is left.
     """
-    from scipy.ndimage import convolve, gaussian_filter
+    from scipy.ndimage import correlate1d, gaussian_filter
 
     def per_patch(values: Singles) -> Floats:
         side = len(values) // _PATCHES
         return np.asarray((values * seen).reshape(_PATCHES, side, _PATCHES, side).sum(axis=(1, 3)), dtype=np.float64)
 
-    x, y = (convolve(gaussian_filter(pixels, _GRAIN_BLUR), _GRAIN) for pixels in (first, laid))
+    smooth = (gaussian_filter(pixels, _GRAIN_BLUR) for pixels in (first, laid))
+    x, y = (correlate1d(correlate1d(pixels, _GRAIN, axis=0), _GRAIN, axis=1) for pixels in smooth)
     pixels = per_patch(np.ones_like(first))
     n = np.maximum(pixels, 1)
     xx, yy, xy = per_patch(x * x) / n, per_patch(y * y) / n, per_patch(x * y) / n

@@ -11,10 +11,14 @@ was treated differently is seen.
 
 **Chance.** The same figure with the labels of each test fold shuffled; corrected for the number of facts (Holm 1979).
 
+**Certainty.** Of a few pictures even a large effect is measured roughly. So it counts only where its interval, too,
+lies above ``EFFECT`` (Newcombe 1998, method 10: both shares by Wilson's interval; at ``ALPHA``, divided by the number
+of facts and classes tried). Of two classes that a fact tells apart without a mistake, that takes some 20 pictures each.
+
 Facts follow from the subject too: grass makes a larger file than a wall. So the size of a file is compared with what
 the picture's pixels, contrast and sharpness let expect, and the border's evenness with that of the whole. Small effects
-are normal all the same, and an alarm needs both: chance excluded at ``ALPHA``, and an effect of ``EFFECT``, which for
-two classes is 70 % right where guessing has 50 %. Two kinds of fact need more. Those three explain a file's size only
+are normal all the same, and an alarm needs all three: chance excluded at ``ALPHA``, certainty, and an effect of
+``EFFECT``, which for two classes is 70 % right where guessing has 50 %. Two kinds of fact need more. Those three explain a file's size only
 in part (rings and stripes drawn alike differ by 0.4): ``EFFECT_SIZE``. Numbers and dates are not in the picture, they
 only hint that each class was taken in one go, under one light, and classes are often collected one after the other
 (file numbers of the clean ants and bees reach 0.45): ``EFFECT_OUTSIDE``.
@@ -29,7 +33,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headstart.arrays import Floats, Index, Labels
+from headstart.arrays import Floats, Index, Labels, Mask
+from headstart.evaluation.intervals import wilson
 from headstart.evaluation.paired import holm
 from headstart.images.facts import GREY, Facts
 from headstart.images.splits import folds
@@ -73,6 +78,8 @@ class Shortcut:
     """Share of its pictures that the fact alone recognises."""
     mistaken: float
     """Share of the others that it takes for this class."""
+    least: float
+    """Lower end of the interval of the effect."""
     p: float
     """Of an effect as large by chance, corrected for the number of facts."""
     needed: float
@@ -81,7 +88,7 @@ class Shortcut:
     @property
     def alarm(self) -> bool:
         """Whether a network could live on this fact."""
-        return self.effect >= self.needed and self.p < ALPHA
+        return self.effect >= self.needed and self.least >= EFFECT and self.p < ALPHA
 
 
 def find(facts: Facts, y: Labels, groups: Index, *, seed: int) -> tuple[Shortcut, ...]:
@@ -109,20 +116,30 @@ def find(facts: Facts, y: Labels, groups: Index, *, seed: int) -> tuple[Shortcut
     shuffled = _shuffled(answers, y, splits, len(labels), seed)
     by_chance = (shuffled >= effects.max(axis=1, keepdims=True)).sum(axis=1)
     p = holm(((1 + by_chance) / (1 + SHUFFLES)).tolist())
-    best = effects.argmax(axis=1).tolist()
-    told = [
-        Shortcut(
-            fact=fact,
-            effect=float(effects[i, best[i]]),
-            label=int(labels[best[i]]),
-            recognised=float((answers[i, y == best[i]] == best[i]).mean()),
-            mistaken=float((answers[i, y != best[i]] == best[i]).mean()),
-            p=p[i],
-            needed=_NEEDED.get(fact, EFFECT),
+    told = []
+    for i, (fact, best) in enumerate(zip(columns, effects.argmax(axis=1).tolist(), strict=True)):
+        recognised, mistaken = (answers[i, rows] == best for rows in (y == best, y != best))
+        told.append(
+            Shortcut(
+                fact=fact,
+                effect=float(effects[i, best]),
+                label=int(labels[best]),
+                recognised=float(recognised.mean()),
+                mistaken=float(mistaken.mean()),
+                least=_least(recognised, mistaken, 1 - ALPHA / effects.size),
+                p=p[i],
+                needed=_NEEDED.get(fact, EFFECT),
+            )
         )
-        for i, fact in enumerate(columns)
-    ]
     return tuple(sorted(told, key=lambda shortcut: -shortcut.effect))
+
+
+def _least(recognised: Mask, mistaken: Mask, level: float) -> float:
+    """Lower end of the interval of the share of the first less that of the second."""
+    first, second = float(recognised.mean()), float(mistaken.mean())
+    low, _ = wilson(recognised.sum(), len(recognised), level)
+    _, high = wilson(mistaken.sum(), len(mistaken), level)
+    return first - second - float(np.hypot(first - low, high - second))
 
 
 def _columns(facts: Facts) -> dict[str, Floats]:
