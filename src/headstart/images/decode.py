@@ -165,8 +165,9 @@ class Picture:
 
     @cached_property
     def square(self) -> Pixels:
-        """All of `small`, squashed to (`SQUARE`, `SQUARE`, 3)."""
-        return self.small.resampled((SQUARE, SQUARE), None, "bilinear")
+        """All of the picture, squashed to (`SQUARE`, `SQUARE`, 3): not by way of `small`, which would cost detail that
+        tells cropped copies among pictures that are all alike."""
+        return self.image.resampled((SQUARE, SQUARE), None, "bilinear")
 
 
 def decode(source: Content, *, at_least: int | None = None, levels: Levels | None = None) -> Pixels:
