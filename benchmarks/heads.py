@@ -17,8 +17,8 @@ log-loss is lower by 0.0085 (seed 0).
 
 ``--search`` compares instead, in the same folds, the search of a path (`headstart.probe.path`) with looking at all
 thirteen strengths: the same C = 0.001 at both seeds, log-losses 0.00008 and 0.00009 apart, 1.5 in place of 4.2 CPU
-seconds. Expected: the same strength, and log-losses within 0.0001. On sets of 40 to 200 photographs the log-loss is flat
-at weak regularisation, and there the two may choose neighbouring strengths, up to 0.006 apart in log-loss.
+seconds. Expected: the same strength, and log-losses within 0.0001. On rows of 40 to 200 photographs the log-loss is
+flat at weak regularisation, and there the two may choose other strengths, with log-losses up to 0.006 apart.
 """
 
 from __future__ import annotations
