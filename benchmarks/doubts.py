@@ -16,7 +16,7 @@ trap, imageNotFound.gif of the ants: first of 21 suspicious pictures in the trai
 shortcuts: no alarm on the clean sets. The largest effect there is 0.45 on ants and bees (numbers in the file names,
     which need 0.8), 0.07 on cats and dogs, 0.38 on fabric (border). An alarm in all 28 planted cases: JPEG quality
     0.98 to 1.00 for a class recompressed at 60 or 85, border 0.96 to 1.00 for a black frame of 3 %, 0.72 to 1.00 for
-    a white one of 1 %.
+    a white one of 1 %. Since an alarm needs a certain effect, the 8 cases of ants and bees were tried again: 8 alarms.
 poor: the lowest contrast is 14.5 on 398 ants and bees, 15.2 on 2,500 cats and dogs (blank is below 4); the lowest
     sharpness is -2.8 robust standard deviations of its logarithm on the former, -4.0 and -3.8 on the latter (blurred is
     below -3.5). Half a minute each.
