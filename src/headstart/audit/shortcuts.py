@@ -18,8 +18,9 @@ of facts and classes tried). Of two classes that a fact tells apart without a mi
 Facts follow from the subject too: grass makes a larger file than a wall. So the size of a file is compared with what
 the picture's pixels, contrast and sharpness let expect, and the border's evenness with that of the whole. Small effects
 are normal all the same, and an alarm needs all three: chance excluded at ``ALPHA``, certainty, and an effect of
-``EFFECT``, which for two classes is 70 % right where guessing has 50 %. Two kinds of fact need more. Those three explain a file's size only
-in part (rings and stripes drawn alike differ by 0.4): ``EFFECT_SIZE``. Numbers and dates are not in the picture, they
+``EFFECT``, which for two classes is 70 % right where guessing has 50 %. Two kinds of fact need more. Those three
+explain a file's size only in part (rings and stripes drawn alike differ by 0.4): ``EFFECT_SIZE``. Numbers and dates are
+not in the picture, they
 only hint that each class was taken in one go, under one light, and classes are often collected one after the other
 (file numbers of the clean ants and bees reach 0.45): ``EFFECT_OUTSIDE``.
 """
