@@ -134,7 +134,7 @@ def test_a_rate_grows_smaller_with_the_pixels(tmp_path: Path) -> None:
 
 
 def test_the_store_is_closed_when_the_work_is_done(cache: Path) -> None:
-    network = NetworkSpec.named("efficientnet_lite0", "random", cache=cache)
+    network = NetworkSpec.named("test_resnet.r160_in1k", "random", cache=cache)
     with Workbench.open(network, budget=60.0) as bench:
         assert bench.clock.deadline is not None
         assert network.untrained() == network
