@@ -79,17 +79,17 @@ def _representatives(groups: Index) -> tuple[Indices, Indices, Indices]:
 
 
 def _folds(y: Labels, groups: Index, count: int, seed: int) -> list[tuple[Indices, Indices]]:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
     first, member, sizes = _representatives(groups)
-    alike = sizes.max() <= _SMALL_GROUP and np.unique(y[first], return_counts=True)[1].min() >= count
-    if not alike:
+    if sizes.max() > _SMALL_GROUP or np.unique(y[first], return_counts=True)[1].min() < count:
+        from sklearn.model_selection import StratifiedGroupKFold  # takes seconds to import
+
         splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
         return list(splitter.split(y, y, groups))
-    splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
+    # the groups of each class in random order, dealt in turn, one class where the one before it ended
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(y[first][order], kind="stable")]
     fold = np.empty(len(first), dtype=np.intp)
-    for index, (_, test) in enumerate(splitter.split(first, y[first])):
-        fold[test] = index
+    fold[order] = np.arange(len(first)) % count
     return [(np.flatnonzero(fold[member] != i), np.flatnonzero(fold[member] == i)) for i in range(count)]
 
 

@@ -21,8 +21,11 @@ import math
 import os
 import platform
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,7 @@ def train(
         with bench.timed("reading the folder"):
             images = read(source, options.group_by, bench.progress)
         tell(images)
+        threading.Thread(target=_load_ahead, name="loading", daemon=True).start()
         sizes = options.sizes or bench.network.backbone.sizes
         work = work_of(images, bench, sizes)
         foreseen = forecast(work, bench, options, sizes[0])
@@ -161,6 +165,13 @@ def train(
         finally:
             writer.settle()
         return replace(run, seconds=bench.clock.elapsed)
+
+
+def _load_ahead() -> None:
+    """Load what pages are drawn with while the network computes: it takes a second, in which nobody would answer."""
+    with suppress(ImportError):  # said where it is needed
+        for name in ("matplotlib.figure", "jinja2"):
+            import_module(name)
 
 
 class _Writer:
