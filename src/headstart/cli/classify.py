@@ -129,12 +129,15 @@ def _foreseeing(progress: Any) -> Callable[[Forecast], None]:
     """Says how long a run will take, while ``progress`` is shown."""
     from headstart.report.states import forecast_line
 
-    return lambda foreseen: beside(progress, say)(forecast_line(foreseen))
+    def say_forecast(foreseen: Forecast) -> None:
+        if not _is_event(progress, {"event": "forecast", **plain(foreseen)}):
+            beside(progress, say)(forecast_line(foreseen))
+
+    return say_forecast
 
 
 def _reached(progress: Any) -> Callable[[TrainedRun], None]:
     """Says what each state of a run changed, while ``progress`` is shown."""
-    from headstart.cli.progress_lines import ProgressLines
     from headstart.report.states import state_line
 
     before: list[Fitted] = []
@@ -142,13 +145,19 @@ def _reached(progress: Any) -> Callable[[TrainedRun], None]:
     def say_state(run: TrainedRun) -> None:
         accuracy = run.fitted.evaluations[0].evaluation.accuracy.to_dict()
         event = {"event": "state", "state": run.state, "seconds": round(run.seconds, 2), "accuracy": accuracy}
-        if isinstance(progress, ProgressLines) and progress.event(event):
-            return
-        if line := state_line(before[-1] if before else None, run.fitted, run.seconds):
+        line = state_line(before[-1] if before else None, run.fitted, run.seconds)
+        if not _is_event(progress, event) and line:
             beside(progress, say)(line)
         before.append(run.fitted)
 
     return say_state
+
+
+def _is_event(progress: Any, event: dict[str, Any]) -> bool:
+    """Whether ``progress`` tells events, this one among them."""
+    from headstart.cli.progress_lines import ProgressLines
+
+    return isinstance(progress, ProgressLines) and progress.event(event)
 
 
 def _checked(done: Checkup) -> Iterator[str]:

@@ -1,0 +1,53 @@
+"""Is a run over when it was said to be? The forecast before it begins, against the first answer and the end.
+
+    python benchmarks/forecast.py PHOTOS [PHOTOS …] [--options "--finetune never"]
+
+Each folder is trained on twice with one cache that is empty at first: so the first run of all is foreseen from the
+pace of the network alone, later ones from the runs before them, and every second one finds its features in the cache.
+It prints seconds foreseen and taken, with their ratio. Nothing else should run.
+
+Aim: ratios from 0.7 to 1.3 but for the first run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def trained(photos: Path, scratch: Path, options: list[str]) -> tuple[dict[str, float], float, float]:
+    """The forecast, and the seconds to the first answer and to the end."""
+    command = [sys.executable, "-m", "headstart", "train", str(photos), "-o", str(scratch / "run"), "--json", *options]
+    environment = {**os.environ, "HEADSTART_CACHE": str(scratch / "cache")}
+    began = time.monotonic()
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    taken = time.monotonic() - began
+    events = [json.loads(line) for line in process.stderr.splitlines() if line.startswith("{")]
+    (foreseen,) = (event for event in events if event["event"] == "forecast")
+    first = next(event["seconds"] for event in events if event["event"] == "state")
+    return foreseen, first, taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photos", type=Path, nargs="+")
+    parser.add_argument("--options", default="--finetune never", type=shlex.split)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        for photos in options.photos:
+            for store in ("features to compute", "features in the cache"):
+                foreseen, first, taken = trained(photos, Path(scratch), options.options)
+                pairs = (("first", foreseen["first"], first), ("all", foreseen["everything"], taken))
+                said = ", ".join(f"{name} {f:.1f} foreseen, {t:.1f} s taken, {f / t:.2f}" for name, f, t in pairs)
+                print(f"{photos}, {store}: {said}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
