@@ -9,7 +9,7 @@ reader that saw run.json change meanwhile looks again, as one who reads several 
 counted. Then runs are killed at random moments, every other time one into a folder that already holds a run, and the
 folder is read once more.
 
-Expected: no error and no mix; after each kill a whole state, or none where the first answer had not come yet.
+Expected: 0 errors and 0 mixes; after each of 20 kills a whole state, or none where the first answer had not come yet.
 """
 
 from __future__ import annotations

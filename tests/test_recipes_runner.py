@@ -14,8 +14,9 @@ from headstart.finetune.checkpoint import Snapshot
 from headstart.images.decode import encode
 from headstart.images.folder import scan
 from headstart.images.grey_levels import Levels
+from headstart.recipes.pictures import with_splits
 from headstart.recipes.records import RECIPES, Recipe, get
-from headstart.recipes.runner import kept_epoch, run, summaries, with_splits
+from headstart.recipes.runner import kept_epoch, run, summaries
 from headstart.report.recipe import Reproduction, lines, parameters
 from histories import history
 from pictures import classes_in, draw, write_folder

@@ -45,9 +45,9 @@ from headstart.images.folder import ImageSet, scan
 from headstart.images.labelled import picture_folders
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting, TimeClaim
-from headstart.recipes.pictures import usable
+from headstart.recipes.pictures import usable, with_splits
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.runner import Stopwatch, Tell, job_of, require_possible, with_splits
+from headstart.recipes.runner import Stopwatch, Tell, job_of, require_possible
 from headstart.report.comparison import kept_line, no_result_line, row_line
 from headstart.report.finetuning_notes import in_words
 

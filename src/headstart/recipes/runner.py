@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -36,16 +35,13 @@ from headstart.evaluation.history import History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.files import display, replacing, write_json
 from headstart.finetune.plan import Plan
-from headstart.images.decode import decode, read_extent
+from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
-from headstart.images.grey_levels import Extent
 from headstart.images.labelled import picture_folders
-from headstart.images.splits import holdout
-from headstart.images.threads import in_order
 from headstart.progress import Progress
 from headstart.recipes import records
 from headstart.recipes.answers import Answers, answer
-from headstart.recipes.pictures import usable
+from headstart.recipes.pictures import usable, with_splits
 from headstart.recipes.records import Recipe
 from headstart.report import recipe as words
 from headstart.report.departures import departure_documents
@@ -65,10 +61,6 @@ FILES = (
     "history.json", "metrics.json", "predictions.csv", "predictions.npz", "model", "report.html", "checkpoint",
     "before.html", "before.json",
 )  # fmt: skip
-BATCH = 32
-"""Pictures in the validation batches of which a fifth becomes the test split, as in Keras' tutorials."""
-VAL_FRACTION = 0.2
-"""Share of the training pictures that becomes the validation split where there is none."""
 
 
 class Stopwatch:
@@ -245,33 +237,6 @@ def job_of(recipe: Recipe, images: ImageSet, weights: Weights, *, seed: int) -> 
     train, val = images.in_split("train"), images.in_split("val")
     network = NetworkSpec(backbone=catalog.get(recipe.backbone), weights=weights, cache=cache_folder())
     return Job(network=network, images=images, train=train, val=val, plan=recipe.plan, seed=seed)
-
-
-def with_splits(images: ImageSet, recipe: Recipe, *, seed: int) -> ImageSet:
-    """The pictures with the splits that the recipe trains and measures on.
-
-    Without a validation split, a stratified fifth of the training pictures becomes one. Where the recipe moves
-    validation batches to a test split and none is given, ⌊batches / 5⌋ of them, drawn at random, are moved.
-    """
-    split = images.split.copy()
-    if not (split == "val").any():
-        train = np.flatnonzero(split == "train")
-        y, groups = images.y[train], images.groups[train]
-        _, held = holdout(y, groups, fraction=VAL_FRACTION, seed=seed, classes=images.classes)
-        split[train[held]] = "val"
-    if recipe.test == "batches" and not (split == "test").any():
-        val = np.flatnonzero(split == "val")
-        batches = -(-len(val) // BATCH) // 5
-        split[np.random.default_rng(seed).permutation(val)[: batches * BATCH]] = "test"
-    images = replace(images, split=split)
-    deep = [images.paths[i] for i in images.deep_training()]
-    return images.levelled(in_order(_extent, deep)) if deep else images
-
-
-def _extent(path: Path) -> Extent | None:
-    with suppress(UnreadableImageError):  # said where it is trained on
-        return read_extent(path)
-    return None
 
 
 def _train(job: Job, recipe: Recipe, folder: Path, *, progress: Progress | None, watch: _Teller) -> FineTuned:
