@@ -32,6 +32,7 @@ from headstart.probe.trials import ProbeOptions
 
 PLANS = {
     "blocks.4, 6 epochs, 2 views, 3e-4, 0.1": ("blocks.4", 6, 2, 3e-4, 0.1),
+    "blocks.4, 4 epochs, 4 views, 6e-4, 0.25": ("blocks.4", 4, 4, 6e-4, 0.25),
     "blocks.5, 4 epochs, 4 views, 6e-4, 0.25": ("blocks.5", 4, 4, 6e-4, 0.25),
     "blocks.5, 4 epochs, 8 views, 1e-3, 0.25": ("blocks.5", 4, 8, 1e-3, 0.25),
 }
