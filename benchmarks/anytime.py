@@ -3,11 +3,10 @@
     python benchmarks/anytime.py PHOTOS [--kills 20] [--size 224 --size 384] [--seed 0]
 
 First a run into a new folder, then one into the folder that it left, each read all the time by a reader of its own: it
-goes by run.json to the other files, and it loads the model. What it reads must be of one state: the accuracy in
-metrics.json is that of predictions.csv, the head of the model that of run.json, and the page shows the interval. A
-reader that saw run.json change meanwhile looks again, as one who reads several files of a folder must; how often is
-counted. Then runs are killed at random moments, every other time one into a folder that already holds a run, and the
-folder is read once more.
+goes by run.json to the other files, which must have the hashes that it says, and loads the model, which must have the
+head that it says. A reader that saw run.json change meanwhile looks again, as one who reads several files of a folder
+must; how often is counted. Then runs are killed at random moments, every other time one into a folder that already
+holds a run, and the folder is read once more.
 
 Expected: 0 errors and 0 mixes; after each of 20 kills a whole state, or none where the first answer had not come yet.
 """
@@ -28,7 +27,7 @@ from collections import Counter
 from pathlib import Path
 
 from headstart.deploy.model import Model
-from headstart.evaluation.held_out import read_held_out
+from headstart.files import sha256
 
 
 def read(run: Path) -> str:
@@ -38,19 +37,15 @@ def read(run: Path) -> str:
     except FileNotFoundError:
         return "none"
     try:
-        metrics = json.loads((run / "metrics.json").read_text())
-        right = float(read_held_out(run / "predictions.csv").correct.mean())
-        page = (run / "report.html").read_text(encoding="utf-8")
-        model = Model.load(run)
-        head, state = json.loads(record)["choice"]["candidate"], json.loads(record)["state"]
-        found = (model.training["head"], f"{right:.6f}", f"{metrics['accuracy']['low']:.1%}".replace("%", "") in page)
-        if found != (head, f"{metrics['accuracy']['value']:.6f}", True):
-            raise ValueError(f"a mix: {found}, where run.json says {head} and metrics.json {metrics['accuracy']}")
+        said = json.loads(record)
+        wrong = [name for name, digest in said["files"].items() if sha256(run / name) != digest]
+        if wrong or Model.load(run).training["head"] != said["choice"]["candidate"]:
+            raise ValueError(f"a mix: {wrong or 'another head'}, where run.json says {said['state']}")
     except Exception:
         if record != (run / "run.json").read_text():
             return "changed meanwhile"
         raise
-    return str(state)
+    return str(said["state"])
 
 
 def started(options: argparse.Namespace, run: Path, cache: Path) -> subprocess.Popen[bytes]:

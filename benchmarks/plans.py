@@ -6,6 +6,11 @@ PHOTOS are folders of class folders. From each so many pictures are drawn, class
 of them is held out; the probe is chosen on the rest, and each plan trains a network there. Share and temperature are
 settled for each half of the held-out part on the other. Printed are the accuracy and the log-loss of the probe, of the
 network and of the mean of their probabilities, and the seconds that the plan took. Nothing else should run.
+
+Measured with 500 pictures each, accuracy and log-loss: of the demo's fabric (384 pixels) the probe has 0.880 and 0.315,
+the first plan 0.990 and 0.118, all others 0.710 and 0.650 at most: what pays on photographs breaks there. Of ants and
+bees (224 pixels) the probe has 0.959 and 0.074, the first plan 0.949 and 0.108, the last 0.980 and 0.075. So the first
+stays the default.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
             progress=progress,
         )
     if run.interrupted:
-        say(f"interrupted: what was reached by then is kept, and can be used ({run.state})")
+        say("interrupted: the best so far is kept, and can be used")
     if as_json:
         answer(run.to_dict, (), as_json=True)
         return

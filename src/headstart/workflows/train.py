@@ -8,7 +8,7 @@
     predictions.csv answer and label of every picture that the first of them was measured on
     data.json       the pictures, file by file: what `headstart replay` compares
     review.csv      suspicious pictures and a column for what to do, which `headstart check --apply` carries out
-    run.json        options, versions, data fingerprint, the choice of the head, seconds by stage
+    run.json        options, versions, data fingerprint, the choice of the head, seconds by stage, hashes of the above
     report.html     the same for people
 
 They are there, and valid, from the first answer on. Each later state of `headstart.pipeline.states` replaces them all
@@ -228,20 +228,22 @@ class _Writer:
         record.write(folder / record.FILE, images)
         if doubts is not None:
             decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
+        page = run_page.content(self._title, fitted, doubts, run.said, seconds=seconds, command=self._command)
+        write_report(folder / "report.html", page)
+        written = (*FILES[2:-1], "model/model.json")
         write_json(
             folder / "run.json",
             {
                 "source": display(self._source.resolve()),
                 "command": self._command,
                 "state": run.state,
+                "files": {name: sha256(folder / name) for name in written if (folder / name).exists()},
                 **_record(fitted),
                 "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
                 "alarms": list(run.alarms),
                 "doubts": None if doubts is None else run_page.doubts_document(doubts, run.said),
             },
         )
-        page = run_page.content(self._title, fitted, doubts, run.said, seconds=seconds, command=self._command)
-        write_report(folder / "report.html", page)
 
 
 def _link_or_copy(source: str, target: str) -> None:
