@@ -12,7 +12,8 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 
 TINY = "test_efficientnet.r160_in1k"
-WORK = Work(pictures=400, train=240, classes=2, base=400.0, larger=1200.0)
+WORK = Work(pictures=400, train=240, classes=2, fewest=100, base=0, larger=0.0)
+NEW = replace(WORK, base=400, larger=1200.0)
 
 
 @pytest.fixture
@@ -24,40 +25,41 @@ def test_there_is_nothing_to_do_for_what_is_in_the_store(network: NetworkSpec, p
     images = read(photos, None)
     with Workbench.open(network) as bench:
         before = work_of(images, bench, (64, 96))
-        assert (before.pictures, before.train, before.classes) == (40, 40, 2)
-        assert before.base == pytest.approx(40 * (64 / 224) ** 2)
-        assert before.larger == pytest.approx(40 * (96 / 224) ** 2)
+        assert before == Work(pictures=40, train=40, classes=2, fewest=20, base=40, larger=pytest.approx(90.0))
         FeatureTable(images, bench).fill(64)
-        assert work_of(images, bench, (64, 96)) == replace(before, base=0.0)
+        assert work_of(images, bench, (64, 96)) == replace(before, base=0)
+
+
+def test_the_network_takes_what_it_takes_here(network: NetworkSpec) -> None:
+    with Workbench.open(network) as bench:
+        bench.measured = 100.0, 64
+        known, new = (forecast(work, bench, FitOptions(), 64) for work in (WORK, NEW))
+        assert new.first - known.first == pytest.approx(4.0 + NEW.first - WORK.first, abs=0.1)
+        assert new.least - new.first == pytest.approx(WORK.questions + 2.4, abs=0.1)
+        assert new.most - new.least == pytest.approx(WORK.choosing + 12.0, abs=0.1)
+        assert known.most - known.least == pytest.approx(WORK.choosing, abs=0.1)
 
 
 def test_a_machine_is_as_fast_as_its_last_runs_were(network: NetworkSpec) -> None:
-    options = FitOptions()
     with Workbench.open(network) as bench:
-        for seconds in (1.5, 3.0, 300.0):  # the last one beside other work
-            remember(WORK, seconds * WORK.first, network)
-        foreseen = forecast(WORK, bench, options, 64)
-        assert foreseen.first == pytest.approx(3.0 * WORK.first)
-        assert foreseen.everything == pytest.approx(3.0 * (WORK.first + WORK.sizes + WORK.questions))
-        assert foreseen.may_tune
+        bench.measured = 100.0, 64
+        for factor in (1.5, 3.0, 300.0):  # the last one beside other work
+            remember(NEW, 4.0 + factor * NEW.first, bench, 64)
+        assert forecast(WORK, bench, FitOptions(), 64).first == pytest.approx(3.0 * WORK.first, abs=0.2)
         for _ in range(REMEMBERED):
-            remember(WORK, WORK.first, network)
-        assert forecast(WORK, bench, options, 64).first == pytest.approx(WORK.first)
+            remember(WORK, 1_000.0 * WORK.first, bench, 64)
+        assert forecast(WORK, bench, FitOptions(), 64).first == pytest.approx(WIDEST * WORK.first, abs=0.2)
 
 
 def test_what_is_not_asked_for_takes_no_time(network: NetworkSpec) -> None:
-    remember(WORK, WORK.first, network)
     with Workbench.open(network) as bench:
         first = forecast(WORK, bench, FitOptions(until="first"), 64)
-        assert (first.everything, first.questions, first.may_tune) == (first.first, 0.0, False)
+        assert (first.most, first.questions, first.may_tune) == (first.first, 0.0, False)
         sizes = forecast(WORK, bench, FitOptions(until="sizes"), 64)
-        assert sizes.everything == pytest.approx(first.first + WORK.sizes)
+        assert sizes.least == sizes.first < sizes.most
         assert not forecast(WORK, bench, FitOptions(finetune="never"), 64).may_tune
 
 
-def test_a_machine_without_a_run_is_judged_by_its_network(network: NetworkSpec) -> None:
-    with Workbench.open(network) as bench:
-        bench.measured = 220.0, 224
-        assert forecast(WORK, bench, FitOptions(), 224).first == pytest.approx(WORK.first / 2)
-        bench.measured = 0.1, 224
-        assert forecast(WORK, bench, FitOptions(), 224).first == pytest.approx(WIDEST * WORK.first)
+def test_many_classes_and_views_take_longer() -> None:
+    few = replace(WORK, train=96, classes=12, fewest=8)
+    assert few.choosing > 2 * replace(few, fewest=17).choosing > 4 * replace(few, fewest=17, classes=2).choosing

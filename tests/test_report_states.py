@@ -59,12 +59,19 @@ def test_a_larger_size_says_which_pictures_it_changed(first: Fitted, better: int
 
 
 @pytest.mark.parametrize(
-    ("first", "everything", "tuning", "said"),
+    ("first", "least", "most", "tuning", "said"),
     [
-        (0.2, 1.4, False, "about 1 s to the first answer, 1 s in all"),
-        (11.6, 41.2, True, "about 12 s to the first answer, 41 s in all; more where fine-tuning is worth a try"),
-        (99.0, 600.0, False, "about 99 s to the first answer, 10 min in all"),
+        (0.2, 1.4, 1.4, False, "about 1 s to the first answer, 1 s in all"),
+        (
+            11.6,
+            22,
+            41.2,
+            True,
+            "about 12 s to the first answer, 22 s to 41 s in all; more where fine-tuning is worth a try",
+        ),
+        (99.0, 600.0, 600.0, False, "about 99 s to the first answer, 10 min in all"),
     ],
 )
-def test_how_long_it_will_take_is_said(first: float, everything: float, tuning: bool, said: str) -> None:
-    assert forecast_line(Forecast(first=first, everything=everything, questions=0.1, may_tune=tuning)) == said
+def test_how_long_it_will_take_is_said(first: float, least: float, most: float, tuning: bool, said: str) -> None:
+    foreseen = Forecast(first=first, least=least, most=most, questions=0.1, may_tune=tuning)
+    assert forecast_line(foreseen) == said

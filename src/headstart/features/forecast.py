@@ -1,8 +1,9 @@
 """How long a run will take, said before it begins: from what there is to do, and what runs took on this machine before.
 
-The seconds of a run are a sum over what has to be done (`Work`), at rates that were measured once on a machine of two
-cores, times a factor for this machine: the median of what its last runs took for what was foreseen at these rates. A
-machine without a run is judged by how fast its network answers. The record lies in the cache.
+The seconds of a run are those in which the network answers, at the rate that it has here, and a sum over all else that
+has to be done (`Work`), at rates that were measured once, times a factor for this machine: the median of what its last
+runs took for what was foreseen. The record lies in the cache. Whether larger sizes are worth a look is known after the
+first answer alone, so there are two ends of a run.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from headstart import cache_folder
 from headstart.backbones.space import NetworkSpec
@@ -27,12 +26,14 @@ REMEMBERED = 10
 """Last runs that the factor of a machine is the median of. Chosen: enough that one beside other work does not count."""
 WIDEST = 20.0
 """Largest factor, and inverse of the smallest, that is believed."""
-# Measured on two Zen 3 cores with AVX2, in f32, by `benchmarks/forecast.py`.
-BEGINNING_S, READ_S, CHOOSE_S, QUESTION_S = 4.0, 0.004, 0.003, 0.006
-"""Seconds of a run that do not depend on the pictures, and by picture: to look for copies and write results; to choose
-a head, by class too; and to question pictures and figure."""
-PICTURES_PER_S = 110.0
-"""That the bundled network answers at 224 pixels, there."""
+BEGINNING_S, EACH_S, DECODE_S, CHOOSE_S = 3.0, 0.0012, 0.003, 0.03
+"""Seconds to the first answer on two cores, measured with two to fifty classes: whatever the pictures are; by picture;
+by picture that is decoded; and by the square root of answers · views · classes, to choose a head."""
+QUESTIONS_S, QUESTION_S, ASKED = 3.5, 0.003, 500
+"""Seconds of the last part, and by picture; so many pictures are answered once more, by a network without training."""
+ANSWERS, FEW, VIEWS = 1_500, 16, 6
+"""About how often `headstart.probe` answers pictures out of fold, and up to which number in the smallest class it takes
+so many views of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,36 +44,40 @@ class Work:
     train: int
     """Pictures that are learned from."""
     classes: int
-    base: float
-    """Pictures whose features at the base size are to be computed, as many as pictures of 224 pixels cost as much."""
+    fewest: int
+    """Of these in the smallest class."""
+    base: int
+    """Pictures whose features at the base size are to be computed."""
     larger: float
-    """The same at larger sizes, if these are looked at."""
+    """The same at larger sizes, if these are looked at: as many of the base size take as long."""
 
     @property
     def first(self) -> float:
-        """Seconds to the first answer, at the rates above."""
-        choosing = CHOOSE_S * self.train * math.log2(self.classes)
-        return BEGINNING_S + READ_S * self.pictures + self.base / PICTURES_PER_S + choosing
+        """Seconds to the first answer, at the rates above, but for those of the network."""
+        return BEGINNING_S + EACH_S * self.pictures + DECODE_S * self.base + self.choosing
 
     @property
-    def sizes(self) -> float:
-        """Seconds in which larger sizes are looked at."""
-        return self.larger / PICTURES_PER_S + CHOOSE_S * self.train * math.log2(self.classes)
+    def choosing(self) -> float:
+        """Seconds in which a head is chosen at one size."""
+        views = VIEWS if self.fewest <= FEW else 1
+        return CHOOSE_S * math.sqrt(max(self.train, min(5 * self.train, ANSWERS)) * views * self.classes)
 
     @property
     def questions(self) -> float:
-        """Seconds of its last part, what may be doubted."""
-        return QUESTION_S * min(self.train, 500) + BEGINNING_S
+        """Seconds of its last part, what may be doubted, but for those of the network."""
+        return QUESTIONS_S + QUESTION_S * self.train
 
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """Seconds that a run will take from now on."""
+    """Seconds that a run will take, from its beginning on."""
 
     first: float
     """To the first answer."""
-    everything: float
-    """In all, but for fine-tuning."""
+    least: float
+    """In all, if nothing more than the first answer is worth a look."""
+    most: float
+    """In all, with larger sizes, but without fine-tuning."""
     questions: float
     """Of these the last, in which pictures and figure are questioned."""
     may_tune: bool
@@ -82,30 +87,38 @@ class Forecast:
 def work_of(images: ImageSet, bench: Workbench, sizes: Sequence[int]) -> Work:
     """What there is to do for these pictures; features that are in the store are not computed again."""
     table, pictures = FeatureTable(images, bench), set(images.digests)
-    costs = []
+    missing = []
     for size in sizes:
         known = bench.store.known(table.space(size).key(View.CENTRE, "last"), pictures)
-        costs.append((len(pictures) - len(known)) * (size / 224) ** 2)
-    train = int(np.count_nonzero(images.split == "train"))
-    base, *larger = costs
-    return Work(pictures=len(images), train=train, classes=len(images.classes), base=base, larger=sum(larger))
+        missing.append(len(pictures) - len(known))
+    counts = images.train_counts
+    return Work(
+        pictures=len(images),
+        train=int(counts.sum()),
+        classes=len(images.classes),
+        fewest=int(counts.min()),
+        base=missing[0],
+        larger=sum(count * (size / sizes[0]) ** 2 for count, size in zip(missing[1:], sizes[1:], strict=True)),
+    )
 
 
 def forecast(work: Work, bench: Workbench, options: FitOptions, size: int) -> Forecast:
     """The forecast for ``work`` with these options on this machine; ``size`` is the base size in pixels."""
-    factors = _factors(bench.network)
-    factor = statistics.median(factors) if factors else PICTURES_PER_S / (bench.rate(size) * (size / 224) ** 2)
-    factor = min(max(factor, 1 / WIDEST), WIDEST)
-    parts = (work.first, work.sizes if options.until != "first" else 0, work.questions if options.until == "all" else 0)
-    first, sizes, questions = (factor * part for part in parts)
+    factor = min(max(statistics.median(_factors(bench.network) or [1.0]), 1 / WIDEST), WIDEST)
+    picture, asked = 1 / bench.rate(size) if work.base or work.larger else 0.0, min(work.train, ASKED)
+    sizes = factor * work.choosing + work.larger * picture if options.until != "first" else 0.0
+    questions = factor * work.questions + asked * picture if options.until == "all" else 0.0
+    first = bench.clock.elapsed + factor * work.first + work.base * picture
     may_tune = options.finetune != "never" and options.until in ("finetuned", "all")
-    return Forecast(first=first, everything=first + sizes + questions, questions=questions, may_tune=may_tune)
+    least = first + questions
+    return Forecast(first=first, least=least, most=least + sizes, questions=questions, may_tune=may_tune)
 
 
-def remember(work: Work, seconds: float, network: NetworkSpec) -> None:
-    """Keep how long the first answer took with this network, for the forecasts of later runs."""
-    factors = [*_factors(network), seconds / work.first][-REMEMBERED:]
-    cache_folder.keep(_file(network), {"factors": factors})
+def remember(work: Work, seconds: float, bench: Workbench, size: int) -> None:
+    """Keep how long the first answer took from the forecast on, for those of later runs."""
+    network = work.base / bench.rate(size) if work.base else 0.0
+    factors = [*_factors(bench.network), max(seconds - network, 0.0) / work.first][-REMEMBERED:]
+    cache_folder.keep(_file(bench.network), {"factors": factors})
 
 
 def _factors(network: NetworkSpec) -> list[float]:

@@ -12,13 +12,13 @@ from headstart.report.words import counted, measured_on
 def forecast_line(foreseen: Forecast) -> str:
     """How long a run will take."""
     more = "; more where fine-tuning is worth a try" if foreseen.may_tune else ""
-    return f"about {_rounded(foreseen.first)} to the first answer, {_rounded(foreseen.everything)} in all{more}"
+    least, most = _rounded(foreseen.least), _rounded(foreseen.most)
+    in_all = most if least == most else f"{least} to {most}"
+    return f"about {_rounded(foreseen.first)} to the first answer, {in_all} in all{more}"
 
 
 def _rounded(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min"
+    return f"{max(seconds, 1):.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def state_line(before: Fitted | None, now: Fitted, seconds: float) -> str:

@@ -140,6 +140,7 @@ def train(
         work = work_of(images, bench, sizes)
         foreseen = forecast(work, bench, options, sizes[0])
         foresee(foreseen)
+        began = bench.clock.elapsed
         if options.budget is not None and options.budget < foreseen.first:
             raise OptionError.of(
                 "budget",
@@ -152,7 +153,7 @@ def train(
         try:
             for run in writer.written(pipeline.states(images, options, bench)):
                 if run.state == "first":
-                    remember(work, run.seconds, bench.network)
+                    remember(work, run.seconds - began, bench, sizes[0])
                 reached(run)
             assert run is not None
             if options.until == "all" and bench.clock.reaches(foreseen.questions):
