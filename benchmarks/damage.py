@@ -10,8 +10,7 @@ value, and its journal. The same work is done with it, and again with what that 
 cases, each failure, and a line for each kind of file: cases, of how many something was said, tracebacks, wrong
 results. It fails where there is any of the last two.
 
-Expected: 0 tracebacks and 0 wrong results, in 300 cases as in any other number; a case takes about 1.5 seconds of
-processor time.
+Expected: 0 tracebacks and 0 wrong results, as measured in 300 cases; a case takes about 1.5 seconds of processor time.
 """
 
 from __future__ import annotations

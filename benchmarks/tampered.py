@@ -12,8 +12,7 @@ float32. Hashes that are written anew hide a number that was changed in a file o
 golden answers, and they are of four pictures: an answer that is wrong by more is counted, and listed, on its own.
 
 Expected: 0 tracebacks, crashes, hangs, addresses and outside files; no wrong answer without hashes written anew.
-Measured for ants and bees: 261 ModelErrors, 38 right answers, and 1 wrong one, of a head whose bits and hashes were
-changed; the golden answers saw probabilities alone then, and their logarithms since.
+Measured for ants and bees, 300 copies: 263 ModelErrors and 37 right answers, no address and no outside file.
 """
 
 from __future__ import annotations
