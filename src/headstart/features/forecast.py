@@ -26,10 +26,12 @@ REMEMBERED = 10
 """Last runs that the factor of a machine is the median of. Chosen: enough that one beside other work does not count."""
 WIDEST = 20.0
 """Largest factor, and inverse of the smallest, that is believed."""
-BEGINNING_S, EACH_S, DECODE_S, CHOOSE_S = 3.0, 0.0012, 0.003, 0.03
+BEGINNING_S, EACH_S, DECODE_S, CHOOSE_S = 3.0, 0.0012, 0.002, 0.03
 """Seconds to the first answer on two cores, measured with two to fifty classes: whatever the pictures are; by picture;
 by picture that is decoded; and by the square root of answers · views · classes, to choose a head."""
-QUESTIONS_S, QUESTION_S, ASKED = 3.5, 0.003, 500
+WRITE_S = 1.5
+"""Seconds in which a state is written that follows the first."""
+QUESTIONS_S, QUESTION_S, ASKED = 5.0, 0.003, 500
 """Seconds of the last part, and by picture; so many pictures are answered once more, by a network without training."""
 ANSWERS, FEW, VIEWS = 1_500, 16, 6
 """About how often `headstart.probe` answers pictures out of fold, and up to which number in the smallest class it takes
@@ -106,7 +108,7 @@ def forecast(work: Work, bench: Workbench, options: FitOptions, size: int) -> Fo
     """The forecast for ``work`` with these options on this machine; ``size`` is the base size in pixels."""
     factor = min(max(statistics.median(_factors(bench.network) or [1.0]), 1 / WIDEST), WIDEST)
     picture, asked = 1 / bench.rate(size) if work.base or work.larger else 0.0, min(work.train, ASKED)
-    sizes = factor * work.choosing + work.larger * picture if options.until != "first" else 0.0
+    sizes = factor * (work.choosing + WRITE_S) + work.larger * picture if options.until != "first" else 0.0
     questions = factor * work.questions + asked * picture if options.until == "all" else 0.0
     first = bench.clock.elapsed + factor * work.first + work.base * picture
     may_tune = options.finetune != "never" and options.until in ("finetuned", "all")
