@@ -17,6 +17,7 @@ from headstart.report.certificate import (
     transfer_sentence,
 )
 from headstart.report.page import PlainPage, render
+from headstart.report.section import percent
 from test_claims_certificate import draw
 
 
@@ -39,7 +40,7 @@ def test_the_figure_shows_every_rival_with_the_best_next_to_the_pretrained() -> 
     names = re.findall(r">(pretrained|colours alone|random weights|the most frequent class)<", figure)
     assert names[:2] == ["pretrained", "colours alone"]
     assert len(names) == 4
-    assert f"{100 * certificate.chosen.value:.1f}\u202f%" in figure
+    assert percent(certificate.chosen.value) in figure
     assert figure == certificate_figure(certificate)
 
 
