@@ -11,35 +11,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from headstart.backbones import catalog, conversion, graph, network, weights
+from headstart.backbones import graph
 from headstart.backbones.runtime import LEAST_PARITY, synthetic_images
-
-NAME = "test_vit.r160_in1k"  # tokens, so `last` is a slice of memory, which once was saved wrongly
-IDENTITY = {"network": NAME, "size": 160}
+from networks import compiled_in_f32, copied, write_vit
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A converted network. Read only."""
-    backbone = catalog.get(NAME)
-    frozen = network.freeze(backbone, weights.locate(backbone, random=True), size=160)
-    made = tmp_path_factory.mktemp("graphs") / "vit"
-    made.mkdir()
-    conversion.write(frozen, IDENTITY, made)
-    return made
+    return write_vit(tmp_path_factory.mktemp("graphs") / "vit")
 
 
 @pytest.fixture(scope="module")
 def runtime(folder: Path) -> graph.OpenVinoRuntime:
-    compiled, notes = graph.compile_graph(folder, precision="f32")
-    assert compiled is not None
-    assert notes == ()
-    return compiled
-
-
-def copied(runtime: graph.OpenVinoRuntime, folder: Path) -> Path:
-    runtime.save(folder)
-    return folder
+    return compiled_in_f32(folder)
 
 
 def test_a_graph_proves_itself_on_its_reference(runtime: graph.OpenVinoRuntime) -> None:
