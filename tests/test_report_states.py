@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.features.forecast import Forecast
 from headstart.finetune.trial import Declined
 from headstart.pipeline import Doubts, Fitted
 from headstart.probe.choice import Spared
+from headstart.probe.forecast import Forecast
 from headstart.report.states import forecast_line, state_line
 
 

@@ -36,10 +36,10 @@ from headstart.output_folder import check_files, default_name
 
 if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
-    from headstart.features.forecast import Forecast
     from headstart.images.folder import ImageSet
     from headstart.options import FitOptions
     from headstart.pipeline import Fitted
+    from headstart.probe.forecast import Forecast
     from headstart.workflows.check import Checkup
     from headstart.workflows.train import Run as TrainedRun
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headstart.evaluation.losses import correct
-from headstart.features.forecast import Forecast
 from headstart.pipeline import Fitted
+from headstart.probe.forecast import Forecast
 from headstart.report.tuning import outcome, spared_lines
 from headstart.report.words import counted, measured_on
 

@@ -36,7 +36,6 @@ from headstart.deploy.model import versions
 from headstart.device import threads
 from headstart.errors import OptionError
 from headstart.evaluation.held_out import HeldOut, write_held_out
-from headstart.features.forecast import Forecast, forecast, remember, work_of
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.folder import ImageSet
@@ -44,6 +43,7 @@ from headstart.images.grouping import read
 from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
+from headstart.probe.forecast import Forecast, forecast, remember, work_of
 from headstart.progress import Clock, Progress
 from headstart.report import run_page, tuning
 from headstart.report.page import write_report

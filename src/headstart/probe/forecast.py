@@ -19,8 +19,9 @@ from headstart.backbones.space import NetworkSpec
 from headstart.features.table import FeatureTable, Workbench
 from headstart.files import digest
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import View
+from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
+from headstart.probe.trials import ANSWERS, MOST_ROUNDS, ProbeOptions
 
 REMEMBERED = 10
 """Last runs that the factor of a machine is the median of. Chosen: enough that one beside other work does not count."""
@@ -33,9 +34,6 @@ WRITE_S = 1.5
 """Seconds in which a state is written that follows the first."""
 QUESTIONS_S, QUESTION_S, ASKED = 5.0, 0.003, 500
 """Seconds of the last part, and by picture; so many pictures are answered once more, by a network without training."""
-ANSWERS, FEW, VIEWS = 1_500, 16, 6
-"""About how often `headstart.probe` answers pictures out of fold, and up to which number in the smallest class it takes
-so many views of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +59,8 @@ class Work:
     @property
     def choosing(self) -> float:
         """Seconds in which a head is chosen at one size."""
-        views = VIEWS if self.fewest <= FEW else 1
-        return CHOOSE_S * math.sqrt(max(self.train, min(5 * self.train, ANSWERS)) * views * self.classes)
+        views = len(FEW_SHOT_VIEWS) if self.fewest <= ProbeOptions.few else 1
+        return CHOOSE_S * math.sqrt(max(self.train, min(MOST_ROUNDS * self.train, ANSWERS)) * views * self.classes)
 
     @property
     def questions(self) -> float:

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from headstart.backbones.space import NetworkSpec
-from headstart.features.forecast import REMEMBERED, WIDEST, WRITE_S, Work, forecast, remember, work_of
 from headstart.features.table import FeatureTable, Workbench
 from headstart.images.grouping import read
 from headstart.options import FitOptions
+from headstart.probe.forecast import REMEMBERED, WIDEST, WRITE_S, Work, forecast, remember, work_of
 
 TINY = "test_efficientnet.r160_in1k"
 WORK = Work(pictures=400, train=240, classes=2, fewest=100, base=0, larger=0.0)
