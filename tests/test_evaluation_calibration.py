@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from headstart.evaluation.calibration import fit_temperature, softmax
+from headstart.evaluation import calibration
+from headstart.evaluation.calibration import fit_temperature, fit_temperatures, softmax
 
 
 def drawn(n, k, *, temperature, seed=0):
@@ -34,6 +35,16 @@ def test_a_weight_of_two_is_a_picture_twice():
     weights = np.r_[np.full(50, 2.0), np.ones(50)]
     twice = fit_temperature(np.r_[Z, Z[:50]], np.r_[y, y[:50]])
     assert fit_temperature(Z, y, sample_weight=weights) == pytest.approx(twice, rel=1e-4)
+
+
+@pytest.mark.parametrize("together", [1, 1 << 17])
+def test_several_are_found_at_once_and_none_depends_on_another(monkeypatch, together):
+    monkeypatch.setattr(calibration, "MOST_TOGETHER", together)
+    Z, y = drawn(100, 3, temperature=2.0)
+    weights = np.random.default_rng(0).random((7, 100))
+    weights[3] = 0
+    weights[3, 5] = 1
+    assert fit_temperatures(Z, y, weights).tolist() == [fit_temperature(Z, y, sample_weight=w) for w in weights]
 
 
 def test_it_stays_within_its_bounds_where_nothing_is_right():

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from headstart.backbones import catalog
 from headstart.features.store import FeatureStore
@@ -29,11 +31,18 @@ def test_candidates_are_measured_out_of_fold_in_the_same_folds(tmp_path: Path) -
             assert score.log_loss == score.losses.mean()
             assert score.to_dict()["n"] == 24
             assert not lower(score.losses, score.losses, sample.groups)
-        part = np.arange(0, 24, 2)
-        for trail in trails:
-            score = trail.score(part)
-            assert score.losses.shape == (12,)
-            np.testing.assert_allclose(trail.answers(score, part).mean(axis=0), score.proba)
+        keep = np.stack([np.ones(24, bool), np.arange(24) % 2 == 0])
+        for trail, score in zip(trails, scores, strict=True):
+            everybody, half_of_them = trail.chosen_by(keep)
+            assert trail.strengths[everybody.at] == score.strength
+            assert everybody.temperature == pytest.approx(score.temperature, rel=1e-5)
+            np.testing.assert_allclose(everybody.losses, score.losses, rtol=1e-5)
+            answers = [everybody.answers(number, np.arange(24)) for number in range(5)]
+            np.testing.assert_allclose(np.mean(answers, axis=0), score.proba, rtol=1e-5)
+            alone = replace(trail, logits=trail.logits[:, :, keep[1]], sample=sample.part(keep[1]))
+            (the_same,) = alone.chosen_by(np.ones((1, 12), bool))
+            assert half_of_them.temperature == pytest.approx(the_same.temperature, rel=1e-5)
+            np.testing.assert_allclose(half_of_them.losses[keep[1]], the_same.losses, rtol=1e-5)
     half = sample.part(np.arange(24) < 12)
     assert len(half.index) == 12
     assert [len(splits) for splits in half.rounds] == [10] * 5

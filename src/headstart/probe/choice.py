@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 
 from headstart.arrays import Floats, Index
+from headstart.evaluation.calibration import softmax
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.table import FeatureTable
@@ -191,12 +192,14 @@ def honest_proba(choice: Choice, table: FeatureTable, index: Index, options: Pro
     with table.bench.progress.stage("choosing again without each part", len(proba)) as advance:
         for number, answers in enumerate(proba):
             seed = options.seed + 1 + number
-            for others, part in folds(y, groups, n_splits=choice.folds, seed=seed, classes=classes):
-                scores = [trail.score(others) for trail in trails]
-                best = scores[0]
-                for score in scores[1:]:
-                    best = score if lower(score.losses, best.losses, groups[others]) else best
-                answers[part] = trails[scores.index(best)].answers(best, part)[number]
+            parts = folds(y, groups, n_splits=choice.folds, seed=seed, classes=classes)
+            keep = np.stack([np.isin(np.arange(len(index)), others) for others, _ in parts])
+            by_trail = [trail.chosen_by(keep) for trail in trails]
+            for (others, part), (best, *challengers) in zip(parts, zip(*by_trail, strict=True), strict=True):
+                for challenger in challengers:
+                    wins = lower(challenger.losses[others], best.losses[others], groups[others])
+                    best = challenger if wins else best
+                answers[part] = best.answers(number, part)
             advance(number + 1)
     return proba
 
@@ -213,4 +216,4 @@ def out_of_fold(table: FeatureTable, index: Index, score: Score, options: ProbeO
     The heads are of the candidate of ``score``, at its strength.
     """
     trail = Trials(table, Sample.of(table, index, options), options).trail(score.candidate, score.strength)
-    return trail.answers(trail.overall, np.arange(len(index)))
+    return softmax(trail.logits[0], trail.temperatures[0])

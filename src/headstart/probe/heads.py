@@ -106,14 +106,14 @@ def shrunk_lda(Z: Reals, y: Labels, means: Reals, d: int) -> tuple[Reals, Reals]
     training-free CLIP-based adaptation", 2024, eq. 6). For rows Z (n, r) of classes ``y``, whose means are (k, r), and
     d features: (r, k), (k,).
     """
-    from scipy.linalg import solve
+    from scipy.linalg import cho_factor, cho_solve
 
     (n, r), k = Z.shape, len(means)
     centred = Z.astype(np.float64) - means[y]
     S = centred.T @ centred / max(n - k, 1)
     ridge = (n - 1) * S
     ridge.flat[:: r + 1] += np.trace(S) or 1.0  # one image of each class: no spread is known, all axes count alike
-    W = d * solve(ridge, means.T, assume_a="pos", check_finite=False)
+    W = d * cho_solve(cho_factor(ridge, check_finite=False), means.T, check_finite=False)
     prior = np.bincount(y, minlength=k) / n
     return W, -0.5 * np.einsum("ck,kc->c", means, W) + np.log(np.maximum(prior, 1e-12))
 

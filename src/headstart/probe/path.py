@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headstart.arrays import Floats, Index, Labels, Rows
-from headstart.evaluation.calibration import fit_temperature, softmax
-from headstart.evaluation.losses import log_losses, mean_and_error
+from headstart.arrays import Floats, Index, Labels, Mask, Rows
+from headstart.evaluation.calibration import fit_temperature, fit_temperatures, softmax
+from headstart.evaluation.losses import LARGEST_LOSS, log_losses, mean_and_error
 from headstart.probe.heads import C_PATH, Axes, Family, Fit, fit_family
 
 LEAST_GAIN = 1e-4
@@ -30,6 +30,23 @@ def calibrated(logits: Rows, y: Labels) -> tuple[float, Floats]:
     weight = np.full(rounds * len(y), 1 / rounds)  # a picture is one, however often it was answered
     temperature = fit_temperature(logits.reshape(-1, k), np.tile(y, rounds), weight)
     return temperature, softmax(logits, temperature)
+
+
+def calibrated_by(logits: Rows, y: Labels, keep: Mask) -> tuple[Floats, Floats]:
+    """What `calibrated` gives for each of several sets of images, told by ``keep`` (m, n): temperatures (m,).
+
+    And the log-loss (m, n) at it of every image, also of those that had no say in it; the mean over rounds.
+    """
+    rounds, n, k = logits.shape
+    flat, labels = logits.reshape(-1, k), np.tile(y, rounds)
+    temperatures = fit_temperatures(flat, labels, np.tile(keep / rounds, rounds))
+    Z = np.ascontiguousarray(flat.T, np.float64)  # sums over classes are of long rows
+    Z -= Z.max(axis=0)
+    losses = np.empty((len(keep), n))
+    for of_set, temperature in zip(losses, temperatures.tolist(), strict=True):
+        loss = np.log(np.exp(Z / temperature).sum(axis=0)) - Z[labels, np.arange(rounds * n)] / temperature
+        of_set[:] = np.minimum(loss, LARGEST_LOSS).reshape(rounds, n).mean(axis=0)
+    return temperatures, losses
 
 
 def simplest(losses: Sequence[Floats], groups: Index) -> int:
@@ -72,9 +89,12 @@ class Path:
         self._views = len(axes.Z) // len(y)
         self._rows = np.tile(rows, self._views)
         self._fits: dict[float, Fit] = {}
-        self._losses: dict[float, Floats] = {}
         self.logits: dict[float, Rows] = {}
         """(rounds, n, k) by strength, not calibrated."""
+        self.temperatures: dict[float, float] = {}
+        """That calibrate them, by strength."""
+        self.losses: dict[float, Floats] = {}
+        """(n,) log-loss of each image then, by strength; the mean over rounds."""
 
     def search(self) -> None:
         """Look at decades up to where nothing is gained, at half decades next to the best, and before the simplest.
@@ -84,11 +104,11 @@ class Path:
         """
         self.look(C_PATH[::2])
         if self.family == "logistic regression":
-            at = C_PATH.index(min(self._losses, key=lambda strength: self._losses[strength].mean()))
+            at = C_PATH.index(min(self.losses, key=lambda strength: self.losses[strength].mean()))
             self._between(at - 1)
             self._between(at + 1)
-            tried = sorted(self._losses)
-            self._between(C_PATH.index(tried[simplest([self._losses[C] for C in tried], self.groups)]) - 1)
+            tried = sorted(self.losses)
+            self._between(C_PATH.index(tried[simplest([self.losses[C] for C in tried], self.groups)]) - 1)
         self._fits.clear()
 
     def _between(self, at: int) -> None:
@@ -111,8 +131,8 @@ class Path:
         ):
             strength = fit[0]
             self._fits[strength], self.logits[strength] = fit, self._answers(fit)
-            losses = log_losses(calibrated(self.logits[strength], self.y)[1], self.y).mean(axis=0)
-            self._losses[strength] = losses
+            self.temperatures[strength], proba = calibrated(self.logits[strength], self.y)
+            self.losses[strength] = losses = log_losses(proba, self.y).mean(axis=0)
             if losses.mean() > before - LEAST_GAIN:
                 break
             before = losses.mean()

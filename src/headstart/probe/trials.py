@@ -12,14 +12,14 @@ import numpy as np
 from headstart.arrays import Floats, Index, Mask, Rows
 from headstart.backbones.catalog import Backbone
 from headstart.evaluation.calibration import softmax
-from headstart.evaluation.losses import accuracy, log_losses, mean_and_error
+from headstart.evaluation.losses import accuracy, mean_and_error
 from headstart.features.table import FeatureTable
 from headstart.files import plain
 from headstart.images.splits import folds
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
 from headstart.probe.heads import Axes, Family, LinearHead, fit_family, principal_axes
-from headstart.probe.path import Path, Splits, calibrated, simplest
+from headstart.probe.path import Path, Splits, calibrated_by, simplest
 
 SHRUNK_LDA_UP_TO = 1_000
 """Images up to which shrunk LDA is a candidate; what it loses or gains around there: ``benchmarks/probe.py``."""
@@ -151,43 +151,55 @@ class Trail:
     """Rising, from simple to flexible."""
     logits: Rows = field(repr=False)
     """(s, rounds, n, k), not calibrated."""
+    temperatures: tuple[float, ...]
+    """(s,) that calibrate them."""
+    losses: tuple[Floats, ...] = field(repr=False)
+    """(n,) log-loss of each image then, by strength; the mean over rounds."""
     sample: Sample = field(repr=False)
     """The n images."""
     screened: bool = False
     """True where these are the screening sample only."""
 
-    def score(self, part: Index | None = None) -> Score:
-        """The result at the strongest regularisation within one standard error of the best.
-
-        ``part`` (m,): positions in the sample that alone have a say, in the strength and in the temperature; by default
-        all.
-        """
-        sample, logits = self.sample, self.logits
-        y, groups = sample.y, sample.groups
-        if part is not None:
-            y, groups, logits = y[part], groups[part], logits[:, :, part]
-        temperatures, probas = zip(*(calibrated(at_strength, y) for at_strength in logits), strict=True)
-        losses = [log_losses(proba, y).mean(axis=0) for proba in probas]
-        at = simplest(losses, groups)
+    @cached_property
+    def overall(self) -> Score:
+        """The result at the strongest regularisation within one standard error of the best."""
+        sample, at = self.sample, simplest(self.losses, self.sample.groups)
+        proba = softmax(self.logits[at], self.temperatures[at])
         return Score(
             candidate=self.candidate,
             strength=self.strengths[at],
-            temperature=temperatures[at],
-            losses=losses[at],
-            accuracy=accuracy(probas[at], y),
-            proba=probas[at].mean(axis=0),
-            standard_error=mean_and_error(losses[at], groups)[1],
+            temperature=self.temperatures[at],
+            losses=self.losses[at],
+            accuracy=accuracy(proba, sample.y),
+            proba=proba.mean(axis=0),
+            standard_error=mean_and_error(self.losses[at], sample.groups)[1],
             screened=self.screened,
         )
 
-    @cached_property
-    def overall(self) -> Score:
-        """The result on all images."""
-        return self.score()
+    def chosen_by(self, keep: Mask) -> list[Chosen]:
+        """The strength and the temperature that each set of images, told by ``keep`` (m, n), would choose alone."""
+        temperatures, losses = zip(*(calibrated_by(of, self.sample.y, keep) for of in self.logits), strict=True)
+        chosen = []
+        for number, images in enumerate(keep):
+            at = simplest([of[number, images] for of in losses], self.sample.groups[images])
+            chosen.append(Chosen(self, at, float(temperatures[at][number]), losses[at][number]))
+        return chosen
 
-    def answers(self, score: Score, part: Index) -> Floats:
-        """Probabilities (rounds, m, k) of the images ``part`` (m,) at strength and temperature of ``score``."""
-        return softmax(self.logits[self.strengths.index(score.strength)][:, part], score.temperature)
+
+@dataclass(frozen=True)
+class Chosen:
+    """A place along a trail."""
+
+    trail: Trail
+    at: int
+    """Number of the strength."""
+    temperature: float
+    losses: Floats
+    """(n,) log-loss of each image there; the mean over rounds."""
+
+    def answers(self, number: int, part: Index) -> Floats:
+        """Probabilities (m, k) of the images ``part`` (m,) in round ``number``."""
+        return softmax(self.trail.logits[self.at, number, part], self.temperature)
 
 
 def rounds_for(n: int, num_classes: int) -> int:
@@ -262,8 +274,15 @@ class Trials:
         else:
             path.look((strength,))
         strengths = tuple(sorted(path.logits))
-        logits = np.stack([path.logits[strength] for strength in strengths])
-        return Trail(candidate=candidate, strengths=strengths, logits=logits, sample=sample, screened=self.screened)
+        return Trail(
+            candidate=candidate,
+            strengths=strengths,
+            logits=np.stack([path.logits[strength] for strength in strengths]),
+            temperatures=tuple(path.temperatures[strength] for strength in strengths),
+            losses=tuple(path.losses[strength] for strength in strengths),
+            sample=sample,
+            screened=self.screened,
+        )
 
     def fit(self, score: Score) -> LinearHead:
         """The candidate of ``score``, fitted on all images of the sample."""
