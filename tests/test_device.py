@@ -35,3 +35,35 @@ def test_torch_is_not_loaded_where_there_is_no_driver() -> None:
         "assert accelerator() is None and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("processors", "usable", "said", "threads"),
+    [(4, 1, None, 4), (4, 1, "3", 3), (4, 1, "0", 4), (64, 6, None, 6), (64, 6, "64", 64)],
+)
+def test_a_run_computes_alike_on_a_part_of_a_small_machine(
+    monkeypatch: pytest.MonkeyPatch, processors: int, usable: int, said: str | None, threads: int
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(device.os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(device.os, "sched_getaffinity", lambda pid: set(range(usable)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert device.threads() == threads
+    with device.computing_with(5):
+        assert device.threads() == 5
+    assert device.os.environ.get("OMP_NUM_THREADS") == said
+
+
+def test_products_have_one_thread_and_afterwards_as_many_as_before() -> None:
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    def of_blas() -> list[int]:
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = of_blas()
+    with device.single_blas():
+        assert of_blas() == [1] * len(before)
+    assert of_blas() == before

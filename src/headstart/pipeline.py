@@ -28,6 +28,7 @@ from headstart.claims.worth import Worth, measure_worth
 from headstart.deploy.fitted import assemble
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
+from headstart.device import single_blas
 from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, frozen, selections
 from headstart.images.facts import FACTS
@@ -91,7 +92,7 @@ def workbench(options: FitOptions, progress: Progress | None = None) -> Iterator
     network = NetworkSpec.named(
         options.backbone, options.weights, cache=cache, device=options.device, precision=options.precision
     )
-    with Workbench.open(network, progress=progress, budget=options.budget) as bench:
+    with single_blas(), Workbench.open(network, progress=progress, budget=options.budget) as bench:
         yield bench
 
 

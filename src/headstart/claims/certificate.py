@@ -19,7 +19,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from headstart.arrays import Index, Labels
 from headstart.backbones.runtime import by_depth
@@ -230,8 +229,7 @@ def _hits_of(features: Sequence[Features], y: Labels, groups: Index, rounds: Rou
     def hits(X: Features) -> Index:
         return np.asarray(np.sum([out_of_fold(X, y, groups, splits) == y for splits in rounds], axis=0))
 
-    with threadpool_limits(1, "blas"):  # decompositions of this size gain little from a second core
-        return list(in_order(hits, features))
+    return list(in_order(hits, features))
 
 
 def _majority_hits(y: Labels, rounds: Rounds) -> Index:

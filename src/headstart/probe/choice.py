@@ -155,13 +155,13 @@ def _look(trials: Trials, candidates: Sequence[Candidate], best: Score | None) -
     looked: list[Trail] = []
     if best is not None and (part := trials.screening) is not None:
         leader = part.trail(best.candidate).overall
-        for candidate in candidates:
-            looked.append(part.trail(candidate))
-            leader = _better(looked[-1].overall, leader, part.sample)
+        for trail in part.trails(candidates):
+            looked.append(trail)
+            leader = _better(trail.overall, leader, part.sample)
         candidates = [] if leader.candidate == best.candidate else [leader.candidate]
-    for candidate in candidates:
-        looked.append(trials.trail(candidate))
-        best = _better(looked[-1].overall, best, trials.sample)
+    for trail in trials.trails(candidates):
+        looked.append(trail)
+        best = _better(trail.overall, best, trials.sample)
     assert best is not None
     return best, looked
 

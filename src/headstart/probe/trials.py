@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from headstart.evaluation.losses import accuracy, mean_and_error
 from headstart.features.table import FeatureTable
 from headstart.files import plain
 from headstart.images.splits import folds
+from headstart.images.threads import in_order
 from headstart.images.transforms import FEW_SHOT_VIEWS, View
 from headstart.options import FitOptions
 from headstart.probe.heads import Axes, Family, LinearHead, fit_family, principal_axes
@@ -256,6 +258,12 @@ class Trials:
         if keep.mean() >= MOST_SCREENED:
             return None
         return Trials(self.table, self.sample.part(keep), self.options, screened=True)
+
+    def trails(self, candidates: Sequence[Candidate]) -> Iterator[Trail]:
+        """The trail of each candidate, in order, several at a time."""
+        for candidate in candidates:  # rows are computed here, where that can be interrupted
+            self._axes(candidate)
+        return in_order(self.trail, candidates)
 
     def trail(self, candidate: Candidate, strength: float | None = None) -> Trail:
         """Out-of-fold logits of a candidate at one ``strength``, or at those that its path was searched at."""

@@ -33,7 +33,7 @@ from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.command import command, fit_options
 from headstart.deploy.model import versions
-from headstart.device import threads
+from headstart.device import computing_with, threads
 from headstart.errors import OptionError
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.files import display, sha256, write_json
@@ -131,7 +131,7 @@ def train(
         DataError: with everything that keeps the pictures from being used.
     """
     output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
-    with pipeline.workbench(options, progress) as bench:
+    with computing_with(threads()), pipeline.workbench(options, progress) as bench:
         with bench.timed("reading the folder"):
             images = read(source, options.group_by, bench.progress)
         tell(images)
