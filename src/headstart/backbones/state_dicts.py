@@ -36,7 +36,8 @@ def read(path: Path) -> Tensors:
                 warnings.simplefilter("ignore")
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # parsers of foreign files raise whatever they like
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # the first sentence alone: torch's second one is how to load what runs code
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].partition(". ")[0].rstrip(".")
         raise WeightsError.of(
             f"weights {path}",
             expected="a file of tensors only: .safetensors, or .pth/.pt holding a plain state dict",
