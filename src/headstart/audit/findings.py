@@ -40,6 +40,8 @@ BLURRED = -3.5
 """Robust standard deviations of the logarithm of sharpness below the set's median from which a picture is called
 blurred: Iglewicz and Hoaglin, "How to detect and handle outliers", 1993, who recommend 3.5. Of 2,898
 photographs two are beyond it (``benchmarks/doubts.py poor``)."""
+MAD_OF_NORMAL = 0.6745
+"""Median absolute deviation of the normal law, in standard deviations: its upper quartile."""
 ENOUGH = 20
 """Pictures from which blur is looked for. Chosen, not measured: a median deviation of fewer is hardly one. Harmless, as
 poor pictures are only listed."""
@@ -223,8 +225,6 @@ def _suspects(
 
 def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
     """Blank first, then tiny, then blurred; each picture once."""
-    from scipy.stats import median_abs_deviation
-
     shorter = np.minimum(facts.column("width"), facts.column("height"))
     contrast, sharpness = facts.column("contrast"), facts.column("sharpness")
     with np.errstate(divide="ignore"):
@@ -232,8 +232,9 @@ def _poor(facts: Facts, input_size: int) -> tuple[Poor, ...]:
     known = np.isfinite(logs)
     scale = np.full(len(logs), np.nan)
     if known.sum() >= ENOUGH:
-        deviation = median_abs_deviation(logs[known], scale="normal")
-        scale = (logs - np.median(logs[known])) / max(float(deviation), 1e-6)
+        middle = np.median(logs[known])
+        deviation = np.median(np.abs(logs[known] - middle)) / MAD_OF_NORMAL
+        scale = (logs - middle) / max(float(deviation), 1e-6)
     tiny = shorter < input_size / 2
     if np.mean(tiny) > FEW:
         tiny[:] = False  # then it is how these pictures are, and no exception

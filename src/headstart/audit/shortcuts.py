@@ -35,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Floats, Index, Labels, Mask
+from headstart.audit.tree import answers_of_tree
 from headstart.evaluation.intervals import wilson
 from headstart.evaluation.paired import holm
 from headstart.images.facts import GREY, Facts
@@ -112,7 +113,7 @@ def find(facts: Facts, y: Labels, groups: Index, *, seed: int) -> tuple[Shortcut
     if len(labels) < 2 or not columns:
         return ()
     splits = folds(y, np.arange(len(y)), seed=seed)
-    answers = np.stack([_answers(X, y, splits, seed) for X in columns.values()])
+    answers = np.stack([_answers(X, y, splits) for X in columns.values()])
     effects = _effects(answers, y, len(labels))
     shuffled = _shuffled(answers, y, splits, len(labels), seed)
     by_chance = (shuffled >= effects.max(axis=1, keepdims=True)).sum(axis=1)
@@ -195,17 +196,13 @@ def _numbering(X: Floats, y: Labels) -> Floats:
     return np.zeros_like(X) if several > SHARED * len(holders) else X
 
 
-def _answers(X: Floats, y: Labels, splits: Splits, seed: int) -> Labels:
+def _answers(X: Floats, y: Labels, splits: Splits) -> Labels:
     """(n,) classes out of fold from a tree of a few questions, every class counting the same."""
-    from sklearn.tree import DecisionTreeClassifier
-
     depth = 2 + int(np.ceil(np.log2(y.max() + 1)))
     answers = np.empty(len(y), dtype=np.int64)
     for train, test in splits:
-        tree = DecisionTreeClassifier(
-            max_depth=depth, min_samples_leaf=max(2, len(train) // 100), class_weight="balanced", random_state=seed
-        )
-        answers[test] = tree.fit(X[train], y[train]).predict(X[test])
+        least = max(2, len(train) // 100)
+        answers[test] = answers_of_tree(X[train], y[train], X[test], depth=depth, least=least)
     return answers
 
 
