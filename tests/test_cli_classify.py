@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,8 +24,13 @@ from pictures import draw, write_folder
 @pytest.fixture(scope="module")
 def run(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "photos"
-    done = headstart("train", photos, "-o", folder, "--size", "224")
+    done = headstart("train", photos, "-o", folder, "--size", "224", "--profile")
     assert done.returncode == 0, done.stderr
+    took = [(float(taken), stage) for taken, stage in re.findall(r"^ +(\d+\.\d\d) s  (.+)$", done.stderr, re.MULTILINE)]
+    assert {"reading the folder", "features", "writing the results", "everything else"} <= {stage for _, stage in took}
+    total = re.search(r"^(\d+\.\d) s$", done.stderr, re.MULTILINE)
+    assert total
+    assert sum(taken for taken, _ in took) == pytest.approx(float(total[1]), abs=0.2)
     assert "accuracy" in done.stdout
     assert "-fold cross-validation" in done.stdout
     assert done.stderr.startswith("understood as class folders: 40 pictures in 2 classes: rings 20, stripes 20\n")

@@ -194,13 +194,18 @@ def train(
         ),
     ] = None,
     random_state: Seed = DEFAULTS.random_state,
+    profile: Annotated[bool, typer.Option("--profile", help="Say in the end how long every stage took.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, measure it honestly, write the model and the report."""
-    _train(photos, out or Path("runs") / default_name(photos), fit_options(context), as_json=as_json)
+    run = _train(photos, out or Path("runs") / default_name(photos), fit_options(context), as_json=as_json)
+    if profile:
+        rest = {"everything else": run.seconds - sum(run.stages.values())}
+        for stage, seconds in {**run.stages, **rest}.items():
+            say(f"{seconds:8.2f} s  {stage}")
 
 
-def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> None:
+def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> TrainedRun:
     from headstart.report import tuning
     from headstart.report.words import counted
     from headstart.workflows import train as workflow
@@ -221,7 +226,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
         say("interrupted: the best so far is kept, and can be used")
     if as_json:
         answer(run.to_dict, (), as_json=True)
-        return
+        return run
     fitted = run.fitted
     for note in (*run.notes, tuning.choice_reason(fitted.choice)):
         say(note)
@@ -232,6 +237,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     if left_out := len(fitted.images.left_out):
         say(f"{counted(left_out, 'file was', 'files were')} left out and named in the report")
     say(f"{run.seconds:.1f} s")
+    return run
 
 
 @app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv predictions.csv")

@@ -22,9 +22,9 @@ import os
 import platform
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ class Run:
     """None until the last state, or where it was not reached."""
     seconds: float
     """Since the beginning."""
+    stages: Mapping[str, float] = field(default_factory=dict)
+    """Of them, by stage in the order in which they began; empty until the end."""
     interrupted: bool = False
     """Whether somebody ended it before its last state."""
 
@@ -137,8 +139,9 @@ def train(
         tell(images)
         threading.Thread(target=_load_ahead, name="loading", daemon=True).start()
         sizes = options.sizes or bench.network.backbone.sizes
-        work = work_of(images, bench, sizes)
-        foreseen = forecast(work, bench, options, sizes[0])
+        with bench.timed("opening the network"):
+            work = work_of(images, bench, sizes)
+            foreseen = forecast(work, bench, options, sizes[0])
         foresee(foreseen)
         began = bench.clock.elapsed
         if options.budget is not None and options.budget < foreseen.first:
@@ -165,7 +168,7 @@ def train(
             run = replace(run, interrupted=True)
         finally:
             writer.settle()
-        return replace(run, seconds=bench.clock.elapsed)
+        return replace(run, seconds=bench.clock.elapsed, stages=dict(bench.clock.seconds))
 
 
 def _load_ahead() -> None:
