@@ -135,9 +135,9 @@ def of_peer(seconds: float, peak: float, events: Sequence[Mapping[str, Any]], *,
         elif event["event"] == "epoch":
             phases[-1][1].append(event["at"])
     epochs = tuple((len(ends), whole, (ends[-1] - begin) / len(ends)) for whole, ends, begin in phases)
-    accuracies = [event["accuracy"] for event in events if event["event"] in ("epoch", "answer")]
-    known = bool(accuracies) and not short and not random
-    accuracy, best = (accuracies[-1], max(accuracies)) if known else (None, None)
+    told = [] if short or random else [event for event in events if event.get("accuracy") is not None]
+    accuracy = told[-1]["accuracy"] if told else None
+    best = max((event["accuracy"] for event in told if event["event"] == "epoch"), default=None)
     whole = seconds + sum((whole - run) * each for run, whole, each in epochs) * short
     return Run(seconds=seconds, peak=peak, accuracy=accuracy, best=best, whole=whole, epochs=epochs)
 

@@ -23,9 +23,9 @@ def tell_phase(whole: int) -> None:
     _tell(event="phase", whole=whole)
 
 
-def tell_epoch(accuracy: float) -> None:
-    """An epoch has ended, after which the accuracy on the validation pictures was so."""
-    _tell(event="epoch", accuracy=float(accuracy))
+def tell_epoch(accuracy: float | None) -> None:
+    """An epoch has ended, after which the accuracy on the validation pictures was so, if it was measured."""
+    _tell(event="epoch", accuracy=None if accuracy is None else float(accuracy))
 
 
 def tell_answer(accuracy: float) -> None:
