@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 from protocol import tell_epoch, tell_phase, told
-from torch import nn
-from torch.optim import SGD, lr_scheduler
+from torch import nn, optim
 from torch.utils.data import DataLoader
 from torchvision import datasets, models, transforms
 
@@ -29,8 +28,8 @@ def main() -> None:
     model.requires_grad_(options.full)
     model.fc = nn.Linear(model.fc.in_features, len(train.classes))
     model = model.to(device)
-    optimiser = SGD((model if options.full else model.fc).parameters(), lr=0.001, momentum=0.9)
-    schedule = lr_scheduler.StepLR(optimiser, step_size=7, gamma=0.1)
+    optimiser = optim.SGD((model if options.full else model.fc).parameters(), lr=0.001, momentum=0.9)
+    schedule = optim.lr_scheduler.StepLR(optimiser, step_size=7, gamma=0.1)
     best = 0.0
     with tempfile.TemporaryDirectory() as folder:
         torch.save(model.state_dict(), kept := Path(folder) / "best.pt")
