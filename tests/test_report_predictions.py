@@ -8,6 +8,7 @@ import pytest
 from headstart.deploy.model import Prediction
 from headstart.deploy.predictions import row
 from headstart.report.predictions import line, summary
+from headstart.workflows.predict import Tally
 from test_deploy_predictions import BAD, CLASSES, DOUBTFUL, GOOD
 
 
@@ -35,4 +36,4 @@ def test_a_picture_that_was_no_file_has_a_dash_for_its_path() -> None:
     ],
 )
 def test_the_summary_counts_what_is_doubtful_and_what_could_not_be_read(answers: list[Prediction], said: str) -> None:
-    assert summary(answers) == said
+    assert summary(**vars(Tally.of(row(one, CLASSES) for one in answers))) == said

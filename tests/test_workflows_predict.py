@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from headstart.deploy.answer_log import AnswerLog
 from headstart.deploy.model import Model
 from headstart.errors import OptionError
-from headstart.workflows.predict import PredictOptions, predict
+from headstart.workflows import predict as workflow
+from headstart.workflows.predict import PredictOptions, check_table, predict, predict_to_file
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +28,17 @@ def test_inputs_are_answered_in_order_and_written(model: Model, photos: Path, tm
     assert (document["classes"], document["coverage"]) == (["rings", "stripes"], 0.8)
     assert [row["label"] for row in document["predictions"]] == ["stripes", None, "rings"]
     assert [len(row["top"]) for row in document["predictions"]] == [2, 0, 2]
-    assert not done.complete
-    done.write_csv(tmp_path / "answers.csv")
+    assert not done.tally.complete
+    done.write(tmp_path / "answers.csv")
     with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["stripes", "", "rings"]
 
 
 def test_a_folder_is_answered_as_a_whole(model: Model, photos: Path) -> None:
     done = predict(model, [photos / "rings"], PredictOptions())
-    assert done.complete
+    assert done.tally.complete
     assert len(done.predictions) == len(done.rows) == len(list((photos / "rings").iterdir()))
-    assert not predict(model, [], PredictOptions()).complete
+    assert not predict(model, [], PredictOptions()).tally.complete
 
 
 def test_costs_decide_and_must_fit(model: Model, photos: Path, tmp_path: Path) -> None:
@@ -45,3 +50,73 @@ def test_costs_decide_and_must_fit(model: Model, photos: Path, tmp_path: Path) -
     costs.write_text("truth,rings,ask\nrings,0,1\n")
     with pytest.raises(OptionError, match="none for stripes"):
         predict(model, [], PredictOptions(costs=costs))
+
+
+def test_a_table_is_written_as_answers_come_and_goes_on_where_it_was_cut_off(
+    model: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "TOGETHER", 7)
+    monkeypatch.setattr(workflow, "ANSWERED_TOGETHER", 3)
+    paths = [*sorted(photos.glob("*/*"))[:20], tmp_path / "gone.png"]
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    tally = predict_to_file(model, paths, whole, PredictOptions())
+    assert (tally.pictures, tally.unread, tally.complete) == (21, 1, False)
+    done = predict(model, paths, PredictOptions())
+    done.write(tmp_path / "at once.csv")
+    assert whole.read_bytes() == (tmp_path / "at once.csv").read_bytes()
+    assert done.tally == tally
+
+    asked: list[int] = []
+    answers = Model.answers
+
+    def counted(self: Model, pictures: Sequence[str], **options: Any) -> Iterator[Any]:
+        for number, one in enumerate(answers(self, pictures, **options)):
+            asked.append(number)
+            if len(asked) == 11:
+                raise KeyboardInterrupt
+            yield one
+
+    monkeypatch.setattr(Model, "answers", counted)
+    with pytest.raises(KeyboardInterrupt):
+        predict_to_file(model, paths, cut, PredictOptions())
+    (log,) = tmp_path.glob(".cut.csv.*")
+    assert not cut.exists()
+    assert len(log.read_bytes().splitlines()) == 1 + 10
+    log.write_bytes(log.read_bytes()[:-5])  # as if it had been killed while it wrote
+    asked.clear()
+    asked += range(100)
+    assert predict_to_file(model, paths, cut, PredictOptions()) == tally
+    assert len(asked) == 100 + 21 - 9
+    assert cut.read_bytes() == whole.read_bytes()
+    assert not [*tmp_path.glob(".*")]
+
+
+def test_answers_of_another_model_or_other_pictures_are_not_gone_on_from(
+    model: Model, photos: Path, tmp_path: Path
+) -> None:
+    paths = sorted(photos.glob("*/*"))[:4]
+    other = replace(model, head=replace(model.head, temperature=9.0))
+    assert len({model.fingerprint(), replace(model).fingerprint(), other.fingerprint()}) == 2
+    for asked, options in (
+        (paths, PredictOptions()),
+        (paths[:3], PredictOptions()),
+        (paths, PredictOptions(coverage=0.8)),
+    ):
+        with AnswerLog.beside(tmp_path / "a.csv", "another key") as log:
+            log.write([{"path": "not these"}])
+            content = log.path.read_bytes()
+        (tmp_path / ".a.csv.answers").write_bytes(content)
+        predict_to_file(model, asked, tmp_path / "a.csv", options)
+        with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+            assert [row["path"] for row in csv.DictReader(file)] == [str(path) for path in asked]
+
+
+def test_a_table_of_something_else_is_not_written_over(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    for name in ("mine.csv", "mine.parquet"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(OptionError, match="something else"):
+            check_table(tmp_path / name, "--out")
+    check_table(tmp_path / "new.parquet", "--out")
+    with pytest.raises(OptionError, match="a file that --out can write"):
+        check_table(tmp_path / "nowhere" / "new.parquet", "--out")

@@ -32,7 +32,7 @@ from headstart.command import command
 from headstart.errors import DataError
 from headstart.files import display, plain
 from headstart.options import DEFAULTS
-from headstart.output_folder import check_files, default_name
+from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
@@ -240,11 +240,14 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
     return run
 
 
-@app.command(epilog="Example: headstart predict runs/photos new/*.jpg --csv predictions.csv")
+@app.command(epilog="Example: headstart predict runs/photos new/*.jpg -o predictions.csv")
 def predict(
     run: Run,
     paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
-    csv_file: Annotated[Path | None, typer.Option("--csv", help="Write the answers to this file.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", "--csv", help="Write the answers to this file: CSV, or Parquet for NAME.parquet."),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 1,
     coverage: Annotated[
         float | None, typer.Option(help="How often the true class is to be in the prediction set; 0.9 by default.")
@@ -259,14 +262,15 @@ def predict(
     An answer is marked `unsure` where its probability is below the level from which answers are wrong half as often as
     all are, and `unfamiliar` where the picture is unlike those of training. Where more than one class cannot be ruled
     out, they are listed in braces. With costs, `answer` is what costs least on average.
+
+    Of any number of pictures: what is written to a file is kept as it comes, and the same command goes on from there.
     """
     from headstart.deploy.model import Model
-    from headstart.deploy.predictions import COLUMNS
     from headstart.report import predictions as words
     from headstart.report.words import runtime_note
     from headstart.workflows import predict as workflow
 
-    check_files({"--csv": csv_file}, {"--csv": ",".join(COLUMNS)})
+    workflow.check_table(out, "--out")
     lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     model = Model.load(run)
@@ -274,12 +278,17 @@ def predict(
         say(runtime_note(note))
     options = workflow.PredictOptions(coverage=coverage, costs=cost, top=top)
     with showing_progress(as_json=as_json) as progress:
-        predicted = workflow.predict(model, inputs, options, progress=progress)
-    if csv_file:
-        predicted.write_csv(csv_file)
-    answer(predicted.to_dict, () if csv_file else map(words.line, predicted.rows), as_json=as_json)
-    say(words.summary(predicted.predictions))
-    if not predicted.complete:
+        if out and not as_json:
+            tally = workflow.predict_to_file(model, inputs, out, options, progress=progress)
+        else:
+            predicted = workflow.predict(model, inputs, options, progress=progress)
+            tally = predicted.tally
+    if as_json or not out:
+        answer(predicted.to_dict, map(words.line, predicted.rows), as_json=as_json)
+    if as_json and out:
+        predicted.write(out)
+    say(words.summary(**vars(tally)))
+    if not tally.complete:
         raise typer.Exit(1)
 
 

@@ -17,6 +17,7 @@ trained.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -36,6 +37,7 @@ from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
 from headstart.features.extract import extract
+from headstart.files import digest
 from headstart.images.labels import TEXT, restored
 from headstart.images.sources import Source, listed
 from headstart.images.transforms import View
@@ -95,6 +97,13 @@ class Model:
     def __deepcopy__(self, memo: object) -> Model:
         """Itself: nothing of it is ever changed."""
         return self
+
+    def fingerprint(self) -> str:
+        """32 digits that are others for a model that answers otherwise."""
+        tensors = {"weight": self.head.weight, "bias": self.head.bias, **self.abstention.tensors()}
+        hashes = {name: hashlib.sha256(tensor.tobytes()).hexdigest() for name, tensor in tensors.items()}
+        reads = self.space.key(View.CENTRE, self.output), self.head.temperature, self.classes
+        return digest([*reads, hashes, self.abstention.to_dict()])
 
     def predict(
         self, pictures: Iterable[Source], *, coverage: float | None = None, progress: Progress | None = None

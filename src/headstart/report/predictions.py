@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from headstart.deploy.model import Prediction
 from headstart.report.words import counted
 
 
@@ -22,11 +21,8 @@ def line(row: Mapping[str, Any]) -> str:
     return f"{path}\t{best}{decided}" + (f"\t{' '.join(doubts)}" if doubts else "")
 
 
-def summary(predictions: Sequence[Prediction]) -> str:
+def summary(*, pictures: int, unread: int, unsure: int, unfamiliar: int) -> str:
     """How many pictures were labelled, and how many of these answers are doubtful."""
-    unread = sum(prediction.proba is None for prediction in predictions)
-    said = [f"{counted(len(predictions) - unread, 'picture')} labelled"]
-    for name in ("unsure", "unfamiliar"):
-        if count := sum(getattr(prediction, name) is True for prediction in predictions):
-            said.append(f"{count} of them {name}")
+    said = [f"{counted(pictures - unread, 'picture')} labelled"]
+    said += [f"{count} of them {what}" for what, count in (("unsure", unsure), ("unfamiliar", unfamiliar)) if count]
     return ", ".join([*said, f"{unread} could not be read"] if unread else said)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headstart.deploy import predictions as table
-from headstart.deploy.model import Model, Prediction
-from headstart.files import plain
+from headstart.deploy.answer_log import AnswerLog
+from headstart.deploy.model import ANSWERED_TOGETHER, Model, Prediction
+from headstart.errors import OptionError
+from headstart.files import digest, display, plain
 from headstart.images.walk import find_images
-from headstart.progress import Progress
+from headstart.output_folder import check_files
+from headstart.progress import Progress, Silent
+
+PARQUET = ".parquet"
+TOGETHER = 2_048
+"""Pictures that are answered before the next are looked for: what is known of each stays in memory as long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +36,30 @@ class PredictOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tally:
+    """How many pictures were answered, and how many of the answers are doubtful."""
+
+    pictures: int
+    unread: int
+    unsure: int
+    unfamiliar: int
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Tally:
+        """Of rows as `deploy.predictions.row` describes them."""
+        counts: Counter[str] = Counter()
+        for row in rows:
+            counts.update(["pictures", *(name for name in ("unsure", "unfamiliar") if row[name])])
+            counts["unread"] += row["label"] is None
+        return cls(**{name: counts[name] for name in ("pictures", "unread", "unsure", "unfamiliar")})
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are pictures, and all of them could be read."""
+        return self.pictures > 0 and not self.unread
+
+
+@dataclass(frozen=True, kw_only=True)
 class Predicted:
     """The answers for n pictures."""
 
@@ -39,17 +72,17 @@ class Predicted:
     """(n,) the same in plain JSON types, as `deploy.predictions.row` describes them."""
 
     @property
-    def complete(self) -> bool:
-        """Whether there are pictures, and all of them could be read."""
-        return bool(self.predictions) and all(prediction.proba is not None for prediction in self.predictions)
+    def tally(self) -> Tally:
+        """How many they are."""
+        return Tally.of(self.rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return plain(self, "classes", "coverage", predictions=self.rows)
 
-    def write_csv(self, path: Path) -> None:
-        """Write a line per picture, whole or not at all, with the columns of `deploy.predictions.write_csv`."""
-        table.write_csv(path, self.predictions, self.classes)
+    def write(self, path: Path) -> None:
+        """Write a line per picture, whole or not at all, as `predict_to_file` does."""
+        _write(path, (table.with_proba(prediction, self.classes) for prediction in self.predictions), self.classes)
 
 
 def predict(
@@ -68,3 +101,55 @@ def predict(
         predictions=tuple(predictions),
         rows=tuple(table.row(prediction, model.classes, top=options.top) for prediction in predictions),
     )
+
+
+def predict_to_file(
+    model: Model, inputs: Sequence[str | Path], path: Path, options: PredictOptions, *, progress: Progress | None = None
+) -> Tally:
+    """Answer ``inputs`` as `predict` does, and write the table ``path``: CSV, or Parquet where its name says so.
+
+    Memory does not grow with the answers. They are kept beside ``path`` as they come; where the process is killed, the
+    same call goes on after the last of them, as long as model, options and list of pictures are the same. ``top`` of
+    the options has no meaning here.
+
+    Raises:
+        OptionError: as `predict`; another process writes this table.
+        MissingPackageError: Parquet without pyarrow.
+    """
+    model = model.with_costs(options.costs) if options.costs else model
+    model.abstention.require(options.coverage)
+    paths = [os.fspath(found) for found in find_images(inputs)]
+    key = digest([model.fingerprint(), options.coverage, [display(found) for found in paths]])
+    with AnswerLog.beside(path, key) as log:
+        with (progress or Silent()).stage("predicting", len(paths)) as advance:
+            advance(log.count)
+            for start in range(log.count, len(paths), TOGETHER):
+                rows: list[dict[str, Any]] = []
+                for prediction, _ in model.answers(paths[start : start + TOGETHER], coverage=options.coverage):
+                    rows.append(table.with_proba(prediction, model.classes))
+                    if len(rows) == ANSWERED_TOGETHER:
+                        log.write(rows)
+                        advance(log.count)
+                        rows = []
+                log.write(rows)
+                advance(log.count)
+        _write(path, log.rows(), model.classes)
+        return Tally.of(log.rows())
+
+
+def check_table(path: Path | None, option: str) -> None:
+    """Refuse a table that cannot be written, or that was written by something else; raises OptionError."""
+    if path is not None and path.suffix.lower() == PARQUET:
+        check_files({option: path}, {option: ""})
+        table.import_pyarrow()
+        if path.exists() and not table.is_parquet_of_ours(path):
+            expected, found = f"a new file, or one that {option} wrote", f"{display(path)}, which is something else"
+            todo = f"choose another name with {option}"
+            raise OptionError.of("where to write", expected=expected, found=found, todo=todo)
+    else:
+        check_files({option: path}, {option: ",".join(table.COLUMNS)})
+
+
+def _write(path: Path, rows: Iterable[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    write = table.write_parquet if path.suffix.lower() == PARQUET else table.write_csv
+    write(path, rows, classes)
