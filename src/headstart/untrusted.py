@@ -75,12 +75,19 @@ def read_json(folder: Path, name: str, *, undefined: bool = False) -> Any:
     """
     path = file_in(folder, name, most=MOST_JSON)
     try:
-        constant = float if undefined else _no_number
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=constant)
-    except RecursionError as error:
-        raise ValueError("lists in lists, nested too deep") from error
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
+    return parsed_json(text, undefined=undefined)
+
+
+def parsed_json(text: str, *, undefined: bool = False) -> Any:
+    """The JSON document in ``text``; ``undefined`` and errors as in `read_json`."""
+    try:
+        constant = float if undefined else _no_number
+        return json.loads(text, object_pairs_hook=_once, parse_constant=constant)
+    except RecursionError as error:
+        raise ValueError("lists in lists, nested too deep") from error
 
 
 def read_tensors(folder: Path, name: str) -> Tensors:
