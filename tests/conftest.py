@@ -15,6 +15,8 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.workflows import train
+from headstart.workflows.export import export
+from models import write_model
 from pictures import write_folder
 
 
@@ -76,3 +78,15 @@ def full_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="session")
+def small_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model of three classes. Read only."""
+    return write_model(tmp_path_factory.mktemp("small") / "model", cache)
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_model: Path) -> Path:
+    """The small model as an ONNX file. Read only."""
+    return export(small_model, "onnx", small_model.parent / "small.onnx").path

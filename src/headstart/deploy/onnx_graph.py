@@ -31,7 +31,9 @@ OUTPUTS = {
     "unsure": np.bool_,
     "unfamiliar": np.bool_,
 }
-"""Of the graph, in order, with their types; the first two are (n, k), the others (n,)."""
+"""Of the graph, in order, with their types: (n, k) where they are `WIDE`, else (n,)."""
+WIDE = ("probabilities", "logits")
+"""Outputs with a number for each class."""
 _NETWORK = "network/"
 
 
@@ -57,7 +59,7 @@ def whole_graph(model: Model, network: bytes, manifest: Manifest) -> Any:
     rows = {name: _NETWORK + name for name in rows_of(model)}
     _answers(after, model, rows)
     k = len(model.classes)
-    shapes = {name: ["n", k] if name in ("probabilities", "logits") else ["n"] for name in OUTPUTS}
+    shapes = {name: ["n", k] if name in WIDE else ["n"] for name in OUTPUTS}
     value, dtype = onnx.helper.make_tensor_value_info, onnx.helper.np_dtype_to_tensor_dtype
     graph = onnx.helper.make_graph(
         [*before, *inner.graph.node, *after.nodes],

@@ -15,9 +15,9 @@ from headstart.backbones import graph, graph_file
 from headstart.deploy import onnx_file
 from headstart.deploy.manifest import COPY, KEY, Manifest
 from headstart.deploy.model import Prediction
-from headstart.deploy.onnx_graph import INPUT, OUTPUTS
+from headstart.deploy.onnx_graph import INPUT, OUTPUTS, WIDE
 from headstart.errors import MissingPackageError, ModelError
-from headstart.untrusted import file_in
+from headstart.untrusted import bounded_memory, file_in
 
 Run = Callable[[Pixels], Mapping[str, NDArray[Any]]]
 """The graph's outputs by name, of pixels (n, h, w, 3)."""
@@ -66,17 +66,29 @@ def of_onnx(content: bytes, manifest: Manifest, what: str) -> Portable:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is raised, and said once
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        with bounded_memory(len(content)):
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library raises its own kinds
         raise _unusable(what, error) from error
 
     def run(pixels: Pixels) -> Mapping[str, NDArray[Any]]:
         try:
-            return dict(zip(OUTPUTS, session.run(list(OUTPUTS), {INPUT: pixels}), strict=True))
+            with bounded_memory(len(content)):
+                answered = session.run(list(OUTPUTS), {INPUT: pixels})
+            return _checked(dict(zip(OUTPUTS, answered, strict=True)), manifest)
         except Exception as error:
             raise _unusable(what, error) from error
 
     return Portable(runtime=f"onnxruntime {onnxruntime.__version__}", manifest=manifest, run=run)
+
+
+def _checked(answered: dict[str, NDArray[Any]], manifest: Manifest) -> dict[str, NDArray[Any]]:
+    """The outputs as they are; raises ValueError for other shapes than those of one picture."""
+    k = len(manifest.classes)
+    shapes = {name: value.shape for name, value in answered.items()}
+    if shapes != {name: (1, k) if name in WIDE else (1,) for name in OUTPUTS}:
+        raise ValueError(f"outputs of shapes {shapes}")
+    return answered
 
 
 def _unusable(what: str, error: Exception) -> ModelError:
@@ -97,22 +109,26 @@ def open_openvino(path: Path) -> Portable:
     openvino = graph.import_openvino()
     try:
         xml = file_in(path.parent, path.name, most=graph_file.MOST_XML)
-        graph_file.check(xml, file_in(path.parent, path.with_suffix(".bin").name))
+        numbers = file_in(path.parent, path.with_suffix(".bin").name)
+        graph_file.check(xml, numbers)
+        size = xml.stat().st_size + numbers.stat().st_size
         core = openvino.Core()
         read = core.read_model(xml)
         manifest = Manifest.from_json(read.get_rt_info([KEY]).astype(str), what)
         names = [value.get_any_name() for value in (*read.inputs, *read.outputs)]
         if names != [INPUT, *OUTPUTS]:
             raise ValueError("other inputs or outputs than a model has")
-        compiled = core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    except (ValueError, RuntimeError) as error:  # RuntimeError: OpenVINO's own
+        with bounded_memory(size):
+            compiled = core.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    except (ValueError, RuntimeError, MemoryError) as error:  # RuntimeError: OpenVINO's own
         raise _unusable(what, error) from error
 
     def run(pixels: Pixels) -> Mapping[str, NDArray[Any]]:
         try:
-            answered = compiled({INPUT: pixels})
-        except RuntimeError as error:
+            with bounded_memory(size):
+                answered = compiled({INPUT: pixels})
+            return _checked({name: np.asarray(answered[name]) for name in OUTPUTS}, manifest)
+        except (ValueError, RuntimeError, MemoryError) as error:
             raise _unusable(what, error) from error
-        return {name: np.asarray(answered[name]) for name in OUTPUTS}
 
     return Portable(runtime=f"openvino {openvino.__version__}", manifest=manifest, run=run)
