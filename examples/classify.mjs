@@ -1,5 +1,4 @@
 // Classify pictures with an exported model in Node, with onnxruntime-node and sharp.
-//
 //     npm install onnxruntime-node sharp
 //     node classify.mjs photos.onnx new.jpg other.png
 //
@@ -23,17 +22,18 @@ function metadata(file) { // of an ONNX file: field 14 of the protocol buffer ho
   }
 }
 
-const [path, ...pictures] = process.argv.slice(2);
-const file = readFileSync(path), model = metadata(file), session = await InferenceSession.create(file);
+const [path, ...pictures] = process.argv.slice(2), file = readFileSync(path);
+const model = metadata(file), session = await InferenceSession.create(file);
 const golden = model.golden.map(({ name, data }) => [name, Buffer.from(data, "base64")]);
 for (const [picture, source] of pictures.length ? pictures.map((name) => [name, name]) : golden) {
-  const { data, info } = await sharp(source).rotate().flatten({ background: "white" }).toColourspace("srgb")
-    .raw().toBuffer({ resolveWithObject: true });
-  const image = new Tensor("uint8", data, [1, info.height, info.width, 3]);
+  const decoded = sharp(source).rotate().toColourspace("srgb").ensureAlpha().raw();
+  const { data, info: { width, height } } = await decoded.toBuffer({ resolveWithObject: true });
+  const onWhite = (_, i) => Math.round(255 + (data[i + ~~(i / 3)] - 255) * data[4 * ~~(i / 3) + 3] / 255);
+  const image = new Tensor("uint8", Uint8Array.from({ length: 3 * width * height }, onWhite), [1, height, width, 3]);
   const found = Object.entries(await session.run({ image })).map(([name, { data }]) => [name, [...data]]);
   const { probabilities, logits, ...rest } = Object.fromEntries(found);
   const named = Object.fromEntries(model.classes.map((name, i) => [name, probabilities[i]]));
   const label = model.classes[probabilities.indexOf(Math.max(...probabilities))];
-  const [novelty, unsure, unfamiliar] = [rest.novelty[0], !!rest.unsure[0], !!rest.unfamiliar[0]];
-  console.log(JSON.stringify({ picture, label, probabilities: named, logits, novelty, unsure, unfamiliar }));
+  const said = { novelty: rest.novelty[0], unsure: !!rest.unsure[0], unfamiliar: !!rest.unfamiliar[0] };
+  console.log(JSON.stringify({ picture, label, probabilities: named, logits, ...said }));
 }

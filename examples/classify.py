@@ -27,7 +27,9 @@ for name, file in ({path: path for path in sys.argv[2:]} or golden).items():
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     pixels = np.asarray(image.convert("RGB"))
     outputs = [output.name for output in session.get_outputs()]
-    answer = dict(zip(outputs, (value[0].tolist() for value in session.run(None, {"image": pixels[None]})), strict=True))
+    answer = dict(
+        zip(outputs, (value[0].tolist() for value in session.run(None, {"image": pixels[None]})), strict=True)
+    )
     probabilities = dict(zip(model["classes"], answer.pop("probabilities"), strict=True))
     label = max(probabilities, key=probabilities.__getitem__)
     print(json.dumps({"picture": name, "label": label, "probabilities": probabilities, **answer}))

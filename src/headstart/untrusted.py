@@ -26,8 +26,8 @@ MOST_TENSORS = 100_000
 """Arrays in one file. Chosen: the deepest networks of timm have a few thousand."""
 
 MOST_MEMORY = 4 << 30
-"""Bytes that a graph of unknown origin may take beyond `MEMORY_PER_BYTE` of its file. Chosen: a picture of 12 megapixels
-takes 0.3 GB of it, and the largest that is decoded, of 179, takes 2 GB."""
+"""Bytes that a graph of unknown origin may take beyond `MEMORY_PER_BYTE` of its file. Chosen: 12 megapixels
+take 0.3 GB of it, the largest picture that is decoded, of 179, takes 2 GB."""
 MEMORY_PER_BYTE = 8
 """Bytes of memory for each of a file with a graph: constants are read, folded and laid out anew."""
 

@@ -21,13 +21,18 @@ def export(
     to: Annotated[
         str, typer.Option(help="onnx: one file with everything inside. openvino: the same as .xml and .bin.")
     ] = "onnx",
-    out: Annotated[Path | None, typer.Option("-o", "--out", help="File to write; NAME.onnx by default.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="What to write; named after the run by default.")
+    ] = None,
+    runtime: Annotated[
+        Path | None, typer.Option(help="For web: the folder of the npm package onnxruntime-web.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the model as a file that answers alike elsewhere, from the picture to the probabilities."""
     from headstart.workflows import export as workflow
 
-    exported = workflow.export(run, to, out)
+    exported = workflow.export(run, to, out, runtime=runtime)
     golden = f"golden pictures within {exported.golden.largest:.1e} of the model"
     lines = [f"{_size(size)}\t{path}" for path, size in exported.files.items()]
     answer(exported.to_dict, (*lines, golden), as_json=as_json)
