@@ -8,6 +8,7 @@ Measured on 2 cores: see the table it prints; the largest distance, relative to 
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -46,7 +47,9 @@ def distance(name: str) -> float:
 
 
 def main() -> None:
-    names = sys.argv[1:] or [backbone.name for backbone in catalog.all()]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="of networks; all of the catalogue by default")
+    names = parser.parse_args().names or [backbone.name for backbone in catalog.all()]
     failed = []
     for name in names:
         try:

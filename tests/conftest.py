@@ -15,8 +15,6 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.workflows import train
-from headstart.workflows.export import export
-from models import write_model
 from pictures import write_folder
 
 
@@ -83,10 +81,14 @@ def full_disk() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small model of three classes. Read only."""
+    from models import write_model  # loads torch
+
     return write_model(tmp_path_factory.mktemp("small") / "model", cache)
 
 
 @pytest.fixture(scope="session")
 def small_onnx(small_model: Path) -> Path:
     """The small model as an ONNX file. Read only."""
+    from headstart.workflows.export import export
+
     return export(small_model, "onnx", small_model.parent / "small.onnx").path

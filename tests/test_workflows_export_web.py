@@ -13,7 +13,7 @@ from headstart.deploy.model import Model
 from headstart.errors import OptionError
 from headstart.images.decode import encode
 from headstart.workflows import export_web
-from headstart.workflows.export import export
+from headstart.workflows.export import ExportOptions, export
 from models import CLASSES
 from pictures import scene
 
@@ -25,7 +25,7 @@ needs = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def site(small_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(small_model, "web", tmp_path_factory.mktemp("web") / "site", runtime=NODE_MODULES).path
+    return export(small_model, "web", tmp_path_factory.mktemp("web") / "site", ExportOptions(runtime=NODE_MODULES)).path
 
 
 @needs
@@ -71,7 +71,7 @@ def test_a_second_export_replaces_the_first_and_nothing_else(site: Path, small_m
     assert json.loads((site / "manifest.json").read_text(encoding="utf-8"))["classes"] == list(CLASSES)
     (tmp_path / "index.html").write_text("mine")
     with pytest.raises(OptionError, match="of something else"):
-        export(small_model, "web", tmp_path, runtime=NODE_MODULES)
+        export(small_model, "web", tmp_path, ExportOptions(runtime=NODE_MODULES))
     assert (tmp_path / "index.html").read_text() == "mine"
 
 
@@ -81,5 +81,5 @@ def test_without_the_runtime_the_error_has_the_command(
     monkeypatch.chdir(tmp_path)
     for runtime in (None, tmp_path):
         with pytest.raises(OptionError, match="npm install onnxruntime-web"):
-            export(small_model, "web", tmp_path / "site", runtime=runtime)
+            export(small_model, "web", tmp_path / "site", ExportOptions(runtime=runtime))
     assert not (tmp_path / "site").exists()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headstart.arrays import Pixels
 from headstart.deploy import directory, golden
 from headstart.deploy.model import Model, Prediction, versions
 from headstart.errors import ModelError, OptionError, Problem
@@ -108,6 +109,10 @@ class Manifest:
             return {picture.name: picture.bytes for picture in self.golden}
         except ValueError as error:
             raise ModelError.of("golden pictures", expected="base64", found=str(error), todo=COPY) from error
+
+    def decoded(self) -> list[Pixels]:
+        """The pixels (h, w, 3) of the golden pictures. Raises ModelError."""
+        return [decode(data, levels=self.geometry.levels) for data in self.pictures().values()]
 
 
 PIXELS = "decoded in full and turned upright (EXIF), colour profiles ignored, transparency on white, RGB, 8 bits"

@@ -34,7 +34,8 @@ OUTPUTS = {
 """Of the graph, in order, with their types: (n, k) where they are `WIDE`, else (n,)."""
 WIDE = ("probabilities", "logits")
 """Outputs with a number for each class."""
-_NETWORK = "network/"
+NETWORK = "network/"
+"""What names of the network's nodes and tensors begin with."""
 
 
 def rows_of(model: Model) -> list[str]:
@@ -53,10 +54,10 @@ def whole_graph(model: Model, network: bytes, manifest: Manifest) -> Any:
     onnx = import_onnx()
     nodes = Nodes("picture")
     square = resized(nodes, INPUT, model.space.geometry)
-    inner = onnx.compose.add_prefix(onnx.load_model_from_string(network), _NETWORK)
+    inner = onnx.compose.add_prefix(onnx.load_model_from_string(network), NETWORK)
     before = [*nodes.nodes, onnx.helper.make_node("Identity", [square], [inner.graph.input[0].name])]
     after = Nodes("answer")
-    rows = {name: _NETWORK + name for name in rows_of(model)}
+    rows = {name: NETWORK + name for name in rows_of(model)}
     _answers(after, model, rows)
     k = len(model.classes)
     shapes = {name: ["n", k] if name in WIDE else ["n"] for name in OUTPUTS}

@@ -12,7 +12,6 @@ from headstart.deploy.manifest import SAME
 from headstart.deploy.model import Prediction
 from headstart.deploy.portable import Portable
 from headstart.files import plain
-from headstart.images.decode import decode
 
 LARGEST_DIFFERENCE = 0.01
 """Of a probability, between an exported file and the model it was made from, on pictures of any kind. Chosen; measured
@@ -91,6 +90,5 @@ def golden_agreement(portable: Portable) -> Agreement:
         )
         for picture in manifest.golden
     ]
-    pictures = manifest.pictures()
-    answers = list(portable.answers(decode(data, levels=manifest.geometry.levels) for data in pictures.values()))
-    return agreement(list(pictures), answers, must, tolerance=SAME)
+    names = [picture.name for picture in manifest.golden]
+    return agreement(names, list(portable.answers(manifest.decoded())), must, tolerance=SAME)

@@ -81,13 +81,14 @@ def _body(name: str, manifest: Manifest, figures: Figures | None) -> Iterator[st
     yield f"Tells {counted(len(classes), 'class', 'classes')} of pictures apart: {', '.join(classes)}."
     backbone = plain_text(str(manifest.backbone.get("architecture", manifest.backbone.get("name"))))
     tuned = "fine-tuned" if training.get("fine_tuned") else "frozen, with a linear head"
-    yield f"The network is {backbone}, {tuned}; probabilities are calibrated (temperature {manifest.temperature:.3g})."
+    calibrated = f"probabilities are calibrated (temperature {manifest.temperature:.3g})"
+    yield f"The network is {backbone}, {tuned}; {calibrated}."
     yield ""
     yield "## Intended use"
     yield ""
-    yield "Pictures like those it was trained on, each showing one of the classes. Every picture gets an answer, also one"
-    yield "that shows none of them: `unsure` and `unfamiliar` say when not to rely on it. It was not examined for use"
-    yield "where a wrong answer harms somebody."
+    yield "Pictures like those it was trained on, each showing one of the classes. Every picture gets an answer,"
+    yield "also one that shows none of them: `unsure` and `unfamiliar` say when not to rely on it. It was not"
+    yield "examined for use where a wrong answer harms somebody."
     yield ""
     yield "## Figures"
     yield ""
@@ -145,8 +146,8 @@ def _limits(manifest: Manifest, figures: Figures | None) -> Iterator[str]:
     if manifest.sure_from is None:
         yield "- It has not learned when it is unsure."
     yield "- The figures hold for pictures like those measured; cameras, places and times that differ may give others."
-    yield "- It reads pixels decoded in full. The training program decodes a large JPEG at a fraction of its size, so that"
-    yield "  its answer for the file may differ a little."
+    yield "- It reads pixels decoded in full. headstart decodes a large JPEG at a fraction of its size, so that its"
+    yield "  answer for the file may differ a little."
     yield ""
 
 
