@@ -36,7 +36,7 @@ class Portable:
         """A Prediction for each of ``pictures`` (h, w, 3), in order; without prediction sets, and without costs."""
         learned = self.manifest
         for position, pixels in enumerate(pictures):
-            found = {name: value[0] for name, value in self.run(pixels[None]).items()}
+            found = {name: value[0] for name, value in self._checked(self.run(pixels[None])).items()}
             yield Prediction(
                 position=position,
                 proba=found["probabilities"].astype(np.float64),
@@ -44,6 +44,15 @@ class Portable:
                 unsure=None if learned.sure_from is None else bool(found["unsure"]),
                 unfamiliar=None if learned.unfamiliar_above is None else bool(found["unfamiliar"]),
             )
+
+    def _checked(self, answered: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """The outputs as they are; raises ModelError for other shapes than those of one picture."""
+        wide = (1, len(self.manifest.classes))
+        shapes = {name: value.shape for name, value in answered.items()}
+        if shapes != (expected := {name: wide if name in WIDE else (1,) for name in OUTPUTS}):
+            what, found = "an exported file gives other outputs than a model", str(shapes)
+            raise ModelError.of(what, expected=str(expected), found=found, todo=COPY)
+        return answered
 
 
 def open_onnx(path: Path) -> Portable:
@@ -75,20 +84,11 @@ def of_onnx(content: bytes, manifest: Manifest, what: str) -> Portable:
         try:
             with bounded_memory(len(content)):
                 answered = session.run(list(OUTPUTS), {INPUT: pixels})
-            return _checked(dict(zip(OUTPUTS, answered, strict=True)), manifest)
+            return dict(zip(OUTPUTS, answered, strict=True))
         except Exception as error:
             raise _unusable(what, error) from error
 
     return Portable(runtime=f"onnxruntime {onnxruntime.__version__}", manifest=manifest, run=run)
-
-
-def _checked(answered: dict[str, NDArray[Any]], manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """The outputs as they are; raises ValueError for other shapes than those of one picture."""
-    k = len(manifest.classes)
-    shapes = {name: value.shape for name, value in answered.items()}
-    if shapes != {name: (1, k) if name in WIDE else (1,) for name in OUTPUTS}:
-        raise ValueError(f"outputs of shapes {shapes}")
-    return answered
 
 
 def _unusable(what: str, error: Exception) -> ModelError:
@@ -127,7 +127,7 @@ def open_openvino(path: Path) -> Portable:
         try:
             with bounded_memory(size):
                 answered = compiled({INPUT: pixels})
-            return _checked({name: np.asarray(answered[name]) for name in OUTPUTS}, manifest)
+            return {name: np.asarray(answered[name]) for name in OUTPUTS}
         except (ValueError, RuntimeError, MemoryError) as error:
             raise _unusable(what, error) from error
 
