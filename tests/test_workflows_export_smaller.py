@@ -13,7 +13,7 @@ from headstart.images.decode import encode
 from headstart.workflows import export_smaller
 from headstart.workflows.export_smaller import Beside, in_fewer_bits
 from models import CLASSES
-from pictures import scene
+from pictures import classes_in, scene
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +49,8 @@ def test_what_loses_answers_is_refused_with_the_figures(
         in_fewer_bits(exported, "int8", tmp_path, labelled)
 
 
-def test_without_labelled_pictures_of_the_classes_it_is_refused(
-    exported: Exported, photos: Path, tmp_path: Path
-) -> None:
-    for given in (None, tmp_path / "missing", photos):
+def test_without_labelled_pictures_of_the_classes_it_is_refused(exported: Exported, tmp_path: Path) -> None:
+    for given in (None, tmp_path / "missing", classes_in(tmp_path / "others", "cats dogs")):
         with pytest.raises(OptionError, match="name them with --photos"):
             in_fewer_bits(exported, "fp16", tmp_path, given)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,14 @@ def _images(run: Path, photos: Path | None, classes: Sequence[str]) -> ImageSet:
         if not source.exists():
             raise ValueError(f"{source}, which is not there")
         images = scan(source, for_training=False)
-        if images.classes != tuple(classes):
+        if not {*images.classes} <= {*classes}:
             raise ValueError(f"the classes {', '.join(images.classes)}")
     except (ValueError, KeyError, TypeError) as error:
         expected = f"labelled pictures of {', '.join(classes)}"
         todo = "name them with --photos: fewer bits are kept only where held-out accuracy does not suffer"
         raise OptionError.of("fewer bits", expected=expected, found=str(error), todo=todo) from error
-    return images
+    numbers = np.array([classes.index(name) for name in images.classes])
+    return replace(images, y=numbers[images.y], classes=tuple(classes))
 
 
 def _spread(index: Any, most: int) -> list[int]:
