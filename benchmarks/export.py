@@ -6,10 +6,10 @@ Needs "headstart[onnx]". The run is exported to ONNX and to OpenVINO; every pict
 megapixels are answered by the model in float32, ONNX Runtime and OpenVINO, from the same pixels; and by the model from
 the file, of which it decodes a large JPEG at a fraction of its size. Exit code 1 where something does not hold.
 
-Measured: every label is the same everywhere. Largest difference of a probability, of 161 pictures from ants_bees/val and
-of 508 from cats_dogs/val, both with efficientnet_lite0: ONNX Runtime from the model 0.0002 and 0.0008, OpenVINO from the
-model 0.0004 and 0.0011, the two from each other 0.0002 and 0.0014. Beside the verdict: from the model given the files
-0.012 and 0.0008, from the model in bfloat16 0.020 and 0.041.
+Measured: every label is the same everywhere. Largest difference of a probability, of 161 pictures from ants_bees/val
+and of 508 from cats_dogs/val, both with efficientnet_lite0: ONNX Runtime from the model 0.0002 and 0.0008, OpenVINO
+from the model 0.0004 and 0.0011, the two from each other 0.0002 and 0.0014. Beside the verdict: from the model given
+the files 0.012 and 0.0008, from the model in bfloat16 0.020 and 0.041.
 """
 
 from __future__ import annotations
