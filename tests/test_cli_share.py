@@ -52,7 +52,7 @@ def test_a_model_leaves_and_is_verified(small_model: Path, tmp_path: Path) -> No
 def test_what_was_compared_is_said(n: int, said: str) -> None:
     same = [Prediction(proba=np.array([0.25, 0.75]))] * n
     part = agreement(["a"] * n, same, same, tolerance=0.01)
-    verified = Verified(file=Path("it.onnx"), runtime="onnxruntime 1", golden=None, model=part, as_files=None)
+    verified = Verified(file="it.onnx", runtime="onnxruntime 1", golden=None, model=part, as_files=None)
     first, last = share._verified(verified)
     assert first.startswith(f"against the model, same pixels: {said}")
     assert last == "holds (onnxruntime 1)"

@@ -59,7 +59,7 @@ def _beside(beside: Beside) -> Iterator[str]:
 
 @app.command(epilog="Example: headstart verify photos.onnx runs/photos new")
 def verify(
-    file: Annotated[Path, typer.Argument(help="What was exported, .onnx or .xml; or a model folder.")],
+    file: Annotated[str, typer.Argument(help="What was exported, .onnx or .xml; or a model folder.")],
     run: Annotated[Path | None, typer.Argument(help="The run or model folder that it is held against.")] = None,
     photos: Annotated[list[str] | None, typer.Argument(help="Pictures for both: files, folders, globs.")] = None,
     as_json: Json = False,

@@ -25,7 +25,7 @@ TOGETHER = 8
 class Verified:
     """What was compared, and how it agrees."""
 
-    file: Path
+    file: str
     runtime: str
     """What answered for the file."""
     golden: Agreement | None
@@ -60,12 +60,13 @@ class Answering:
     """Golden pictures that it brings, by name."""
 
 
-def opened(file: Path) -> Answering:
+def opened(file: str) -> Answering:
     """A file that was exported, or a model folder. Raises ModelError, MissingPackageError."""
-    if file.suffix in (".onnx", ".xml"):
-        portable = open_onnx(file) if file.suffix == ".onnx" else open_openvino(file)
+    path = Path(file)
+    if path.suffix in (".onnx", ".xml"):
+        portable = open_onnx(path) if path.suffix == ".onnx" else open_openvino(path)
         return _of_portable(portable)
-    model = Model.load(file)
+    model = Model.load(path)
     return Answering(
         runtime=model.space.runtime.name,
         classes=model.classes,
@@ -89,7 +90,7 @@ def _of_portable(portable: Portable) -> Answering:
 
 
 def verify(
-    file: Path, run: Path | None = None, photos: Sequence[str | Path] = (), *, progress: Progress | None = None
+    file: str | Path, run: Path | None = None, photos: Sequence[str | Path] = (), *, progress: Progress | None = None
 ) -> Verified:
     """Compare what ``file`` answers with its golden pictures, and with the model of ``run``.
 
@@ -106,6 +107,7 @@ def verify(
     if photos and run is None:
         expected, found = "a run to hold the file against", "pictures and no run"
         raise OptionError.of("verify", expected=expected, found=found, todo="give the run before the pictures")
+    file = str(file)
     other = opened(file)
     if run is None:
         return Verified(file=file, runtime=other.runtime, golden=other.golden, model=None, as_files=None)
