@@ -1,4 +1,4 @@
-"""Whether prediction of very many pictures needs no more memory, and whether it loses or doubles a row where it is killed.
+"""Whether prediction of very many pictures needs no more memory, and loses or doubles no row where it is killed.
 
     python benchmarks/length.py MODEL PHOTOS [--pictures 100000] [--kills 10] [--seed 0] [--parquet]
 

@@ -76,3 +76,19 @@ def full_disk() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture(scope="session")
+def small_model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model of three classes. Read only."""
+    from models import write_model  # loads torch
+
+    return write_model(tmp_path_factory.mktemp("small") / "model", cache)
+
+
+@pytest.fixture(scope="session")
+def small_onnx(small_model: Path) -> Path:
+    """The small model as an ONNX file. Read only."""
+    from headstart.workflows.export import export
+
+    return export(small_model, "onnx", small_model.parent / "small.onnx").path

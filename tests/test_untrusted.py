@@ -97,3 +97,23 @@ def test_arrays_are_those_of_the_format_and_finite(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(untrusted, "MOST_TENSORS", 1)
     with pytest.raises(ValueError, match=r"^2 arrays, more than 1$"):
         read_tensors(tmp_path, path.name)
+
+
+def test_text_is_read_as_a_file_is() -> None:
+    assert untrusted.parsed_json('{"a": [1, 2.5]}') == {"a": [1, 2.5]}
+    for text in ("", '{"a": 1, "a": 2}', "[NaN]", "[" * 100_000):
+        with pytest.raises(ValueError, match=r"Expecting|twice|no number|nested"):
+            untrusted.parsed_json(text)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says how much memory is used")
+def test_no_more_memory_is_taken_than_a_file_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    monkeypatch.setattr(untrusted, "MOST_MEMORY", 1 << 28)
+    with untrusted.bounded_memory(1000):
+        np.ones(1 << 20)
+        with pytest.raises(MemoryError):
+            np.ones(1 << 30)
+    assert resource.getrlimit(resource.RLIMIT_AS) == before

@@ -6,7 +6,8 @@ What is wrong is a ValueError with the reason in a few words; whoever knows what
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from stat import S_ISREG
 from typing import Any
@@ -23,6 +24,12 @@ MOST_JSON = 64 << 20
 largest that is written, costs of 1,000 classes, has 40 MB."""
 MOST_TENSORS = 100_000
 """Arrays in one file. Chosen: the deepest networks of timm have a few thousand."""
+
+MOST_MEMORY = 4 << 30
+"""Bytes that a graph of unknown origin may take beyond `MEMORY_PER_BYTE` of its file. Chosen: 12 megapixels
+take 0.3 GB of it, the largest picture that is decoded, of 179, takes 2 GB."""
+MEMORY_PER_BYTE = 8
+"""Bytes of memory for each of a file with a graph: constants are read, folded and laid out anew."""
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -75,12 +82,19 @@ def read_json(folder: Path, name: str, *, undefined: bool = False) -> Any:
     """
     path = file_in(folder, name, most=MOST_JSON)
     try:
-        constant = float if undefined else _no_number
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=constant)
-    except RecursionError as error:
-        raise ValueError("lists in lists, nested too deep") from error
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
+    return parsed_json(text, undefined=undefined)
+
+
+def parsed_json(text: str, *, undefined: bool = False) -> Any:
+    """The JSON document in ``text``; ``undefined`` and errors as in `read_json`."""
+    try:
+        constant = float if undefined else _no_number
+        return json.loads(text, object_pairs_hook=_once, parse_constant=constant)
+    except RecursionError as error:
+        raise ValueError("lists in lists, nested too deep") from error
 
 
 def read_tensors(folder: Path, name: str) -> Tensors:
@@ -105,6 +119,28 @@ def read_tensors(folder: Path, name: str) -> Tensors:
     if wrong := not_finite(tensors):
         raise ValueError(f"numbers that are not finite in {some(wrong, 3)}")
     return tensors
+
+
+@contextmanager
+def bounded_memory(file: int) -> Iterator[None]:
+    """Let a runtime take no more memory for a file of so many bytes than it may, where Linux keeps the limit.
+
+    It is one of the whole process and of its address space: whatever asks for more, in any thread, fails.
+    """
+    try:
+        import resource
+
+        used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        yield
+        return
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [used + MOST_MEMORY + MEMORY_PER_BYTE * file, *(each for each in before if each != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def not_finite(tensors: Mapping[str, NDArray[Any]]) -> list[str]:

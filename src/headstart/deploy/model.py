@@ -217,13 +217,16 @@ class Model:
         return replace(self, space=SpaceSpec(network=network, geometry=self.space.geometry).open())
 
     @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto", threads: int | None = None) -> Model:
+    def load(
+        cls, folder: Path | str, *, device: str = "auto", precision: str = "auto", threads: int | None = None
+    ) -> Model:
         """Open a model directory, or a run directory that holds one.
 
         Args:
             folder: the directory.
             device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees, else
                 OpenVINO where it is installed, else torch.
+            precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
             threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
                 process, which is set here.
 
@@ -235,16 +238,16 @@ class Model:
         found = directory.find_model(Path(folder))
         while True:
             try:
-                return cls._loaded(found, device=device, threads=threads)
+                return cls._loaded(found, device=device, precision=precision, threads=threads)
             except (ModelError, OSError):
                 before, found = found, directory.find_model(Path(folder))
                 if found == before:
                     raise  # else a run went on while it was read: its next state is the model now
 
     @classmethod
-    def _loaded(cls, folder: Path, *, device: str, threads: int | None) -> Model:
+    def _loaded(cls, folder: Path, *, device: str, precision: str, threads: int | None) -> Model:
         document = directory.read(folder)
-        network = SavedSpec.of(folder, device=device, threads=threads)
+        network = SavedSpec.of(folder, device=device, precision=precision, threads=threads)
         try:
             return cls._opened(folder, document, network)
         except golden.GoldenError as error:

@@ -1,0 +1,151 @@
+"""Whether what was exported answers as the model does: its golden pictures, and any others, through both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from headstart.deploy.model import Model, Prediction
+from headstart.deploy.portable import Portable, open_onnx, open_openvino
+from headstart.deploy.verify import LARGEST_DIFFERENCE, Agreement, agreement, golden_agreement
+from headstart.errors import OptionError, UnreadableImageError
+from headstart.files import display, plain
+from headstart.images.decode import decode
+from headstart.images.walk import find_images
+from headstart.progress import Progress, Silent
+
+TOGETHER = 8
+"""Pictures that are decoded in full at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What was compared, and how it agrees."""
+
+    file: str
+    runtime: str
+    """What answered for the file."""
+    golden: Agreement | None
+    """Of the file's answers with those it must give; None of a model folder, which was looked at when it was loaded."""
+    model: Agreement | None
+    """Of the file's answers with the model's, both of the same pixels; None where no run was given."""
+    as_files: Agreement | None
+    """Of the file's answers for full pixels with the model's for the files, of which it decodes a large JPEG at a
+    fraction of its size. It is no part of the verdict."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that was compared agrees."""
+        return all(part.holds for part in (self.golden, self.model) if part is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**plain(self), "holds": self.holds}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """Something that answers pictures and claims to be a certain model; a new kind of it is added to `opened`."""
+
+    runtime: str
+    classes: tuple[str, ...]
+    golden: Agreement | None
+    decodes: Callable[[Path | bytes], Any]
+    """What is made of a picture before it is answered, by this and by the model that it is held against."""
+    answers: Callable[[Sequence[Any]], list[Prediction]]
+    pictures: dict[str, bytes]
+    """Golden pictures that it brings, by name."""
+
+
+def opened(file: str) -> Answering:
+    """A file that was exported, or a model folder. Raises ModelError, MissingPackageError."""
+    path = Path(file)
+    if path.suffix in (".onnx", ".xml"):
+        portable = open_onnx(path) if path.suffix == ".onnx" else open_openvino(path)
+        return _of_portable(portable)
+    model = Model.load(path)
+    return Answering(
+        runtime=model.space.runtime.name,
+        classes=model.classes,
+        golden=None,
+        decodes=lambda picture: picture,
+        answers=model.predict,
+        pictures={},
+    )
+
+
+def _of_portable(portable: Portable) -> Answering:
+    levels = portable.manifest.geometry.levels
+    return Answering(
+        runtime=portable.runtime,
+        classes=portable.manifest.classes,
+        golden=golden_agreement(portable),
+        decodes=lambda picture: decode(picture, levels=levels),
+        answers=lambda pictures: list(portable.answers(pictures)),
+        pictures=portable.manifest.pictures(),
+    )
+
+
+def verify(
+    file: str | Path, run: Path | None = None, photos: Sequence[str | Path] = (), *, progress: Progress | None = None
+) -> Verified:
+    """Compare what ``file`` answers with its golden pictures, and with the model of ``run``.
+
+    Args:
+        file: an exported file, or a model folder.
+        run: a run or model folder; its model answers in float32.
+        photos: files, folders, patterns that both answer; the golden pictures if there are none.
+        progress: told how far it is.
+
+    Raises:
+        ModelError, MissingPackageError: the file or the model cannot be opened.
+        OptionError: pictures without a run; classes of another model.
+    """
+    if photos and run is None:
+        expected, found = "a run to hold the file against", "pictures and no run"
+        raise OptionError.of("verify", expected=expected, found=found, todo="give the run before the pictures")
+    file = str(file)
+    other = opened(file)
+    if run is None:
+        return Verified(file=file, runtime=other.runtime, golden=other.golden, model=None, as_files=None)
+    model = Model.load(run, precision="f32")
+    if model.classes != other.classes:
+        expected, found = f"the classes of {run}: {', '.join(model.classes)}", ", ".join(other.classes)
+        raise OptionError.of(f"{file} is of another model", expected=expected, found=found, todo="give its own run")
+    paths = find_images(photos) if photos else []
+    pictures = {display(path): path for path in paths} if photos else other.pictures
+    same, as_files = _both(other, model, pictures, progress or Silent())
+    return Verified(file=file, runtime=other.runtime, golden=other.golden, model=same, as_files=as_files)
+
+
+def _both(
+    other: Answering, model: Model, pictures: dict[str, Path] | dict[str, bytes], progress: Progress
+) -> tuple[Agreement, Agreement]:
+    """How ``other`` agrees with the model on pictures by name: of the same pixels, and of the files."""
+    theirs: list[Prediction] = []
+    ours: list[Prediction] = []
+    of_files: list[Prediction] = []
+    with progress.stage("comparing", len(pictures)) as advance:
+        waiting: Iterator[Path | bytes] = iter(pictures.values())
+        while block := list(islice(waiting, TOGETHER)):
+            decoded = [_decoded(other, picture) for picture in block]
+            readable = [pixels for pixels in decoded if not isinstance(pixels, Prediction)]
+            for answers, answer in ((theirs, other.answers), (ours, model.predict)):
+                answered = iter(answer(readable))
+                answers += [pixels if isinstance(pixels, Prediction) else next(answered) for pixels in decoded]
+            of_files += model.predict(block)
+            advance(len(theirs))
+    names = list(pictures)
+    same = agreement(names, theirs, ours, tolerance=LARGEST_DIFFERENCE)
+    return same, agreement(names, theirs, of_files, tolerance=LARGEST_DIFFERENCE)
+
+
+def _decoded(other: Answering, picture: Path | bytes) -> Any:
+    """What is answered; of a picture that cannot be read a prediction with the reason."""
+    try:
+        return other.decodes(picture)
+    except UnreadableImageError as error:
+        return Prediction(proba=None, reason=error.reason)
