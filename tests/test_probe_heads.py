@@ -6,7 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
-from headstart.probe.heads import C_PATH, LinearHead, fit_family, fit_path, minimise, principal_axes
+from headstart.probe.heads import C_PATH, LEAST_SCALE, LinearHead, fit_family, fit_path, minimise, principal_axes
 
 
 def blobs(n: int = 120, d: int = 8, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -80,10 +80,20 @@ def data(n: int, d: int, k: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 def test_axes_are_a_rotation_of_the_standardised_matrix(n: int, d: int) -> None:
     X, _ = data(n, d, 2)
     axes = principal_axes(X.copy())
-    S = (X - axes.mean) / axes.scale
-    np.testing.assert_allclose(S.std(axis=0), 1, atol=1e-3)
+    S, deviations = (X - axes.mean) / axes.scale, X.std(axis=0)
+    least = LEAST_SCALE * np.sqrt((deviations**2).mean())
+    assert (deviations < least).any()
+    np.testing.assert_allclose(S.std(axis=0), np.minimum(deviations / least, 1), atol=1e-3)
     np.testing.assert_allclose(axes.Z @ axes.Z.T, S @ S.T, atol=2e-2)
     np.testing.assert_allclose(axes.Z.T @ axes.Z, np.diag(axes.squares), atol=2e-2 * axes.squares[0] / 10)
+
+
+def test_a_column_that_hardly_varies_gets_no_great_weight() -> None:
+    X, y = data(200, 20, 2)
+    X[:, 3] = 1e-4 * y + 1e-5 * np.random.default_rng(0).normal(size=200)  # tells the classes apart, in its last digits
+    axes = principal_axes(X.copy())
+    _, W, b = next(fit_path(axes, y, np.ones((1, 200), bool), [1.0], 2))
+    assert np.abs(axes.unproject(W[0], b[0])[0]).max() < 2
 
 
 def test_a_constant_column_does_no_harm() -> None:
