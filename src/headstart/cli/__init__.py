@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from headstart.cli import classify, compare, machine, recipes, runs  # noqa: F401
+from headstart.cli import classify, compare, machine, recipes, runs, serve  # noqa: F401
 from headstart.cli.app import app, interrupted
 
 _ESCAPED = "backslashreplace"
