@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from headstart.errors import Problem
 from headstart.files import display
 from headstart.versions import version
-from headstart.web import operating, predicting
+from headstart.web import kserve, operating, page, predicting
 from headstart.web.passing import Passing
 from headstart.web.refusals import Refusal
 from headstart.web.service import Service
@@ -30,9 +30,12 @@ def application(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        async with operating.watching(service):
-            yield
-        service.close()
+        await service.start()
+        try:
+            async with operating.watching(service):
+                yield
+        finally:
+            service.close()
 
     app = FastAPI(
         title="headstart",
@@ -46,6 +49,8 @@ def application(service: Service) -> FastAPI:
     app.add_middleware(Passing, service=service)
     app.include_router(predicting.routes(service))
     app.include_router(operating.routes(service))
+    app.include_router(kserve.routes(service))
+    app.include_router(page.routes(service))
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _not_here)

@@ -30,21 +30,22 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 40  # bytes: what was admitted is in memory already
 
 
-async def read_body(request: Request, options: ServeOptions, share: Share) -> bytes:
-    """All bytes of a request, within the limits of size and time.
+async def read_body(request: Request, options: ServeOptions, share: Share, *, most: int | None = None) -> bytes:
+    """All bytes of a request, within the limits of time and size: ``most`` bytes, where that is not the usual number.
 
     Raises:
         Refusal: 408, 413, or 503 where other requests hold the memory.
     """
-    if (declared := request.headers.get("content-length", "")).isdecimal() and int(declared) > options.most_bytes:
-        raise _too_large(declared, options)
+    most = most or options.most_bytes
+    if (declared := request.headers.get("content-length", "")).isdecimal() and int(declared) > most:
+        raise _too_large(declared, most)
     parts, size = [], 0
     try:
         with anyio.fail_after(options.request_seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > options.most_bytes:
-                    raise _too_large(f"{size} or more", options)
+                if size > most:
+                    raise _too_large(f"{size} or more", most)
                 share.add(bytes_=len(part))
                 parts.append(part)
     except TimeoutError:
@@ -93,9 +94,9 @@ async def _files(headers: Headers, body: bytes, options: ServeOptions) -> list[U
         await form.close()
 
 
-def _too_large(size: str, options: ServeOptions) -> Refusal:
+def _too_large(size: str, most: int) -> Refusal:
     expected, todo = (
-        f"at most {options.most_bytes} bytes in a request",
+        f"at most {most} bytes in a request",
         "make the pictures smaller, or send fewer at a time",
     )
     return Refusal.of(413, "the request is too large", expected=expected, found=f"{size} bytes", todo=todo)

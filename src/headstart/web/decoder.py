@@ -6,43 +6,49 @@ server reads nothing from it that could be more than pixels or text.
 
 from __future__ import annotations
 
+import pickle
 import signal
+import struct
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
+from socket import socket
 
 from headstart.errors import UnreadableImageError
 from headstart.images.recognise import readable_formats
 from headstart.images.transforms import Geometry, load
 
+ASKED = struct.Struct("!II")
+"""Before what is asked: bytes of the pickled geometry, and of the file; both follow."""
+ANSWERED = struct.Struct("!cI")
+"""Before an answer: what it is, and its bytes, which follow."""
 READY, PIXELS, REASON = b"R", b"P", b"X"
-"""First byte of what a decoder sends: it has started; pixels (size, size, 3) follow; why there are none follows."""
+"""What an answer is: the process has started; pixels (size, size, 3); why there are none, as text."""
 _STATUS = Path("/proc/self/statm")
 
 
-def decode_all(connection: Connection, memory: int) -> None:
-    """Answer each ``(bytes, Geometry)`` that comes through ``connection``, until its other end is closed.
+def decode_all(connection: socket, memory: int) -> None:
+    """Answer each file and geometry that comes through ``connection``, until its other end is closed.
 
     ``memory``: bytes that this process may take beyond what it has when it has started, where the system limits them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes of a terminal; the server ends this one
     readable_formats()
     _limit(memory)
-    connection.send_bytes(READY)
-    with suppress(EOFError, OSError):  # the server has gone
-        while True:
-            data, geometry = connection.recv()
-            connection.send_bytes(_decoded(data, geometry))
+    with suppress(OSError), connection, connection.makefile("rb") as asked:  # OSError: the server has gone
+        connection.sendall(ANSWERED.pack(READY, 0))
+        while head := asked.read(ASKED.size):
+            geometry, data = (asked.read(size) for size in ASKED.unpack(head))
+            kind, content = _decoded(data, pickle.loads(geometry))
+            connection.sendall(ANSWERED.pack(kind, len(content)) + content)
 
 
-def _decoded(data: bytes, geometry: Geometry) -> bytes:
+def _decoded(data: bytes, geometry: Geometry) -> tuple[bytes, bytes]:
     try:
-        return PIXELS + load(data, geometry).tobytes()
+        return PIXELS, load(data, geometry).tobytes()
     except UnreadableImageError as error:
-        reason = error.reason
+        return REASON, error.reason.encode()
     except MemoryError:
-        reason = "no memory left to read it: make it smaller"
-    return REASON + reason.encode()
+        return REASON, b"no memory left to read it: make it smaller"
 
 
 def _limit(memory: int) -> None:

@@ -4,99 +4,115 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from multiprocessing.connection import Connection
+import pickle
 from multiprocessing.process import BaseProcess
-from queue import SimpleQueue
-from threading import Lock
+from socket import socketpair
 
+import anyio
 import numpy as np
 
 from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
 from headstart.images.transforms import Geometry
-from headstart.web.decoder import PIXELS, decode_all
+from headstart.web.decoder import ANSWERED, ASKED, PIXELS, decode_all
 
 STARTING_S = 60.0
 """Seconds within which a decoder must have started. It takes one or less; a machine that swaps may take this long."""
+_MOST_ANSWERED = 3 * 4096**2
+"""Bytes: pixels of the largest side that a network may have, twice over. What says that it has more is not believed."""
+_ENDED = "ended the process that decoded it: save it in another format"
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a running server
 
 
 class Decoder:
-    """One process that decodes one picture at a time."""
+    """One process that decodes one picture at a time; started when it is first needed, and again when it has ended."""
 
     def __init__(self, *, memory: int, seconds: float) -> None:
         self._memory, self._seconds = memory, seconds
-        self._process: BaseProcess
-        self._connection: Connection
-        self._start()
+        self._process: BaseProcess | None = None
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
 
-    def decode(self, data: bytes, geometry: Geometry) -> Pixels:
-        """As `headstart.images.transforms.load` of one view: (size, size, 3). Blocks.
+    async def decode(self, data: bytes, geometry: Geometry) -> Pixels:
+        """As `headstart.images.transforms.load` of one view: (size, size, 3).
 
         Raises:
             UnreadableImageError: with the reason in plain words, among them that it took too long, or that the process
                 ended over it.
         """
-        if not self._process.is_alive():
-            self._start()
+        if self._process is None or not self._process.is_alive():
+            await self.start()
+        sound = False
         try:
-            self._connection.send((data, geometry))
-            if not self._connection.poll(self._seconds):
-                self._start()
-                raise UnreadableImageError(f"took longer than {self._seconds:g} s to decode: make it smaller")
-            reply = self._connection.recv_bytes()
+            with anyio.fail_after(self._seconds):
+                kind, content = await self._ask(data, geometry)
+            sound = True
+        except TimeoutError:
+            reason = f"took longer than {self._seconds:g} s to decode: make it smaller"
+            raise UnreadableImageError(reason) from None
         except (EOFError, OSError):
-            self._start()
-            raise UnreadableImageError("ended the process that decoded it: save it in another format") from None
-        if reply[:1] != PIXELS:
-            raise UnreadableImageError(reply[1:].decode(errors="replace"))
-        return np.frombuffer(reply, np.uint8, offset=1).reshape(geometry.size, geometry.size, 3)
+            raise UnreadableImageError(_ENDED) from None
+        finally:
+            if not sound:
+                self.close()
+        if kind != PIXELS:
+            raise UnreadableImageError(content.decode(errors="replace"))
+        return np.frombuffer(content, np.uint8).reshape(geometry.size, geometry.size, 3)
+
+    async def start(self) -> None:
+        """Start the process, and wait until it is ready."""
+        self.close()
+        here, there = socketpair()
+        self._process = _SPAWN.Process(target=decode_all, args=(there, self._memory), daemon=True)
+        with there:
+            await asyncio.to_thread(self._process.start)
+        self._reader, self._writer = await asyncio.open_connection(sock=here)
+        with anyio.fail_after(STARTING_S):
+            await self._answer()
+
+    async def _ask(self, data: bytes, geometry: Geometry) -> tuple[bytes, bytes]:
+        pickled = pickle.dumps(geometry)
+        self._writer.writelines([ASKED.pack(len(pickled), len(data)), pickled, data])
+        await self._writer.drain()
+        return await self._answer()
+
+    async def _answer(self) -> tuple[bytes, bytes]:
+        kind, size = ANSWERED.unpack(await self._reader.readexactly(ANSWERED.size))
+        if size > _MOST_ANSWERED:
+            raise EOFError
+        return kind, await self._reader.readexactly(size)
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
-
-    def _start(self) -> None:
-        if hasattr(self, "_process"):
-            self.close()
-        self._connection, other = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=decode_all, args=(other, self._memory), daemon=True)
-        self._process.start()
-        other.close()
-        with suppress(EOFError, OSError):  # it ended at once: the next picture finds it so
-            if self._connection.poll(STARTING_S):
-                self._connection.recv_bytes()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._writer.close()
+            self._process = None
 
 
 class Decoders:
-    """Several decoders, for as many pictures at a time; further pictures wait."""
+    """Several decoders, for as many pictures at a time; further pictures wait. To be used from one event loop."""
 
     def __init__(self, count: int, *, memory: int, seconds: float) -> None:
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="decoder")
-        self._idle: SimpleQueue[Decoder] = SimpleQueue()
-        self._all: list[Decoder] = []
-        self._lock = Lock()
-        for made in self._threads.map(lambda _: Decoder(memory=memory, seconds=seconds), range(count)):
-            self._all.append(made)
-            self._idle.put(made)
+        self._all = [Decoder(memory=memory, seconds=seconds) for _ in range(count)]
+        self._idle: asyncio.Queue[Decoder] = asyncio.Queue()
+
+    async def start(self) -> None:
+        """Start all of them."""
+        await asyncio.gather(*(decoder.start() for decoder in self._all))
+        for decoder in self._all:
+            self._idle.put_nowait(decoder)
 
     async def decode(self, data: bytes, geometry: Geometry) -> Pixels:
         """As `Decoder.decode`, as soon as one is free."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._decode, data, geometry)
-
-    def _decode(self, data: bytes, geometry: Geometry) -> Pixels:
-        decoder = self._idle.get()
+        decoder = await self._idle.get()
         try:
-            return decoder.decode(data, geometry)
+            return await decoder.decode(data, geometry)
         finally:
-            self._idle.put(decoder)
+            self._idle.put_nowait(decoder)
 
     def close(self) -> None:
-        """End all of them; pictures that wait are given up."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """End all of them."""
         for decoder in self._all:
             decoder.close()

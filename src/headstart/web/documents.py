@@ -138,3 +138,34 @@ _REASONS = {
 def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The statuses with which a route refuses."""
     return {status: {"model": Error, "description": _REASONS[status]} for status in statuses}
+
+
+_TENSOR = {
+    "type": "object",
+    "required": ["name", "shape", "datatype", "data"],
+    "properties": {
+        "name": {"const": "image"},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+        "datatype": {"enum": ["BYTES", "UINT8"]},
+        "data": {"type": "array"},
+    },
+}
+INFER: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["inputs"],
+                    "properties": {
+                        "id": {"type": "string"},
+                        "inputs": {"type": "array", "items": _TENSOR, "minItems": 1, "maxItems": 1},
+                    },
+                },
+                "example": {"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "data": ["iVBORw0KGgo="]}]},
+            }
+        },
+    }
+}
+"""A request of the Open Inference Protocol, each picture a file in base64."""

@@ -67,6 +67,10 @@ class Service:
         self.metrics.uses(self.live.current.fingerprint)
         return is_other
 
+    async def start(self) -> None:
+        """Start what takes a moment."""
+        await self.decoders.start()
+
     def close(self) -> None:
         """End what was started."""
         self.decoders.close()

@@ -32,6 +32,8 @@ class ServeOptions:
     """Processes that decode pictures; one a core unless given. The network computes on all cores in any case."""
     most_bytes: int = 64 << 20
     """Of one request. Chosen: a photograph has 3 to 15 million, an uncompressed one of 20 megapixels 60 million."""
+    most_json: int = 16 << 20
+    """Of one request in JSON, which takes twenty times as much once it is read."""
     most_pictures: int = 64
     """In one request. Chosen: four batches of the network."""
     most_waiting: int = 256
