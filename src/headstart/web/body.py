@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import anyio
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -27,7 +27,21 @@ class Upload:
 
 
 class _InMemory(MultiPartParser):
+    """A form of files, each of which stays in memory, and which is refused where its end is missing."""
+
     spool_max_size = 1 << 40  # bytes: what was admitted is in memory already
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+
+    async def parse(self) -> FormData:
+        form = await super().parse()
+        if not self.ended:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("The form was cut off.")
+        return form
 
 
 async def read_body(request: Request, options: ServeOptions, share: Share, *, most: int | None = None) -> bytes:

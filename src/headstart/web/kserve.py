@@ -1,7 +1,7 @@
 """The Open Inference Protocol (KServe V2) over HTTP/JSON: a thin adapter to the same answers.
 
-Specification: kserve/open-inference-protocol, version 2. Pictures are one input, ``image``: BYTES, each a file in base64,
-or UINT8 (n, height, width, 3), pixels. Tensors have no place for a reason: one picture that cannot be read
+Specification: kserve/open-inference-protocol, version 2. Pictures are one input, ``image``: BYTES, each a file
+in base64, or UINT8 (n, height, width, 3), pixels. Tensors have no place for a reason: one picture that cannot be read
 refuses the request.
 """
 

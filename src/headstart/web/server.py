@@ -12,6 +12,7 @@ import uvicorn
 
 from headstart.errors import OptionError
 from headstart.web.app import application
+from headstart.web.protocol import Protocol
 from headstart.web.service import Service
 from headstart.workflows.serve import LiveModel, ServeOptions
 
@@ -66,7 +67,7 @@ def configured(service: Service) -> uvicorn.Config:
     """How uvicorn runs the application."""
     return uvicorn.Config(
         application(service),
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
