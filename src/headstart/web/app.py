@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,6 +47,7 @@ def application(service: Service) -> FastAPI:
         lifespan=life,
         telemetry=_SILENT,
     )
+    logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # what is wrong with a form is answered
     app.add_middleware(Passing, service=service)
     app.include_router(predicting.routes(service))
     app.include_router(operating.routes(service))
