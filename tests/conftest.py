@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +16,11 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.workflows import train
+from headstart.workflows.serve import ServeOptions
 from pictures import write_folder
+
+if TYPE_CHECKING:
+    from server import Served
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +71,15 @@ def run_folder(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "photos"
     train.train(photos, folder, FitOptions(sizes=(224,), finetune="never"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def served(run_folder: Path) -> Iterator[Served]:
+    """A server of ``run_folder`` on loopback, with a token."""
+    from server import TOKEN, in_thread
+
+    with in_thread(run_folder, ServeOptions(workers=2, token=TOKEN, drain_seconds=0)) as served:
+        yield served
 
 
 @pytest.fixture

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -86,10 +91,28 @@ def carried_out(line: str) -> Answer:
     program, *words = shlex.split(line, comments=True)
     assert program == "headstart"
     typed = [name for word in words for name in (sorted(glob.glob(word)) if glob.has_magic(word) else []) or [word]]  # noqa: PTH207
-    done = CliRunner().invoke(app, typed)
+    with stopped_when_ready() if words[0] == "serve" else nullcontext():
+        done = CliRunner().invoke(app, typed)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     return Answer(code=done.exit_code, out=done.stdout, err=done.stderr)
+
+
+@contextmanager
+def stopped_when_ready(address: str = "http://127.0.0.1:8000/ready") -> Iterator[None]:
+    """Ctrl-C, as soon as a server answers there, for whoever starts it in this block."""
+
+    def stop() -> None:
+        for _ in range(600):
+            with suppress(OSError), urlopen(address, timeout=5):
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            time.sleep(0.1)
+
+    thread = Thread(target=stop)
+    thread.start()
+    yield
+    thread.join()
 
 
 @contextmanager

@@ -30,13 +30,13 @@ from numpy.typing import NDArray
 from headstart.abstain.abstention import Abstention, Judgement
 from headstart.abstain.costs import read_costs
 from headstart.abstain.novelty import FAMILIAR
-from headstart.arrays import Floats
+from headstart.arrays import Floats, Pixels
 from headstart.backbones.graph_folder import DOCUMENT
 from headstart.backbones.runtime import Notes, Outputs, RuntimeNote
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
-from headstart.features.extract import extract
+from headstart.features.extract import extract, rows_of
 from headstart.files import digest
 from headstart.images.labels import TEXT, restored
 from headstart.images.sources import Source, listed
@@ -155,11 +155,19 @@ class Model:
                 advance(i + 1)
         yield from self._answered(sources, block, coverage)
 
+    def answers_of_pixels(self, pixels: Sequence[Pixels], *, coverage: float | None = None) -> list[Prediction]:
+        """As `predict`, of pictures that were decoded elsewhere for ``space.geometry``: each (size, size, 3)."""
+        few = len(pixels) < self.space.runtime.batch
+        if self.batches and not few:
+            self.batches()
+        rows = rows_of(pixels, (self.space.single() if few else self.space).runtime)
+        return [prediction for prediction, _ in self._answered([None] * len(pixels), [*enumerate(rows)], coverage)]
+
     def _proba(self, pictures: Sequence[bytes]) -> list[Floats | None]:
         return [prediction.proba for prediction in self.predict(pictures)]
 
     def _answered(
-        self, sources: Sequence[Source], block: Sequence[tuple[int, Outputs | str]], coverage: float | None
+        self, sources: Sequence[Source | None], block: Sequence[tuple[int, Outputs | str]], coverage: float | None
     ) -> Iterator[tuple[Prediction, Outputs]]:
         judged: Iterator[tuple[Floats, Judgement]] = iter(())
         if readable := [rows for _, rows in block if not isinstance(rows, str)]:

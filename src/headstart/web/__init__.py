@@ -1,0 +1,1 @@
+"""One ASGI application: a model answers over HTTP."""

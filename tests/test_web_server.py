@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from headstart.errors import OptionError
+from headstart.web.server import listening
+from server import as_process, drawn
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+
+
+class Client(threading.Thread):
+    """Sends one picture after the other on a connection that it keeps, until none can be made any more."""
+
+    def __init__(self, address: str, picture: bytes) -> None:
+        super().__init__()
+        self.url, self.picture = urlsplit(address), picture
+        self.statuses: Counter[int] = Counter()
+        self.lost: list[Exception] = []
+
+    def run(self) -> None:
+        while True:
+            connection = http.client.HTTPConnection(str(self.url.hostname), self.url.port, timeout=60)
+            try:
+                connection.connect()
+            except OSError:
+                return  # nothing was accepted, and so nothing is lost
+            try:
+                while not self._asks(connection):
+                    pass
+            except (OSError, http.client.HTTPException) as error:
+                self.lost.append(error)
+            finally:
+                connection.close()
+
+    def _asks(self, connection: http.client.HTTPConnection) -> bool:
+        """Whether the answer says that the connection is closed."""
+        connection.request("POST", "/predict", self.picture)
+        answer = connection.getresponse()
+        answer.read()
+        self.statuses[answer.status] += 1
+        return answer.getheader("connection") == "close"
+
+
+@posix
+def test_sigterm_under_load_loses_no_request_and_ends_without_an_error(run_folder: Path) -> None:
+    with as_process(run_folder, "--workers", "1") as (address, process):
+        clients = [Client(address, drawn(seed)) for seed in range(8)]
+        for client in clients:
+            client.start()
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert requests.get(f"{address}/ready", timeout=20).status_code == 503
+        for client in clients:
+            client.join()
+        assert process.wait(30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert [client.lost for client in clients] == [[]] * len(clients)
+    statuses = sum((client.statuses for client in clients), Counter[int]())
+    assert {*statuses} == {200}
+    assert statuses[200] > len(clients)
+
+
+@posix
+def test_the_second_signal_ends_it_at_once_and_no_process_stays(run_folder: Path) -> None:
+    with as_process(run_folder, "--workers", "1") as (_, process):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        started = [int(pid) for pid in children.read_text().split()] if children.exists() else []
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        assert time.monotonic() - begun < 2.5
+        time.sleep(0.3)
+        assert not [pid for pid in started if Path(f"/proc/{pid}").exists() and not _is_zombie(pid)]
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@posix
+def test_a_server_that_is_killed_leaves_no_process(run_folder: Path) -> None:
+    with as_process(run_folder, "--workers", "1") as (_, process):
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        if not children.exists():
+            pytest.skip("only Linux lists the children of a process")
+        started = [int(pid) for pid in children.read_text().split()]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        end = time.monotonic() + 20
+        while alive := [pid for pid in started if Path(f"/proc/{pid}").exists() and not _is_zombie(pid)]:
+            assert time.monotonic() < end, alive
+            time.sleep(0.05)
+
+
+def test_a_port_in_use_is_an_error_that_says_so() -> None:
+    with listening("127.0.0.1", 0) as opened:
+        port = opened.getsockname()[1]
+        with pytest.raises(OptionError, match=rf"found: 127\.0\.0\.1:{port}: .*\n   to do: give another --port"):
+            listening("127.0.0.1", port)
+    with pytest.raises(OptionError, match="an address of this machine"):
+        listening("no such host.invalid", 0)
+
+
+def test_it_listens_where_it_is_told() -> None:
+    with listening("localhost", 0) as opened, socket.create_connection(opened.getsockname()[:2]):
+        pass
