@@ -75,8 +75,9 @@ def requests(model: str, seed: int) -> Iterator[Sent]:
                 yield Sent(path, kind, body)
             case 4:
                 kind, body = form([picture() for _ in range(rng.choice((1, 2, 80)))])
-                yield Sent(path, mutated(kind.encode(), b"boundary=;", rng).decode("latin-1") if rng.random() < 0.2 else kind,
-                           mutated(body, kind.encode(), rng))  # fmt: skip
+                if rng.random() < 0.2:
+                    kind = mutated(kind.encode(), b"boundary=;", rng).decode("latin-1")
+                yield Sent(path, kind, mutated(body, b"--fuzz-boundary\r\n", rng))
             case 5:
                 yield Sent(infer, "application/json", tensors([picture() for _ in range(rng.randint(1, 3))]))
             case 6:

@@ -11,9 +11,8 @@ def test_what_is_held_is_given_back_however_the_request_ends() -> None:
     with admission.share() as share:
         share.add(pictures=2, bytes_=10)
         assert (admission.pictures, admission.bytes) == (3, 10)
-    with pytest.raises(KeyError), admission.share() as share:
-        share.add(bytes_=5)
-        raise KeyError
+    with pytest.raises(Refusal), admission.share() as share:
+        share.add(pictures=1, bytes_=11)
     assert (admission.pictures, admission.bytes) == (0, 0)
 
 

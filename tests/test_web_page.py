@@ -52,9 +52,8 @@ def test_a_person_drops_pictures_and_reads_the_answers(served: Served, tmp_path:
             assert "No answer" in page.run("document.querySelector('.answer').textContent")  # no token was given
             page.run(f"document.querySelector('#token').value = '{TOKEN}'")
             page.choose("#file", good, bad)
-            page.until(
-                "document.querySelector('#said').textContent === '' && document.querySelectorAll('.answer').length === 3"
-            )
+            page.until("document.querySelectorAll('.answer').length === 3")
+            page.until("document.querySelector('#said').textContent === ''")
             refused, answered = (
                 page.run(f"document.querySelectorAll('.answer')[{i}].innerText").splitlines() for i in range(2)
             )
