@@ -37,6 +37,11 @@ def test_a_weight_of_two_is_a_picture_twice():
     assert fit_temperature(Z, y, sample_weight=weights) == pytest.approx(twice, rel=1e-4)
 
 
+def test_answers_that_are_nearly_certain_leave_a_temperature_within_its_bounds():
+    assert 0.05 <= fit_temperature([[0.0, -14585.68805746]], [0]) <= 20
+    assert 0.05 <= fit_temperature([[-1208.27019994, -722.28363622, 0.0]], [2]) <= 20
+
+
 @pytest.mark.parametrize("together", [1, 1 << 17])
 def test_several_are_found_at_once_and_none_depends_on_another(monkeypatch, together):
     monkeypatch.setattr(calibration, "MOST_TOGETHER", together)

@@ -77,7 +77,8 @@ def _fit(Z: Floats, y: NDArray[np.integer[Any]], weights: Floats) -> Floats:
         spread = np.einsum("mkn,kn->mn", E, squares) / sums - means**2
         curvature = beta * (weights[on] * spread).sum(axis=1)
         low[on], high[on] = np.where(slope < 0, here, low[on]), np.where(slope < 0, high[on], here)
-        ahead = here - np.divide(slope, curvature, out=np.full(len(on), -np.inf), where=curvature > 0)
+        with np.errstate(over="ignore"):  # where nothing curves any more, a step leads beyond the bounds
+            ahead = here - np.divide(slope, curvature, out=np.full(len(on), -np.inf), where=curvature > 0)
         ahead = np.where((low[on] < ahead) & (ahead < high[on]), ahead, (low[on] + high[on]) / 2)
         log_beta[on] = ahead
         if not len(on := on[np.abs(ahead - here) >= CLOSE]):
