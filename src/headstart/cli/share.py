@@ -59,16 +59,22 @@ def _beside(beside: Beside) -> Iterator[str]:
 
 @app.command(epilog="Example: headstart verify photos.onnx runs/photos new")
 def verify(
-    file: Annotated[str, typer.Argument(help="What was exported, .onnx or .xml; or a model folder.")],
+    file: Annotated[
+        str, typer.Argument(help="What was exported, .onnx or .xml; a model folder; the http address of a server.")
+    ],
     run: Annotated[Path | None, typer.Argument(help="The run or model folder that it is held against.")] = None,
     photos: Annotated[list[str] | None, typer.Argument(help="Pictures for both: files, folders, globs.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="The file with the token that a server asks for.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether what was exported answers as the model does; exit code 1 where it does not."""
+    """Tell whether what was exported, or is served, answers as the model does; exit code 1 where it does not."""
     from headstart.workflows import verify as workflow
+    from headstart.workflows.serve import read_token
+
+    token = read_token(token_file) if token_file else None
 
     with showing_progress(as_json=as_json) as progress:
-        verified = workflow.verify(file, run, photos or [], progress=progress)
+        verified = workflow.verify(file, run, photos or [], token=token, progress=progress)
     answer(verified.to_dict, _verified(verified), as_json=as_json)
     if not verified.holds:
         raise typer.Exit(1)

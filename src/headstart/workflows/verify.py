@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from headstart.deploy import golden
 from headstart.deploy.model import Model, Prediction
 from headstart.deploy.portable import Portable, open_onnx, open_openvino
+from headstart.deploy.remote import Remote
 from headstart.deploy.verify import LARGEST_DIFFERENCE, Agreement, agreement, golden_agreement
 from headstart.errors import OptionError, UnreadableImageError
 from headstart.files import display, plain
@@ -17,6 +19,8 @@ from headstart.images.decode import decode
 from headstart.images.walk import find_images
 from headstart.progress import Progress, Silent
 
+ADDRESS = ("http://", "https://")
+"""What the address of a server begins with."""
 TOGETHER = 8
 """Pictures that are decoded in full at a time."""
 
@@ -56,12 +60,24 @@ class Answering:
     decodes: Callable[[Path | bytes], Any]
     """What is made of a picture before it is answered, by this and by the model that it is held against."""
     answers: Callable[[Sequence[Any]], list[Prediction]]
-    pictures: dict[str, bytes]
+    precision: Literal["auto", "f32"]
+    """What the model that it is held against is run in: as it is used, or in float32."""
+    pictures: dict[str, bytes] = field(default_factory=dict)
     """Golden pictures that it brings, by name."""
 
 
-def opened(file: str) -> Answering:
-    """A file that was exported, or a model folder. Raises ModelError, MissingPackageError."""
+def opened(file: str, token: str | None = None) -> Answering:
+    """A file that was exported, a model folder, or the address of a server. Raises ModelError, MissingPackageError."""
+    if file.startswith(ADDRESS):
+        remote = Remote(address=file, token=token)
+        return Answering(
+            runtime=file,
+            classes=remote.classes(),
+            golden=None,
+            decodes=lambda picture: picture,
+            answers=lambda pictures: [remote.answer(picture) for picture in pictures],
+            precision="auto",
+        )
     path = Path(file)
     if path.suffix in (".onnx", ".xml"):
         portable = open_onnx(path) if path.suffix == ".onnx" else open_openvino(path)
@@ -73,7 +89,7 @@ def opened(file: str) -> Answering:
         golden=None,
         decodes=lambda picture: picture,
         answers=model.predict,
-        pictures={},
+        precision="auto",
     )
 
 
@@ -85,38 +101,47 @@ def _of_portable(portable: Portable) -> Answering:
         golden=golden_agreement(portable),
         decodes=lambda picture: decode(picture, levels=levels),
         answers=lambda pictures: list(portable.answers(pictures)),
+        precision="f32",
         pictures=portable.manifest.pictures(),
     )
 
 
 def verify(
-    file: str | Path, run: Path | None = None, photos: Sequence[str | Path] = (), *, progress: Progress | None = None
+    file: str | Path,
+    run: Path | None = None,
+    photos: Sequence[str | Path] = (),
+    *,
+    token: str | None = None,
+    progress: Progress | None = None,
 ) -> Verified:
     """Compare what ``file`` answers with its golden pictures, and with the model of ``run``.
 
     Args:
-        file: an exported file, or a model folder.
-        run: a run or model folder; its model answers in float32.
+        file: an exported file, a model folder, or the address of a server.
+        run: a run or model folder; an exported file is held against its model in float32, all else as it is used.
         photos: files, folders, patterns that both answer; the golden pictures if there are none.
+        token: that a server asks for.
         progress: told how far it is.
 
     Raises:
         ModelError, MissingPackageError: the file or the model cannot be opened.
         OptionError: pictures without a run; classes of another model.
     """
-    if photos and run is None:
-        expected, found = "a run to hold the file against", "pictures and no run"
-        raise OptionError.of("verify", expected=expected, found=found, todo="give the run before the pictures")
     file = str(file)
-    other = opened(file)
+    is_server = file.startswith(ADDRESS)
+    if run is None and (photos or is_server):
+        expected, found = "a run to hold it against", f"{'a server' if is_server else 'pictures'} and no run"
+        raise OptionError.of("verify", expected=expected, found=found, todo="give the run before the pictures")
+    other = opened(file, token)
     if run is None:
         return Verified(file=file, runtime=other.runtime, golden=other.golden, model=None, as_files=None)
-    model = Model.load(run, precision="f32")
+    model = Model.load(run, precision=other.precision)
     if model.classes != other.classes:
         expected, found = f"the classes of {run}: {', '.join(model.classes)}", ", ".join(other.classes)
         raise OptionError.of(f"{file} is of another model", expected=expected, found=found, todo="give its own run")
     paths = find_images(photos) if photos else []
-    pictures = {display(path): path for path in paths} if photos else other.pictures
+    brought = other.pictures or golden.pictures(model.space.geometry.levels)
+    pictures = {display(path): path for path in paths} if photos else brought
     same, as_files = _both(other, model, pictures, progress or Silent())
     return Verified(file=file, runtime=other.runtime, golden=other.golden, model=same, as_files=as_files)
 
