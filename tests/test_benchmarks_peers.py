@@ -56,7 +56,7 @@ def test_a_process_is_watched_to_its_end(peers: ModuleType) -> None:
     seconds, peak, events = peers.watched([sys.executable, "-c", TOLD], {})
     assert [event["accuracy"] for event in events] == [0.5]
     assert 0 < events[0]["at"] <= seconds
-    assert 0.3 < peak < 1
+    assert peak > 0.3  # of a child as large as its parent was when it began: the driver's own is small
 
 
 def test_a_process_that_fails_shows_what_it_said(peers: ModuleType) -> None:
