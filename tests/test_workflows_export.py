@@ -35,3 +35,11 @@ def test_a_file_of_somebody_else_is_never_replaced(to: str, small_model: Path, t
     with pytest.raises(OptionError, match="which is something else"):
         export(small_model, to, tmp_path / "mine")
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_numbers_that_stand_alone_are_not_written_over(small_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.bin").write_bytes(b"mine")
+    with pytest.raises(OptionError, match="may be something else"):
+        export(small_model, "openvino", tmp_path / "m.xml")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.bin"]
+    assert (tmp_path / "m.bin").read_bytes() == b"mine"

@@ -65,7 +65,7 @@ class Manifest:
     unfamiliar_above: float | None
     """Novelty above which a picture is unfamiliar; None where that was not learned."""
     precision: str
-    """Of the network's numbers: f32, f16, int8."""
+    """Of the network's numbers: f32, fp16, int8."""
     training: Mapping[str, Any]
     versions: Mapping[str, str]
     sha256: Mapping[str, str]

@@ -13,7 +13,7 @@ from headstart.deploy.onnx_graph import PRODUCER
 from headstart.deploy.smaller import Precision
 from headstart.deploy.verify import Agreement
 from headstart.errors import OptionError
-from headstart.files import plain, write_bytes
+from headstart.files import display, plain, write_bytes
 from headstart.output_folder import check_files, default_name
 from headstart.workflows.export_smaller import Beside, in_fewer_bits
 
@@ -102,6 +102,10 @@ def _onnx(run: Path, path: Path, name: str, runtime: Path | None) -> Write:
 
 def _openvino(run: Path, path: Path, name: str, runtime: Path | None) -> Write:
     check_files({"-o": path}, {"-o": PRODUCER})
+    numbers = path.with_suffix(".bin")  # beside a graph of ours they are ours too; nothing in them says whose they are
+    if numbers.exists() and not path.exists():
+        expected, found = "a new file, or one that -o wrote", f"{display(numbers)}, which may be something else"
+        raise OptionError.of("where to write", expected=expected, found=found, todo="choose another name with -o")
     return lambda exported: formats.write_openvino(exported, path)
 
 
