@@ -142,7 +142,7 @@ def comparison_figure(comparison: Comparison, measured_on: MeasuredOn) -> str:
     right = 24 + BAR * len(letters) if bars else 70
     top, bottom = 20, 68
     figure, canvas = drawing.sheet(WIDTH, top + ROW * len(rows) + bottom)
-    axes = drawing.plot_axes(figure, left=8, top=top, right=right, bottom=bottom)
+    axes = drawing.plot_axes(figure, left=28, top=top, right=right, bottom=bottom)
     axes.set(ylim=(len(rows) - 0.5, -0.5), yticks=[])
     drawing.grid(axes, "x")
     drawing.percent_axis(axes.xaxis)

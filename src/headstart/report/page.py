@@ -56,8 +56,8 @@ class ReportContent:
     choice_reason: str = ""
     history: History | None = None
     """Of gradient training, where there was any."""
-    verdict: str = ""
-    """What the learning curves say, in words."""
+    verdict: tuple[str, ...] = ()
+    """What the learning curves say, in paragraphs."""
     predictions: tuple[Thumbnail, ...] = ()
     """Pictures the classifier had not seen, with what it answered."""
     sections: tuple[Section, ...] = ()

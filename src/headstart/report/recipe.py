@@ -182,7 +182,7 @@ def content(
         augmented=look.augmented,
         mistakes=gallery.mistakes(images, part.index, part.proba),
         history=ran.history,
-        verdict=paragraph(verdicts(ran)),
+        verdict=paragraphs(verdicts(ran)),
         predictions=_answers(images, part),
         sections=tuple(_sections(ran, images.levels)),
         left_out=look.left_out,
@@ -320,11 +320,11 @@ def verdicts(ran: Reproduction) -> tuple[str, ...]:
     return tuple(curve_verdict(verdict(run, n_val=ran.n_val)) for run in runs)
 
 
-def paragraph(said: Sequence[str]) -> str:
-    """The verdicts after each phase and of the whole run, as one paragraph."""
+def paragraphs(said: Sequence[str]) -> tuple[str, ...]:
+    """The verdicts after each phase and of the whole run, each with its name where there are several."""
     *phases, whole = said
     after = [f"After phase {i}: {phase}" for i, phase in enumerate(phases, start=1)]
-    return " ".join([*after, f"At the end: {whole}" if after else whole])
+    return (*after, f"At the end: {whole}" if after else whole)
 
 
 def sentence(text: str) -> str:
