@@ -275,7 +275,7 @@ class OpenVinoRuntime(RuntimeBase):
             shutil.copyfile(self._folder / name, folder / name)
         if self.size != self._own:
             saved.resize(folder, self.size)
-            proof.write(folder, REFERENCE, synthetic_rows(self._as(precision="f32", size=self.size)))
+            proof.write(folder, REFERENCE, synthetic_rows(self._as(precision="f32", size=self.size).single()))
         own = {key.removesuffix(f" at {self.size}"): value for key, value in self._description["parity"].items()
                if key.endswith(f" at {self.size}") or (self.size == self._own and " at " not in key)}  # fmt: skip
         write_document(folder, self._identity, self.widths, parity=own)

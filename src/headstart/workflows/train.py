@@ -23,6 +23,7 @@ import platform
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -201,9 +202,16 @@ class _Writer:
             self._states = States(self._folder, FILES)
         there = self._latest
         if there is None or run.fitted is not there.fitted or run.doubts is not there.doubts:
-            with self._states.next() as folder, self._clock.timed("writing the results"):
-                self._save_model(folder, run.fitted)
-                self._write(folder, run)
+            with (
+                self._states.next() as folder,
+                self._clock.timed("writing the results"),
+                ThreadPoolExecutor(1) as beside,  # the network computes its golden answers while the page is drawn
+            ):
+                seconds = dict(self._clock.seconds)
+                saving = beside.submit(self._save_model, folder, run.fitted)
+                self._write(folder, run, seconds)
+                saving.result()
+                self._write_record(folder, run, seconds)
             self._latest = run = replace(run, seconds=self._clock.elapsed)
         return run
 
@@ -222,18 +230,21 @@ class _Writer:
         if self._states is not None:
             self._states.settle()
 
-    def _write(self, folder: Path, run: Run) -> None:
-        """The files of a state but for the model, into ``folder``."""
-        fitted, doubts, seconds = run.fitted, run.doubts, dict(self._clock.seconds)
-        images, first = fitted.images, fitted.evaluations[0]
+    def _write(self, folder: Path, run: Run, seconds: Mapping[str, float]) -> None:
+        """What a state says, into ``folder``: figures, answers, pictures and the page."""
+        fitted, doubts, first = run.fitted, run.doubts, run.fitted.evaluations[0]
         others = [measurement_document(part) for part in fitted.evaluations[1:]]
         write_json(folder / "metrics.json", {**measurement_document(first), "others": others})
-        write_held_out(folder / "predictions.csv", HeldOut.of(images, first.index, first.proba))
-        record.write(folder / record.FILE, images)
+        write_held_out(folder / "predictions.csv", HeldOut.of(fitted.images, first.index, first.proba))
+        record.write(folder / record.FILE, fitted.images)
         if doubts is not None:
             decisions.write_review(folder / "review.csv", doubts.findings, review_reasons(doubts.findings))
         page = run_page.content(self._title, fitted, doubts, run.said, seconds=seconds, command=self._command)
         write_report(folder / "report.html", page)
+
+    def _write_record(self, folder: Path, run: Run, seconds: Mapping[str, float]) -> None:
+        """``run.json``: how the state was made, and the hashes of its files, which are all there."""
+        doubts = run.doubts
         written = (*FILES[2:-1], "model/model.json")
         write_json(
             folder / "run.json",
@@ -242,7 +253,7 @@ class _Writer:
                 "command": self._command,
                 "state": run.state,
                 "files": {name: sha256(folder / name) for name in written if (folder / name).exists()},
-                **_record(fitted),
+                **_record(run.fitted),
                 "seconds": {stage: round(taken, 3) for stage, taken in seconds.items()},
                 "alarms": list(run.alarms),
                 "doubts": None if doubts is None else run_page.doubts_document(doubts, run.said),
