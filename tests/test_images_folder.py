@@ -2,6 +2,7 @@ import os
 import shutil
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,8 +219,8 @@ def test_fingerprint_knows_content_label_split_group_but_not_place(tmp_path: Pat
     renamed = scan(tmp_path / "two").fingerprint()
     fewer = first.subset(np.arange(7)).fingerprint()
     changed = [
-        ImageSet(**{**vars(first), "split": np.array(["test"] * 8)}).fingerprint(),
-        ImageSet(**{**vars(first), "groups": np.zeros(8, np.int64)}).fingerprint(),
+        replace(first, split=np.array(["test"] * 8)).fingerprint(),
+        replace(first, groups=np.zeros(8, np.int64)).fingerprint(),
     ]
     assert len({first.fingerprint(), other, renamed, fewer, *changed}) == 6
 

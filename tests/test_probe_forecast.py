@@ -51,6 +51,20 @@ def test_a_machine_is_as_fast_as_its_last_runs_were(network: NetworkSpec) -> Non
         assert forecast(WORK, bench, FitOptions(), 64).first == pytest.approx(WIDEST * WORK.first, abs=0.2)
 
 
+def test_a_network_that_may_not_be_needed_is_not_timed_again(network: NetworkSpec) -> None:
+    larger = replace(WORK, larger=1200.0)
+    with Workbench.open(network) as bench:
+        bench.measured = 10.0, 64
+        remember(NEW, 40.0 + NEW.first, bench, 64)
+        bench.measured = None
+        foreseen = forecast(larger, bench, FitOptions(until="sizes"), 64)
+        assert foreseen.most - foreseen.least == pytest.approx(WORK.choosing + WRITE_S + 120.0, abs=0.1)
+        bench.measured = None
+        forecast(replace(NEW, base=1), bench, FitOptions(), 64)
+        assert bench.measured is not None
+        assert bench.measured[0] > 20.0, "where there are pictures to compute, it is timed now"
+
+
 def test_what_is_not_asked_for_takes_no_time(network: NetworkSpec) -> None:
     with Workbench.open(network) as bench:
         first = forecast(WORK, bench, FitOptions(until="first"), 64)

@@ -19,6 +19,8 @@ from typing import IO, Any
 def display(path: str | Path) -> str:
     r"""Text for people: always printable and encodable; bytes that are no UTF-8 and control characters as ``\…``."""
     text = os.fspath(path)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

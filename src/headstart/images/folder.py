@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -134,11 +135,16 @@ class ImageSet:
         """The same pictures with the levels that hold ``extents``, those of `deep_training` as far as there are any."""
         return replace(self, levels=levels_of(extent for extent in extents if extent))
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """``(n,)`` as `name_of` has them."""
+        return tuple(map(self.name_of, self.paths))
+
     def fingerprint(self) -> str:
         """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
         lines = [
-            "\0".join((self.name_of(path), digest, self.classes[label], split))
-            for path, digest, label, split in zip(self.paths, self.digests, self.y, self.split, strict=True)
+            "\0".join((name, digest, self.classes[label], split))
+            for name, digest, label, split in zip(self.names, self.digests, self.y, self.split, strict=True)
         ]
         order = sorted(range(len(self)), key=lines.__getitem__)
         groups = in_turn(self.groups[order].tolist())

@@ -29,7 +29,7 @@ class Record:
 
 def record(images: ImageSet) -> dict[str, Any]:
     """Plain JSON types: fingerprint, and ``[name, SHA-256, class, split, group]`` of every picture, sorted by name."""
-    names = [display(images.name_of(path)) for path in images.paths]
+    names = [display(name) for name in images.names]
     order = sorted(range(len(images)), key=names.__getitem__)
     rows = [
         [names[i], images.digests[i], images.classes[images.y[i]], str(images.split[i]), group]

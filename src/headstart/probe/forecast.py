@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from headstart import cache_folder
 from headstart.backbones.space import NetworkSpec
@@ -104,7 +105,10 @@ def work_of(images: ImageSet, bench: Workbench, sizes: Sequence[int]) -> Work:
 
 def forecast(work: Work, bench: Workbench, options: FitOptions, size: int) -> Forecast:
     """The forecast for ``work`` with these options on this machine; ``size`` is the base size in pixels."""
-    factor = min(max(statistics.median(_factors(bench.network) or [1.0]), 1 / WIDEST), WIDEST)
+    before = _Pace.of(bench.network)
+    factor = min(max(statistics.median(before.factors or [1.0]), 1 / WIDEST), WIDEST)
+    if bench.measured is None and not work.base:  # the network may not be needed at all: take what it did before
+        bench.measured = before.rate
     picture, asked = 1 / bench.rate(size) if work.base or work.larger else 0.0, min(work.train, ASKED)
     sizes = factor * (work.choosing + WRITE_S) + work.larger * picture if options.until != "first" else 0.0
     questions = factor * work.questions + asked * picture if options.until == "all" else 0.0
@@ -117,13 +121,23 @@ def forecast(work: Work, bench: Workbench, options: FitOptions, size: int) -> Fo
 def remember(work: Work, seconds: float, bench: Workbench, size: int) -> None:
     """Keep how long the first answer took from the forecast on, for those of later runs."""
     network = work.base / bench.rate(size) if work.base else 0.0
-    factors = [*_factors(bench.network), max(seconds - network, 0.0) / work.first][-REMEMBERED:]
-    cache_folder.keep(_file(bench.network), {"factors": factors})
+    factors = [*_Pace.of(bench.network).factors, max(seconds - network, 0.0) / work.first][-REMEMBERED:]
+    cache_folder.keep(_file(bench.network), {"factors": factors, "rate": bench.measured})
 
 
-def _factors(network: NetworkSpec) -> list[float]:
-    kept = cache_folder.kept(_file(network))
-    return [float(factor) for factor in kept["factors"]] if kept else []
+class _Pace(NamedTuple):
+    """What is remembered of the runs with a network."""
+
+    factors: list[float]
+    """Seconds for seconds that were foreseen, of the last runs."""
+    rate: tuple[float, int] | None
+    """Images per second, and at which input size, as `Workbench.measured`; None where it was never needed."""
+
+    @classmethod
+    def of(cls, network: NetworkSpec) -> _Pace:
+        kept = cache_folder.kept(_file(network)) or {}
+        rate = kept.get("rate")
+        return cls(list(map(float, kept.get("factors", []))), (float(rate[0]), int(rate[1])) if rate else None)
 
 
 def _file(network: NetworkSpec) -> Path:

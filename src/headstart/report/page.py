@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from headstart.report.section import Section, Thumbnail, percent
 from headstart.report.words import counted, measured_on
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from headstart.probe.trials import Score
 
 
@@ -91,6 +94,23 @@ def write_report(path: Path, content: ReportContent | PlainPage) -> None:
 
 def render(content: ReportContent | PlainPage) -> str:
     """The page as HTML."""
+    from markupsafe import Markup
+
+    pages = _templates()
+    if isinstance(content, PlainPage):
+        return pages.get_template("plain.html.j2").render(page=content)
+    drawn = {name: Markup(svg) for name, svg in _figures(content).items()}
+    return pages.get_template("template.html.j2").render(
+        page=content,
+        evaluation=content.evaluation,
+        figures=drawn,
+        answer=_answer(content.evaluation),
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """The templates of the pages, read once in a process."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -113,15 +133,7 @@ def render(content: ReportContent | PlainPage) -> str:
         measured_on=measured_on,
         counted=counted,
     )
-    if isinstance(content, PlainPage):
-        return pages.get_template("plain.html.j2").render(page=content)
-    drawn = {name: Markup(svg) for name, svg in _figures(content).items()}
-    return pages.get_template("template.html.j2").render(
-        page=content,
-        evaluation=content.evaluation,
-        figures=drawn,
-        answer=_answer(content.evaluation),
-    )
+    return pages
 
 
 def _answer(evaluation: Evaluation) -> str:
