@@ -100,17 +100,18 @@ class Novelty:
         Z = U @ self._wide.T
         own, to_means, means = self._products(U, Z)
         counts = np.bincount(labels, minlength=len(self.means))
+        squares = own[:, None] - 2 * to_means + means.diagonal()
+        left_out = _without_itself(squares, own, to_means, means, labels, counts)
         order = np.argsort(groups, kind="stable")
-        left_out = np.empty_like(to_means)
-        for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        order = order[np.bincount(groups)[groups[order]] > 1]
+        for rows in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1) if len(order) else ():
             classes = labels[rows]
             between = (U[rows] @ U[rows].T - Z[rows] @ Z[rows].T) / self.ridge
             # δ = u − its class mean; products of δ with δ, and of u − μ with δ for every class mean μ
             to_class = to_means[rows]
             T = (between - to_class[:, classes])[:, None, :] - to_class.T[None] + means[:, classes][None]
             H = T[np.arange(len(rows)), classes]
-            left_out[rows] = own[rows, None] - 2 * to_class + means.diagonal()
-            left_out[rows] = _without(left_out[rows], T, H, classes, counts)
+            left_out[rows] = _without(squares[rows], T, H, classes, counts)
         return left_out
 
     def tensors(self) -> dict[str, Singles]:
@@ -208,6 +209,27 @@ def _fit(U: Floats, labels: Labels) -> Novelty:
     basis = (vectors / np.sqrt(squares)).T @ R if wide else vectors.T  # (r, d), orthonormal
     axes = np.sqrt(squares / (squares + ridge))[:, None] * basis
     return Novelty(means=means, axes=axes.astype(np.float32), ridge=ridge)
+
+
+def _without_itself(
+    squares: Floats, own: Floats, to_means: Floats, means: Floats, labels: Labels, counts: NDArray[np.int64]
+) -> Floats:
+    """`_without` for n rows that are a group each, all at once: (n, k). Arguments are as `Novelty._products` has them.
+
+    Of one row, Woodbury's formula is that of Sherman and Morrison.
+    """
+    at = np.arange(len(labels))
+    left = counts[labels] - 1
+    step = 1 / np.maximum(left, 1)
+    h = squares[at, labels]  # δ with δ
+    to_row = (own - to_means[at, labels])[:, None] - to_means + means[labels]  # u − μ with δ
+    moved = squares.copy()
+    moved[at, labels] += step * (2 * to_row[at, labels] + step * h)
+    to_row[at, labels] += step * h
+    lost = 1 + step
+    moved += to_row**2 * (lost / (1 - lost * h))[:, None]
+    moved[at[left == 0], labels[left == 0]] = np.inf
+    return np.asarray(np.maximum(moved, 0.0))
 
 
 def _without(squares: Floats, T: Floats, H: Floats, classes: Labels, counts: NDArray[np.int64]) -> Floats:
