@@ -8,19 +8,7 @@ import pytest
 
 from headstart.deploy.kit import HERE, PLATFORMS, Target, Wheel, least_glibc, this_platform
 from headstart.errors import OptionError
-
-
-def write_wheel(path: Path, name: str, version: str, *said: str) -> Path:
-    """A wheel of an empty package that says this of itself."""
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}/__init__.py", "")
-        archive.writestr(
-            f"{info}/METADATA", "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *said, ""])
-        )
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return path
+from wheels import write_wheel
 
 
 def test_a_kit_is_for_a_machine_like_this_unless_told_otherwise() -> None:
@@ -57,7 +45,8 @@ def test_a_linux_machine_takes_wheels_of_older_systems_and_under_their_old_names
     ],
 )
 def test_a_wheel_says_under_which_licence_it_is(said: list[str], licence: str, tmp_path: Path) -> None:
-    wheel = Wheel.of(write_wheel(tmp_path / "Some_thing-1.0-py3-none-any.whl", "Some_thing", "1.0", *said))
+    write_wheel(path := tmp_path / "Some_thing-1.0-py3-none-any.whl", "Some_thing", "1.0", *said)
+    wheel = Wheel.of(path)
     assert (wheel.name, wheel.version, wheel.licence) == ("some-thing", "1.0", licence)
     assert wheel.bytes == (tmp_path / wheel.file).stat().st_size
 
@@ -72,7 +61,8 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_oldest_glibc_is_that_of_the_wheel_that_needs_the_newest(tmp_path: Path) -> None:
-    any_ = Wheel.of(write_wheel(tmp_path / "a-1-py3-none-any.whl", "a", "1"))
+    write_wheel(path := tmp_path / "a-1-py3-none-any.whl", "a", "1")
+    any_ = Wheel.of(path)
     assert least_glibc([any_]) == least_glibc([]) == 0
     old = replace(any_, file="a-1-cp310-abi3-manylinux2014_x86_64.whl")
     two = replace(any_, file="a-1-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl")

@@ -12,7 +12,7 @@ from headstart.errors import MissingPackageError, OptionError
 from headstart.workflows import pack_wheels
 from headstart.workflows.pack_installed import wheel_of
 from headstart.workflows.pack_wheels import fetch, lock
-from test_deploy_kit import write_wheel
+from wheels import write_wheel
 
 WINDOWS = Target.named("windows-x86_64", "3.12")
 

@@ -90,6 +90,7 @@ def pack(run: Path, out: Path | None = None, options: PackOptions = DEFAULTS) ->
     path = out or Path(f"{name}-kit{ZIP}")
     target = Target.named(options.platform, options.python)
     _refuse(path, options, target)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
         kit = Path(scratch) / "kit"
         kit.mkdir()
@@ -169,7 +170,6 @@ def _write_folder(kit: Path, path: Path) -> None:
     if path.exists():
         exchange(kit, path)
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
         kit.rename(path)
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -42,11 +43,13 @@ def fetch(needs: Sequence[str], target: Target, folder: Path, source: Path | Non
     words += ["--implementation", "cp", "--python-version", target.python]
     words += [word for tag in target.platform.tags for word in ("--platform", tag)]
     words += ["--retries", "1"] if source is None else ["--no-index", "--find-links", str(source)]
-    if target.is_here:
-        constraints = folder.with_name("constraints.txt")
-        constraints.write_text("\n".join(_installed()), encoding="utf-8")
-        words += ["--constraint", str(constraints)]
-    done = subprocess.run([sys.executable, "-m", PIP, *words, PIP, *needs], capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        if target.is_here:
+            constraints = Path(scratch) / "constraints.txt"
+            constraints.write_text("\n".join(_installed()), encoding="utf-8")
+            words += ["--constraint", str(constraints)]
+        command = [sys.executable, "-m", PIP, *words, PIP, *needs]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise _refused(done.stderr, needs, target, source)
     return tuple(Wheel.of(path) for path in sorted(folder.glob("*.whl")))
