@@ -37,6 +37,8 @@ ADDRESSES = ("127.0.0.2", "127.0.0.3")
 PORT, BALANCER = 8000, 8080
 CLIENTS = 8
 LEAST_SHARE = 0.25
+PATIENCE_S = 60.0
+"""Within which both must have the other model."""
 TOKEN = "token-of-the-benchmark"
 CONFIGURATION = Path(__file__).parents[1] / "examples" / "serve" / "nginx.conf"
 _MAIN = """\
@@ -181,7 +183,10 @@ def inside(run: Path, other: Path, photo: Path, nginx: str, seconds: float, scra
             before = {replica.fingerprint() for replica in replicas}
             Model.load(other).save(model)
             phase("another model")
-            after = {replica.fingerprint() for replica in replicas}
+            after, end = before, time.monotonic() + PATIENCE_S
+            while (len(after) != 1 or after == before) and time.monotonic() < end:
+                after = {replica.fingerprint() for replica in replicas}
+            phase("both have it")
             holds &= len(before) == len(after) == 1 and before != after
             print(f"model: {before} → {after}")
     finally:
