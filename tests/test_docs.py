@@ -31,7 +31,10 @@ from headstart.backbones import catalog, pretrained
 from headstart.cli import app
 from headstart.images.decode import encode
 from headstart.recipes import records
+from headstart.versions import version
+from headstart.workflows.pack import NEEDS
 from pictures import draw
+from wheels import write_wheel
 
 pytestmark = pytest.mark.docs
 
@@ -161,7 +164,7 @@ def drawn(label: str, seed: int) -> bytes:
 
 
 def write_pictures(folder: Path) -> None:
-    """What the README speaks of: photos of several patients, new pictures, more with labels, and costs."""
+    """What the README speaks of: photos of several patients, new pictures, more with labels, costs, and wheels."""
     for name, first, counts in (
         ("photos", 0, {"nominal": 24, "local": 20}),
         ("more_photos", 100, {"nominal": 4, "local": 4}),
@@ -175,6 +178,9 @@ def write_pictures(folder: Path) -> None:
     for number in range(NEW):
         (folder / "new" / f"{number}.jpg").write_bytes(drawn(("nominal", "local")[number % 2], 200 + number))
     (folder / "new.jpg").write_bytes(drawn("nominal", 300))
+    (folder / "wheels").mkdir()
+    for name in ("pip", *NEEDS):
+        write_wheel(folder / "wheels" / f"{name}-{version(name)}-py3-none-any.whl", name, version(name))
     (folder / "costs.csv").write_text("truth,nominal,local,ask\nnominal,0,1,0.2\nlocal,5,0,0.2\n")
 
 
@@ -192,6 +198,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         with small_networks(folder / "hub"), pytest.MonkeyPatch.context() as patch:
             patch.setenv("HEADSTART_CACHE", str(folder / "cache"))
+            patch.setenv("PIP_NO_INDEX", "1")  # the wheels of a kit come from here
+            patch.setenv("PIP_FIND_LINKS", str(folder / "wheels"))
             patch.chdir(folder)
             patch.setattr("headstart.workflows.demo.pictures", lambda: folder / "photos")
             yield folder

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, Run, answer, app, showing_progress
+from headstart.cli.app import Json, Run, answer, app, say, showing_progress
 
 if TYPE_CHECKING:
     from headstart.deploy.verify import Agreement
     from headstart.workflows.export_smaller import Beside
+    from headstart.workflows.pack import Packed
     from headstart.workflows.verify import Verified
 
 
@@ -55,6 +56,54 @@ def _beside(beside: Beside) -> Iterator[str]:
     yield f"accuracy {beside.accuracy[0]:.3f} → {beside.accuracy[1]:.3f}, {beside.same_label:.1%} with the same label"
     yield f"{_size(beside.bytes[0])} → {_size(beside.bytes[1])}"
     yield f"{beside.milliseconds[0]:.0f} → {beside.milliseconds[1]:.0f} ms a picture"
+
+
+@app.command(epilog="Example: headstart pack runs/photos -o photos-kit.zip")
+def pack(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A file that ends in .zip, or a folder; RUN-kit.zip by default.")
+    ] = None,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            help="The machine: linux-x86_64, linux-arm64, macos-arm64, windows-x86_64, windows-arm64; like this one "
+            "by default."
+        ),
+    ] = None,
+    python: Annotated[str | None, typer.Option(help="Its Python, such as 3.12; like this one by default.")] = None,
+    wheels: Annotated[
+        Path | None, typer.Option(help="A folder of wheels to take them from; then nothing is downloaded.")
+    ] = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", help="All of headstart, as large as what is installed here, in place of a small client."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Pack the model with all that a machine without a network needs to answer pictures.
+
+    The wheels, 50 MB, are downloaded by pip from its index. On the machine: python3 photos-kit.zip install FOLDER
+    """
+    from headstart.workflows import pack as workflow
+
+    options = workflow.PackOptions(platform=platform, python=python, wheels=wheels, full=full)
+    if wheels is None:
+        say("pip downloads the wheels from the package index that it is set to")
+    packed = workflow.pack(run, out, options)
+    answer(packed.to_dict, _packed(packed), as_json=as_json)
+
+
+def _packed(packed: Packed) -> Iterator[str]:
+    from headstart.report.words import counted
+
+    target = packed.target
+    yield f"{_size(packed.bytes)}\t{packed.path}"
+    yield f"{counted(len(packed.wheels), 'wheel')} for Python {target.python} on {target.platform.name}"
+    yield f"fingerprint {packed.fingerprint}, which `check` shows where it arrives"
+    yield f"there: python{target.python} {packed.path.name} install FOLDER"
 
 
 @app.command(epilog="Example: headstart verify photos.onnx runs/photos new")

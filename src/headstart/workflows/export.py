@@ -74,7 +74,7 @@ def export(run: Path, to: str, out: Path | None = None, options: ExportOptions =
         if value not in get_args(kinds):
             expected = f"one of {', '.join(get_args(kinds))}"
             raise OptionError.of(option, expected=expected, found=repr(value), todo="choose one of them")
-    name = _name(run)
+    name = run_name(run)
     path = out or Path(f"{name}{ENDINGS[to]}")
     write = {"onnx": _onnx, "openvino": _openvino, "web": _web, "hub": _hub}[to](run, path, name, options.runtime)
     exported, beside = formats.to_onnx(run), None
@@ -125,7 +125,7 @@ def _hub(run: Path, path: Path, name: str, runtime: Path | None) -> Write:
     return lambda exported: export_hub.write(exported, run, path, name)
 
 
-def _name(run: Path) -> str:
+def run_name(run: Path) -> str:
     """The name of the run, or that of a model folder which is not called ``model``."""
     folder = find_model(run).absolute()
     return default_name(folder.parent if folder.name == "model" else folder)
