@@ -14,7 +14,7 @@ MAX_PIXELS = 178_956_970
 """Largest picture that is decoded, in pixels, as in Pillow: beyond it a small file may be a bomb."""
 MAX_BYTES = 512 << 20
 """Largest file that is read, in bytes: MAX_PIXELS without compression, at three bytes a pixel."""
-MAX_MEMORY = 1_000_000_000
+MAX_MEMORY = 800_000_000
 """Bytes that decoding may take, of one picture or of all that threads decode at a time. With the two or three times as
 much that a network takes while it is trained, a machine of 4 GB is enough."""
 

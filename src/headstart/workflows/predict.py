@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,8 +119,11 @@ def predict_to_file(
     """
     model = model.with_costs(options.costs) if options.costs else model
     model.abstention.require(options.coverage)
-    paths = [os.fspath(found) for found in find_images(inputs)]
-    key = digest([model.fingerprint(), options.coverage, [display(found) for found in paths]])
+    paths = list(map(os.fspath, find_images(inputs)))
+    names = hashlib.sha256()
+    for named in paths:
+        names.update(display(named).encode() + b"\0")
+    key = digest([model.fingerprint(), options.coverage, names.hexdigest()])
     with AnswerLog.beside(path, key) as log:
         with (progress or Silent()).stage("predicting", len(paths)) as advance:
             advance(log.count)
