@@ -15,7 +15,7 @@ import socket
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from headstart.backbones.space import Space, opened
 from headstart.errors import DiskError, HeadstartError, MissingPackageError, OptionError, UserInputError
 from headstart.features.crew import Crew, Hand
 from headstart.features.extract import NO_SUCH_FILE, VANISHED, Engine, Found, Misses, here
+from headstart.features.part import Part
 from headstart.files import display
 from headstart.images.transforms import View
 
@@ -37,26 +38,6 @@ STORE_BYTES = 256 * 1024**2
 """Of shared memory for answers on their way, where Ray is started for one command."""
 ENDED = "ended the process that decoded it, each time: save it in another format"
 """The reason for a file over which workers end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Images that are sent together: positions ``start`` to ``stop`` among the misses."""
-
-    start: int
-    stop: int
-    alone: bool = False
-    """Whether nothing else may be under way beside it: a worker ended that had it."""
-    ends: int = 0
-    """Workers that ended while this single image was all they had."""
-
-    def after_an_end(self) -> list[Part]:
-        """What is tried next after a worker ended over it; nothing if this image is at fault."""
-        if not self.alone:
-            return [replace(self, alone=True)]
-        if self.stop - self.start > 1:
-            return [Part(start=i, stop=i + 1, alone=True) for i in range(self.start, self.stop)]
-        return [] if self.ends else [replace(self, ends=1)]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,27 +117,12 @@ class Crew:
         """Start workers in places that have none."""
         self._looked = time.monotonic()
         for node in self._alive():
-            for place in self._places(node):
+            for place in places(node, gpu=self._gpu):
                 if place not in self._hands and place not in self._given_up:
                     self._start(place)
 
     def _alive(self) -> list[dict[str, Any]]:
         return [node for node in self._ray.nodes() if node["Alive"]]
-
-    def _places(self, node: dict[str, Any]) -> list[Place]:
-        """For each GPU of a machine one, or for every few processors."""
-        cpus, gpus = (int(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU"))
-        count = min(gpus, cpus) if self._gpu else -(-cpus // CPUS_EACH)
-        return [
-            Place(
-                node=node["NodeID"],
-                host=node["NodeManagerHostname"],
-                number=number,
-                cpus=cpus // count,
-                gpus=int(self._gpu),
-            )
-            for number in range(count)
-        ]
 
     def _start(self, place: Place, fails: int = 0) -> None:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -157,6 +142,14 @@ class Crew:
         kind = "GPUs" if self._gpu else "processors"
         todo = f"look at `ray status`: it needs free {kind}, and headstart of the same version on every machine"
         return OptionError.of("engine", expected="workers that start", found=found, todo=todo)
+
+
+def places(node: Mapping[str, Any], *, gpu: bool) -> list[Place]:
+    """Of a machine as Ray describes it: one for each GPU, or one for every few processors."""
+    cpus, gpus = (int(node["Resources"].get(kind, 0)) for kind in ("CPU", "GPU"))
+    count = min(gpus, cpus) if gpu else -(-cpus // CPUS_EACH)
+    id_, host = node["NodeID"], node["NodeManagerHostname"]
+    return [Place(node=id_, host=host, number=i, cpus=cpus // count, gpus=int(gpu)) for i in range(count)]
 
 
 def _last_line(error: BaseException) -> str:
