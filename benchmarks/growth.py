@@ -97,9 +97,13 @@ def made_up(count: int, folder: Path) -> ImageSet:
     )
 
 
-def fill(store: FeatureStore, images: ImageSet, key: str, width: int) -> None:
-    """Keep made-up rows and notes: classes apart, most of the spread along few axes, as features have it."""
+def fill(store: FeatureStore, images: ImageSet, keys: Sequence[str], width: int) -> None:
+    """Keep made-up rows ``last`` and notes: classes apart, most of the spread along few axes, as features have it.
+
+    Of ``depths``, the second of ``keys``, nobody asks more than whether there is a row.
+    """
     rng = np.random.default_rng(1)
+    key, depths = keys
     axes = rng.normal(size=(64, width)) * (1 / np.arange(1, 65))[:, None]
     centres = rng.normal(size=(len(CLASSES), width)) * 0.3
     bases = rng.normal(size=(64, 8, 8, 3))
@@ -112,10 +116,11 @@ def fill(store: FeatureStore, images: ImageSet, key: str, width: int) -> None:
         small = (128 + 40 * small / small.std(axis=(1, 2, 3), keepdims=True)).clip(0, 255).astype(np.uint8)
         luminance, patches = small[..., 0].repeat(8, 1).repeat(8, 2), small.repeat(2, 1).repeat(2, 2)
         noise = rng.integers(0, 8, luminance.shape).astype(np.uint8)
-        values: dict[str, dict[str, Any]] = {name: {} for name in (key, miniature, colours, facts)}
+        values: dict[str, dict[str, Any]] = {name: {} for name in (key, depths, miniature, colours, facts)}
         for row, number in enumerate(part):
             digest = images.digests[number]
             values[key][digest] = rows[row].astype(np.float32)
+            values[depths][digest] = b"none"
             values[miniature][digest] = (luminance[row] ^ noise[row]).tobytes() + patches[row].tobytes()
             values[colours][digest] = rng.random(118).astype(np.float32).tobytes()
             values[facts][digest] = json.dumps(made_up_facts(rng)).encode()
@@ -145,7 +150,7 @@ def train_on_rows(count: int, width: int, scratch: Path, run: Path) -> None:
         assert space.runtime.widths["last"] == width, (
             f"the network gives rows of {space.runtime.widths['last']} numbers"
         )
-        fill(bench.store, images, space.key(View.CENTRE, "last"), width)
+        fill(bench.store, images, [space.key(View.CENTRE, output) for output in ("last", "depths")], width)
     setattr(workflow, "read", lambda *_: images)  # noqa: B010, which takes the place of what reads a folder
     workflow.train(scratch / "pictures", run, options)
 
