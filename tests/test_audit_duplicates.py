@@ -14,7 +14,6 @@ from headstart.features.store import FeatureStore
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
-from headstart.progress import Silent
 from pictures import scene, write_folder
 from tiny import tiny_table
 
@@ -158,22 +157,6 @@ def test_a_picture_that_vanishes_meanwhile_is_a_copy_of_nothing(folder: Path, tm
         assert find_duplicates(table, 32).pairs == ()
 
 
-def test_near_rows_are_found_in_blocks_as_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    X = np.random.default_rng(0).normal(size=(150, 6)).astype(np.float32)
-    X /= np.linalg.norm(X, axis=1, keepdims=True)
-    whole, ranks, cosines = duplicates._near(X, X, 0.4, Silent())
-    monkeypatch.setattr(duplicates, "_BLOCK", 16)
-    blocks = duplicates._near(X, X, 0.4, Silent())
-    np.testing.assert_array_equal(blocks[0], whole)
-    np.testing.assert_array_equal(blocks[1], ranks)
-    cosine = X @ X.T
-    assert (whole[:, 0] < whole[:, 1]).all()
-    np.testing.assert_allclose(cosine[whole[:, 0], whole[:, 1]], cosines, rtol=1e-5)
-    assert cosines.min() >= 0.4
-    nearest = {tuple(sorted((i, j))) for i, j in enumerate((cosine - 2 * np.eye(150)).argmax(axis=1).tolist())}
-    assert set(map(tuple, whole[ranks == 0].tolist())) == nearest
-
-
 def test_of_too_many_pairs_the_nearest_are_compared_and_the_others_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,11 +181,6 @@ def test_of_too_many_pairs_the_nearest_are_compared_and_the_others_counted(
         assert ("3.png", "copy.jpg") in [
             tuple(sorted(images.paths[i].name for i in (pair.first, pair.second))) for pair in each.pairs
         ]
-
-
-def test_one_picture_has_no_pairs() -> None:
-    one = np.ones((1, 3), np.float32)
-    assert duplicates._near(one, one, 0.4, Silent())[0].shape == (0, 2)
 
 
 def test_the_images_looked_at_are_kept(folder: Path, tmp_path: Path) -> None:

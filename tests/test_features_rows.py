@@ -12,6 +12,13 @@ def test_rows_have_length_one_in_their_own_precision_and_zeros_stay() -> None:
     assert unit(rows.astype(np.float64)).dtype == np.float64
 
 
+def test_a_row_has_the_same_unit_alone_and_among_many() -> None:
+    rows = np.random.default_rng(0).normal(size=(2_500, 37)).astype(np.float32)
+    plain = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_array_equal(unit(rows), plain)
+    np.testing.assert_array_equal(unit(rows[7:8]), plain[7:8])
+
+
 def test_constant_columns_are_divided_by_one_in_their_own_precision() -> None:
     deviations = np.array([2.0, 0.0, CONSTANT, 3 * CONSTANT], np.float32)
     assert divisors(deviations).dtype == np.float32

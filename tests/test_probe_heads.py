@@ -6,6 +6,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
+from headstart.probe import heads
 from headstart.probe.heads import C_PATH, LEAST_SCALE, LinearHead, fit_family, fit_path, minimise, principal_axes
 
 
@@ -163,3 +164,19 @@ def test_minimise_finds_the_minimum_of_a_bad_quadratic() -> None:
 
     found = minimise(objective, np.zeros(30), gradient_tolerance=1e-8, max_iter=500)
     np.testing.assert_allclose(found, target, atol=1e-8)
+
+
+@pytest.mark.parametrize("rank", [12, 40])
+def test_a_large_matrix_is_rotated_in_its_own_memory(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    X = (rng.normal(size=(500, rank)) @ rng.normal(size=(rank, 40))).astype(np.float32)
+    apart = principal_axes(X.copy())
+    monkeypatch.setattr(heads, "LARGE", 0)
+    monkeypatch.setattr(heads, "_TOGETHER", 64)
+    inside = principal_axes(given := X.copy())
+    np.testing.assert_array_equal(inside.squares, apart.squares)
+    np.testing.assert_allclose(inside.Z, apart.Z, atol=1e-4)
+    assert np.shares_memory(inside.Z, given)
+    y, rows = (X[:, 0] > 0).astype(np.int64), np.arange(500) % 5 != np.arange(5)[:, None]
+    for one, other in zip(*(fit_path(axes, y, rows, (1e-2,), 2) for axes in (apart, inside)), strict=True):
+        np.testing.assert_allclose(one[1], other[1], atol=1e-4)

@@ -139,3 +139,12 @@ def test_the_lines_for_a_terminal() -> None:
     assert cost.startswith("cost ")
     assert f"; always '{EVIL}' " in cost or "; always 'throw' " in cost
     assert abstention_lines(replace(report, sure=None, costs=None)) == []
+
+
+def test_the_curve_of_very_many_pictures_is_no_longer_than_that_of_many() -> None:
+    _, report = found()
+    lengths = []
+    for n in (5_000, 100_000):
+        risk = 0.1 + 0.05 * np.sin(np.arange(n) * 7.1) ** 2
+        lengths.append(len(curve_figure(replace(report, curve=replace(report.curve, n=n, risk=risk)))))
+    assert lengths[1] < 1.5 * lengths[0]

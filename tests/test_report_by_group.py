@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from headstart.claims.by_group import by_group
@@ -51,3 +52,17 @@ def test_groups_that_are_too_small_are_counted(small: int, said: str) -> None:
     found = by_group(*answers((9, 10), (5, 10), *[(1, 2)] * small))
     assert found is not None
     assert by_group_section(found).method.endswith(said)
+
+
+def test_of_very_many_groups_the_weakest_are_listed() -> None:
+    names = np.repeat([f"group {i:03d}" for i in range(250)], 5)
+    hits = np.arange(1250) % 5 < np.repeat(np.arange(250) % 6, 5)
+    found = by_group(hits.astype(int), np.ones(1250, int), names.tolist())
+    assert found is not None
+    assert len(found.groups) == 250
+    table = by_group_section(found).table
+    assert table is not None
+    assert table.about == "Accuracy of the weakest 200 of 250 groups"
+    assert len(table.rows) == 200
+    assert table.rows[0][2].startswith("0.0%")
+    assert len(group_sentences(found)[0]) < 300

@@ -205,6 +205,14 @@ def test_many_left_out_are_folded_away(tmp_path):
     assert "<details open><summary>1 file<" in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("n", "said"), [(1_000, ""), (1_001, "1 more is in"), (3_000, "2,000 more are in")])
+def test_so_many_left_out_that_the_page_would_not_end_are_counted(n, said, written):
+    text = written(left_out=tuple((f"{i}.jpg", "empty") for i in range(n))).text
+    assert "999.jpg" in text
+    assert "1000.jpg" not in text
+    assert (f"{said} data.json." in text) if said else ("in data.json" not in text)
+
+
 def test_undefined_metrics_say_why(written):
     one_class = evaluate(
         [[0.9, 0.1], [0.8, 0.2]],

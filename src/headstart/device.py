@@ -50,6 +50,25 @@ def trains_on(device: str) -> str:
     return chosen if chosen in ("cuda", "mps") else "cpu"
 
 
+_share: int | None = None
+
+
+def take_share(count: int) -> None:
+    """Let this process decode and run networks with ``count`` processors, as where several share a machine.
+
+    It is to be said before a network is opened.
+    """
+    global _share
+    _share = count
+    os.environ[_THREADS] = str(count)
+    _tell_torch(count)
+
+
+def share() -> int | None:
+    """How many processors `take_share` left to this process; None where it has all."""
+    return _share
+
+
 def threads() -> int:
     """How many threads of the CPU torch computes with in a run; they share out sums, which moves the last bits.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import Self
@@ -50,6 +50,10 @@ class UserInputError(HeadstartError):
         head = f"{what}: {count} problem{'s' if count != 1 else ''}"
         super().__init__("\n".join([head, *(str(problem) for problem in self.problems)]))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled with what it was made of, for it may come from another process."""
+        return type(self), (self.what, self.problems)
+
     @classmethod
     def of(cls, what: str, *, expected: str, found: str, todo: str) -> Self:
         """The error for a single problem."""
@@ -80,8 +84,12 @@ class MissingPackageError(HeadstartError):
     """An optional package is not installed; the message gives the exact command."""
 
     def __init__(self, package: str, purpose: str, command: str) -> None:
-        self.package = package
+        self.package, self._made_of = package, (package, purpose, command)
         super().__init__(f"{purpose} needs the package {package}, which is not installed.\n   to do: {command}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As that of `UserInputError`."""
+        return type(self), self._made_of
 
 
 class ForkedError(HeadstartError):

@@ -29,6 +29,7 @@ from headstart.deploy.fitted import assemble
 from headstart.deploy.model import Model
 from headstart.deploy.reference import Reference
 from headstart.device import single_blas
+from headstart.features.extract import Engine
 from headstart.features.table import FeatureTable, Workbench
 from headstart.finetune.trial import Selection, frozen, selections
 from headstart.images.facts import FACTS
@@ -86,14 +87,17 @@ NOTES = (FACTS, MINIATURE, COLOURS)
 
 
 @contextmanager
-def workbench(options: FitOptions, progress: Progress | None = None) -> Iterator[Workbench]:
+def workbench(
+    options: FitOptions, progress: Progress | None = None, engine: Engine | None = None
+) -> Iterator[Workbench]:
     """A workbench for the network that ``options`` name. Raises OptionError or WeightsError if there is none."""
     cache = Path(options.cache) if options.cache else cache_folder()
     network = NetworkSpec.named(
         options.backbone, options.weights, cache=cache, device=options.device, precision=options.precision
     )
-    with single_blas(), Workbench.open(network, progress=progress, budget=options.budget) as bench:
-        yield bench
+    bench = Workbench.open(network, progress=progress, budget=options.budget, engine=engine)
+    with single_blas(), bench as opened:
+        yield opened
 
 
 def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bool = True) -> Fitted:

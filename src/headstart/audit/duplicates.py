@@ -24,9 +24,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from headstart.arrays import Index, Rows, Singles
+from headstart.arrays import Index, Rows
 from headstart.audit.alignment import MINIATURE, PATCHES, Miniature, coarse, compare_miniatures, promising
 from headstart.audit.clusters import Link, Measure, Move, copies
+from headstart.audit.neighbours import near
 from headstart.audit.scenes import require_scenes
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -37,8 +38,6 @@ from headstart.images.threads import in_order
 from headstart.images.transforms import View
 from headstart.progress import Progress
 
-NEIGHBOURS = 8
-"""Pictures nearest to each that are looked at: its copies are among them."""
 MOST_COMPARED = 100_000
 """Pairs of small pictures that are laid on each other closely at most, at 2.8 ms of one core each. No set of up to
 4,000 pictures has so many, and of photographs hardly any pair is looked at so closely (2,500 cats and dogs: 19,591
@@ -53,7 +52,6 @@ SERIES = 0.1, 20
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
 _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
-_BLOCK = 256  # pictures whose cosines to all others are in memory at a time
 _PAIRS = 256  # pairs of pictures that are compared at a time
 
 Members = tuple[int, ...]
@@ -108,9 +106,10 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: three times the features (n, d), 5 kB for each picture, and some 250 × n cosines, twice. Time: n² cosines of
-    d and twice of 256 numbers, in matrix products that take 24 s of one core for 20,000 pictures with d = 1,280. Then
-    at most 3 · `NEIGHBOURS` · n pairs are compared, some `MOST_COMPARED` of them closely.
+    Memory: twice the features (n, d), and 10 kB for each picture. Time: n² cosines of d and twice of 256 numbers, in
+    matrix products that take 24 s of one core for 20,000 pictures with d = 1,280; of more pictures n² bounds of an
+    eighth of the numbers, see `headstart.audit.neighbours`. Then at most 3 · `neighbours.NEIGHBOURS` · n pairs are
+    compared, some `MOST_COMPARED` of them closely.
     """
     images = table.images
     exact, unique = _exact(images.digests)
@@ -180,43 +179,20 @@ def _candidates(X: Rows, small: Miniature, progress: Progress) -> Index:
     """Pairs (p, 2) of rows that may be copies: near in their features (n, d) or, upright or mirrored, in coarse pixels.
 
     Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do. The
-    nearest pair of each picture comes before all second nearest ones, and so on; of those the nearest come first.
+    nearest pair of each picture comes before all second nearest ones, and so on; of those the nearest come first. X is
+    overwritten.
     """
     pixels = coarse(small)
     centred = (turned - pixels.mean(axis=0) for turned in (pixels, pixels[:, :, ::-1]))
     upright, mirrored = (unit(turned.reshape(len(turned), -1)) for turned in centred)
-    rows = unit(X - X.mean(axis=0))
+    X -= X.mean(axis=0)
+    rows, few = unit(X), len(X) < _FEW
     searches = ((rows, rows, _MAY_BE), (upright, upright, _LOOKS_LIKE), (mirrored, upright, _LOOKS_LIKE))
-    found = [_near(*search, progress) for search in searches]
+    found = [near(queries, among, -1.0 if few else least, progress) for queries, among, least in searches]
     pairs, ranks, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     pairs = pairs[np.lexsort((-cosines, ranks))]
     pairs = pairs[np.sort(np.unique(pairs, axis=0, return_index=True)[1])]
     return np.asarray(pairs[promising(small, pairs)])
-
-
-def _near(queries: Rows, X: Rows, least: float, progress: Progress) -> tuple[Index, Index, Singles]:
-    """Pairs (p, 2), the smaller first, of rows and near neighbours by cosine: (n, d) queries among (n, d) rows.
-
-    With each pair, how many neighbours are nearer (p,), and its cosine (p,).
-    """
-    n = len(X)
-    count = min(NEIGHBOURS, n - 1)
-    pairs, ranks, cosines = [np.empty((0, 2), np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-    with progress.stage("searching for copies", n) as advance:
-        for start in range(0, n if count else 0, _BLOCK):
-            rows = np.arange(start, min(start + _BLOCK, n))
-            cosine = queries[rows] @ X.T
-            cosine[rows - start, rows] = -np.inf
-            nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
-            order = np.argsort(-np.take_along_axis(cosine, nearest, axis=1), axis=1, kind="stable")
-            nearest = np.take_along_axis(nearest, order, axis=1)
-            reached = np.take_along_axis(cosine, nearest, axis=1)
-            row, rank = np.nonzero(reached >= (least if n >= _FEW else -1.0))
-            pairs.append(np.sort(np.stack([rows[row], nearest[row, rank]], axis=1), axis=1))
-            ranks.append(rank)
-            cosines.append(reached[row, rank])
-            advance(start + len(rows))
-    return np.concatenate(pairs), np.concatenate(ranks), np.concatenate(cosines)
 
 
 def _alike(small: Miniature, pairs: Index, advance: Callable[[int], None]) -> tuple[list[Link], int]:

@@ -41,6 +41,7 @@ from headstart.backbones.runtime import (
     synthetic_rows,
 )
 from headstart.cache_folder import Hold, is_sound, sealed
+from headstart.device import share
 from headstart.errors import ModelError
 from headstart.files import write_json
 from headstart.untrusted import file_in
@@ -69,6 +70,8 @@ def import_openvino() -> Any:
     finally:
         if late:
             del sys.modules[converter]
+    # Its bindings learn of NumPy at the first array, in a way in which two threads at once wait for each other for good.
+    _ = openvino.Tensor(np.zeros(1, np.float32)).data
     if not hasattr(openvino, "convert_model"):
         openvino.convert_model = lambda *args, **options: import_module(converter).convert_model(*args, **options)
     return openvino
@@ -294,8 +297,8 @@ class OpenVinoRuntime(RuntimeBase):
                 model.reshape(images)
                 hint = "LATENCY" if self.batch == 1 else "THROUGHPUT"
                 options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
-                if self._threads is not None:
-                    options["INFERENCE_NUM_THREADS"] = self._threads
+                if threads := self._threads or share():
+                    options["INFERENCE_NUM_THREADS"] = threads
                 with _of_model(self._folder):
                     self._model = _alive[self._compiled_as] = _core().compile_model(model, "CPU", options)
             return self._model

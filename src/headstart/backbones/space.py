@@ -8,7 +8,7 @@ needs no torch at all, see `topology`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -42,6 +42,8 @@ class Space:
 
     runtime: Runtime
     geometry: Geometry
+    spec: SpaceSpec | None = field(default=None, compare=False)
+    """What it was opened from, where any machine has that network; None where its files are only here."""
 
     def key(self, view: View, output: str) -> str:
         """The name of this space in the store."""
@@ -57,11 +59,12 @@ class Space:
 
     def levelled(self, levels: Levels | None) -> Space:
         """The same network for images of a set of these levels."""
-        return replace(self, geometry=replace(self.geometry, levels=levels))
+        geometry = replace(self.geometry, levels=levels)
+        return replace(self, geometry=geometry, spec=self.spec and replace(self.spec, geometry=geometry))
 
     def single(self) -> Space:
         """The same network for one image at a time, see `runtime.Runtime.single`."""
-        return replace(self, runtime=self.runtime.single())
+        return replace(self, runtime=self.runtime.single(), spec=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +185,8 @@ class SpaceSpec:
 
     def open(self) -> Space:
         """Make the network ready to run, which takes a second or several; raises as ``network.prepare`` does."""
-        return Space(runtime=self.network.prepare(self.size), geometry=self.geometry)
+        spec = self if isinstance(self.network, NetworkSpec) else None
+        return Space(runtime=self.network.prepare(self.size), geometry=self.geometry, spec=spec)
 
 
 def _unpickled(files: Mapping[str, bytes], geometry: Geometry, name: str) -> Space:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headstart.arrays import Mask
+from headstart.arrays import Index
 from headstart.evaluation.intervals import Estimate, wilson
 from headstart.evaluation.paired import ALPHA, holm
 from headstart.files import below, plain
@@ -67,14 +67,16 @@ def by_group(predicted: ArrayLike, y: ArrayLike, groups: Sequence[Any]) -> ByGro
     large = np.flatnonzero(sizes >= FEWEST)
     if len(large) < 2:
         return None
-    raw = [_weaker(hits, codes == code) for code in large]
+    right = np.bincount(codes, weights=hits).astype(np.int64)
+    raw = _weaker(right[large], sizes[large], int(hits.sum()), len(hits))
     looked_at = [
-        GroupAccuracy(name=str(names[code]), accuracy=_accuracy(hits[codes == code]), p_weaker=p)
+        GroupAccuracy(name=str(names[code]), accuracy=_accuracy(int(right[code]), int(sizes[code])), p_weaker=p)
         for code, p in zip(large, holm(raw), strict=True)
     ]
     looked_at.sort(key=lambda group: (group.accuracy.value, group.p_weaker, group.name))
-    outside = hits[codes != np.flatnonzero(names == looked_at[0].name)[0]]
-    return ByGroup(groups=tuple(looked_at), small=len(names) - len(large), rest=_accuracy(outside))
+    weakest = np.flatnonzero(names == looked_at[0].name)[0]
+    rest = _accuracy(int(hits.sum() - right[weakest]), len(hits) - int(sizes[weakest]))
+    return ByGroup(groups=tuple(looked_at), small=len(names) - len(large), rest=rest)
 
 
 def group_names(images: ImageSet) -> list[str]:
@@ -89,13 +91,13 @@ def group_names(images: ImageSet) -> list[str]:
     ]
 
 
-def _weaker(hits: Mask, inside: Mask) -> float:
-    """One-sided p of Fisher's exact test: as few right in the group, given how many are right in all."""
+def _weaker(right: Index, sizes: Index, right_in_all: int, n: int) -> list[float]:
+    """One-sided p of Fisher's exact test of each group: as few right in it, given how many are right in all."""
     from scipy.stats import hypergeom
 
-    return float(hypergeom.cdf(hits[inside].sum(), len(hits), hits.sum(), inside.sum()))
+    p: list[float] = hypergeom.cdf(right, n, right_in_all, sizes).tolist()
+    return p
 
 
-def _accuracy(hits: Mask) -> Estimate:
-    n, right = len(hits), int(hits.sum())
+def _accuracy(right: int, n: int) -> Estimate:
     return Estimate(right / n, *wilson(right, n), n, "Wilson")

@@ -126,6 +126,13 @@ GroupBy = Annotated[
         "the path, whose first group counts."
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        help="Who computes features: `ray` is all of this machine through Ray, or the cluster in RAY_ADDRESS; "
+        "ray://HOST:PORT a cluster. By default this process."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Random seed of folds, samples and resampling.")]
 
 

@@ -12,6 +12,7 @@ import typer
 from headstart.cli.app import (
     Backbone,
     Budget,
+    Engine,
     Finetune,
     GroupBy,
     Json,
@@ -79,6 +80,7 @@ def check(
     budget: Budget = None,
     group_by: GroupBy = DEFAULTS.group_by,
     random_state: Seed = DEFAULTS.random_state,
+    engine: Engine = None,
     as_json: Json = False,
 ) -> None:
     """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
@@ -95,7 +97,10 @@ def check(
         answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
         return
     with showing_progress(as_json=as_json) as progress:
-        done = workflow.check_pictures(photos, folder, fit_options(context), tell=_telling(progress), progress=progress)
+        tell = _telling(progress)
+        done = workflow.check_pictures(
+            photos, folder, fit_options(context), tell=tell, progress=progress, engine=engine
+        )
     answer(done.to_dict, _checked(done), as_json=as_json)
     if not as_json and review_reasons(done.findings):
         say(f"Fill in the column `decision` of {workflow.LIST} (keep, drop or relabel:NAME), then:")
@@ -194,18 +199,22 @@ def train(
         ),
     ] = None,
     random_state: Seed = DEFAULTS.random_state,
+    engine: Engine = None,
     profile: Annotated[bool, typer.Option("--profile", help="Say in the end how long every stage took.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, measure it honestly, write the model and the report."""
-    run = _train(photos, out or Path("runs") / default_name(photos), fit_options(context), as_json=as_json)
+    folder = out or Path("runs") / default_name(photos)
+    run = _train(photos, folder, fit_options(context), engine=engine, as_json=as_json)
     if profile:
         rest = {"everything else": run.seconds - sum(run.stages.values())}
         for stage, seconds in {**run.stages, **rest}.items():
             say(f"{seconds:8.2f} s  {stage}")
 
 
-def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_json: bool) -> TrainedRun:
+def _train(
+    photos: Path, out: Path, options: FitOptions, *, title: str = "", engine: str | None = None, as_json: bool
+) -> TrainedRun:
     from headstart.report import tuning
     from headstart.report.words import counted
     from headstart.workflows import train as workflow
@@ -221,6 +230,7 @@ def _train(photos: Path, out: Path, options: FitOptions, *, title: str = "", as_
             foresee=_foreseeing(progress),
             reached=reached,
             progress=progress,
+            engine=engine,
         )
     if run.interrupted:
         say("interrupted: the best so far is kept, and can be used")
@@ -255,6 +265,7 @@ def predict(
     cost: Annotated[
         Path | None, typer.Option(help="Decide by the costs in this CSV or JSON file, not the model's own.")
     ] = None,
+    engine: Engine = None,
     as_json: Json = False,
 ) -> None:
     """Label pictures: one row per input, in the order given.
@@ -279,9 +290,9 @@ def predict(
     options = workflow.PredictOptions(coverage=coverage, costs=cost, top=top)
     with showing_progress(as_json=as_json) as progress:
         if out and not as_json:
-            tally = workflow.predict_to_file(model, inputs, out, options, progress=progress)
+            tally = workflow.predict_to_file(model, inputs, out, options, progress=progress, engine=engine)
         else:
-            predicted = workflow.predict(model, inputs, options, progress=progress)
+            predicted = workflow.predict(model, inputs, options, progress=progress, engine=engine)
             tally = predicted.tally
     if as_json or not out:
         answer(predicted.to_dict, map(words.line, predicted.rows), as_json=as_json)

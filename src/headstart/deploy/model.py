@@ -36,7 +36,7 @@ from headstart.backbones.runtime import Notes, Outputs, RuntimeNote
 from headstart.backbones.space import SavedSpec, Space, SpaceSpec
 from headstart.deploy import directory, golden
 from headstart.errors import ModelError
-from headstart.features.extract import extract, rows_of
+from headstart.features.extract import Engine, extract, rows_of
 from headstart.files import digest
 from headstart.images.labels import TEXT, restored
 from headstart.images.sources import Source, listed
@@ -106,7 +106,12 @@ class Model:
         return digest([*reads, hashes, self.abstention.to_dict()])
 
     def predict(
-        self, pictures: Iterable[Source], *, coverage: float | None = None, progress: Progress | None = None
+        self,
+        pictures: Iterable[Source],
+        *,
+        coverage: float | None = None,
+        progress: Progress | None = None,
+        engine: Engine | None = None,
     ) -> list[Prediction]:
         """A Prediction for each picture, in the order given.
 
@@ -125,12 +130,14 @@ class Model:
                 channel, black and white are those of the training pictures.
             coverage: how often, 0 to 1, the true class is to be among the prediction set; 0.9 unless told otherwise.
             progress: told how far it is.
+            engine: who computes the features of many; this process if not given.
 
         Raises:
             OptionError: what is given is no sequence of pictures, or the model cannot have this coverage.
         """
         self.abstention.require(coverage)
-        return [prediction for prediction, _ in self.answers(pictures, coverage=coverage, progress=progress)]
+        answers = self.answers(pictures, coverage=coverage, progress=progress, engine=engine)
+        return [prediction for prediction, _ in answers]
 
     def answers(
         self,
@@ -139,6 +146,7 @@ class Model:
         coverage: float | None = None,
         stage: str = "predicting",
         progress: Progress | None = None,
+        engine: Engine | None = None,
     ) -> Iterator[tuple[Prediction, Outputs]]:
         """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one."""
         sources = listed(pictures)
@@ -147,7 +155,8 @@ class Model:
             self.batches()
         block: list[tuple[int, Outputs | str]] = []
         with (progress or Silent()).stage(stage, len(sources)) as advance:
-            for i, views in enumerate(extract(sources, self.space.single() if few else self.space)):
+            space, engine = (self.space.single(), None) if few else (self.space, engine)
+            for i, views in enumerate(extract(sources, space, engine=engine)):
                 block.append((i, views if isinstance(views, str) else views[View.CENTRE]))
                 if len(block) == ANSWERED_TOGETHER:
                     yield from self._answered(sources, block, coverage)

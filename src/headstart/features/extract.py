@@ -10,8 +10,9 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
@@ -28,6 +29,27 @@ from headstart.images.transforms import Geometry, View
 from headstart.progress import Progress, Silent
 
 COMMIT_EVERY_S = 1.0
+CHANGED = "changed while it was being read"
+NO_SUCH_FILE, VANISHED = "no such file", "vanished after it was listed: put it back and start again"
+"""Reasons for a file that is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misses:
+    """Images whose rows are to be computed, n of them, in what, and what is to be noted beside."""
+
+    sources: Sequence[Source]
+    space: Space | SpaceSpec
+    views: Sequence[View] = (View.CENTRE,)
+    digests: Sequence[str] | None = None
+    """(n,) SHA-256, hex: a file whose bytes have changed since they were taken counts as unreadable."""
+    notes: Sequence[Note] = ()
+
+
+Found = tuple[dict[View, Outputs], list[bytes]]
+"""Rows ``{view: {output: (d,) float32}}`` of an image, and its notes."""
+Engine = Callable[[Misses], Iterator[Found | str]]
+"""Who computes: for each of the misses, in order, what was found, or the reason why it cannot be decoded."""
 
 
 def extract(
@@ -36,30 +58,26 @@ def extract(
     *,
     views: Sequence[View] = (View.CENTRE,),
     digests: Sequence[str] | None = None,
+    engine: Engine | None = None,
 ) -> Iterator[dict[View, Outputs] | str]:
     """Compute the rows of each image once, in the order of ``sources``.
 
     Yields ``{view: {output: (d,) float32}}`` for each, or the reason for an image that cannot be decoded.
     With ``digests`` (SHA-256, hex) a file whose bytes have changed since they were taken counts as unreadable. A spec
-    is opened once in each process.
+    is opened once in each process. ``engine``: `here` if not given.
     """
-    for found in _extracted(sources, opened(space), views, digests, ()):
+    for found in (engine or here)(Misses(sources=sources, space=space, views=views, digests=digests)):
         yield found if isinstance(found, str) else found[0]
 
 
-def _extracted(
-    sources: Sequence[Source],
-    here: Space,
-    views: Sequence[View],
-    digests: Sequence[str] | None,
-    notes: Sequence[Note],
-) -> Iterator[tuple[dict[View, Outputs], list[bytes]] | str]:
-    """As `extract`, the rows of each image with its ``notes``."""
+def here(misses: Misses) -> Iterator[Found | str]:
+    """Compute the rows of ``misses`` in this process: the `Engine` of one machine."""
+    space, views = opened(misses.space), misses.views
     handed_over: deque[list[bytes] | str] = deque()  # the notes of an image, or why it cannot be decoded
 
     def images() -> Iterator[Pixels]:
-        window = 4 * here.runtime.batch
-        for decoded in _decoded(sources, digests, here.geometry, views, notes, window=window):
+        window = 4 * space.runtime.batch
+        for decoded in _decoded(misses, space.geometry, window=window):
             handed_over.append(decoded if isinstance(decoded, str) else decoded[1])
             if not isinstance(decoded, str):
                 yield from decoded[0]
@@ -69,7 +87,7 @@ def _extracted(
             yield str(handed_over.popleft())
 
     rows: list[Outputs] = []  # of the views of one image
-    for row in rows_of(images(), here.runtime):
+    for row in rows_of(images(), space.runtime):
         rows.append(row)
         if len(rows) == len(views):
             yield from unreadable()
@@ -94,17 +112,18 @@ def extract_to_store(
     views: Sequence[View] = (View.CENTRE,),
     notes: Sequence[Note] = (),
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> dict[int, str]:
     """Make sure that every image has its rows in the store; returns ``{index: reason}`` of the unreadable ones.
 
     What is already there is not computed again; with the rows of an image its ``notes`` are kept. Both are committed
-    every second, so that a run cut off at any instant goes on from there.
+    every second, so that a run cut off at any instant goes on from there. ``engine``: `here` if not given.
 
     Raises:
         DiskError: the disk does not answer any more; the rows computed so far are in the store.
     """
-    here = opened(space)
-    keys = {(view, output): here.key(view, output) for view in views for output in here.runtime.widths}
+    space = opened(space)
+    keys = {(view, output): space.key(view, output) for view in views for output in space.runtime.widths}
     known = set(digests)
     for key in keys.values():
         known &= store.known(key, known)
@@ -112,9 +131,10 @@ def extract_to_store(
     failed: dict[str, str] = {}
     waiting: dict[str, dict[str, Rows | bytes]] = {}
     committed = time.monotonic()
-    stage = (progress or Silent()).stage(f"features at {here.geometry.size}", len(todo)) if todo else None
+    stage = (progress or Silent()).stage(f"features at {space.geometry.size}", len(todo)) if todo else None
     with stage or nullcontext(lambda done: None) as advance:
-        extracted = _extracted(list(todo.values()), here, views, list(todo), notes)
+        misses = Misses(sources=list(todo.values()), space=space, views=views, digests=list(todo), notes=notes)
+        extracted = (engine or here)(misses)
         try:
             for done, (digest, found) in enumerate(zip(todo, extracted, strict=True), start=1):
                 if isinstance(found, str):
@@ -124,7 +144,7 @@ def extract_to_store(
                     for (view, output), key in keys.items():
                         waiting.setdefault(key, {})[digest] = rows[view][output]
                     for note, value in zip(notes, noted, strict=True):
-                        waiting.setdefault(note.space(here.geometry.levels), {})[digest] = value
+                        waiting.setdefault(note.space(space.geometry.levels), {})[digest] = value
                 if time.monotonic() - committed > COMMIT_EVERY_S:
                     store.write(waiting)
                     waiting, committed = {}, time.monotonic()
@@ -134,29 +154,22 @@ def extract_to_store(
     return {i: failed[digest] for i, digest in enumerate(digests) if digest in failed}
 
 
-def _decoded(
-    sources: Sequence[Source],
-    digests: Sequence[str] | None,
-    geometry: Geometry,
-    views: Sequence[View],
-    notes: Sequence[Note],
-    *,
-    window: int,
-) -> Iterator[tuple[Pixels, list[bytes]] | str]:
+def _decoded(misses: Misses, geometry: Geometry, *, window: int) -> Iterator[tuple[Pixels, list[bytes]] | str]:
     """Each image's views (v, s, s, 3) and notes, or the reason why not, in order; at most ``window`` wait."""
 
+    sources, digests = misses.sources, misses.digests
     paths = enumerate(sources) if digests is None else ()  # what has a digest was there a moment ago
     absent = {i for i, path in paths if isinstance(path, (str, PathLike)) and not os.path.lexists(path)}
 
     def decoded(i: int) -> tuple[Pixels, list[bytes]] | str:
         if i in absent:
-            return "no such file"
+            return NO_SUCH_FILE
         try:
             with content(sources[i]) as data:
                 known = digests is None or (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i])
-                return load_with_notes(data, geometry, views, notes) if known else "changed while it was being read"
+                return load_with_notes(data, geometry, misses.views, misses.notes) if known else CHANGED
         except UnreadableImageError as error:
             gone = digests is not None and error.reason == NOT_FOUND
-            return "vanished after it was listed: put it back and start again" if gone else error.reason
+            return VANISHED if gone else error.reason
 
     return in_order(decoded, range(len(sources)), window=window)

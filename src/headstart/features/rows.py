@@ -14,10 +14,17 @@ CONSTANT = 1e-6
 """Share of the largest standard deviation, below which a column is taken for constant: a few steps of float32 rounding.
 Chosen, not measured: it decides only which columns are left out of a standardised matrix."""
 
+_TOGETHER = 1_024  # rows whose squares are in memory at a time
+
 
 def unit(rows: NDArray[Precision]) -> NDArray[Precision]:
     """Rows (n, d) divided by their Euclidean length, in the precision they come in; a row of zeros stays."""
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), SHORTEST), rows.dtype)
+    scaled = np.empty_like(rows)
+    for start in range(0, len(rows), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        length = np.linalg.norm(rows[some], axis=1, keepdims=True)
+        np.divide(rows[some], np.maximum(length, SHORTEST), out=scaled[some])
+    return scaled
 
 
 def divisors(deviations: NDArray[Precision]) -> NDArray[Precision]:

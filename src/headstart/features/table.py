@@ -19,7 +19,7 @@ import numpy as np
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.errors import UnreadableImageError
-from headstart.features.extract import extract_to_store
+from headstart.features.extract import Engine, extract_to_store, here
 from headstart.features.store import FeatureStore, open_store
 from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
@@ -44,6 +44,8 @@ class Workbench:
     network: NetworkSpec
     progress: Progress = field(default_factory=Silent)
     clock: Clock = field(default_factory=Clock)
+    engine: Engine = here
+    """Who computes the rows."""
     lock: Lock = field(default_factory=Lock)
     """Held while rows are computed or read: the store serves one thread at a time."""
     _spaces: dict[int, Space] = field(default_factory=dict)
@@ -55,11 +57,17 @@ class Workbench:
     @classmethod
     @contextmanager
     def open(
-        cls, network: NetworkSpec, *, progress: Progress | None = None, budget: float | None = None
+        cls,
+        network: NetworkSpec,
+        *,
+        progress: Progress | None = None,
+        budget: float | None = None,
+        engine: Engine | None = None,
     ) -> Iterator[Workbench]:
         """The workbench of a pretrained network; its store is trimmed and closed when the block is left."""
         with open_store(network.cache) as store:
-            yield cls(store=store, network=network, progress=progress or Silent(), clock=Clock(budget))
+            progress, clock = progress or Silent(), Clock(budget)
+            yield cls(store=store, network=network, progress=progress, clock=clock, engine=engine or here)
 
     def space(self, size: int) -> Space:
         """The network, ready to run at an input size in pixels; preparing it takes seconds, once."""
@@ -141,7 +149,9 @@ class FeatureTable:
         store, progress, began = self.bench.store, self.bench.progress, time.monotonic()
         before = store.known(space.key(views[0], "last"), digests)
         paths = [self.images.paths[i] for i in wanted]
-        failed = extract_to_store(paths, digests, space, store, views=views, notes=notes, progress=progress)
+        failed = extract_to_store(
+            paths, digests, space, store, views=views, notes=notes, progress=progress, engine=self.bench.engine
+        )
         self.bench.saw(len(set(digests) - before) * len(views), time.monotonic() - began, size)
         return {int(wanted[i]): reason for i, reason in failed.items()}
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from headstart.device import share
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -18,7 +20,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, window: i
     At most ``window`` items, four per core unless given, are under way or wait to be used, so that memory is bounded.
     An error that ``work`` raises is raised here, in its turn; the threads end with the iterator.
     """
-    cores = os.cpu_count() or 1
+    cores = share() or os.cpu_count() or 1
     window = window or 4 * cores
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(cores, thread_name_prefix="headstart")

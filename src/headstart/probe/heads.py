@@ -46,6 +46,9 @@ LEAST_SCALE = 0.3
 thousands (5,406 on the demo's fabric), which blows up whatever rounding, another runtime or fine-tuning changes there.
 Measured, log-loss out of fold with 0, 0.3 and 1: last layer of ants and bees .1008, .0997, .0934, all depths .1120,
 .1109, .1208; cats and dogs .0229, .0226, .0234; five classes .2695, .2627, .2602; fabric .3431, .3270, .3145."""
+LARGE = 100_000_000
+"""Numbers of a matrix, 400 MB, from which it is rotated in its own memory, some rows at a time."""
+_TOGETHER = 8_192  # of these rows
 MOST_STEPS = 200
 """Of L-BFGS for one C."""
 PARTS = 2
@@ -174,13 +177,22 @@ def principal_axes(X: Rows) -> Axes:
     squares, vectors = squares[keep][::-1], np.ascontiguousarray(vectors[:, keep][:, ::-1])
     root = np.sqrt(squares)
     return Axes(
-        Z=vectors * root if wide else X @ vectors,
+        Z=vectors * root if wide else _rotated(X, vectors),
         squares=squares.astype(np.float64),
         basis=vectors / root if wide else vectors,
         standardised=X if wide else None,
         mean=mean,
         scale=scale,
     )
+
+
+def _rotated(X: Rows, vectors: Rows) -> Rows:
+    """``X @ vectors``, (n, d) times (d, r), r ≤ d; of more than `LARGE` numbers in the memory of X."""
+    if X.size <= LARGE:
+        return np.asarray(X @ vectors)
+    for start in range(0, len(X), _TOGETHER):
+        X[start : start + _TOGETHER, : vectors.shape[1]] = X[start : start + _TOGETHER] @ vectors
+    return X[:, : vectors.shape[1]]
 
 
 def fit_path(

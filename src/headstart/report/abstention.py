@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from headstart.evaluation.intervals import Estimate
 from headstart.report.drawing import ACCENT, INK, MUTED, WIDTH, as_svg, page_style, percent_axis, pixel_canvas, plot
 from headstart.report.section import THIN, Section, Table, between, percent, text
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from headstart.abstain.conformal import TooFewPictures
 
 PLOT = 190  # height of the curve, in pixels
+MOST_POINTS = 5_000  # of the curve, many more than it has pixels across
 
 
 def abstention_section(abstention: Abstention, report: AbstentionReport) -> Section:
@@ -80,7 +83,10 @@ def curve_figure(report: AbstentionReport) -> str:
         color=ACCENT, alpha=0.13, linewidth=0,
     )  # fmt: skip
     n = len(right)
-    axes.plot([(i + 1) / n for i in range(n // 20, n)], shown, color=ACCENT, linewidth=2.2, clip_on=False)
+    at = np.arange(n // 20, n)
+    if len(at) > MOST_POINTS:
+        at = np.unique(np.linspace(at[0], at[-1], MOST_POINTS).round().astype(int))
+    axes.plot((at + 1) / n, right[at], color=ACCENT, linewidth=2.2, clip_on=False)
     sure = report.sure
     if sure is not None and sure.accuracy.defined:
         axes.axvline(sure.share.value, color=INK, linewidth=1, dashes=(1, 2.5))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from headstart.probe.trials import Score
 
+MOST_LEFT_OUT = 1_000
+"""Files left out that are named; all are in data.json."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
@@ -105,6 +108,7 @@ def render(content: ReportContent | PlainPage) -> str:
         evaluation=content.evaluation,
         figures=drawn,
         answer=_answer(content.evaluation),
+        most_left_out=MOST_LEFT_OUT,
     )
 
 

@@ -22,6 +22,7 @@ from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
 from headstart.claims.alarms import alarms_of_pictures
 from headstart.command import command, fit_options
+from headstart.features.cluster import connected
 from headstart.files import below, display, plain
 from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import read
@@ -119,10 +120,12 @@ def check_pictures(
     *,
     tell: Callable[[ImageSet], None] = lambda images: None,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Checkup:
     """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
 
-    ``tell`` is given the pictures as they were understood, before anything is computed of them.
+    ``tell`` is given the pictures as they were understood, before anything is computed of them. ``engine``: where
+    features are computed, see `cluster.connected`.
 
     Raises:
         OptionError: the folder lies among the pictures; an option has no meaning.
@@ -130,7 +133,7 @@ def check_pictures(
     """
     pictures = picture_folders(source)
     output_folder.refuse_unsafe(source, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
-    with pipeline.workbench(options, progress) as bench:
+    with connected(engine) as computing, pipeline.workbench(options, progress, computing) as bench:
         images = read(source, options.group_by, bench.progress)
         tell(images)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)

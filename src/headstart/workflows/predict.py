@@ -14,6 +14,7 @@ from headstart.deploy import predictions as table
 from headstart.deploy.answer_log import AnswerLog
 from headstart.deploy.model import ANSWERED_TOGETHER, Model, Prediction
 from headstart.errors import OptionError
+from headstart.features.cluster import connected
 from headstart.files import digest, display, plain
 from headstart.images.walk import find_images
 from headstart.output_folder import check_files
@@ -87,15 +88,23 @@ class Predicted:
 
 
 def predict(
-    model: Model, inputs: Sequence[str | Path], options: PredictOptions, *, progress: Progress | None = None
+    model: Model,
+    inputs: Sequence[str | Path],
+    options: PredictOptions,
+    *,
+    progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Predicted:
     """Answer ``inputs``: files, folders with all below them, patterns. What cannot be read has a reason in its place.
+
+    ``engine``: where features are computed, see `cluster.connected`.
 
     Raises:
         OptionError: a coverage that the model cannot have, or costs that do not fit its classes.
     """
     model = model.with_costs(options.costs) if options.costs else model
-    predictions = model.predict(find_images(inputs), coverage=options.coverage, progress=progress)
+    with connected(engine) as computing:
+        predictions = model.predict(find_images(inputs), coverage=options.coverage, progress=progress, engine=computing)
     return Predicted(
         classes=model.classes,
         coverage=model.abstention.covers(options.coverage),
@@ -105,7 +114,13 @@ def predict(
 
 
 def predict_to_file(
-    model: Model, inputs: Sequence[str | Path], path: Path, options: PredictOptions, *, progress: Progress | None = None
+    model: Model,
+    inputs: Sequence[str | Path],
+    path: Path,
+    options: PredictOptions,
+    *,
+    progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Tally:
     """Answer ``inputs`` as `predict` does, and write the table ``path``: CSV, or Parquet where its name says so.
 
@@ -124,12 +139,13 @@ def predict_to_file(
     for named in paths:
         names.update(display(named).encode() + b"\0")
     key = digest([model.fingerprint(), options.coverage, names.hexdigest()])
-    with AnswerLog.beside(path, key) as log:
+    with connected(engine) as computing, AnswerLog.beside(path, key) as log:
         with (progress or Silent()).stage("predicting", len(paths)) as advance:
             advance(log.count)
             for start in range(log.count, len(paths), TOGETHER):
                 rows: list[dict[str, Any]] = []
-                for prediction, _ in model.answers(paths[start : start + TOGETHER], coverage=options.coverage):
+                asked = paths[start : start + TOGETHER]
+                for prediction, _ in model.answers(asked, coverage=options.coverage, engine=computing):
                     rows.append(table.with_proba(prediction, model.classes))
                     if len(rows) == ANSWERED_TOGETHER:
                         log.write(rows)

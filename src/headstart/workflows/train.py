@@ -37,6 +37,7 @@ from headstart.deploy.model import versions
 from headstart.device import computing_with, threads
 from headstart.errors import OptionError
 from headstart.evaluation.held_out import HeldOut, write_held_out
+from headstart.features.cluster import connected
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.folder import ImageSet
@@ -121,12 +122,14 @@ def train(
     foresee: Callable[[Forecast], None] = lambda seconds: None,
     reached: Callable[[Run], None] = lambda run: None,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Run:
     """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
 
     ``tell`` is given the pictures as they were understood, before anything is computed of them, ``foresee`` how long
     it will take, and ``reached`` each state of the run but the last, once it is written. An interruption (Ctrl-C) after
-    the first state keeps the best so far.
+    the first state keeps the best so far. ``engine``: where features are computed, see `cluster.connected`; it changes
+    no byte.
 
     Raises:
         OptionError: the folder lies among the pictures, or holds something else; an option has no meaning; the first
@@ -134,7 +137,11 @@ def train(
         DataError: with everything that keeps the pictures from being used.
     """
     output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
-    with computing_with(threads()), pipeline.workbench(options, progress) as bench:
+    with (
+        computing_with(threads()),
+        connected(engine) as computing,
+        pipeline.workbench(options, progress, computing) as bench,
+    ):
         with bench.timed("reading the folder"):
             images = read(source, options.group_by, bench.progress)
         tell(images)

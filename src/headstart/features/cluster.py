@@ -1,0 +1,227 @@
+"""Rows computed by workers on many machines, or by those of this one, through Ray.
+
+Paths and a spec of the network go out; rows, or the reason why there are none, come back, and are handed on in order,
+so that one process writes the store as if it had computed them itself. A worker is a process that keeps the compiled
+network; there is one for every few processors of a machine, or for each GPU. No pixel leaves the machine that read it.
+
+A machine or process that is lost costs what it was at, which others do again. A file over which a process ends is
+found by asking for it alone, and is left out with that reason.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from headstart.backbones.space import Space, opened
+from headstart.errors import DiskError, HeadstartError, MissingPackageError, OptionError, UserInputError
+from headstart.features.crew import Crew, Hand
+from headstart.features.extract import NO_SUCH_FILE, VANISHED, Engine, Found, Misses, here
+from headstart.features.part import Part
+from headstart.files import display
+from headstart.images.transforms import View
+
+INSTALL = 'pip install "headstart[ray]"'
+TOGETHER = 64
+"""Images that are sent to a worker at a time: some batches, so that little is done again where a worker is lost."""
+AT_ONCE = 2
+"""Such parts that a worker has at a time: it decodes the next while the network is at the last."""
+AHEAD = 8
+"""Parts for each worker, by which the last that is handed out may be ahead of the first that is not done."""
+STORE_BYTES = 256 * 1024**2
+"""Of shared memory for answers on their way, where Ray is started for one command."""
+ENDED = "ended the process that decoded it, each time: save it in another format"
+"""The reason for a file over which workers end."""
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Engine | None]:
+    """The engine at ``address``, which is given back when the block is left; None for None.
+
+    ``ray`` starts Ray on this machine for this process alone, unless ``RAY_ADDRESS`` names a cluster;
+    ``ray://HOST:PORT`` is a cluster. No use is reported to anybody.
+
+    Raises:
+        OptionError: another address, or a cluster that does not answer.
+        MissingPackageError: Ray is not installed.
+    """
+    if address is None:
+        yield None
+        return
+    if address != "ray" and not address.startswith("ray://"):
+        todo = "leave it out to compute in this process"
+        raise OptionError.of("engine", expected="ray, or ray://HOST:PORT of a cluster", found=repr(address), todo=todo)
+    ray = _imported()
+    ours = not ray.is_initialized()
+    if ours:
+        _join(ray, os.environ.get("RAY_ADDRESS") or None if address == "ray" else address)
+    try:
+        cluster = Cluster(ray)
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _imported() -> Any:
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read where a cluster is started
+    try:
+        import ray
+    except ImportError:
+        raise MissingPackageError("ray", "--engine ray", INSTALL) from None
+    return ray
+
+
+def _join(ray: Any, address: str | None) -> None:
+    """Join the cluster at ``address``; start one on this machine if None. Raises OptionError."""
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        ray.init(
+            address="local",
+            num_cpus=os.cpu_count(),
+            include_dashboard=False,
+            object_store_memory=STORE_BYTES,
+            **quiet,
+        )
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (OSError, RuntimeError, ValueError) as error:
+        found = f"{type(error).__name__}: {error}".splitlines()[0]
+        todo = "start it with `ray start --head`, with the same versions of Python and Ray; docs/cluster.md says how"
+        raise OptionError.of("engine", expected=f"a Ray cluster at {address}", found=found, todo=todo) from error
+
+
+class Cluster:
+    """An `Engine`: workers stay, with the networks they have opened, until it is closed."""
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._crews: dict[bool, Crew] = {}
+        self._sent: dict[str, Any] = {}
+
+    def __call__(self, misses: Misses) -> Iterator[Found | str]:
+        """What workers find of the ``misses``, in order; one call at a time. What is no path is computed here."""
+        if not all(isinstance(source, (str, Path)) for source in misses.sources):
+            return here(misses)
+        space = opened(misses.space)
+        key = space.key(View.CENTRE, "last")
+        if key not in self._sent:
+            self._sent[key] = self._ray.put(space.spec or space)
+        on_gpu = "cuda" in space.runtime.name.split()
+        if on_gpu not in self._crews:
+            self.close()  # workers of the other kind hold the processors
+            self._crews[on_gpu] = Crew(self._ray, gpu=on_gpu)
+        paths = [Path(str(source)).absolute() for source in misses.sources]
+        return _Job(self._crews[on_gpu], key, self._sent[key], space, misses, paths).answers()
+
+    def close(self) -> None:
+        """End the workers."""
+        for crew in self._crews.values():
+            crew.close()
+        self._crews.clear()
+
+
+@dataclass
+class _Job:
+    """The misses of one call, on their way."""
+
+    crew: Crew
+    key: str
+    sent: Any
+    space: Space
+    misses: Misses
+    paths: Sequence[Path]
+    """(n,) of the sources of ``misses``."""
+    found: dict[int, Found | str] = field(default_factory=dict)
+    """What came back, and was not handed on yet."""
+
+    def answers(self) -> Iterator[Found | str]:
+        n, done = len(self.paths), 0
+        todo = deque(Part(start=i, stop=min(i + TOGETHER, n)) for i in range(0, n, TOGETHER))
+        hands: list[Hand] = []
+        try:
+            while done < n:
+                hands = self.crew.hands()
+                self._hand_out(hands, todo, done)
+                for hand, answer in self.crew.next_answers(hands):
+                    todo.extendleft(reversed(self._received(hand, answer)))
+                while done in self.found:
+                    yield self.found.pop(done)
+                    done += 1
+        finally:
+            for hand in hands:  # of a job that was given up nobody asks for the answers
+                hand.running.clear()
+
+    def _hand_out(self, hands: list[Hand], todo: deque[Part], done: int) -> None:
+        """Open the space on whoever has not, and give parts to whoever has room."""
+        last = done + AHEAD * TOGETHER * max(len(hands), 1)
+        for hand in hands:
+            if self.key not in hand.opened:
+                if not hand.running:
+                    task = hand.actor.open.remote(self.key, self.sent, self.space.runtime.name)
+                    hand.running[task] = self.key
+                continue
+            while todo and todo[0].start < last and hand.has_room(AT_ONCE, alone=todo[0].alone):
+                part = todo.popleft()
+                digests = self.misses.digests and self.misses.digests[part.start : part.stop]
+                paths = self.paths[part.start : part.stop]
+                asked = paths, digests, self.misses.views, self.misses.notes
+                hand.running[hand.actor.compute.remote(self.key, *asked)] = part
+
+    def _received(self, hand: Hand, answer: Any) -> list[Part]:
+        """Take in an answer of a worker; returns the parts that are to be done again."""
+        task, value, ended = answer
+        if ended is not None:
+            lost = [part for part in hand.running.values() if isinstance(part, Part)]
+            again = self.crew.lost(hand, ended)
+            return [part for each in lost for part in ([each] if again else self._after_an_end(each))]
+        given = hand.running.pop(task)
+        hand.fails = 0
+        if isinstance(value, HeadstartError):
+            raise self._named(value, hand, given)
+        if given == self.key:
+            hand.opened.add(self.key)
+            return []
+        for i, each in zip(range(given.start, given.stop), value, strict=True):
+            self._require_shared(i, each, hand)
+            self.found[i] = each
+        return []
+
+    def _after_an_end(self, part: Part) -> list[Part]:
+        if not (again := part.after_an_end()):
+            self.found[part.start] = ENDED
+        return again
+
+    def _require_shared(self, i: int, found: Found | str, hand: Hand) -> None:
+        """Raise DiskError for a file that is here and not where the worker runs."""
+        if isinstance(found, str) and found in (NO_SUCH_FILE, VANISHED) and os.path.lexists(self.paths[i]):
+            raise _not_shared(self.paths[i], hand)
+
+    def _named(self, error: HeadstartError, hand: Hand, given: Any) -> HeadstartError:
+        """The error with the machine it came from."""
+        if isinstance(error, DiskError) and isinstance(given, Part):
+            for path in self.paths[given.start : given.stop]:
+                if display(path.parent) in str(error) and path.exists():
+                    return _not_shared(path, hand)
+        if isinstance(error, UserInputError):
+            return type(error)(f"{error.what}, on {hand.place.host}", error.problems)
+        return error
+
+
+def _not_shared(path: Path, hand: Hand) -> DiskError:
+    return DiskError.of(
+        "pictures that a worker cannot read",
+        expected="pictures on storage that all machines share, at the same path",
+        found=f"{display(path)} is here on {socket.gethostname()}, and not on {hand.place.host}",
+        todo="mount the storage there too, or leave out --engine",
+    )

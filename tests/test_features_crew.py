@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from headstart.errors import OptionError
+from headstart.features.crew import MOST_FAILS, Crew, Hand, Place, places
+from headstart.features.part import Part
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "on_gpu", "expected"),
+    [
+        (2, 0, False, [2]),
+        (4, 0, False, [4]),
+        (6, 0, False, [3, 3]),
+        (64, 8, False, [4] * 16),
+        (16, 2, True, [8, 8]),
+        (16, 0, True, []),
+        (0, 0, False, []),
+    ],
+)
+def test_a_worker_for_every_few_processors_or_for_each_gpu(
+    cpus: int, gpus: int, on_gpu: bool, expected: list[int]
+) -> None:
+    node = {"NodeID": "a", "NodeManagerHostname": "here", "Resources": {"CPU": float(cpus), "GPU": float(gpus)}}
+    found = places(node, gpu=on_gpu)
+    assert [place.cpus for place in found] == expected
+    assert len(set(found)) == len(found)
+    assert {place.gpus for place in found} <= {int(on_gpu)}
+
+
+def test_nothing_is_given_beside_a_part_that_is_tried_alone() -> None:
+    hand = Hand(Place(node="a", host="here", number=0, cpus=2, gpus=0), None)
+    assert hand.has_room(2, alone=True)
+    hand.running["task"] = Part(start=0, stop=64)
+    assert hand.has_room(2, alone=False)
+    assert not hand.has_room(2, alone=True)
+    hand.running["other"] = Part(start=64, stop=128)
+    assert not hand.has_room(2, alone=False)
+    hand.running = {"task": Part(start=0, stop=64, alone=True)}
+    assert not hand.has_room(2, alone=False)
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    ray = pytest.importorskip("ray")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
+    yield ray
+    ray.shutdown()
+
+
+@pytest.mark.slow
+def test_a_worker_that_ends_is_started_again_and_given_up_in_the_end(ray: Any) -> None:
+    crew = Crew(ray, gpu=False)
+    for number in range(MOST_FAILS):
+        (hand,) = crew.hands()
+        assert (hand.place.cpus, hand.fails) == (2, number)
+        os.kill(ray.get(hand.actor.__ray_call__.remote(lambda worker: os.getpid())), signal.SIGKILL)
+        task = hand.actor.__ray_call__.remote(lambda worker: None)
+        hand.running[task] = Part(start=0, stop=64)
+        ((same, (lost, value, error)),) = crew.next_answers([hand])
+        assert (same, lost, value) == (hand, task, None)
+        assert error is not None
+        assert crew.lost(hand, error) is False  # the machine is still there
+    with pytest.raises(OptionError, match="expected: workers that start") as caught:
+        crew.hands()
+    assert "ray status" in caught.value.problems[0].todo
+    crew.close()
