@@ -23,6 +23,7 @@ from headstart.images.labelled import PLAIN, Entries, Entry, Understood, read_fo
 from headstart.images.labels import TEXT, checked, restored
 from headstart.images.reading import opened
 from headstart.images.recognise import read_header
+from headstart.images.split_names import SPLITS
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress, Silent
@@ -71,6 +72,11 @@ class ImageSet:
         return np.flatnonzero(self.split == name)
 
     @property
+    def by_name(self) -> NDArray[np.int64]:
+        """``(n,)`` positions of the pictures in the order in which people list files."""
+        return np.array(sorted(range(len(self)), key=lambda row: self.paths[row].as_posix()), np.int64)
+
+    @property
     def labels(self) -> NDArray[Any]:
         """``(k,)`` the labels as they were given, in the order of `classes`."""
         return restored(self.classes, self.label_dtype)
@@ -109,7 +115,7 @@ class ImageSet:
         if not failures:
             return self
         kept = self.subset(np.array([path not in failures for path in self.paths], dtype=bool))
-        dropped = tuple(LeftOut(path, failures[path]) for path in self.paths if path in failures)
+        dropped = tuple(LeftOut(path, failures[path]) for path in sorted(self.paths) if path in failures)
         return _with_enough(replace(kept, left_out=self.left_out + dropped))
 
     def grouped(self, keys: Sequence[Hashable | None]) -> ImageSet:
@@ -135,10 +141,10 @@ class ImageSet:
         return replace(self, levels=levels_of(extent for extent in extents if extent))
 
     def fingerprint(self) -> str:
-        """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
+        """SHA-256 over contents, labels, splits and groups: the same wherever the pictures lie, and under any names."""
         lines = [
-            "\0".join((self.name_of(path), digest, self.classes[label], split))
-            for path, digest, label, split in zip(self.paths, self.digests, self.y, self.split, strict=True)
+            "\0".join((digest, self.classes[label], split))
+            for digest, label, split in zip(self.digests, self.y, self.split, strict=True)
         ]
         order = sorted(range(len(self)), key=lines.__getitem__)
         groups = in_turn(self.groups[order].tolist())
@@ -243,7 +249,10 @@ def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
 
 
 def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progress | None = None) -> ImageSet:
-    """The pictures that are some; ``classes`` in this order, else all that are declared, in string order."""
+    """The pictures that are some; ``classes`` in this order, else all that are declared, in string order.
+
+    Rows come by split, class and content, so that neither names nor the order in a table change what is trained.
+    """
     digested = []
     with (progress or Silent()).stage("reading the pictures", len(labelled.entries)) as advance:
         for digest in in_order(_digest, [entry.path for entry in labelled.entries]):
@@ -251,6 +260,8 @@ def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progr
             advance(len(digested))
     pairs = zip(labelled.entries, digested, strict=True)
     kept = [(entry, *found) for entry, found in pairs if not isinstance(found, LeftOut)]
+    if labelled.layout != "arrays":  # whose order is the caller's
+        kept.sort(key=lambda each: (SPLITS.index(each[0].split), each[0].label, each[1], str(each[0].path)))
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]
     classes = classes or tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}

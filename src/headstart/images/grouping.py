@@ -53,7 +53,7 @@ def _matched(images: ImageSet, group_by: str, columns: Sequence[str]) -> list[st
         raise OptionError.of("--group-by", expected=expected, found=f"{group_by!r}: {error}", todo=todo) from error
     names = [below(images.root, path).replace("\\", "/") for path in images.paths]
     matches = [pattern.search(name) for name in names]
-    if missing := [name for name, match in zip(names, matches, strict=True) if match is None]:
+    if missing := sorted(name for name, match in zip(names, matches, strict=True) if match is None):
         expected = f"a match of {group_by!r} in the path of every picture{or_column}"
         found = f"none in {len(missing)} of {len(names)}: {some(missing, _EXAMPLES)}"
         todo = "correct it, or end it with |$ to let the pictures that do not match stand alone"
