@@ -177,7 +177,8 @@ def test_copies_join_groups_of_a_table(tmp_path: Path) -> None:
     ]
     (tmp_path / "t.csv").write_text("path,label,group\n" + "\n".join(rows))
     images = scan(tmp_path / "t.csv")
-    together = {name for name, group in zip(names(images), images.groups, strict=True) if group == images.groups[names(images).index("a/0.png")]}
+    group_of = dict(zip(names(images), images.groups.tolist(), strict=True))
+    together = {name for name, group in group_of.items() if group == group_of["a/0.png"]}
     assert together == {"a/0.png", "a/2.png", "a/3.png"}
     assert len(np.unique(images.groups)) == 10
     assert images.groups.tolist() == in_turn(images.groups.tolist())

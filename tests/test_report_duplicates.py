@@ -9,7 +9,7 @@ import pytest
 from headstart.audit.duplicates import CopyPair, Duplicates, deduplicate
 from headstart.audit.leak import Leak
 from headstart.evaluation.paired import paired_difference
-from headstart.images.folder import ImageSet, scan
+from headstart.images.folder import ImageSet
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, render
 from headstart.report.pictures import leak_sentence

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from headstart.images.decode import decode, encode
-from headstart.images.folder import ImageSet, scan
+from headstart.images.folder import ImageSet
 from headstart.report import gallery
 from pictures import draw, scan_by_name
 

@@ -42,7 +42,7 @@ from headstart.evaluation.times import check_times
 from headstart.files import digest, display, plain, write_json
 from headstart.finetune.notes import Diverged, from_plain, to_plain
 from headstart.images.folder import ImageSet, scan
-from headstart.images.labelled import picture_folders
+from headstart.images.formats.reading import picture_folders
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting, TimeClaim
 from headstart.recipes.pictures import usable, with_splits

@@ -37,7 +37,7 @@ from headstart.files import display, replacing, write_json
 from headstart.finetune.plan import Plan
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
-from headstart.images.labelled import picture_folders
+from headstart.images.formats.reading import picture_folders
 from headstart.progress import Progress
 from headstart.recipes import records
 from headstart.recipes.answers import Answers, answer

@@ -24,8 +24,8 @@ from headstart.claims.alarms import alarms_of_pictures
 from headstart.command import command, fit_options
 from headstart.files import below, display, plain
 from headstart.images.folder import ImageSet, scan
+from headstart.images.formats.reading import picture_folders
 from headstart.images.grouping import read
-from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review

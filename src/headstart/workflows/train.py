@@ -39,8 +39,8 @@ from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.files import display, sha256, write_json
 from headstart.images import record
 from headstart.images.folder import ImageSet
+from headstart.images.formats.reading import picture_folders
 from headstart.images.grouping import read
-from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.probe.forecast import Forecast, forecast, remember, work_of
