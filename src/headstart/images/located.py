@@ -21,6 +21,8 @@ _SAMPLE = 200
 """Names from which it is told how all of them are meant."""
 _MOST_FOLDERS = 1000
 """Folders in which files are looked for, beside the one from which names begin. Chosen: more are classes."""
+_LABELS = (".xml", ".json", ".jsonl", ".txt", ".csv", ".tsv", ".cls", ".md")
+"""Endings of files beside a picture that have its name, and are none."""
 _DEPTH = 2
 """Folders in folders that are looked into: ``data/train``."""
 
@@ -159,7 +161,8 @@ class _Endings:
             except (OSError, ValueError):
                 others = []
             for file in others:
-                files.setdefault(file.stem, []).append(file)
+                if file.suffix.lower() not in _LABELS:
+                    files.setdefault(file.stem, []).append(file)
             self._folders[path.parent] = files
         found = self._folders[path.parent].get(path.name, [])
         return found[0] if len(found) == 1 else None

@@ -15,8 +15,9 @@ from headstart.images.formats.given import Given, Source
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.registry import FOLDERS, FORMATS, NAMES, TAR, ZIP, Format, recognised
 from headstart.images.labelled import Entries, read_folders
+from headstart.images.layout import named_as_picture
 from headstart.images.located import common_folders
-from headstart.images.split_names import split_name
+from headstart.images.split_names import split_name, split_of
 from headstart.images.unpacked import unpacked
 from headstart.images.walk import LeftOut, children
 
@@ -184,7 +185,8 @@ def _refuse_versions(given: Given, format: Format, parts: Sequence[Part], root: 
 
 def _says_little(entries: Entries) -> bool:
     """Whether class folders are no reading of their own: a folder of all pictures, or one for each split."""
-    return len(entries.declared["train"]) < 2
+    named = {entry.label for entry in entries.entries if entry.split == "train" and named_as_picture(entry.path)}
+    return len([label for label in named if not split_of(label)]) < 2
 
 
 def _distinct(readings: dict[str, Entries]) -> dict[str, Entries]:
