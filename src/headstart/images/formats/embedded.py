@@ -31,6 +31,7 @@ class Embedded:
     data: bytes
     labels: tuple[str, ...]
     split: str
+    group: str | None = None
 
 
 def taken_out(asked: Asked, reader: str, pictures: Callable[[], Iterable[Embedded]], *, needed: int) -> Entries:
@@ -76,6 +77,7 @@ def _write(folder: Path, pictures: Iterable[Embedded], what: str) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(picture.data)
             record = {"path": name, "label": list(picture.labels), "split": picture.split or "train"}
+            record |= {"group": picture.group} if picture.group else {}
             table.write(json.dumps(record) + "\n")
 
 

@@ -190,9 +190,10 @@ def _says_little(entries: Entries) -> bool:
 
 
 def _distinct(readings: dict[str, Entries]) -> dict[str, Entries]:
-    """The readings that label pictures differently; of those that agree the first."""
+    """The readings that label pictures differently; of those that agree one that says groups, else the first."""
     kept: dict[str, Entries] = {}
-    for name, entries in readings.items():
+    grouped = [name for name, each in readings.items() if any(entry.group for entry in each.entries)]
+    for name, entries in sorted(readings.items(), key=lambda each: each[0] not in grouped):
         if not any(_label_of(entries) == _label_of(other) for other in kept.values()):
             kept[name] = entries
     return kept

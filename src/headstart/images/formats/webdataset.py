@@ -72,8 +72,10 @@ def _of_tar(asked: Asked, part: Part, archive: Archive) -> Iterator[Embedded]:
         if picture is None:
             continue
         label = next(((ending, group[ending]) for ending in _CLASSES if ending in group), None)
-        labels = () if label is None else _labels(asked, key, label[0], _read(archive, label[1], _MOST_TEXT))
-        yield Embedded(name=picture.name, data=_read(archive, picture, picture.size), labels=labels, split=part.split)
+        ending, said = ("", b"") if label is None else (label[0], _read(archive, label[1], _MOST_TEXT))
+        labels, group = _labels(asked, key, ending, said)
+        data = _read(archive, picture, picture.size)
+        yield Embedded(name=picture.name, data=data, labels=labels, split=part.split, group=group)
 
 
 def _read(archive: Archive, member: Member, most: int) -> bytes:
@@ -84,16 +86,17 @@ def _read(archive: Archive, member: Member, most: int) -> bytes:
     return data
 
 
-def _labels(asked: Asked, key: str, ending: str, data: bytes) -> tuple[str, ...]:
-    """The classes that a file beside a picture says."""
+def _labels(asked: Asked, key: str, ending: str, data: bytes) -> tuple[tuple[str, ...], str | None]:
+    """The classes that a file beside a picture says, and the group if it says one."""
     text = data.decode("utf-8", "replace").strip()
     if ending != "json":
-        return (text,) if text else ()
+        return ((text,) if text else ()), None
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         document = {}
-    return _of_document(asked, key, document)
+    group = document.get("group") if isinstance(document, dict) else None
+    return _of_document(asked, key, document), group if isinstance(group, str) else None
 
 
 def _of_document(asked: Asked, key: str, document: Any) -> tuple[str, ...]:
