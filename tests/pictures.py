@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.images.decode import encode
-from headstart.images.folder import MIN_PER_CLASS
+from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
 
 
 def draw(kind: str, seed: int, *, side: int = 96) -> NDArray[np.uint8]:
@@ -59,6 +59,12 @@ def write_folder(
             data = encode(draw(kind, first_seed + number, side=side), format=format)
             (folder / f"{number:03d}.{format.lower()}").write_bytes(data)
     return root
+
+
+def scan_by_name(folder: Path) -> ImageSet:
+    """The labelled pictures of a folder, in the order of their names, so that a test knows each by its number."""
+    images = scan(folder)
+    return images.subset(images.by_name)
 
 
 def picture(path: Path, number: int, format: str = "PNG") -> Path:

@@ -10,7 +10,7 @@ from headstart.audit.decisions import apply, write_review
 from headstart.errors import DataError
 from headstart.images.folder import ImageSet, scan
 from headstart.report.pictures import review_reasons
-from pictures import write_folder
+from pictures import scan_by_name, write_folder
 from test_audit_findings import checked, sure
 
 HEADER = "path,label,why,suggested,decision"
@@ -18,7 +18,7 @@ HEADER = "path,label,why,suggested,decision"
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    return scan(write_folder(tmp_path_factory.mktemp("decide"), {"rings": 10, "stripes": 10}))
+    return scan_by_name(write_folder(tmp_path_factory.mktemp("decide"), {"rings": 10, "stripes": 10}))
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.files import display
-from headstart.images.folder import ImageSet, from_paths, scan
+from headstart.images.folder import ImageSet, from_paths, in_turn, scan
 from pictures import classes_in, picture
 
 
@@ -157,11 +157,15 @@ def test_table(tmp_path: Path) -> None:
     assert images.layout == "table"
     assert images.root == tmp_path
     assert images.classes == ("x", "y")
-    assert names(images)[:2] == ["files/y/0.png", "files/y/1.png"], "in the order of the rows"
+    assert list(zip(images.y, images.digests, strict=True)) == sorted(zip(images.y, images.digests, strict=True))
     # two pictures of patient 0 in each class are one group; those without a group are alone
-    assert images.groups.tolist() == [0, 0, 1, 1, 2, 3, 0, 0, 1, 1, 4, 5]
-    assert images.group_names == ("patient0", "patient0", "patient1", "patient1", "", "") * 2
-    assert images.subset(np.array([2, 4])).group_names == ("patient1", "")
+    group_of = dict(zip(names(images), images.groups.tolist(), strict=True))
+    patients = [{group_of[f"files/{name}/{n}.png"] for name in "xy" for n in pair} for pair in ((0, 1), (2, 3))]
+    assert [len(patient) for patient in patients] == [1, 1]
+    assert len(set(group_of.values())) == 6
+    named = dict(zip(names(images), images.group_names, strict=True))
+    assert (named["files/x/1.png"], named["files/y/4.png"]) == ("patient0", "")
+    assert images.subset(np.array([2])).group_names == (images.group_names[2],)
 
 
 def test_copies_join_groups_of_a_table(tmp_path: Path) -> None:
@@ -174,7 +178,11 @@ def test_copies_join_groups_of_a_table(tmp_path: Path) -> None:
     ]
     (tmp_path / "t.csv").write_text("path,label,group\n" + "\n".join(rows))
     images = scan(tmp_path / "t.csv")
-    assert images.groups.tolist() == [0, 1, 0, 0, 2, 3, 4, 5, 6, 7, 8, 9]
+    group_of = dict(zip(names(images), images.groups.tolist(), strict=True))
+    together = {name for name, group in group_of.items() if group == group_of["a/0.png"]}
+    assert together == {"a/0.png", "a/2.png", "a/3.png"}
+    assert len(np.unique(images.groups)) == 10
+    assert images.groups.tolist() == in_turn(images.groups.tolist())
 
 
 def test_table_with_splits(tmp_path: Path) -> None:
@@ -182,8 +190,8 @@ def test_table_with_splits(tmp_path: Path) -> None:
     rows = [f"{name}/{n}.png,{name},{'Valid' if n == 4 else 'train'}" for name in "ab" for n in range(5)]
     (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(rows))
     images = scan(tmp_path / "t.csv")
-    assert images.split.tolist() == (["train"] * 4 + ["val"]) * 2
-    assert images.in_split("val").tolist() == [4, 9]
+    assert images.split.tolist() == ["train"] * 8 + ["val"] * 2
+    assert images.in_split("val").tolist() == [8, 9]
     assert images.in_split("test").tolist() == []
     assert images.train_counts.tolist() == np.bincount(images.y[images.split == "train"]).tolist()
     assert images.counts["train"] == dict(zip(images.classes, images.train_counts.tolist(), strict=True))
@@ -195,23 +203,26 @@ def test_table_with_splits(tmp_path: Path) -> None:
 def test_subset_and_without(tmp_path: Path) -> None:
     images = scan(classes_in(tmp_path, "a b", count=6))
     part = images.subset(np.array([7, 0]))
-    assert names(part) == ["b/1.png", "a/0.png"]
+    assert names(part) == [names(images)[7], names(images)[0]]
     assert part.y.tolist() == [1, 0]
     assert part.digests == (images.digests[7], images.digests[0])
-    assert names(images.subset(images.y == 1)) == [f"b/{n}.png" for n in range(6)]
+    assert sorted(names(images.subset(images.y == 1))) == [f"b/{n}.png" for n in range(6)]
     assert len(images.subset(np.array([], dtype=np.intp))) == 0
     left = images.without({images.paths[1]: "truncated or damaged: x"})
-    assert names(left) == [name for name in names(images) if name != "a/1.png"]
-    assert reasons(left) == {"a/1.png": "truncated or damaged: x"}
+    assert names(left) == [name for name in names(images) if name != names(images)[1]]
+    assert reasons(left) == {names(images)[1]: "truncated or damaged: x"}
     assert images.without({}) is images
     text = error_of(images.without, dict.fromkeys(images.paths[:3], "damaged"))
     assert "found: 'a' has 3" in text
 
 
-def test_fingerprint_knows_content_label_split_group_but_not_place(tmp_path: Path) -> None:
+def test_fingerprint_knows_content_label_split_group_but_neither_place_nor_name(tmp_path: Path) -> None:
     first = scan(classes_in(tmp_path / "one", "a b"))
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     assert scan(tmp_path / "two").fingerprint() == first.fingerprint()
+    (tmp_path / "two" / "a" / "0.png").rename(tmp_path / "two" / "a" / "zero.png")
+    assert scan(tmp_path / "two").fingerprint() == first.fingerprint()
+    (tmp_path / "two" / "a" / "zero.png").rename(tmp_path / "two" / "a" / "0.png")
     assert first.subset(np.arange(8)[::-1]).fingerprint() == first.fingerprint(), "order does not matter"
     picture(tmp_path / "two" / "a" / "0.png", 77)
     other = scan(tmp_path / "two").fingerprint()

@@ -8,7 +8,6 @@ import pytest
 from headstart.errors import DataError, OptionError
 from headstart.images.folder import ImageSet, scan
 from headstart.images.grouping import grouped_by
-from headstart.images.labelled import read_column
 from pictures import write_folder
 
 
@@ -77,15 +76,14 @@ def test_a_column_of_the_table_names_the_group(bursts: Path) -> None:
     table.write_text("\n".join(lines))
     try:
         images = scan(table)
-        grouped = grouped_by(images, "patient", table)
+        grouped = grouped_by(images, "patient")
         assert len(np.unique(grouped.groups)) == 4 + 2
         assert set(grouped.group_names) == {"", *(f"p{number}" for number in range(4))}
         assert set(images.group_names) == {""}
-        assert len(np.unique(grouped_by(images, "burst([0-9])", table).groups)) == 6
+        assert len(np.unique(grouped_by(images, "burst([0-9])").groups)) == 6
         with pytest.raises(DataError, match="or one of the columns path, label, patient"):
-            grouped_by(images, "doctor", table)
-        assert read_column(table, "doctor")[1] == {}
-        assert read_column(table, "PATIENT")[1][images.paths[0]] == "p0"
+            grouped_by(images, "doctor")
+        assert images.columns["patient"][images.paths[0]] == f"p{int(images.paths[0].stem[-3:]) // 3}"
     finally:
         table.unlink()
 

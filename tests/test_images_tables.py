@@ -10,6 +10,7 @@ import pytest
 from headstart.errors import DataError
 from headstart.files import write_csv
 from headstart.images import tables
+from headstart.images.located import located
 
 
 def table(folder: Path, text: str, encoding: str = "utf-8", files: tuple[str, ...] = ()) -> tables.Table:
@@ -17,6 +18,10 @@ def table(folder: Path, text: str, encoding: str = "utf-8", files: tuple[str, ..
         (folder / name).touch()
     (folder / "t.csv").write_bytes(text.encode(encoding))
     return tables.read(folder / "t.csv")
+
+
+def file(read: tables.Table, row: tables.Row) -> Path:
+    return located(read.folder, [(row.cells["path"],)]).paths[0]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_the_encoding_is_the_first_in_which_the_files_exist(
     read = table(tmp_path, f"path,label\n{name},{label}\nb.png,b\n", encoding, files=(name,))
     assert read.encoding == encoding
     assert [row.cells["label"] for row in read.rows] == [label, "b"]
-    assert read.file(read.rows[0]) == tmp_path / name
+    assert file(read, read.rows[0]) == tmp_path / name
 
 
 def test_where_no_name_tells_the_first_encoding_is_taken(tmp_path: Path) -> None:
@@ -56,7 +61,7 @@ def test_names_that_are_no_text_come_through_beside_labels_in_utf8(tmp_path: Pat
     read = tables.read(tmp_path / "t.csv")
     assert read.encoding == "utf-8 and other bytes"
     assert read.rows[0].cells == {"path": name, "label": "weiß"}
-    assert read.file(read.rows[0]).exists()
+    assert file(read, read.rows[0]).exists()
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "sep=,\n", "\n\n"])
@@ -81,8 +86,8 @@ def test_files_are_found_under_names_from_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     decomposed = unicodedata.normalize("NFD", "é.png")
     read = table(tmp_path, "path,label\nsub\\a.png,x\n.\\é.png,y\ngone.png,z\n", files=("sub/a.png", decomposed))
-    assert [read.file(row) for row in read.rows][::2] == [tmp_path / "sub" / "a.png", tmp_path / "gone.png"]
-    assert read.file(read.rows[1]).exists()
+    assert [file(read, row) for row in read.rows][::2] == [tmp_path / "sub" / "a.png", tmp_path / "gone.png"]
+    assert file(read, read.rows[1]).exists()
 
 
 def test_columns_of_one_name_and_cells_without_end(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 from headstart.audit.duplicates import CopyPair, Duplicates, deduplicate
 from headstart.audit.leak import Leak
 from headstart.evaluation.paired import paired_difference
-from headstart.images.folder import ImageSet, scan
+from headstart.images.folder import ImageSet
 from headstart.report.duplicates import duplicates
 from headstart.report.page import PlainPage, render
 from headstart.report.pictures import leak_sentence
 from headstart.report.section import Thumbnail
-from pictures import write_folder
+from pictures import scan_by_name, write_folder
 from test_report_page import JPEG
 
 LEAK = Leak(
@@ -31,7 +31,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     root = tmp_path_factory.mktemp("splits")
     for split, first in (("train", 0), ("test", 200)):
         write_folder(root / split, {"rings": 10, "stripes": 10}, first_seed=first)
-    return scan(root)
+    images = scan_by_name(root)
+    return images.subset(np.argsort(images.split == "test", kind="stable"))
 
 
 def found_in(images: ImageSet) -> Duplicates:

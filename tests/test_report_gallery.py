@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from headstart.images.decode import decode, encode
-from headstart.images.folder import ImageSet, scan
+from headstart.images.folder import ImageSet
 from headstart.report import gallery
-from pictures import draw
+from pictures import draw, scan_by_name
 
 
 @pytest.fixture
 def images(photos: Path) -> ImageSet:
-    return scan(photos)
+    return scan_by_name(photos)
 
 
 def test_a_first_look_takes_the_classes_in_turn(images: ImageSet) -> None:

@@ -32,7 +32,7 @@ from headstart.report.pictures import (
     showing_little,
     suspect_reasons,
 )
-from pictures import draw, write_folder
+from pictures import draw, scan_by_name, write_folder
 from test_audit_duplicates import copies
 from test_audit_findings import checked, facts_of, sure
 from test_audit_summary import ROOT
@@ -49,7 +49,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Findings:
-    images = scan(write_folder(tmp_path_factory.mktemp("sound"), {"rings": 30, "stripes": 30}, side=160))
+    images = scan_by_name(write_folder(tmp_path_factory.mktemp("sound"), {"rings": 30, "stripes": 30}, side=160))
     return checked(images, *sure(images), facts=facts_of(images))
 
 

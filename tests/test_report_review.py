@@ -10,14 +10,14 @@ from headstart.images.folder import ImageSet, scan
 from headstart.report.page import PlainPage, render
 from headstart.report.review import MOST_POOR, MOST_SHOWN, lede, sections, todo
 from headstart.report.section import Thumbnail
-from pictures import write_folder
+from pictures import scan_by_name, write_folder
 from test_audit_findings import checked, sure
 from test_report_page import JPEG
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    return scan(write_folder(tmp_path_factory.mktemp("review"), {"rings": 20, "stripes": 20}))
+    return scan_by_name(write_folder(tmp_path_factory.mktemp("review"), {"rings": 20, "stripes": 20}))
 
 
 def show(i: int, caption: str) -> Thumbnail:

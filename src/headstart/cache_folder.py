@@ -6,6 +6,8 @@
     graphs/KEY/         networks as they are run, see `headstart.backbones.graph`
     maps/KEY/           what the frozen part of a network gives for pictures, see `headstart.finetune.views`
     checkpoints/KEY-N   where fine-tuning stands, see `headstart.finetune.checkpoint`
+    unpacked/KEY/       what archives hold, see `headstart.images.unpacked`
+    downloads/KEY/      what addresses hold, see `headstart.images.remote`
     depths/, arithmetic/    small findings about networks and this machine, see `kept` and `keep`
 
 Everything in it carries a checksum, is computed again where that is wrong, and can be done without: no error of the
@@ -45,11 +47,13 @@ _OURS = {
     "checkpoints": rf"checkpoints(/({_KEY}-\d+|{_PART}))?",
     "depths": rf"depths(/({_KEY}\.json|{_PART}))?",
     "arithmetic": rf"arithmetic(/({_KEY}\.json|{_PART}))?",
+    "unpacked": rf"unpacked(/({_KEY}|\.unfinished-\w+)(/(?s:.*))?)?",
+    "downloads": rf"downloads(/{_KEY}(/(?s:.*))?)?",
     "pace": rf"pace(/({_KEY}\.json|{_PART}))?",
 }
 """By kind, what a path below the folder is called if this program made it. Nothing else is ever removed."""
 KINDS = tuple(_OURS)
-_HELD = ("graph.xml", "maps.bin")
+_HELD = ("graph.xml", "maps.bin", "done.json")
 """The file of an entry that is `held` while the entry is used."""
 
 
@@ -221,6 +225,18 @@ def entries(folder: Path) -> list[Entry]:
             used, size = path.lstat().st_mtime, sum(map(_bytes, ours))
             found.append(Entry(kind=kind, path=path, used=used, bytes=size, ours=tuple(ours)))
     return sorted(found, key=lambda entry: (entry.used, entry.path))
+
+
+def make_room(folder: Path, needed: int) -> int:
+    """Remove entries that nothing uses, the oldest first, until so many bytes fit; returns the bytes freed."""
+    there = entries(folder)
+    total, freed, limit = sum(entry.bytes for entry in there), 0, size_limit()
+    for entry in there:
+        if total - freed + needed <= limit:
+            break
+        if not entry.is_held() and entry.remove():
+            freed += entry.bytes
+    return freed
 
 
 def sizes(folder: Path) -> dict[str, int]:

@@ -86,7 +86,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups: ArrayLike | None = None,
         progress: Progress | None = None,
     ) -> ImageClassifier:
-        """Learn from a folder or table of pictures (``y`` left out), or from paths (n,) and labels (n,).
+        """Learn from a source of labelled pictures (``y`` left out), or from paths (n,) and labels (n,).
 
         Labels are text, bool or whole numbers; ``classes_`` is ``np.unique(y)``.
 
@@ -168,7 +168,7 @@ def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str
     from headstart.images.grouping import grouped_by, read
 
     if isinstance(X, (str, Path)) and y is None:
-        return read(Path(X), group_by)
+        return read(X, group_by)
     if isinstance(X, (str, Path)) or y is None:
         problem = Problem(
             expected="a folder or a table alone, or paths together with labels",

@@ -22,8 +22,9 @@ from headstart.audit.findings import Findings
 from headstart.errors import DataError, Problem
 from headstart.files import display, write_csv
 from headstart.images import tables
+from headstart.images.faults import Faults
 from headstart.images.folder import ImageSet
-from headstart.images.labelled import Faults, class_name
+from headstart.images.labelled import class_name
 
 COLUMNS = ("path", "label", "why", "suggested", "decision")
 

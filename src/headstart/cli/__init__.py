@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from headstart.cli import classify, compare, machine, recipes, runs, serve, share  # noqa: F401
+from headstart.cli import classify, compare, convert, machine, recipes, runs, serve, share  # noqa: F401
 from headstart.cli.app import app, interrupted
 
 _ESCAPED = "backslashreplace"

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -22,6 +22,9 @@ from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
 from headstart.files import display
 from headstart.options import DEFAULTS, FitOptions
+
+if TYPE_CHECKING:
+    from headstart.images.formats.given import Given
 
 
 class Commands(TyperGroup):
@@ -102,7 +105,17 @@ def family(name: str, about: str, **settings: Any) -> typer.Typer:
     return commands
 
 
-Photos = Annotated[Path, typer.Argument(help="A folder with one folder per class, or a CSV with path,label.")]
+Photos = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Labelled pictures: class folders, a table, an export of a labelling program, an archive of any, or an "
+        "address; see docs/sources.md.",
+    ),
+]
+Format = Annotated[str, typer.Option("--format", help="Insist on a format of SOURCE, such as folders, table or coco.")]
+PathColumn = Annotated[str, typer.Option("--path-column", help="The column of a table that names the files.")]
+LabelColumn = Annotated[str, typer.Option("--label-column", help="The column, or field, that holds the classes.")]
 Run = Annotated[Path, typer.Argument(help="A run or model folder.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Backbone = Annotated[str, typer.Option(help="See `headstart backbones list`.")]
@@ -133,7 +146,15 @@ Engine = Annotated[
         "ray://HOST:PORT a cluster. By default this process."
     ),
 ]
+_READING = ("format", "path_column", "label_column")
 Seed = Annotated[int, typer.Option("--seed", help="Random seed of folds, samples and resampling.")]
+
+
+def given(context: typer.Context, photos: str) -> Given:
+    """The source that was typed, and how it is to be read."""
+    from headstart.images.formats.given import Given
+
+    return Given(address=photos, **{name: context.params.get(name, "") for name in _READING})
 
 
 def fit_options(context: typer.Context) -> FitOptions:

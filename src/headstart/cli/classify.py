@@ -14,8 +14,11 @@ from headstart.cli.app import (
     Budget,
     Engine,
     Finetune,
+    Format,
     GroupBy,
     Json,
+    LabelColumn,
+    PathColumn,
     Photos,
     Run,
     Seed,
@@ -25,6 +28,7 @@ from headstart.cli.app import (
     app,
     beside,
     fit_options,
+    given,
     say,
     show,
     showing_progress,
@@ -33,11 +37,11 @@ from headstart.command import command
 from headstart.errors import DataError
 from headstart.files import display, plain
 from headstart.options import DEFAULTS
-from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
     from headstart.claims.measured import Measurement
     from headstart.images.folder import ImageSet
+    from headstart.images.formats.given import Given, Source
     from headstart.options import FitOptions
     from headstart.pipeline import Fitted
     from headstart.probe.forecast import Forecast
@@ -79,27 +83,30 @@ def check(
     sizes: Sizes = None,
     budget: Budget = None,
     group_by: GroupBy = DEFAULTS.group_by,
+    format: Format = "",
+    path_column: PathColumn = "",
+    label_column: LabelColumn = "",
     random_state: Seed = DEFAULTS.random_state,
     engine: Engine = None,
     as_json: Json = False,
 ) -> None:
     """Find wrong labels, odd and poor pictures, and shortcuts; write a page and a list to decide on."""
     if listing:
-        _list(photos, group_by, as_json=as_json)
+        _list(given(context, photos), group_by, as_json=as_json)
         return
     from headstart.report.pictures import applied_line, review_reasons
     from headstart.workflows import check as workflow
 
-    folder = out or Path("checks") / default_name(photos)
+    source = given(context, photos)
+    folder = out or Path("checks") / source.name
     if apply:
-        applied = workflow.apply_review(photos, apply, folder)
+        applied = workflow.apply_review(source, apply, folder)
         say(applied_line(applied))
         answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
         return
     with showing_progress(as_json=as_json) as progress:
-        tell = _telling(progress)
         done = workflow.check_pictures(
-            photos, folder, fit_options(context), tell=tell, progress=progress, engine=engine
+            source, folder, fit_options(context), tell=_telling(progress), progress=progress, engine=engine
         )
     answer(done.to_dict, _checked(done), as_json=as_json)
     if not as_json and review_reasons(done.findings):
@@ -110,7 +117,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _list(photos: Path, group_by: str | None, *, as_json: bool) -> None:
+def _list(photos: Given, group_by: str | None, *, as_json: bool) -> None:
     from headstart.report import understood
     from headstart.workflows.listing import list_pictures
 
@@ -118,7 +125,7 @@ def _list(photos: Path, group_by: str | None, *, as_json: bool) -> None:
     images, problems = listed.images, listed.problems
     answer(lambda: understood.document(photos, images, problems), understood.lines(photos, images), as_json=as_json)
     if problems:
-        raise DataError(f"pictures {display(photos)}", problems)
+        raise DataError(f"pictures {display(photos.address)}", problems)
     if images.left_out:
         raise typer.Exit(1)
 
@@ -198,14 +205,18 @@ def train(
             help="What mistakes cost: a CSV with a row per truth and a column per answer, or the same in JSON."
         ),
     ] = None,
+    format: Format = "",
+    path_column: PathColumn = "",
+    label_column: LabelColumn = "",
     random_state: Seed = DEFAULTS.random_state,
     engine: Engine = None,
     profile: Annotated[bool, typer.Option("--profile", help="Say in the end how long every stage took.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a classifier, measure it honestly, write the model and the report."""
-    folder = out or Path("runs") / default_name(photos)
-    run = _train(photos, folder, fit_options(context), engine=engine, as_json=as_json)
+    source = given(context, photos)
+    folder = out or Path("runs") / source.name
+    run = _train(source, folder, fit_options(context), engine=engine, as_json=as_json)
     if profile:
         rest = {"everything else": run.seconds - sum(run.stages.values())}
         for stage, seconds in {**run.stages, **rest}.items():
@@ -213,7 +224,7 @@ def train(
 
 
 def _train(
-    photos: Path, out: Path, options: FitOptions, *, title: str = "", engine: str | None = None, as_json: bool
+    photos: Source, out: Path, options: FitOptions, *, title: str = "", engine: str | None = None, as_json: bool
 ) -> TrainedRun:
     from headstart.report import tuning
     from headstart.report.words import counted
@@ -304,13 +315,21 @@ def predict(
 
 
 @app.command(epilog="Example: headstart evaluate runs/photos more_photos")
-def evaluate(run: Run, photos: Photos, as_json: Json = False) -> None:
+def evaluate(
+    context: typer.Context,
+    run: Run,
+    photos: Photos,
+    format: Format = "",
+    path_column: PathColumn = "",
+    label_column: LabelColumn = "",
+    as_json: Json = False,
+) -> None:
     """Measure a model on labelled pictures it was not trained on."""
     from headstart.deploy.model import Model
     from headstart.workflows import evaluate as workflow
 
     with showing_progress(as_json=as_json) as progress:
-        done = workflow.evaluate(Model.load(run), photos, run=run, progress=progress)
+        done = workflow.evaluate(Model.load(run), given(context, photos), run=run, progress=progress)
     answer(done.to_dict, _measured(done.measurement, done.alarms, every_metric=True), as_json=as_json)
     for out in done.left_out:
         say(f"left out: {display(out.path)}: {out.reason}")

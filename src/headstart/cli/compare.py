@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headstart.cli.app import Json, Weights, answer, app, beside, repeats, say, showing_progress
+from headstart.cli.app import (
+    Format,
+    Json,
+    LabelColumn,
+    PathColumn,
+    Weights,
+    answer,
+    app,
+    beside,
+    given,
+    repeats,
+    say,
+    showing_progress,
+)
 from headstart.errors import OptionError, Problem
 from headstart.options import DEFAULTS
-from headstart.output_folder import default_name
 
 if TYPE_CHECKING:
     from headstart.recipes.grid import Claim, Setting, TimeClaim
@@ -21,12 +33,13 @@ _AXES = {"size": int, "lr": float, "batch_size": int, "optimiser": str, "mode": 
 """What a grid varies, by the names of the options, and of what kind its values are."""
 _TRAINING = ("backbone", "epochs", "seeds", "recipe", "weights")
 """What else is given for training."""
+_READING = ("format", "path_column", "label_column")
 
 
 @app.command(epilog="Example: headstart compare photos --lr 1e-3,1e-1 --mode frozen,full --epochs 3 --seeds 2")
 def compare(
     context: typer.Context,
-    what: Annotated[list[Path], typer.Argument(metavar="PHOTOS | RUN RUN …", help="Pictures, or finished runs.")],
+    what: Annotated[list[str], typer.Argument(metavar="SOURCE | RUN RUN …", help="Pictures, or finished runs.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder; runs/compare-NAME by default.")] = None,
     backbone: Annotated[str | None, typer.Option(help="Backbones, commas between; efficientnet_lite0.")] = None,
     size: Annotated[str | None, typer.Option(help="Input sizes in pixels: 224,160.")] = None,
@@ -39,25 +52,31 @@ def compare(
     recipe: Annotated[str, typer.Option(help="What the grid leaves unsaid is as in this recipe.")] = "resnet18-frozen",
     table: Annotated[str | None, typer.Option(help="A published table in place of a grid: resnet18.")] = None,
     weights: Weights = None,
+    format: Format = "",
+    path_column: PathColumn = "",
+    label_column: LabelColumn = "",
     as_json: Json = False,
 ) -> None:
     """Which settings, or which finished runs, can be told apart?
 
-    PHOTOS: train every combination with every seed. The same command goes on where it was cut off.
+    SOURCE: train every combination with every seed. The same command goes on where it was cut off.
     RUN RUN: compare the answers of finished runs on the same pictures; nothing is written without -o.
     """
     from headstart.workflows.compare_runs import is_run
 
-    if all(map(is_run, what)):
-        _refuse_ignored(context, "of finished runs, no option but -o and --json", {*_AXES, *_TRAINING, "table"})
-        _runs(what, out, command=repeats(context), as_json=as_json)
+    folders = [Path(each) for each in what]
+    if all(map(is_run, folders)):
+        _refuse_ignored(
+            context, "of finished runs, no option but -o and --json", {*_AXES, *_TRAINING, *_READING, "table"}
+        )
+        _runs(folders, out, command=repeats(context), as_json=as_json)
         return
     if len(what) > 1:
-        strangers = [str(folder) for folder in what if not is_run(folder)]
+        strangers = [str(folder) for folder in folders if not is_run(folder)]
         found = f"{', '.join(strangers)} {'have' if len(strangers) > 1 else 'has'} no metrics.json"
         problem = Problem(expected="finished runs", found=found, todo="name runs only, or one folder of pictures")
         raise OptionError("what to compare", [problem])
-    photos = what[0]
+    photos = given(context, what[0])
     from headstart.recipes import experiments
 
     if table:
@@ -67,7 +86,7 @@ def compare(
         experiment = experiments.run(
             settings,
             photos,
-            out or Path("runs") / f"compare-{default_name(photos)}",
+            out or Path("runs") / f"compare-{photos.name}",
             seeds=range(seeds),
             claims=claims,
             time_claims=time_claims,

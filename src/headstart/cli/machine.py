@@ -25,6 +25,8 @@ _KINDS = {
     "checkpoints": "checkpoints of fine-tuning",
     "depths": "the depths of networks",
     "arithmetic": "the arithmetic that is faster here",
+    "unpacked": "pictures from archives",
+    "downloads": "pictures from addresses",
     "pace": "how long runs took",
 }
 

@@ -8,7 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headstart.cli.app import Json, Photos, Seed, Weights, answer, beside, family, repeats, say, show, showing_progress
+from headstart.cli.app import (
+    Format,
+    Json,
+    LabelColumn,
+    PathColumn,
+    Photos,
+    Seed,
+    Weights,
+    answer,
+    beside,
+    family,
+    given,
+    repeats,
+    say,
+    show,
+    showing_progress,
+)
 from headstart.files import plain
 from headstart.options import DEFAULTS
 
@@ -94,6 +110,9 @@ def recipes_run(
         list[Path] | None,
         typer.Option(exists=True, help="One of yours to be answered, or a folder of them; repeatable."),
     ] = None,
+    format: Format = "",
+    path_column: PathColumn = "",
+    label_column: LabelColumn = "",
     seed: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
@@ -115,7 +134,7 @@ def recipes_run(
     with showing_progress(as_json=as_json) as progress:
         ran = runner.run(
             recipe,
-            photos,
+            given(context, photos),
             folder,
             weights=weights,
             seed=seed,

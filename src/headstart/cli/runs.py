@@ -110,7 +110,7 @@ def _watched(watched: Watch) -> Iterator[str]:
 @app.command(epilog="Example: headstart replay runs/photos")
 def replay(
     run: Annotated[Path, typer.Argument(help="A run folder that `headstart train` wrote.")],
-    photos: Annotated[Path | None, typer.Option(help="Where the pictures are now, if they have moved.")] = None,
+    photos: Annotated[str | None, typer.Option(help="Where the pictures are now, if they have moved.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute all features anew, past the store.")] = False,
     as_json: Json = False,
 ) -> None:

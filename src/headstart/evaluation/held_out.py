@@ -35,8 +35,10 @@ class HeldOut:
 
     @classmethod
     def of(cls, images: ImageSet, index: Index, proba: Floats) -> HeldOut:
-        """The answers ``proba`` (n, k) on the pictures at the positions ``index`` (n,)."""
+        """The answers ``proba`` (n, k) on the pictures at the positions ``index`` (n,), in the order of their names."""
         part = images.subset(index)
+        order = part.by_name
+        part, proba = part.subset(order), proba[order]
         return cls(
             classes=images.classes,
             names=tuple(below(images.root, path) for path in part.paths),

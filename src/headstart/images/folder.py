@@ -19,11 +19,14 @@ from headstart.arrays import Index, Labels
 from headstart.errors import DataError, Problem, UnreadableImageError
 from headstart.files import display, sha256, some
 from headstart.images.deep import Depth
+from headstart.images.formats.given import Given, Source
+from headstart.images.formats.reading import labels_of
 from headstart.images.grey_levels import Extent, Levels, levels_of
-from headstart.images.labelled import PLAIN, Entries, Entry, Understood, read_folders, read_table
+from headstart.images.labelled import PLAIN, Entries, Entry, Understood
 from headstart.images.labels import TEXT, checked, restored
 from headstart.images.reading import opened
 from headstart.images.recognise import read_header
+from headstart.images.split_names import SPLITS
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress, Silent
@@ -54,7 +57,7 @@ class ImageSet:
     """SHA-256 of each file's bytes, in hexadecimal."""
     left_out: tuple[LeftOut, ...] = ()
     layout: str
-    """"class folders", "split folders", "table" or "arrays"."""
+    """"class folders", "split folders", "table", "arrays", or the name of another format."""
     label_dtype: str = TEXT
     """NumPy's name for the type of the labels that were given."""
     deep: Mapping[Path, Depth] = field(default_factory=dict)
@@ -63,6 +66,8 @@ class ImageSet:
     """What is black and white in these, by the training pictures among them; None where that is not known."""
     understood: Understood = PLAIN
     """How the labels were read."""
+    columns: Mapping[str, Mapping[Path, str]] = field(default_factory=dict)
+    """What a table says of pictures, by the name of the column in lower case."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -70,6 +75,11 @@ class ImageSet:
     def in_split(self, name: str) -> NDArray[np.int64]:
         """Positions of the pictures of a split."""
         return np.flatnonzero(self.split == name)
+
+    @property
+    def by_name(self) -> NDArray[np.int64]:
+        """``(n,)`` positions of the pictures in the order in which people list files."""
+        return np.array(sorted(range(len(self)), key=lambda row: self.paths[row].as_posix()), np.int64)
 
     @property
     def labels(self) -> NDArray[Any]:
@@ -110,7 +120,7 @@ class ImageSet:
         if not failures:
             return self
         kept = self.subset(np.array([path not in failures for path in self.paths], dtype=bool))
-        dropped = tuple(LeftOut(path, failures[path]) for path in self.paths if path in failures)
+        dropped = tuple(LeftOut(path, failures[path]) for path in sorted(self.paths) if path in failures)
         return _with_enough(replace(kept, left_out=self.left_out + dropped))
 
     def grouped(self, keys: Sequence[Hashable | None]) -> ImageSet:
@@ -141,10 +151,10 @@ class ImageSet:
         return tuple(map(self.name_of, self.paths))
 
     def fingerprint(self) -> str:
-        """SHA-256 over names, contents, labels, splits and groups: the same wherever the folder lies."""
+        """SHA-256 over contents, labels, splits and groups: the same wherever the pictures lie, and under any names."""
         lines = [
-            "\0".join((name, digest, self.classes[label], split))
-            for name, digest, label, split in zip(self.names, self.digests, self.y, self.split, strict=True)
+            "\0".join((digest, self.classes[label], split))
+            for digest, label, split in zip(self.digests, self.y, self.split, strict=True)
         ]
         order = sorted(range(len(self)), key=lines.__getitem__)
         groups = in_turn(self.groups[order].tolist())
@@ -164,12 +174,13 @@ def in_turn(groups: Iterable[int]) -> list[int]:
     return [number.setdefault(group, len(number)) for group in groups]
 
 
-def scan(source: Path, *, for_training: bool = True, progress: Progress | None = None) -> ImageSet:
-    """Find the labelled pictures of a folder or a CSV, recognise each by its content and hash it.
+def scan(source: Source, *, for_training: bool = True, progress: Progress | None = None) -> ImageSet:
+    """Find the labelled pictures of a source, recognise each by its content and hash it.
 
-    Folders: ``source/<class>/…`` or ``source/{train,val,test}/<class>/…``. CSV: ``path,label[,group][,split]``.
-    Hidden files and what operating systems leave behind are passed over; every other file that is no picture is
-    listed in ``left_out``. Nothing is ever written. What a classifier is only to be measured on may hold few
+    A source is a folder ``source/<class>/…`` or ``source/{train,val,test}/<class>/…``, a table
+    ``path,label[,group][,split]``, or in any other of the formats of `headstart.images.formats.registry`. Hidden files
+    and what operating systems leave behind are passed over; every other file that is no picture is listed in
+    ``left_out``. Nothing of the user's is ever written. What a classifier is only to be measured on may hold few
     pictures, or lack a class: ``for_training=False``.
 
     Raises:
@@ -181,22 +192,19 @@ def scan(source: Path, *, for_training: bool = True, progress: Progress | None =
     return images
 
 
-def look(source: Path, progress: Progress | None = None) -> tuple[ImageSet, tuple[Problem, ...]]:
+def look(source: Source, progress: Progress | None = None) -> tuple[ImageSet, tuple[Problem, ...]]:
     """The pictures of `scan`, and what keeps them from being trained on.
 
     Raises:
-        DataError: the folder or the table cannot be read.
+        DataError: the labels cannot be read.
     """
+    given = Given.of(source)
     try:
-        if source.is_dir():
-            labelled = read_folders(source)
-        elif source.is_file():
-            labelled = read_table(source)
-        else:
-            raise FileNotFoundError(0, "not found", source)
+        labelled = labels_of(given)
     except OSError as error:
-        expected = "a folder of pictures, or a CSV table of them, that can be read"
-        what, found = f"pictures {display(source)}", f"{display(error.filename)}: {error.strerror}"
+        expected = "a folder of pictures, or a file that labels them, that can be read"
+        what = f"pictures {display(given.address)}"
+        found = f"{display(error.filename or given.address)}: {error.strerror or error}"
         todo = "check the spelling, from which folder a relative path begins, and the permissions"
         raise DataError.of(what, expected=expected, found=found, todo=todo) from error
     images = _assembled(labelled, progress=progress)
@@ -249,7 +257,10 @@ def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
 
 
 def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progress | None = None) -> ImageSet:
-    """The pictures that are some; ``classes`` in this order, else all that are declared, in string order."""
+    """The pictures that are some; ``classes`` in this order, else all that are declared, in string order.
+
+    Rows come by split, class and content, so that neither names nor the order in a table change what is trained.
+    """
     digested = []
     with (progress or Silent()).stage("reading the pictures", len(labelled.entries)) as advance:
         for digest in in_order(_digest, [entry.path for entry in labelled.entries]):
@@ -257,6 +268,8 @@ def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progr
             advance(len(digested))
     pairs = zip(labelled.entries, digested, strict=True)
     kept = [(entry, *found) for entry, found in pairs if not isinstance(found, LeftOut)]
+    if labelled.layout != "arrays":  # whose order is the caller's
+        kept.sort(key=lambda each: (SPLITS.index(each[0].split), each[0].label, each[1], str(each[0].path)))
     refused = [failure for failure in digested if isinstance(failure, LeftOut)]
     classes = classes or tuple(sorted(set().union(*labelled.declared.values())))
     position = {name: index for index, name in enumerate(classes)}
@@ -274,6 +287,7 @@ def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progr
         layout=labelled.layout,
         deep={entry.path: deep for entry, _, deep in kept if deep},
         understood=labelled.understood,
+        columns=labelled.columns,
     )
 
 
@@ -308,7 +322,8 @@ def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = Non
 
 
 def _unusable(images: ImageSet, problems: Sequence[Problem]) -> DataError:
-    return DataError("paths and labels" if images.root is None else f"pictures {display(images.root)}", problems)
+    source = images.understood.source or images.root
+    return DataError("paths and labels" if source is None else f"pictures {display(source)}", problems)
 
 
 def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:

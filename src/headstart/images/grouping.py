@@ -5,24 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from headstart.errors import DataError, OptionError
 from headstart.files import below, some
 from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
-from headstart.images.labelled import read_column
+from headstart.images.formats.given import Source
 from headstart.progress import Progress
 
 _EXAMPLES = 3
 
 
-def read(source: Path, group_by: str | None = None, progress: Progress | None = None) -> ImageSet:
-    """The labelled pictures of a folder or a table, in the groups that ``group_by`` names; see `scan`, `grouped_by`."""
+def read(source: Source, group_by: str | None = None, progress: Progress | None = None) -> ImageSet:
+    """The labelled pictures of a source, in the groups that ``group_by`` names; see `scan` and `grouped_by`."""
     images = scan(source, progress=progress)
-    return images if group_by is None else grouped_by(images, group_by, source if source.is_file() else None)
+    return images if group_by is None else grouped_by(images, group_by)
 
 
-def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> ImageSet:
+def grouped_by(images: ImageSet, group_by: str) -> ImageSet:
     """The pictures in groups: those that share what ``group_by`` finds never cross a fold.
 
     Args:
@@ -30,14 +29,13 @@ def grouped_by(images: ImageSet, group_by: str, table: Path | None = None) -> Im
         group_by: a column of the table, where there is one of that name; else a regular expression, searched in each
             path below the root (with / between folders). Its first group, or the whole match if it has none, names the
             picture's group; where that is empty the picture stands alone.
-        table: the CSV that the pictures were read from, if any.
 
     Raises:
         OptionError: no regular expression.
         DataError: a path does not match, or a class falls into too few groups to be told from them.
     """
-    columns, values = read_column(table, group_by) if table is not None else ([], {})
-    named = [values.get(path) for path in images.paths] if values else _matched(images, group_by, columns)
+    values = images.columns.get(group_by.lower(), {})
+    named = [values.get(path) for path in images.paths] if values else _matched(images, group_by, [*images.columns])
     keys = [name or None for name in named]
     _check(images, keys, group_by)
     names = tuple(key or name for key, name in zip(keys, images.group_names, strict=True))
@@ -53,7 +51,7 @@ def _matched(images: ImageSet, group_by: str, columns: Sequence[str]) -> list[st
         raise OptionError.of("--group-by", expected=expected, found=f"{group_by!r}: {error}", todo=todo) from error
     names = [below(images.root, path).replace("\\", "/") for path in images.paths]
     matches = [pattern.search(name) for name in names]
-    if missing := [name for name, match in zip(names, matches, strict=True) if match is None]:
+    if missing := sorted(name for name, match in zip(names, matches, strict=True) if match is None):
         expected = f"a match of {group_by!r} in the path of every picture{or_column}"
         found = f"none in {len(missing)} of {len(names)}: {some(missing, _EXAMPLES)}"
         todo = "correct it, or end it with |$ to let the pictures that do not match stand alone"

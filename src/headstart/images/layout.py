@@ -122,7 +122,7 @@ def _looked_through(folder: Path, known: Collection[str] | None = None) -> tuple
             break
         (lone,) = folders
         inner, loose = children(lone)
-        if not inner or lone.name in (known or ()) or any(map(_named_as_picture, loose)) or identity(lone) in entered:
+        if not inner or lone.name in (known or ()) or any(map(named_as_picture, loose)) or identity(lone) in entered:
             break
         entered.add(identity(lone))
         left_out += [LeftOut(file, _NO_CLASS) for file in files]
@@ -130,7 +130,8 @@ def _looked_through(folder: Path, known: Collection[str] | None = None) -> tuple
     return (top, left_out) if len(folders) > 1 or splits else (folder, [])
 
 
-def _named_as_picture(file: Path) -> bool:
+def named_as_picture(file: Path) -> bool:
+    """Whether the ending of a file is one of pictures."""
     return (mimetypes.guess_type(file.name)[0] or "").startswith("image/")
 
 
@@ -152,7 +153,7 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> list[SplitFolder]:
             todo = "merge or rename the folders that mean the same split"
             raise DataError.of(what, expected="one folder for each split", found=names, todo=todo)
         others = [folder for folder in folders if folder not in [path for _, path in family]]
-        if len(family) == 1 and any(_named_as_picture(file) for folder in others for file in files_below(folder)[0]):
+        if len(family) == 1 and any(named_as_picture(file) for folder in others for file in files_below(folder)[0]):
             expected = "folders of splits, such as train and test, or one folder for each class"
             found = f"{names}, with folders in it, beside {some([display(folder.name) for folder in others])}"
             todo = f"give {display(family[0].path)} itself, or, if {names} is a class, give it another name"
@@ -173,7 +174,7 @@ def _splits_in_classes(folders: Sequence[Path]) -> tuple[list[ClassFolder], list
     for folder in folders:
         inner, loose = children(folder)
         splits = {path: split for path in inner if (split := split_of(path.name))}
-        if "train" not in splits.values() or len(splits) < max(2, len(inner)) or any(map(_named_as_picture, loose)):
+        if "train" not in splits.values() or len(splits) < max(2, len(inner)) or any(map(named_as_picture, loose)):
             return [], []
         class_folders += [ClassFolder(path=path, name=folder.name, split=split) for path, split in splits.items()]
         beside += loose

@@ -5,27 +5,28 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from unicodedata import normalize
 
 from headstart.errors import DataError, Problem
 from headstart.files import display, original
+from headstart.images.columns import Columns, chosen
+from headstart.images.located import located
 
 SEPARATORS = ",;\t|"
 """Tried in this order; a first line ``sep=;``, as Excel writes it, decides."""
-_MARKS = {
+MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",  # before that of UTF-16, which begins it
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+"""What a text begins with, and the encoding that it says."""
 CODE_PAGES = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5")
 """Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
 _AS_ON_DISK = "utf-8 and other bytes"
@@ -47,12 +48,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table with the columns ``path`` and ``label``."""
+    """A table that names files and classes."""
 
     folder: Path
     """From where its paths begin."""
     header: tuple[str, ...]
     """Names of the columns in lower case."""
+    columns: Columns
+    """Which of them are meant; in rows their cells are "path", "label", "split" and "group" as well."""
     rows: tuple[Row, ...]
     encoding: str
     """A name of Python's codecs; "utf-8 and other bytes" where names of files are no text in any of them."""
@@ -63,32 +66,29 @@ class Table:
         """Whether the encoding is one of Unicode's, about which there is no doubt."""
         return self.encoding.startswith("utf")
 
-    def file(self, row: Row) -> Path:
-        """The file that a row names: the spelling under which it exists, else as it is written."""
-        return _located(self.folder, row.cells.get("path", ""))
 
-
-def read(source: Path) -> Table:
-    """Read a table with a header.
+def read(source: Path, *, path_column: str = "", label_column: str = "") -> Table:
+    """Read a table with a header; `headstart.images.columns` tells which columns are meant where that is not said.
 
     Its encoding is what its mark says (UTF-8, UTF-16, UTF-32), else UTF-8, or UTF-16 without a mark, else one of
     `CODE_PAGES`. A cell that `headstart.files.write_csv` has kept from being run as a formula is what it was.
 
     Raises:
-        DataError: no columns ``path`` and ``label``, several of one name, or a quote that is not closed.
+        DataError: no columns of files and classes, several of one name, or a quote that is not closed.
     """
+    named = path_column, label_column
     raw = source.read_bytes()
-    encoding = next((name for mark, name in _MARKS.items() if raw.startswith(mark)), _without_mark(raw))
+    encoding = next((name for mark, name in MARKS.items() if raw.startswith(mark)), _without_mark(raw))
     try:
-        return _parsed(source, raw.decode(encoding), encoding)
+        return _parsed(source, raw.decode(encoding), encoding, named)
     except UnicodeDecodeError:
         if encoding != "utf-8":  # a mark does not lie: the file is damaged, and what is lost shows as such
-            return _parsed(source, raw.decode(encoding, "replace"), encoding)
+            return _parsed(source, raw.decode(encoding, "replace"), encoding, named)
     tables = []
     for page in CODE_PAGES:
         with suppress(UnicodeDecodeError):
-            tables.append(_parsed(source, raw.decode(page), page))
-    as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK)
+            tables.append(_parsed(source, raw.decode(page), page, named))
+    as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK, named)
     if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
         tables.append(as_on_disk)
     return max(tables, key=_files_with_marks)  # the first of those that are equal
@@ -101,14 +101,15 @@ def _without_mark(raw: bytes) -> str:
 
 def _files_with_marks(table: Table) -> int:
     """How many files exist whose names are not ASCII: of all others, every encoding says the same."""
-    return sum(table.file(row).exists() for row in table.rows if not row.cells.get("path", "").isascii())
+    names = [(name,) for row in table.rows if not (name := row.cells.get("path", "")).isascii()]
+    return located(table.folder, names).wrong.count("")
 
 
 def _is_no_text(cell: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in cell)
 
 
-def _parsed(source: Path, text: str, encoding: str) -> Table:
+def _parsed(source: Path, text: str, encoding: str, named: tuple[str, str]) -> Table:
     line = _SEP.match(text)
     content = text[line.end() :] if line else text  # the line stays, as a blank one
     for separator in dict.fromkeys((line[1] if line else "") + SEPARATORS):
@@ -120,16 +121,42 @@ def _parsed(source: Path, text: str, encoding: str) -> Table:
         except csv.Error as error:  # such as a cell without end
             unfinished = f"{error} after line {rows[-1][0] if rows else 0}"
         header = tuple(_cell(cell).lower() for cell in rows[0][1]) if rows else ()
-        if {"path", "label"} <= set(header):
+        cells = [dict(zip(header, map(_cell, cells), strict=False)) for _, cells in rows[1:]]
+        if columns := _columns(source.parent, header, cells, named):
             _refuse(source, header, unfinished)
-            named = (
-                Row(line, dict(zip(header, map(_cell, cells), strict=False)), len(cells)) for line, cells in rows[1:]
+            counted = zip(cells, rows[1:], strict=True)
+            return Table(
+                folder=source.parent,
+                header=header,
+                columns=columns,
+                rows=tuple(Row(line, _with_roles(row, columns), len(given)) for row, (line, given) in counted),
+                encoding=encoding,
+                separator=separator,
             )
-            return Table(folder=source.parent, header=header, rows=tuple(named), encoding=encoding, separator=separator)
-    expected = "a first line that names the columns path,label[,group][,split]"
+    options = zip(("--path-column", "--label-column"), named, strict=True)
+    asked = " and ".join(f"{name!r}, as {option} says" for option, name in options if name)
+    expected = f"a first line that names the columns {asked or 'path,label[,group][,split]'}"
     found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
     todo = "add the header line, or give a folder with one folder of pictures for each class"
     raise DataError.of(f"table {display(source)}", expected=expected, found=found, todo=todo)
+
+
+def _columns(
+    folder: Path, header: Sequence[str], rows: Sequence[dict[str, str]], named: tuple[str, str]
+) -> Columns | None:
+    path, label = named
+    if len(header) < 2:
+        return None
+
+    def existing(names: Sequence[str]) -> int:
+        return located(folder, [(name,) for name in names]).wrong.count("")
+
+    return chosen(header, rows, existing, path=path, label=label)
+
+
+def _with_roles(row: dict[str, str], columns: Columns) -> dict[str, str]:
+    """The cells of a row, under the names of their roles too."""
+    return {**row, **{role: row[name] for role, name in columns.roles if name in row}}
 
 
 def _refuse(source: Path, header: Sequence[str], unfinished: str) -> None:
@@ -148,12 +175,3 @@ def _refuse(source: Path, header: Sequence[str], unfinished: str) -> None:
 def _cell(text: str) -> str:
     """What a cell says, without the blanks around it unless it was written as `headstart.files.inert`."""
     return text.strip() if (was := original(text)) == text else was
-
-
-def _located(folder: Path, name: str) -> Path:
-    """The file of that name, which may have been written on Windows, or in another form of Unicode."""
-    given = name, name.replace("\\", "/")
-    for spelling in (*given, *(normalize(form, text) for text in given for form in ("NFC", "NFD"))):
-        if os.path.exists(folder / spelling):  # noqa: PTH110, a NUL is survived
-            return folder / spelling
-    return folder / name

@@ -42,7 +42,8 @@ from headstart.evaluation.times import check_times
 from headstart.files import digest, display, plain, write_json
 from headstart.finetune.notes import Diverged, from_plain, to_plain
 from headstart.images.folder import ImageSet, scan
-from headstart.images.labelled import picture_folders
+from headstart.images.formats.given import Given, Source
+from headstart.images.formats.reading import picture_folders
 from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting, TimeClaim
 from headstart.recipes.pictures import usable, with_splits
@@ -63,7 +64,7 @@ SPLIT_SEED = 0
 
 def run(
     settings: Sequence[Setting],
-    source: Path,
+    source: Source,
     folder: Path,
     *,
     seeds: Sequence[int],
@@ -99,9 +100,10 @@ def run(
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
-    output_folder.refuse_unsafe(source, folder, what="table", writes=FILES, pictures=picture_folders(source))
+    given = Given.of(source)
+    output_folder.refuse_unsafe(given.path, folder, what="table", writes=FILES, pictures=picture_folders(given))
     _require_distinct(settings)
-    images = scan(source)
+    images = scan(given)
     located, missing = _located(settings, weights)
     settings = [_with_weights(setting, located) for setting in settings]
     refused = _refused(settings, located, missing, images.classes)

@@ -37,7 +37,8 @@ from headstart.files import display, replacing, write_json
 from headstart.finetune.plan import Plan
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
-from headstart.images.labelled import picture_folders
+from headstart.images.formats.given import Given, Source
+from headstart.images.formats.reading import picture_folders
 from headstart.progress import Progress
 from headstart.recipes import records
 from headstart.recipes.answers import Answers, answer
@@ -112,7 +113,7 @@ def _shapes(recipe: Recipe, num_classes: int) -> Trainable:
 
 def run(
     recipe: Recipe,
-    source: Path,
+    source: Source,
     folder: Path,
     *,
     weights: str | None = None,
@@ -140,11 +141,12 @@ def run(
         DataError, OptionError, WeightsError: as for `headstart.finetune.loop.finetune`.
     """
     began = time.monotonic()
-    output_folder.refuse_unsafe(source, folder, what="recipe", writes=FILES, pictures=picture_folders(source))
+    given = Given.of(source)
+    output_folder.refuse_unsafe(given.path, folder, what="recipe", writes=FILES, pictures=picture_folders(given))
     located = locate_named(catalog.get(recipe.backbone), weights)
     recipe = recipe.with_weights(located.origin)
     _require_readable(pictures)
-    images = scan(source)
+    images = scan(given)
     require_possible(recipe, located, images.classes)
     images = with_splits(usable(images, size=recipe.plan.size, progress=progress), recipe, seed=seed)
     job = job_of(recipe, images, located, seed=seed)

@@ -45,7 +45,8 @@ class FirstLook:
 
 
 def first_look(images: ImageSet, geometry: Geometry, augment: Augment) -> FirstLook:
-    """Look at pictures that have their splits, made square as ``geometry`` says."""
+    """Look at pictures that have their splits, made square as ``geometry`` says: the first by name."""
+    images = images.subset(images.by_name)
     shown = gallery.one_of_each(images, SHOWN)
     first, views = shown[0], []
     if augment.kind != "none":

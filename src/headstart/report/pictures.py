@@ -68,7 +68,7 @@ def folder_lines(audit: Audit) -> list[str]:
 
 
 def _together(root: Path | None, paths: Sequence[Path]) -> str:
-    return "[" + some([below(root, path) for path in paths], EXAMPLES) + "]"
+    return "[" + some(sorted(below(root, path) for path in paths), EXAMPLES) + "]"
 
 
 # ---------------------------------------------------------------- copies

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from headstart.errors import Problem
 from headstart.files import below, display, plain, some
 from headstart.images.folder import ImageSet
+from headstart.images.formats.given import Given
 from headstart.report.words import counted
 
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
+_LAYOUTS = {
+    "table": "a table",
+    "arrays": "a list",
+    "one-hot": "a table with a column for each class",
+    "label-studio": "an export of Label Studio",
+    "cvat": "an export of CVAT",
+    "voc": "Pascal VOC",
+    "coco": "COCO",
+    "fiftyone": "an export of FiftyOne",
+}
+_ARCHIVES = {"zip": "a zip of ", "tar": "a tar of ", "parquet": "Parquet, ", "webdataset": "WebDataset, "}
 _IN_SPLIT = {"train": "to train on", "val": "to validate on", "test": "to test on"}
 MOST_NAMED = 10
 """Classes named on one line, and files that were left out."""
@@ -29,9 +40,9 @@ def short(images: ImageSet) -> tuple[str, ...]:
     return (f"understood as {_layout(images)}: {pictures}", *_surprises(images))
 
 
-def lines(source: Path, images: ImageSet) -> Iterator[str]:
+def lines(source: Given, images: ImageSet) -> Iterator[str]:
     """All that was understood: the layout, a table of classes by split, what was left out."""
-    yield f"{display(source)}: {_layout(images)}"
+    yield f"{display(source.address)}: {_layout(images)}"
     splits = [*images.counts] or ["train"]
     width = max(map(len, ("class", *images.classes)))
     yield "  ".join(["class".ljust(width), *(split.rjust(7) for split in splits)])
@@ -46,11 +57,11 @@ def lines(source: Path, images: ImageSet) -> Iterator[str]:
         yield f"left out: {below(images.root, out.path)}: {out.reason}"
 
 
-def document(source: Path, images: ImageSet, problems: tuple[Problem, ...]) -> dict[str, Any]:
+def document(source: Given, images: ImageSet, problems: tuple[Problem, ...]) -> dict[str, Any]:
     """The same in plain JSON types; ``problems`` keep the pictures from being trained on."""
     said = images.understood
     return {
-        "source": display(source),
+        "source": display(source.address),
         "layout": images.layout,
         "pictures": len(images),
         "classes": list(images.classes),
@@ -67,13 +78,23 @@ def _layout(images: ImageSet) -> str:
     """What kind of source it is, and what its splits are called."""
     said = images.understood
     names = some([f"{name} is {split}" for name, split in said.splits if name != split], MOST_NAMED)
-    layout = {"table": "a table", "arrays": "a list"}.get(images.layout, images.layout)
+    layout = _LAYOUTS.get(images.layout, images.layout)
+    layout = "JSON" if said.format.endswith("jsonl") and not said.separator else layout
+    layout = f"{_ARCHIVES[said.format.split(', ')[0]]}{layout}" if said.source else layout
     layout += f" ({names})" if names else ""
     return f"{layout} with {_SEPARATORS[said.separator]} between its cells" if said.separator else layout
 
 
 def _surprises(images: ImageSet) -> Iterator[str]:
     said = images.understood
+    if said.label_files:
+        yield f"labels from {some([*said.label_files], 3)}"
+    if said.columns:
+        yield f"columns: {', '.join(f'{display(name)} is the {role}' for role, name in said.columns)}"
+    if said.moved:
+        yield f"files are found below {', '.join(said.moved)}"
+    if said.unpacked:
+        yield f"unpacked in {display(said.unpacked)}, in the cache"
     if said.looked_through:
         yield f"looked through to the folder {said.looked_through}, beside which there is no other"
     if said.encoding.startswith(("utf-16", "utf-32")):

@@ -22,11 +22,13 @@ from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
 from headstart.claims.alarms import alarms_of_pictures
 from headstart.command import command, fit_options
+from headstart.errors import DataError
 from headstart.features.cluster import connected
 from headstart.files import below, display, plain
 from headstart.images.folder import ImageSet, scan
+from headstart.images.formats.given import Given, Source
+from headstart.images.formats.reading import picture_folders
 from headstart.images.grouping import read
-from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
@@ -43,6 +45,7 @@ from headstart.report.pictures import (
 )
 
 PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+_FOLDERS = {"--to": "folders"}
 PARAMETERS = ("backbone", "sizes", "budget", "group_by", "random_state")
 """What `headstart check` has an option for."""
 
@@ -105,7 +108,9 @@ class Checkup:
                 }
                 for shortcut in findings.shortcuts
             ],
-            copies=[[below(copies.images.root, copies.images.paths[i]) for i in each] for each in copies.clusters],
+            copies=[
+                sorted(below(copies.images.root, copies.images.paths[i]) for i in each) for each in copies.clusters
+            ],
             leak=self.leak,
             left_out={below(images.root, out.path): out.reason for out in images.left_out},
             apply=self.apply,
@@ -114,7 +119,7 @@ class Checkup:
 
 
 def check_pictures(
-    source: Path,
+    source: Source,
     folder: Path,
     options: FitOptions,
     *,
@@ -131,17 +136,18 @@ def check_pictures(
         OptionError: the folder lies among the pictures; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
-    pictures = picture_folders(source)
-    output_folder.refuse_unsafe(source, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
+    given = Given.of(source)
+    pictures = picture_folders(given)
+    output_folder.refuse_unsafe(given.path, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
     with connected(engine) as computing, pipeline.workbench(options, progress, computing) as bench:
-        images = read(source, options.group_by, bench.progress)
+        images = read(given, options.group_by, bench.progress)
         tell(images)
         fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
         findings, leak = pipeline.doubt_images(fitted, bench)
         seconds = bench.clock.elapsed
     output_folder.claim(folder, "review")
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
-    apply = command("check", source, options={"--apply": folder / LIST, "-o": folder})
+    apply = command("check", given.address, options={"--apply": folder / LIST, "-o": folder, **given.options})
     copies = fitted.deduplicated
     done = Checkup(folder=folder, findings=findings, copies=copies, leak=leak, apply=apply, seconds=seconds)
     parts = (
@@ -150,20 +156,34 @@ def check_pictures(
         review.todo(LIST, apply),
     )
     page = PlainPage(
-        title=f"{display(source.resolve().name)}: what is doubtful about these pictures",
+        title=f"{display(given.title)}: what is doubtful about these pictures",
         lede=(*done.alarms, *review.lede(findings)),
         sections=tuple(part for part in parts if part),
-        command=command("check", source, options={"-o": folder, **fit_options(options, only=PARAMETERS)}),
+        command=command(
+            "check", given.address, options={"-o": folder, **given.options, **fit_options(options, only=PARAMETERS)}
+        ),
     )
     write_report(folder / PAGE, page)
     return done
 
 
-def apply_review(source: Path, decided: Path, folder: Path) -> decisions.Applied:
-    """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``."""
-    pictures = picture_folders(source)
-    output_folder.refuse_unsafe(source, folder, what="review", never=[TABLE], as_left=[TABLE], pictures=pictures)
-    images = scan(source, for_training=False)
+def apply_review(source: Source, decided: Path, folder: Path) -> decisions.Applied:
+    """Carry out the decisions of a filled-in review list; writes ``pictures.csv`` into ``folder``.
+
+    Raises:
+        DataError: the pictures lie in an archive, where a table cannot name them; or a decision cannot be carried out.
+    """
+    given = Given.of(source)
+    pictures = picture_folders(given)
+    output_folder.refuse_unsafe(given.path, folder, what="review", never=[TABLE], as_left=[TABLE], pictures=pictures)
+    images = scan(given, for_training=False)
+    if images.understood.unpacked:
+        found, expected = (
+            f"{display(given.address)}, which is unpacked in the cache",
+            "pictures that are files of yours",
+        )
+        todo = f"write them as files, then check those: {command('convert', given.address, 'NEW', options=_FOLDERS)}"
+        raise DataError.of("the decisions", expected=expected, found=found, todo=todo)
     applied = decisions.apply(images, decided, folder / TABLE)
     output_folder.remember(applied.table, "review")
     return applied

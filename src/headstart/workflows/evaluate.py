@@ -17,6 +17,7 @@ from headstart.evaluation.measured_on import SPLITS, MeasuredOn
 from headstart.files import display
 from headstart.images import record
 from headstart.images.folder import ImageSet, scan
+from headstart.images.formats.given import Given, Source
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress
 from headstart.report.alarms import alarm_lines
@@ -49,10 +50,10 @@ class Evaluated:
         }
 
 
-def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: Progress | None = None) -> Evaluated:
-    """Measure ``model`` on the pictures of a folder or table.
+def evaluate(model: Model, source: Source, *, run: Path | None = None, progress: Progress | None = None) -> Evaluated:
+    """Measure ``model`` on labelled pictures.
 
-    Of a folder with splits, the test split is used, else the validation split. Classes are matched by name. ``run``,
+    Of a source with splits, the test split is used, else the validation split. Classes are matched by name. ``run``,
     from which the model is, knows the pictures that it was trained on.
 
     Raises:
@@ -62,22 +63,23 @@ def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: P
     if (counts := model.training.get("class_counts")) is None:
         what, expected = "the model cannot be evaluated", "how many pictures each class had in training"
         raise ModelError.of(what, expected=expected, found="training without class_counts", todo="train again")
-    images = scan(source, for_training=False)
+    given = Given.of(source)
+    images = scan(given, for_training=False)
     images = images.subset(images.split == next((split for split in SPLITS if (images.split == split).any()), "train"))
-    to_model = _class_numbers(model, images, source)
+    to_model = _class_numbers(model, images, given)
     predictions = model.predict(images.paths, progress=progress)
     read = np.array([i for i, prediction in enumerate(predictions) if prediction.proba is not None], dtype=np.int64)
     unread = [(path, p.reason) for path, p in zip(images.paths, predictions, strict=True) if p.proba is None]
     left_out = (*(LeftOut(path, reason) for path, reason in unread), *images.left_out)
     if not len(read):
         todo = "see the reasons: " + "; ".join(f"{display(out.path)}: {out.reason}" for out in left_out)
-        what, found = f"{source} cannot be evaluated", "none that can be read"
+        what, found = f"{display(given.address)} cannot be evaluated", "none that can be read"
         raise DataError.of(what, expected="pictures", found=found, todo=todo)
     measurement = measure(
         AnsweredPart(
             index=read,
             proba=np.array([predictions[i].proba for i in read])[None],
-            measured_on=MeasuredOn(kind="pictures", n=len(read), source=source.name),
+            measured_on=MeasuredOn(kind="pictures", n=len(read), source=given.title),
         ),
         replace(images, y=to_model[images.y], classes=model.classes),
         model.abstention,
@@ -90,7 +92,7 @@ def evaluate(model: Model, source: Path, *, run: Path | None = None, progress: P
     return Evaluated(measurement=measurement, known=known, left_out=left_out)
 
 
-def _class_numbers(model: Model, images: ImageSet, source: Path) -> np.ndarray:
+def _class_numbers(model: Model, images: ImageSet, source: Given) -> np.ndarray:
     """(classes of the images,) their numbers in the model."""
     known = ", ".join(model.classes)
     problems = [
@@ -99,5 +101,5 @@ def _class_numbers(model: Model, images: ImageSet, source: Path) -> np.ndarray:
         if name not in model.classes
     ]
     if problems:
-        raise DataError(f"{source} does not fit the model", problems)
+        raise DataError(f"{display(source.address)} does not fit the model", problems)
     return np.array([model.classes.index(name) for name in images.classes])

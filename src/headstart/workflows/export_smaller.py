@@ -17,9 +17,10 @@ from headstart.deploy.portable import of_onnx
 from headstart.deploy.smaller import Precision
 from headstart.deploy.verify import agreement
 from headstart.errors import ModelError, OptionError, UnreadableImageError
-from headstart.files import plain
+from headstart.files import display, plain
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
+from headstart.images.formats.given import Given
 from headstart.untrusted import read_json
 
 LEAST_SAME = {"fp16": 0.998, "int8": 0.99}
@@ -98,9 +99,9 @@ def in_fewer_bits(exported: Exported, precision: Precision, run: Path, photos: P
 def _images(run: Path, photos: Path | None, classes: Sequence[str]) -> ImageSet:
     """Labelled pictures of the model's classes. Raises OptionError."""
     try:
-        source = photos or Path(read_json(run, "run.json")["source"])
-        if not source.exists():
-            raise ValueError(f"{source}, which is not there")
+        source = Given.of(photos) if photos else _recorded(read_json(run, "run.json"))
+        if source.path is not None and not source.path.exists():
+            raise ValueError(f"{display(source.address)}, which is not there")
         images = scan(source, for_training=False)
         if not {*images.classes} <= {*classes}:
             raise ValueError(f"the classes {', '.join(images.classes)}")
@@ -110,6 +111,10 @@ def _images(run: Path, photos: Path | None, classes: Sequence[str]) -> ImageSet:
         raise OptionError.of("fewer bits", expected=expected, found=str(error), todo=todo) from error
     numbers = np.array([classes.index(name) for name in images.classes])
     return replace(images, y=numbers[images.y], classes=tuple(classes))
+
+
+def _recorded(run: dict[str, Any]) -> Given:
+    return Given(address=run["source"], **run.get("reading", {}))
 
 
 def _spread(index: Any, most: int) -> list[int]:

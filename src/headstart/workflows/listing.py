@@ -1,12 +1,12 @@
-"""What of a folder or table of pictures is understood, before anything is computed."""
+"""What of a source of pictures is understood, before anything is computed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from headstart.errors import DataError, Problem
 from headstart.images.folder import ImageSet, look
+from headstart.images.formats.given import Given, Source
 from headstart.images.grouping import grouped_by
 
 
@@ -14,13 +14,13 @@ from headstart.images.grouping import grouped_by
 class Listing:
     """The labelled pictures of a source."""
 
-    source: Path
+    source: Given
     images: ImageSet
     problems: tuple[Problem, ...]
     """What keeps them from being trained on."""
 
 
-def list_pictures(source: Path, group_by: str | None = None) -> Listing:
+def list_pictures(source: Source, group_by: str | None = None) -> Listing:
     """Read labels, splits and groups, and the header of each picture; see `headstart.images.grouping.read`.
 
     Raises:
@@ -30,7 +30,7 @@ def list_pictures(source: Path, group_by: str | None = None) -> Listing:
     images, problems = look(source)
     if group_by is not None and not problems:
         try:
-            images = grouped_by(images, group_by, source if source.is_file() else None)
+            images = grouped_by(images, group_by)
         except DataError as error:
             problems = error.problems
-    return Listing(source=source, images=images, problems=problems)
+    return Listing(source=Given.of(source), images=images, problems=problems)

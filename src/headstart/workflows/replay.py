@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from headstart.device import computing_with
 from headstart.errors import DataError, Problem
+from headstart.files import display
+from headstart.images.formats.given import Given
 from headstart.images.record import Changes, Record, changes
 from headstart.options import FitOptions
 from headstart.progress import Progress
@@ -56,7 +58,9 @@ class Replay:
     """What is different about what came out: head, metrics, files."""
 
 
-def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progress: Progress | None = None) -> Replay:
+def replay(
+    run: Path, *, photos: str | Path | None = None, fresh: bool = False, progress: Progress | None = None
+) -> Replay:
     """Train again as ``run/run.json`` says, into a scratch folder, and compare model and metrics.
 
     ``photos``: where the pictures are now, if they have moved. ``fresh``: with an empty feature store, so that nothing
@@ -64,16 +68,20 @@ def replay(run: Path, *, photos: Path | None = None, fresh: bool = False, progre
     record or the pictures are missing.
     """
     recorded, pictures, metrics = _records(run)
-    source = photos or Path(recorded["source"])
-    if not source.exists():
-        expected, todo = f"the pictures of the run at {source}", "say where the pictures are now with --photos"
+    source = Given(address=recorded["source"], **recorded.get("reading", {}))
+    source = source if photos is None else source.at(photos)
+    if source.path is not None and not source.path.exists():
+        expected, todo = (
+            f"the pictures of the run at {display(source.address)}",
+            "say where the pictures are now with --photos",
+        )
         raise DataError.of(f"{run} cannot be replayed", expected=expected, found="no such folder or file", todo=todo)
     options, unknown = FitOptions.from_dict(recorded["options"])
     with tempfile.TemporaryDirectory(prefix="headstart-replay-") as scratch, _on_as_many_threads(recorded):
         # The store is this machine's: where the run had its own changes no result, and may be anybody's folder.
         options = replace(options, cache=str(Path(scratch) / "cache") if fresh else None)
         again = Path(scratch) / "run"
-        done = train(source, again, options, title=source.name, progress=progress)
+        done = train(source, again, options, title=source.title, progress=progress)
         now = read_json(again, "run.json")
         before, after = _files(run), _files(again)
         return Replay(
@@ -95,6 +103,15 @@ class _Head:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """How the pictures were read, as `headstart.images.formats.given.Given.reading` has it."""
+
+    format: str = ""
+    path_column: str = ""
+    label_column: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Recorded:
     """What is read of run.json."""
 
@@ -105,6 +122,7 @@ class _Recorded:
     runtime: str
     choice: _Head
     cost_sha256: str | None = None
+    reading: _Reading = field(default_factory=_Reading)
 
 
 def _records(run: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Train on a folder or table of pictures, and write the run directory.
+"""Train on labelled pictures, and write the run directory.
 
 ::
 
@@ -38,11 +38,12 @@ from headstart.device import computing_with, threads
 from headstart.errors import OptionError
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.features.cluster import connected
-from headstart.files import display, sha256, write_json
+from headstart.files import sha256, write_json
 from headstart.images import record
 from headstart.images.folder import ImageSet
+from headstart.images.formats.given import Given, Source
+from headstart.images.formats.reading import picture_folders
 from headstart.images.grouping import read
-from headstart.images.labelled import picture_folders
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.probe.forecast import Forecast, forecast, remember, work_of
@@ -113,7 +114,7 @@ class Run:
 
 
 def train(
-    source: Path,
+    source: Source,
     folder: Path,
     options: FitOptions,
     *,
@@ -124,7 +125,7 @@ def train(
     progress: Progress | None = None,
     engine: str | None = None,
 ) -> Run:
-    """Fit a classifier to a folder or table of pictures and write the run directory ``folder``.
+    """Fit a classifier to the pictures of a source and write the run directory ``folder``.
 
     ``tell`` is given the pictures as they were understood, before anything is computed of them, ``foresee`` how long
     it will take, and ``reached`` each state of the run but the last, once it is written. An interruption (Ctrl-C) after
@@ -136,14 +137,15 @@ def train(
             answer takes longer than the budget.
         DataError: with everything that keeps the pictures from being used.
     """
-    output_folder.refuse_unsafe(source, folder, what="run", writes=FILES, pictures=picture_folders(source))
+    given = Given.of(source)
+    output_folder.refuse_unsafe(given.path, folder, what="run", writes=FILES, pictures=picture_folders(given))
     with (
         computing_with(threads()),
         connected(engine) as computing,
         pipeline.workbench(options, progress, computing) as bench,
     ):
         with bench.timed("reading the folder"):
-            images = read(source, options.group_by, bench.progress)
+            images = read(given, options.group_by, bench.progress)
         tell(images)
         threading.Thread(target=_load_ahead, name="loading", daemon=True).start()
         sizes = options.sizes or bench.network.backbone.sizes
@@ -159,7 +161,7 @@ def train(
                 found=f"{options.budget:g}",
                 todo=f"--budget {math.ceil(foreseen.first)}s, or more for a better answer",
             )
-        writer = _Writer(source, folder, options, title or source.resolve().name, bench.clock)
+        writer = _Writer(given, folder, options, title or given.title, bench.clock)
         run: Run | None = None
         try:
             for run in writer.written(pipeline.states(images, options, bench)):
@@ -189,9 +191,11 @@ def _load_ahead() -> None:
 class _Writer:
     """Writes the states of one run into its directory, each in place of the one before."""
 
-    def __init__(self, source: Path, folder: Path, options: FitOptions, title: str, clock: Clock) -> None:
+    def __init__(self, source: Given, folder: Path, options: FitOptions, title: str, clock: Clock) -> None:
         self._source, self._folder, self._title, self._clock = source, folder, title, clock
-        self._command = command("train", source, options={"-o": folder, **fit_options(options)})
+        self._command = command(
+            "train", source.address, options={"-o": folder, **source.options, **fit_options(options)}
+        )
         self._states: States | None = None
         self._latest: Run | None = None
 
@@ -256,7 +260,8 @@ class _Writer:
         write_json(
             folder / "run.json",
             {
-                "source": display(self._source.resolve()),
+                "source": self._source.whereabouts,
+                "reading": self._source.reading,
                 "command": self._command,
                 "state": run.state,
                 "files": {name: sha256(folder / name) for name in written if (folder / name).exists()},

@@ -1,0 +1,96 @@
+"""Pictures that lie in the label files themselves: taken out once, beside a table of their classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from headstart.cache_folder import size_limit
+from headstart.errors import DataError
+from headstart.files import digest, sha256
+from headstart.images.archives import safe_name
+from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.glance import Glance
+from headstart.images.formats.table import of_records, records_in
+from headstart.images.labelled import Entries
+from headstart.images.unpacked import unpacked
+
+TABLE = "pictures.jsonl"
+_ENDINGS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
+"""By how a file begins; for people alone, since pictures are recognised by their content."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """A picture that was taken out."""
+
+    name: str
+    """In the source; empty where it has none."""
+    data: bytes
+    labels: tuple[str, ...]
+    split: str
+    group: str | None = None
+
+
+def taken_out(asked: Asked, reader: str, pictures: Callable[[], Iterable[Embedded]], *, needed: int) -> Entries:
+    """The entries of pictures that lie in the label files.
+
+    Args:
+        asked: the label files.
+        reader: its name and version, which decide what comes out, beside the files.
+        pictures: reads them, all or none.
+        needed: bytes of all pictures, as the label files say.
+
+    Raises:
+        DataError: the label files are damaged, or hold more than the cache.
+    """
+    parts = [[part.split, sha256(part.file)] for part in asked.parts]
+    key = digest([reader, parts, asked.given.path_column, asked.given.label_column])
+    folder = unpacked(key, lambda target: _write(target, pictures(), asked.what), needed=needed, what=asked.what)
+    table = Part(file=folder / TABLE)
+    given = replace(asked.given, path_column="", label_column="")
+    inner = replace(asked, given=given, root=folder, parts=(table,), inside=True)
+    records = records_in(Glance(table.file)) or []
+    entries = of_records(inner, [records], unlabelled="no class in the source")
+    understood = replace(
+        entries.understood,
+        unpacked=str(folder),
+        source=asked.given.address,
+        label_files=asked.label_files,
+    )
+    return replace(entries, understood=understood)
+
+
+def _write(folder: Path, pictures: Iterable[Embedded], what: str) -> None:
+    limit, total = size_limit(), 0
+    taken: set[str] = set()
+    with (folder / TABLE).open("w", encoding="utf-8") as table:
+        for number, picture in enumerate(pictures):
+            total += len(picture.data)
+            if total > limit:
+                expected, found = f"at most {limit / 1e9:,.2f} GB of pictures", "more, though it says otherwise"
+                raise DataError.of(what, expected=expected, found=found, todo="make the file again")
+            name = _name(picture, number, taken)
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(picture.data)
+            record = {"path": name, "label": list(picture.labels), "split": picture.split or "train"}
+            record |= {"group": picture.group} if picture.group else {}
+            table.write(json.dumps(record) + "\n")
+
+
+def _name(picture: Embedded, number: int, taken: set[str]) -> str:
+    """A name that no other picture has, in a folder of its split, as near as can be to that in the source."""
+    safe, refused = safe_name(picture.name)
+    ending = next((ending for begin, ending in _ENDINGS.items() if picture.data.startswith(begin)), "")
+    name = safe if safe and not refused else f"{number:06}{ending}"
+    name = f"{picture.split}/{name}" if picture.split else name
+    stem, dot, last = name.rpartition(".")
+    candidate, again = name, 1
+    while candidate.casefold() in taken or candidate == TABLE:
+        again += 1
+        candidate = f"{stem}-{again}.{last}" if dot and "/" not in last else f"{name}-{again}"
+    taken.add(candidate.casefold())
+    return candidate

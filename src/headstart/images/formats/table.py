@@ -1,0 +1,198 @@
+"""Tables: a row a picture, with a column of files and one of classes, in CSV, TSV or JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from headstart.errors import DataError
+from headstart.files import display
+from headstart.images import tables
+from headstart.images.columns import Columns, chosen
+from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.glance import Glance
+from headstart.images.formats.said import Listing, Said, gathered, several
+from headstart.images.labelled import Entries, Understood
+from headstart.images.located import located
+
+_WIDTH, _LINES = "every row has as many cells as the header", "every cell ends on its line"
+_RULES = {
+    _WIDTH: "put names that contain the separator between double quotes",
+    _LINES: "close the quote, or take the line end out of the name",
+}
+
+
+def is_table(glance: Glance) -> bool:
+    """Whether a text has a header with a column of files and one of classes."""
+    if not glance.text or glance.text.lstrip()[:1] in "[{<":
+        return False
+    try:
+        tables.read(glance.file)
+    except DataError as error:
+        return error.problems[0].expected.startswith("one column")
+    return True
+
+
+def is_records(glance: Glance) -> bool:
+    """Whether each line, or each item of a list, is a JSON object, with one value for a file and one for a class."""
+    records = records_in(glance)
+    if not records or not all(isinstance(record, dict) for record in records):
+        return False
+    try:
+        return _columns(glance.file, records, "", "") is not None
+    except DataError:
+        return True
+
+
+def read_table(asked: Asked) -> Entries:
+    """The entries of tables. Columns beyond the four known are kept for grouping.
+
+    Raises:
+        DataError: no columns of files and classes, or bad rows: all of them, with their line numbers.
+    """
+    given = asked.given
+    read = [
+        tables.read(part.file, path_column=given.path_column, label_column=given.label_column) for part in asked.parts
+    ]
+    listings = [
+        Listing(file=part.file, folder=table.folder, said=_rows(table, part))
+        for part, table in zip(asked.parts, read, strict=True)
+    ]
+    first = read[0]
+    read_as = "" if first.is_utf else f", read as {first.encoding}"
+    columns = _told(first.columns)
+    understood = Understood(
+        encoding=first.encoding, separator=first.separator, columns=columns, label_files=asked.label_files
+    )
+    return gathered(
+        listings,
+        what=f"table {display(given.address)}{read_as}",
+        root=asked.root,
+        layout="table",
+        inside=asked.inside,
+        unit="line",
+        rules=_RULES,
+        understood=understood,
+    )
+
+
+def _rows(table: tables.Table, part: Part) -> list[Said]:
+    labels = several([row.cells.get("label", "") for row in table.rows])
+    said = []
+    for row, classes in zip(table.rows, labels, strict=True):
+        name, split = row.cells.get("path", ""), row.cells.get("split", part.split or "train")
+        broken = {_WIDTH: f"{row.width} cells"} if row.width > len(table.header) else {}
+        if ended := [cell for cell in (name, row.cells.get("label", ""), split) if "\n" in cell]:
+            broken[_LINES] = display("".join(ended)[:40])
+        others = {column: row.cells.get(column, "") for column in table.header}
+        group = row.cells.get("group") or None
+        line = row.line
+        said.append(Said(at=line, names=(name,), labels=classes, split=split, group=group, cells=others, broken=broken))
+    return said
+
+
+def _told(columns: Columns) -> tuple[tuple[str, str], ...]:
+    """What is worth telling of columns: nothing where all are called as they are in our own tables."""
+    return columns.roles if any(role != name for role, name in columns.roles) else ()
+
+
+def read_records(asked: Asked) -> Entries:
+    """The entries of JSON lines, or of a list of JSON objects.
+
+    Raises:
+        DataError: no values of files and classes, or bad records: all of them, with their numbers.
+    """
+    return of_records(asked, [records_in(Glance(part.file)) or [] for part in asked.parts])
+
+
+def of_records(asked: Asked, listed: Sequence[Sequence[Any]], *, unlabelled: str = "") -> Entries:
+    """The entries of the records of each part, which are objects with a file and a class.
+
+    ``unlabelled``: why those without a class are left out; where it is empty, that is a fault.
+
+    Raises:
+        DataError: as `read_records`.
+    """
+    listings: list[Listing] = []
+    columns: tuple[tuple[str, str], ...] = ()
+    for part, records in zip(asked.parts, listed, strict=True):
+        found = _columns(part.file, records, asked.given.path_column, asked.given.label_column)
+        if found is None:
+            names = sorted({display(name) for record in records[:100] if isinstance(record, dict) for name in record})
+            todo = "name them: --path-column and --label-column"
+            what = ", ".join(names) or "no JSON objects"
+            raise DataError.of(asked.what, expected="values that name a file and a class", found=what, todo=todo)
+        columns = _told(found)
+        said = [_record(at, record, found, part) for at, record in enumerate(records, 1)]
+        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
+    return gathered(
+        listings,
+        what=asked.what,
+        root=asked.root,
+        layout="table",
+        inside=asked.inside,
+        rules={_FLAT: "write one JSON object a line, with a file and a class"},
+        understood=Understood(columns=columns, label_files=asked.label_files),
+        unlabelled=unlabelled,
+    )
+
+
+_FLAT = "every record is a JSON object"
+
+
+def records_in(glance: Glance) -> list[Any] | None:
+    """The objects of JSON lines, or of a list; what cannot be read as JSON is text."""
+    if isinstance(glance.document, list):
+        return glance.document
+    if glance.text.lstrip()[:1] != "{" or isinstance(glance.document, dict):
+        return [glance.document] if glance.is_one_line else None
+    lines = glance.file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return [_parsed(line) for line in lines if line.strip()]
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+
+
+def _columns(file: Any, records: Sequence[Any], path: str, label: str) -> Columns | None:
+    rows = [_cells(record) for record in records if isinstance(record, Mapping)]
+    header = list(dict.fromkeys(name for row in rows[:1000] for name in row))
+
+    def existing(names: Sequence[str]) -> int:
+        return located(file.parent, [(name,) for name in names]).wrong.count("")
+
+    return chosen(header, rows, existing, path=path, label=label) if rows else None
+
+
+def _cells(record: Mapping[str, Any]) -> dict[str, str]:
+    """The values of a record that are text or a number, by names in lower case; a list of one is what it holds."""
+    cells = {}
+    for name, value in record.items():
+        only = value[0] if isinstance(value, list) and len(value) == 1 else value
+        if isinstance(only, (str, int, float)):
+            cells[name.lower()] = str(only)
+        elif isinstance(only, list) and all(isinstance(item, (str, int)) for item in only):
+            cells[name.lower()] = "|".join(map(str, only))
+    return cells
+
+
+def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
+    if not isinstance(record, Mapping):
+        return Said(at=at, names=("",), labels=(), broken={_FLAT: display(str(record)[:40])})
+    cells = _cells(record)
+    values = {name.lower(): value for name, value in record.items()}
+    labels = values.get(columns.label)
+    classes = tuple(map(str, labels)) if isinstance(labels, list) else (cells.get(columns.label, ""),)
+    split = cells.get(columns.split, "") if columns.split else ""
+    return Said(
+        at=at,
+        names=(cells.get(columns.path, ""),),
+        labels=tuple(label for label in classes if label),
+        split=split or part.split or "train",
+        group=cells.get(columns.group) or None if columns.group else None,
+        cells=cells,
+    )

@@ -1,0 +1,118 @@
+"""WebDataset: tars in which the files of a picture follow each other under one name, ``1.jpg`` and ``1.cls``."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from headstart.cache_folder import size_limit
+from headstart.errors import DataError
+from headstart.files import display, some
+from headstart.images.archives import DAMAGED, Archive, Member, is_tar, opened
+from headstart.images.columns import LABELS, plain_name
+from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.embedded import Embedded, taken_out
+from headstart.images.formats.glance import Glance
+from headstart.images.labelled import Entries
+
+_READER = "webdataset 1"
+_PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "heic", "jxl", "avif")
+_CLASSES = ("cls", "json", "txt")
+"""Endings of what says the class, the likeliest first."""
+_SAMPLE = 64
+"""Entries of a tar by which it is recognised."""
+_MOST_TEXT = 1 << 20
+"""Bytes of a file that says a class."""
+
+
+def is_webdataset(glance: Glance) -> bool:
+    """Whether a tar holds, at its beginning, a picture and its class under one name."""
+    if not is_tar(glance.file, glance.head):
+        return False
+    try:
+        with tarfile.open(glance.file) as tar:
+            names = [info.name for info in islice(tar, _SAMPLE) if info.isreg()]
+    except (*DAMAGED, OSError):
+        return False
+    endings: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        key, ending = _key(name)
+        endings[key].add(ending)
+    return any(found & {*_PICTURES} and found & {*_CLASSES} for found in endings.values())
+
+
+def read_webdataset(asked: Asked) -> Entries:
+    """The entries of tars.
+
+    Raises:
+        DataError: damaged tars, or what has no place in them; no class for a picture; also pictures of several.
+    """
+    needed = sum(part.file.stat().st_size for part in asked.parts)
+    return taken_out(asked, _READER, lambda: _pictures(asked), needed=needed)
+
+
+def _pictures(asked: Asked) -> Iterator[Embedded]:
+    for part in asked.parts:
+        what = f"{asked.what}, {display(part.file.name)}"
+        with opened(part.file, what, most=size_limit()) as archive:
+            yield from _of_tar(asked, part, archive)
+
+
+def _of_tar(asked: Asked, part: Part, archive: Archive) -> Iterator[Embedded]:
+    groups: dict[str, dict[str, Member]] = defaultdict(dict)
+    for member in archive.members:
+        key, ending = _key(member.name)
+        groups[key][ending] = member
+    for key, together in groups.items():
+        picture = next((together[ending] for ending in _PICTURES if ending in together), None)
+        if picture is None:
+            continue
+        label = next(((ending, together[ending]) for ending in _CLASSES if ending in together), None)
+        ending, said = ("", b"") if label is None else (label[0], _read(archive, label[1], _MOST_TEXT))
+        labels, group = _labels(asked, key, ending, said)
+        data = _read(archive, picture, picture.size)
+        yield Embedded(name=picture.name, data=data, labels=labels, split=part.split, group=group)
+
+
+def _read(archive: Archive, member: Member, most: int) -> bytes:
+    with archive.open(member) as stream:
+        data = stream.read(most)
+    if len(data) < min(member.size, most):
+        raise EOFError(f"{display(member.name)} is cut off")
+    return data
+
+
+def _labels(asked: Asked, key: str, ending: str, data: bytes) -> tuple[tuple[str, ...], str | None]:
+    """The classes that a file beside a picture says, and the group if it says one."""
+    text = data.decode("utf-8", "replace").strip()
+    if ending != "json":
+        return ((text,) if text else ()), None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = {}
+    group = document.get("group") if isinstance(document, dict) else None
+    return _of_document(asked, key, document), group if isinstance(group, str) else None
+
+
+def _of_document(asked: Asked, key: str, document: Any) -> tuple[str, ...]:
+    values = document if isinstance(document, dict) else {"label": document}
+    wanted = asked.given.label_column
+    found = [wanted] if wanted in values else [name for name in values if plain_name(name) in LABELS]
+    if len(found) != 1 or (wanted and wanted not in values):
+        todo = "say which: --label-column NAME"
+        listed = f"{display(key)}: {some([*map(display, values)]) or 'none'}"
+        raise DataError.of(asked.what, expected="one value that is the class", found=listed, todo=todo)
+    value = values[found[0]]
+    return tuple(map(str, value)) if isinstance(value, list) else () if value is None else (str(value),)
+
+
+def _key(name: str) -> tuple[str, str]:
+    """What the files of a picture have in common, and the ending, in lower case: all after the first dot."""
+    folder, slash, last = name.rpartition("/")
+    stem, _, ending = last.partition(".")
+    return f"{folder}{slash}{stem}", ending.lower()

@@ -1,0 +1,134 @@
+"""Labels in XML: of CVAT, a file of all pictures, and of Pascal VOC, a file a picture."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from headstart.errors import DataError
+from headstart.files import display, some
+from headstart.images.formats.asked import Asked
+from headstart.images.formats.glance import Glance
+from headstart.images.formats.said import Listing, Said, gathered
+from headstart.images.labelled import Entries, Understood
+from headstart.images.split_names import SPLITS, split_of
+from headstart.images.walk import LeftOut
+
+_ROOT = re.compile(r"\s*(<\?[^>]*\?>\s*|<!--.*?-->\s*)*<(\w+)[\s>]", re.DOTALL)
+_SHAPES = ("tag", "box", "polygon", "polyline", "points", "cuboid", "ellipse", "mask", "skeleton")
+"""What CVAT labels of a picture; a tag is of the whole."""
+_NOTHING = "nothing is labelled in it"
+
+
+def is_cvat(glance: Glance) -> bool:
+    """Whether an XML file is of CVAT for images."""
+    return _root(glance) == "annotations" and ("<image " in glance.text or "<meta>" in glance.text)
+
+
+def is_voc(glance: Glance) -> bool:
+    """Whether an XML file is of Pascal VOC."""
+    return _root(glance) == "annotation" and "<filename>" in glance.text
+
+
+def _root(glance: Glance) -> str:
+    found = _ROOT.match(glance.text)
+    return found[2] if found else ""
+
+
+def read_cvat(asked: Asked) -> Entries:
+    """The entries of CVAT's tags, or of its shapes where a picture has those of one class alone.
+
+    Raises:
+        DataError: damaged XML; bad pictures, all of them, with their numbers; also those of several classes.
+    """
+    left_out: list[LeftOut] = []
+    listings = []
+    for part in asked.parts:
+        said = []
+        for at, image in enumerate(_parsed(part.file, asked.what).iter("image"), 1):
+            name, subset = image.get("name", ""), image.get("subset", "")
+            tags = [tag.get("label", "") for tag in image.iter("tag")]
+            shapes = [shape.get("label", "") for kind in _SHAPES for shape in image.iter(kind)]
+            labels = tuple(dict.fromkeys(tags or shapes))
+            split = subset if split_of(subset) else part.split or "train"
+            if name and not labels:
+                left_out.append(LeftOut(part.file.parent / name, _NOTHING))
+            else:
+                said.append(Said(at=at, names=(name,), labels=labels, split=split))
+        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
+    return _gathered(asked, listings, "cvat", left_out)
+
+
+def read_voc(asked: Asked) -> Entries:
+    """The entries of Pascal VOC, where the objects of a picture are of one class. ``ImageSets/Main`` says the splits.
+
+    Raises:
+        DataError: damaged XML; bad pictures, all of them, with the number of their file in string order; also those
+            of several classes.
+    """
+    left_out: list[LeftOut] = []
+    listings = []
+    for folder in sorted({part.file.parent for part in asked.parts}):
+        splits = _image_sets(folder.parent / "ImageSets" / "Main")
+        parts = [part for part in asked.parts if part.file.parent == folder]
+        said, broken = [], []
+        for at, part in enumerate(parts, 1):
+            try:
+                document = _parsed(part.file, asked.what)
+            except DataError as error:
+                broken.append(f"{display(part.file.name)}: {error.problems[0].found}")
+                continue
+            labels = tuple(dict.fromkeys(each.findtext("name", "").strip() for each in document.iter("object")))
+            name = (document.findtext("filename") or "").strip()
+            if not labels:
+                left_out.append(LeftOut(part.file, _NOTHING))
+                continue
+            split = splits.get(part.file.stem, part.split or "train")
+            names = tuple(dict.fromkeys(each for each in (name, part.file.stem) if each))
+            said.append(Said(at=at, names=names, labels=labels, split=split))
+        if broken:
+            todo = "export them again"
+            raise DataError.of(asked.what, expected="files of XML", found=some(broken), todo=todo)
+        apart = folder.name.casefold().startswith(("annotation", "label", "xml"))
+        listings.append(Listing(file=folder, folder=folder.parent if apart else folder, said=said))
+    return _gathered(asked, listings, "voc", left_out)
+
+
+def _gathered(asked: Asked, listings: list[Listing], layout: str, left_out: list[LeftOut]) -> Entries:
+    names = asked.label_files
+    few = names if len(names) < 10 else (*names[:1], *names[-1:])
+    return gathered(
+        listings,
+        what=asked.what,
+        root=asked.root,
+        layout=layout,
+        inside=asked.inside,
+        unit="picture",
+        understood=Understood(label_files=few),
+        left_out=left_out,
+    )
+
+
+def _image_sets(folder: Path) -> dict[str, str]:
+    """The split of each picture that the lists of VOC name, by its name without ending."""
+    found: dict[str, str] = {}
+    for split in reversed(SPLITS):
+        file = folder / f"{split}.txt"
+        if file.is_file():
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+            found |= {line.split()[0]: split for line in lines if line.strip()}
+    return found
+
+
+def _parsed(file: Path, what: str) -> ElementTree.Element[Any]:
+    """The document, without entities of its own: those can make a small file large."""
+    data = file.read_bytes()
+    try:
+        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
+            raise ValueError("a document type, which is not read")
+        return ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        found = f"{display(file.name)}: {error}"
+        raise DataError.of(what, expected="a file of XML", found=found, todo="export it again") from error

@@ -1,0 +1,138 @@
+"""What archives and addresses hold, kept as files in the cache: written once, checked each time they are used.
+
+::
+
+    unpacked/KEY/files/…    the files, under the names that they have in the source
+    unpacked/KEY/done.json  their sizes and checksums; written last
+
+KEY holds all that decides the files. They are part of the cache's one limit, and the oldest go first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from headstart.cache_folder import (
+    Hold,
+    cache_folder,
+    discard,
+    keep,
+    kept,
+    made,
+    make_room,
+    note_damaged,
+    size_limit,
+)
+from headstart.errors import DataError
+from headstart.files import display, sha256
+from headstart.images.threads import in_order
+
+DONE, FILES = "done.json", "files"
+_SPARED = 1 << 30
+"""Bytes of the disk that are left free."""
+_holds: dict[Path, Hold] = {}
+"""What this process has unpacked stays until it ends."""
+
+
+def unpacked(key: str, write: Callable[[Path], None], *, needed: int, what: str) -> Path:
+    """The folder in the cache with the files that ``write`` puts into a new one, made now or by an earlier call.
+
+    Args:
+        key: 32 hexadecimal digits that hold everything that decides the files.
+        write: fills a folder.
+        needed: bytes of the files, or what is known of them before.
+        what: the source, for errors.
+
+    Raises:
+        DataError: there is no room for it, or no cache that can be written.
+    """
+    entry = cache_folder() / "unpacked" / key
+    if entry not in _holds and not _is_sound(entry):
+        discard(entry)
+        require_room(needed, what)
+        try:
+            _fill(entry, write)
+        except OSError as error:
+            expected = "a cache folder that can be written"
+            found = f"{display(entry.parent)}: {error.strerror or error}"
+            todo = "set HEADSTART_CACHE to a folder with room, or unpack the source and give the folder"
+            raise DataError.of(what, expected=expected, found=found, todo=todo) from error
+    if entry not in _holds:
+        os.utime(entry)
+        _holds[entry] = Hold(entry / DONE)
+    return entry / FILES
+
+
+def require_room(needed: int, what: str) -> None:
+    """Make room for so many bytes in the cache. Raises DataError where that cannot be done."""
+    limit, folder = size_limit(), cache_folder()
+    nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    try:
+        free = max(shutil.disk_usage(nearest).free - _SPARED, 0)
+    except OSError:
+        free = 0
+    found = f"{needed / 1e9:,.2f} GB of files"
+    if needed > limit:
+        expected = f"at most {limit / 1e9:,.2f} GB, which the cache holds"
+        todo = "raise it: HEADSTART_CACHE_GB; or unpack the source yourself and give the folder"
+        raise DataError.of(what, expected=expected, found=found, todo=todo)
+    if needed > free + make_room(folder, needed):
+        expected = f"at most {free / 1e9:,.2f} GB, which the disk of {display(folder)} has free"
+        todo = "free some space, or set HEADSTART_CACHE to another disk"
+        raise DataError.of(what, expected=expected, found=found, todo=todo)
+
+
+def _fill(entry: Path, write: Callable[[Path], None]) -> None:
+    folder = made(entry.parent)
+    unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+    try:
+        unfinished.chmod(0o777 & ~_umask())
+        files = unfinished / FILES
+        files.mkdir()
+        write(files)
+        keep(unfinished / DONE, {"files": _sums(files)})
+        if not (unfinished / DONE).is_file():
+            raise OSError(None, "the list of files cannot be written", str(unfinished))
+        try:
+            unfinished.rename(entry)
+        except OSError:
+            if not _is_sound(entry):  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_sound(entry: Path) -> bool:
+    """Whether every file is what was written, and none is missing or new."""
+    if not entry.is_dir():
+        return False
+    document = kept(entry / DONE)
+    if document is not None and document.get("files") == _sums(entry / FILES):
+        return True
+    note_damaged(1)
+    return False
+
+
+def _sums(files: Path) -> dict[str, str]:
+    paths = sorted(path for path in files.rglob("*") if not path.is_dir())
+    names = [path.relative_to(files).as_posix() for path in paths]
+    return {ascii(name): _sum(found) for name, found in zip(names, in_order(_digest, paths), strict=True)}
+
+
+def _sum(found: tuple[int, str]) -> str:
+    size, digest = found
+    return f"{size} {digest}"
+
+
+def _digest(path: Path) -> tuple[int, str]:
+    return path.lstat().st_size, sha256(path)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from headstart.errors import DataError
+from headstart.images.formats.reading import labels_of
+from headstart.images.labelled import Entry
+
+
+def table(folder: Path, text: str, encoding: str = "utf-8") -> Path:
+    for name in ("a.jpg", "b, c.jpg", "d.jpg"):
+        (folder / name).write_bytes(b"x")
+    path = folder / "table.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def table_error(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        labels_of(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_dialects(tmp_path: Path, encoding: str, newline: str, delimiter: str) -> None:
+    lines = [
+        ["Path", " label ", "split", "note"],
+        ["a.jpg", " 蜂 ", "TRAIN", ""],
+        [],
+        ['"b, c.jpg"', "x", "valid", "n"],
+    ]
+    text = newline.join(delimiter.join(cells) for cells in lines) + newline * 2
+    read = labels_of(table(tmp_path, text, encoding))
+    assert read.entries == (
+        Entry(path=tmp_path / "a.jpg", label="蜂", split="train"),
+        Entry(path=tmp_path / "b, c.jpg", label="x", split="val"),
+    )
+    assert (read.understood.encoding, read.understood.separator) == (encoding, delimiter)
+    assert read.understood.splits == (("TRAIN", "train"), ("valid", "val"))
+
+
+def test_groups_and_absolute_paths(tmp_path: Path) -> None:
+    entries = labels_of(table(tmp_path, f"label,group,path\nx,7,{tmp_path / 'a.jpg'}\ny,,d.jpg\n")).entries
+    assert [(entry.path, entry.group) for entry in entries] == [
+        (tmp_path / "a.jpg", "7"),
+        (tmp_path / "d.jpg", None),
+    ]
+
+
+def test_labels_are_normalised(tmp_path: Path) -> None:
+    entries = labels_of(table(tmp_path, "path,label\na.jpg,cafe\u0301\nd.jpg,caf\u00e9\n")).entries
+    assert len({entry.label for entry in entries}) == 1
+
+
+def test_every_bad_row_is_named_by_its_line(tmp_path: Path) -> None:
+    text = "path,label,split\na.jpg,x,train\n,x,train\nd.jpg,,train\nb, c.jpg,x,train\nd.jpg,x,later\n./a.jpg,y,test\n"
+    message = table_error(table(tmp_path, text + "gone.jpg,x\n"))
+    assert "6 problems" in message
+    for found in (
+        "line 3: no path",
+        "line 4: no label",
+        "line 5: 4 cells",
+        "line 6: 'later'",
+        "line 7: ./a.jpg as in line 2",
+        "line 5: b, line 8: gone.jpg",
+    ):
+        assert found in message
+    assert "put names that contain the separator between double quotes" in message
+
+
+def test_many_missing_files_are_ten_and_a_count(tmp_path: Path) -> None:
+    text = "path,label\n" + "".join(f"{n}.jpg,x\n" for n in range(25))
+    message = table_error(table(tmp_path, text))
+    assert "line 2: 0.jpg, " in message
+    assert "line 11: 9.jpg and 15 more" in message
+
+
+@pytest.mark.parametrize(("text", "found"), [("picture of,what\na,b\n", "picture of,what"), ("", "an empty file")])
+def test_without_columns(tmp_path: Path, text: str, found: str) -> None:
+    message = table_error(table(tmp_path, text))
+    assert "expected: a first line that names the columns path,label[,group][,split]" in message
+    assert f"found: {found}\n" in message
+
+
+def test_rows_that_agree_are_taken_once_and_those_that_do_not_are_all_listed(tmp_path: Path) -> None:
+    read = labels_of(table(tmp_path, "path,label\na.jpg,x\nd.jpg,y\n./a.jpg,x\n"))
+    assert [entry.path.name for entry in read.entries] == ["a.jpg", "d.jpg"]
+    assert read.understood.repeated == ("./a.jpg",)
+    message = table_error(table(tmp_path, "path,label\na.jpg,x\n" + "a.jpg,y\n" * 12))
+    assert "expected: every file is named once, or each time alike" in message
+    assert "found: lines 3-14: a.jpg as in line 2, there 'x', here 'y'\n" in message
+    message = table_error(table(tmp_path, "path,label\na.jpg,x\nd.jpg,x\na.jpg,y\nd.jpg,z\n"))
+    assert "line 4: a.jpg as in line 2, there 'x', here 'y', line 5: d.jpg as in line 3, there 'x', here 'z'" in message
+
+
+def test_every_missing_label_is_listed(tmp_path: Path) -> None:
+    message = table_error(table(tmp_path, "path,label\n" + "a.jpg,\n" * 12 + "d.jpg,x\n" + "a.jpg, \n"))
+    assert "expected: every row has a label\n   found: lines 2-13, 15: no label\n" in message
+
+
+def test_a_quote_that_is_not_closed_swallows_no_row(tmp_path: Path) -> None:
+    message = table_error(table(tmp_path, 'path,label\na.jpg,"x\nd.jpg,y\n'))
+    assert "expected: every cell ends on its line\n   found: line 3: x\\nd.jpg,y\n" in message
+
+
+def test_names_that_look_alike_are_told(tmp_path: Path) -> None:
+    read = labels_of(table(tmp_path, "path,label\na.jpg,Cat\nd.jpg,cat\n"))
+    assert (read.understood.twins, read.understood.merged) == ((("Cat", "cat"),), ())
