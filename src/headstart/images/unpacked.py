@@ -51,7 +51,7 @@ def unpacked(key: str, write: Callable[[Path], None], *, needed: int, what: str)
         DataError: there is no room for it, or no cache that can be written.
     """
     entry = cache_folder() / "unpacked" / key
-    if entry not in _holds and not _is_sound(entry):
+    if not is_sound(entry):
         discard(entry)
         require_room(needed, what)
         try:
@@ -61,10 +61,15 @@ def unpacked(key: str, write: Callable[[Path], None], *, needed: int, what: str)
             found = f"{display(entry.parent)}: {error.strerror or error}"
             todo = "set HEADSTART_CACHE to a folder with room, or unpack the source and give the folder"
             raise DataError.of(what, expected=expected, found=found, todo=todo) from error
+    hold(entry)
+    return entry / FILES
+
+
+def hold(entry: Path) -> None:
+    """Keep a folder of the cache that is complete until this process ends. Raises OSError."""
     if entry not in _holds:
         os.utime(entry)
         _holds[entry] = Hold(entry / DONE)
-    return entry / FILES
 
 
 def require_room(needed: int, what: str) -> None:
@@ -94,26 +99,38 @@ def _fill(entry: Path, write: Callable[[Path], None]) -> None:
         files = unfinished / FILES
         files.mkdir()
         write(files)
-        keep(unfinished / DONE, {"files": _sums(files)})
-        if not (unfinished / DONE).is_file():
-            raise OSError(None, "the list of files cannot be written", str(unfinished))
+        seal(unfinished)
         try:
             unfinished.rename(entry)
         except OSError:
-            if not _is_sound(entry):  # else another process was faster
+            if not is_sound(entry):  # else another process was faster
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _is_sound(entry: Path) -> bool:
-    """Whether every file is what was written, and none is missing or new."""
-    if not entry.is_dir():
+def seal(entry: Path) -> None:
+    """Write down what the files of a folder are, now that it is complete. Raises OSError."""
+    keep(entry / DONE, {"files": _sums(entry / FILES)})
+    if not (entry / DONE).is_file():
+        raise OSError(None, "the list of files cannot be written", str(entry))
+
+
+def is_sound(entry: Path, *, quiet: bool = False) -> bool:
+    """Whether every file is what was written, and none is missing or new.
+
+    What is not is discarded and counted as damaged; ``quiet``: but for a folder that is not complete.
+    """
+    if entry in _holds and (entry / DONE).is_file():
+        return True
+    _holds.pop(entry, None)
+    if not entry.is_dir() or (quiet and not (entry / DONE).is_file()):
         return False
     document = kept(entry / DONE)
     if document is not None and document.get("files") == _sums(entry / FILES):
         return True
     note_damaged(1)
+    discard(entry)
     return False
 
 

@@ -80,7 +80,7 @@ def _layout(images: ImageSet) -> str:
     names = some([f"{name} is {split}" for name, split in said.splits if name != split], MOST_NAMED)
     layout = _LAYOUTS.get(images.layout, images.layout)
     layout = "JSON" if said.format.endswith("jsonl") and not said.separator else layout
-    layout = f"{_ARCHIVES[said.format.split(', ')[0]]}{layout}" if said.source else layout
+    layout = _ARCHIVES.get(said.format.split(", ")[0], "") + layout
     layout += f" ({names})" if names else ""
     return f"{layout} with {_SEPARATORS[said.separator]} between its cells" if said.separator else layout
 

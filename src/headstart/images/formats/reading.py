@@ -17,6 +17,7 @@ from headstart.images.formats.registry import FOLDERS, FORMATS, NAMES, TAR, ZIP,
 from headstart.images.labelled import Entries, read_folders
 from headstart.images.layout import named_as_picture
 from headstart.images.located import common_folders
+from headstart.images.remote import fetched
 from headstart.images.split_names import split_name, split_of
 from headstart.images.unpacked import unpacked
 from headstart.images.walk import LeftOut, children
@@ -37,6 +38,8 @@ def labels_of(source: Source) -> Entries:
     """
     given = Given.of(source)
     _require_format(given.format)
+    if given.is_remote:
+        return _of_address(given)
     path = Path(given.address)
     if path.is_dir():
         return _of_folder(given, path)
@@ -62,6 +65,14 @@ def _require_format(name: str) -> None:
     if name and name not in NAMES:
         expected, todo = f"one of {', '.join(NAMES)}", "correct it, or leave it out: formats are recognised by content"
         raise OptionError.of("--format", expected=expected, found=repr(name), todo=todo)
+
+
+def _of_address(given: Given) -> Entries:
+    """What lies at an address, which is fetched into the cache as far as it is not there."""
+    local = fetched(given.address)
+    entries = _of_folder(given, local, inside=True) if local.is_dir() else _of_file(given, local)
+    understood = replace(entries.understood, unpacked=entries.understood.unpacked or str(local), source=given.address)
+    return replace(entries, understood=understood)
 
 
 def _of_file(given: Given, file: Path) -> Entries:
