@@ -70,7 +70,7 @@ def import_openvino() -> Any:
     finally:
         if late:
             del sys.modules[converter]
-    # Its bindings learn of NumPy at the first array, in a way in which two threads at once wait for each other for ever.
+    # Its bindings look NumPy up at the first array, over which two threads at once wait for each other for ever.
     _ = openvino.Tensor(np.zeros(1, np.float32)).data
     if not hasattr(openvino, "convert_model"):
         openvino.convert_model = lambda *args, **options: import_module(converter).convert_model(*args, **options)
