@@ -69,10 +69,7 @@ def connected(address: str | None) -> Iterator[Engine | None]:
         except BrokenPipeError:  # nobody reads what is printed any more
             raise
         except ConnectionError as error:  # Ray's, of a cluster that was joined from elsewhere
-            expected, todo = (
-                "a cluster that answers until the end",
-                "give the same command again: what came back is kept",
-            )
+            expected, todo = "a cluster that answers until the end", "give the same command again: it goes on"
             raise OptionError.of("engine", expected=expected, found=last_line(error), todo=todo) from error
         finally:
             with suppress(ConnectionError):
