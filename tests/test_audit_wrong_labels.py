@@ -91,3 +91,13 @@ def test_the_distance_of_a_picture_is_measured_in_standardised_features() -> Non
     assert np.median(far) == pytest.approx(0, abs=1e-9)
     scaled = X * np.array([1, 10, 1e3, 1, 1, 0.1, 1, 1], np.float32) + 5
     np.testing.assert_allclose(far_out(scaled), far, atol=1e-3)
+
+
+def test_a_large_matrix_is_measured_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = np.random.default_rng(5).gamma(2.0, size=(3_000, 7)).astype(np.float32)
+    whole = far_out(X)
+    centred = (X - X.mean(axis=0)) / X.std(axis=0)
+    expected = np.log(np.sqrt((centred.astype(np.float64) ** 2).mean(axis=1)))
+    np.testing.assert_allclose(whole, expected - np.median(expected), atol=1e-5)
+    monkeypatch.setattr("headstart.audit.wrong_labels.LARGE", 0)
+    np.testing.assert_allclose(far_out(X), whole, atol=1e-5)

@@ -196,6 +196,14 @@ def test_a_model_is_the_same_byte_for_byte_and_so_are_answers(
 
 
 @slow
+def test_a_cluster_that_is_gone_is_no_full_disk(nodes: Any) -> None:
+    with pytest.raises(OptionError, match="expected: a cluster that answers until the end"), connected("ray"):
+        raise ConnectionError("the head does not answer")
+    with pytest.raises(BrokenPipeError), connected("ray"):
+        raise BrokenPipeError
+
+
+@slow
 def test_weights_that_do_not_come_are_said_with_the_machine(nodes: Any, cache: Path, photos: Path) -> None:
     opened = space(cache)
     spec = opened.spec

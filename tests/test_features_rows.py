@@ -17,6 +17,8 @@ def test_a_row_has_the_same_unit_alone_and_among_many() -> None:
     plain = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_array_equal(unit(rows), plain)
     np.testing.assert_array_equal(unit(rows[7:8]), plain[7:8])
+    assert unit(rows, out=rows) is rows
+    np.testing.assert_array_equal(rows, plain)
 
 
 def test_constant_columns_are_divided_by_one_in_their_own_precision() -> None:

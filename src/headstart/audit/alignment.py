@@ -99,8 +99,11 @@ def coarse(pictures: Miniature) -> Singles:
 def promising(pictures: Miniature, pairs: Index) -> Mask:
     """Which of the pairs (p, 2) of the pictures look alike enough at a coarse glance for `compare` to be worth it."""
     plain = coarse(pictures)
-    everything = np.ones_like(plain)
-    upright, mirrored = (_standard(pixels, everything).reshape(len(plain), -1) for pixels in (plain, plain[:, :, ::-1]))
+    upright, mirrored = (np.empty((len(plain), plain.shape[1] * plain.shape[2]), np.float32) for _ in range(2))
+    for start in range(0, len(plain), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        for turned, pixels in ((upright, plain[some]), (mirrored, plain[some, :, ::-1])):
+            turned[some] = _standard(pixels, np.ones(pixels.shape, np.float32)).reshape(len(pixels), -1)
     alike = np.zeros(len(pairs), np.float32)
     for start in range(0, len(pairs), _GLANCES):
         first, second = pairs[start : start + _GLANCES].T

@@ -106,7 +106,7 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: twice the features (n, d), and 10 kB for each picture. Time: n² cosines of d and twice of 256 numbers, in
+    Memory: the features (n, d), and 15 kB for each picture. Time: n² cosines of d and twice of 256 numbers, in
     matrix products that take 24 s of one core for 20,000 pictures with d = 1,280; of more pictures n² bounds of an
     eighth of the numbers, see `headstart.audit.neighbours`. Then at most 3 · `neighbours.NEIGHBOURS` · n pairs are
     compared, some `MOST_COMPARED` of them closely.
@@ -182,13 +182,14 @@ def _candidates(X: Rows, small: Miniature, progress: Progress) -> Index:
     nearest pair of each picture comes before all second nearest ones, and so on; of those the nearest come first. X is
     overwritten.
     """
+    least = (-1.0, -1.0) if len(X) < _FEW else (_MAY_BE, _LOOKS_LIKE)
+    X -= X.mean(axis=0)
+    rows = unit(X, out=X)
+    found = [near(rows, rows, least[0], progress)]
     pixels = coarse(small)
     centred = (turned - pixels.mean(axis=0) for turned in (pixels, pixels[:, :, ::-1]))
     upright, mirrored = (unit(turned.reshape(len(turned), -1)) for turned in centred)
-    X -= X.mean(axis=0)
-    rows, few = unit(X), len(X) < _FEW
-    searches = ((rows, rows, _MAY_BE), (upright, upright, _LOOKS_LIKE), (mirrored, upright, _LOOKS_LIKE))
-    found = [near(queries, among, -1.0 if few else least, progress) for queries, among, least in searches]
+    found += [near(queries, upright, least[1], progress) for queries in (upright, mirrored)]
     pairs, ranks, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     pairs = pairs[np.lexsort((-cosines, ranks))]
     pairs = pairs[np.sort(np.unique(pairs, axis=0, return_index=True)[1])]

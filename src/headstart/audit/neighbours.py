@@ -23,14 +23,15 @@ from headstart.progress import Progress
 
 NEIGHBOURS = 8
 """Pictures nearest to each that are looked at: its copies are among them."""
-ALL_UP_TO = 20_000
-"""Rows up to which all cosines are computed: 24 s of one core with 1,280 columns, for each doubling four times that."""
+ALL_UP_TO = 5_000
+"""Rows up to which all cosines are computed: 1.5 s of one core with 1,280 columns."""
 MOST_AXES = 128
 """Columns that a bound is computed from, at most; a quarter of what there is, if that is less. Chosen: of features of
 photographs they hold nine tenths of the spread."""
 
 _SAMPLE = 5_000  # rows that axes are found from: any axes give a bound, good ones a low one
 _BLOCK = 256  # rows whose cosines to others are in memory at a time
+_FEW = 32  # of them where several blocks are under way
 _TILE = 8_192  # of how many others, where most are ruled out
 _SLACK = 1e-4  # more than what rounding in float32 takes from a bound
 _PAIRS = 1_024  # whose cosines are computed at a time
@@ -56,7 +57,7 @@ def near(queries: Rows, X: Rows, least: float, progress: Progress, *, prune: boo
     if prune is None:
         prune = n > ALL_UP_TO
     work = partial(_bounded, queries, X, least, count, *_narrow(queries, X)) if prune else None
-    work = work or partial(_nearest, queries, X, least, count)
+    work = work or partial(_all, queries, X, least, count)
     parts = [Near(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     with progress.stage("searching for copies", n) as advance:
         starts = range(0, n if count else 0, _BLOCK)
@@ -66,11 +67,14 @@ def near(queries: Rows, X: Rows, least: float, progress: Progress, *, prune: boo
     return Near(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _nearest(queries: Rows, X: Rows, least: float, count: int, start: int) -> Near:
-    """Of the rows of one block, from all cosines."""
-    rows = np.arange(start, min(start + _BLOCK, len(X)))
+def _all(queries: Rows, X: Rows, least: float, count: int, start: int) -> Near:
+    """The pairs of one block of rows, from all cosines."""
+    return _nearest(queries, X, least, count, np.arange(start, min(start + _BLOCK, len(X))))
+
+
+def _nearest(queries: Rows, X: Rows, least: float, count: int, rows: Index) -> Near:
     cosine = queries[rows] @ X.T
-    cosine[rows - start, rows] = -np.inf
+    cosine[np.arange(len(rows)), rows] = -np.inf
     nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
     order = np.argsort(-np.take_along_axis(cosine, nearest, axis=1), axis=1, kind="stable")
     nearest = np.take_along_axis(nearest, order, axis=1)
@@ -84,7 +88,10 @@ def _bounded(queries: Rows, X: Rows, least: float, count: int, asked: Rows, amon
     rows = np.arange(start, min(start + _BLOCK, len(X)))
     first, second = (np.concatenate(part) for part in zip(*_left(asked, among, rows, least), strict=True))
     if len(first) > _MOST_LEFT * len(rows) * len(X):
-        return _nearest(queries, X, least, count, start)
+        parts = np.array_split(rows, max(1, len(rows) // _FEW))  # few at a time, for several threads may come here
+        return Near(
+            *map(np.concatenate, zip(*(_nearest(queries, X, least, count, part) for part in parts), strict=True))
+        )
     cosine = np.empty(len(first), np.float32)
     for at in range(0, len(first), _PAIRS):
         some = slice(at, at + _PAIRS)

@@ -24,6 +24,7 @@ how often it holds the truth.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -39,6 +40,9 @@ STEPS = 32
 MOST_PROBABILITIES = 500_000
 """Of n pictures and k classes, n · k; of more, every second, third … picture is looked at. Chosen for its cost, about
 two seconds."""
+LARGE = 100_000_000
+"""Numbers of a matrix, 400 MB, from which no second one of its size is made."""
+_TOGETHER = 1_024  # rows of it
 _WIDEST = 4.0  # |log a| and |b| are at most this
 _METHOD = "profile likelihood of label noise beside overlapping classes"
 
@@ -67,10 +71,22 @@ def wrong_labels(proba: Floats, y: Labels, X: Rows, groups: Index) -> Estimate:
 
 def far_out(X: Rows) -> Floats:
     """(n,) logarithm of each picture's distance from the mean of standardised features X (n, d), less the median."""
-    centred = X - X.mean(axis=0)
-    centred /= divisors(centred.std(axis=0))
-    logs = 0.5 * np.log(np.maximum(np.einsum("nd,nd->n", centred, centred, dtype=np.float64) / X.shape[1], 1e-6))
+    mean = X.mean(axis=0)
+    if X.size <= LARGE:
+        divisor = divisors((X - mean).std(axis=0))
+    else:
+        squares = sum(((part - mean) ** 2).sum(axis=0, dtype=np.float64) for part in _parts(X))
+        divisor = divisors(np.sqrt(squares / len(X)).astype(np.float32))
+    distances = []
+    for part in _parts(X):
+        scaled = (part - mean) / divisor
+        distances.append(np.einsum("nd,nd->n", scaled, scaled, dtype=np.float64) / X.shape[1])
+    logs = 0.5 * np.log(np.maximum(np.concatenate(distances), 1e-6))
     return np.asarray(logs - np.median(logs))
+
+
+def _parts(X: Rows) -> Iterator[Rows]:
+    return (X[start : start + _TOGETHER] for start in range(0, len(X), _TOGETHER))
 
 
 def _losses(proba: Floats, y: Labels, far: Floats, groups: Index, shares: Floats) -> Floats:

@@ -70,7 +70,7 @@ def import_openvino() -> Any:
     finally:
         if late:
             del sys.modules[converter]
-    # Its bindings learn of NumPy at the first array; two threads that do so at once wait for each other for ever.
+    # Its bindings look NumPy up at the first array, over which two threads at once wait for each other for ever.
     _ = openvino.Tensor(np.zeros(1, np.float32)).data
     if not hasattr(openvino, "convert_model"):
         openvino.convert_model = lambda *args, **options: import_module(converter).convert_model(*args, **options)
@@ -278,7 +278,7 @@ class OpenVinoRuntime(RuntimeBase):
             shutil.copyfile(self._folder / name, folder / name)
         if self.size != self._own:
             saved.resize(folder, self.size)
-            proof.write(folder, REFERENCE, synthetic_rows(self._as(precision="f32", size=self.size).single()))
+            proof.write(folder, REFERENCE, synthetic_rows(self._as(precision="f32", size=self.size)))
         own = {key.removesuffix(f" at {self.size}"): value for key, value in self._description["parity"].items()
                if key.endswith(f" at {self.size}") or (self.size == self._own and " at " not in key)}  # fmt: skip
         write_document(folder, self._identity, self.widths, parity=own)

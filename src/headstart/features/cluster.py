@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from headstart.backbones.space import Space, opened
 from headstart.errors import DiskError, HeadstartError, MissingPackageError, OptionError, UserInputError
-from headstart.features.crew import Crew, Hand
+from headstart.features.crew import Crew, Hand, last_line
 from headstart.features.extract import NO_SUCH_FILE, VANISHED, Engine, Found, Misses, here
 from headstart.features.part import Part
 from headstart.files import display
@@ -65,8 +66,14 @@ def connected(address: str | None) -> Iterator[Engine | None]:
         cluster = Cluster(ray)
         try:
             yield cluster
+        except BrokenPipeError:  # nobody reads what is printed any more
+            raise
+        except ConnectionError as error:  # Ray's, of a cluster that was joined from elsewhere
+            expected, todo = "a cluster that answers until the end", "give the same command again: it goes on"
+            raise OptionError.of("engine", expected=expected, found=last_line(error), todo=todo) from error
         finally:
-            cluster.close()
+            with suppress(ConnectionError):
+                cluster.close()
     finally:
         if ours:
             ray.shutdown()
@@ -94,10 +101,12 @@ def _join(ray: Any, address: str | None) -> None:
         )
         return
     try:
-        ray.init(address=address, **quiet)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error says it
+            ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
-        found = f"{type(error).__name__}: {error}".splitlines()[0]
         todo = "start it with `ray start --head`, with the same versions of Python and Ray; docs/cluster.md says how"
+        found = last_line(error)
         raise OptionError.of("engine", expected=f"a Ray cluster at {address}", found=found, todo=todo) from error
 
 

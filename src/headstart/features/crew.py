@@ -103,7 +103,7 @@ class Crew:
         if not gone and fails < MOST_FAILS:
             self._start(place, fails)
         elif not gone:
-            self._given_up[place] = f"{place.host}: {_last_line(error)}"
+            self._given_up[place] = f"{place.host}: {last_line(error)}"
         self._look()
         return gone
 
@@ -152,5 +152,6 @@ def places(node: Mapping[str, Any], *, gpu: bool) -> list[Place]:
     return [Place(node=id_, host=host, number=i, cpus=cpus // count, gpus=int(gpu)) for i in range(count)]
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
+    """Of what an error says, where Ray puts what it means."""
     return ([line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1]

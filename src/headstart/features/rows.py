@@ -17,9 +17,12 @@ Chosen, not measured: it decides only which columns are left out of a standardis
 _TOGETHER = 1_024  # rows whose squares are in memory at a time
 
 
-def unit(rows: NDArray[Precision]) -> NDArray[Precision]:
-    """Rows (n, d) divided by their Euclidean length, in the precision they come in; a row of zeros stays."""
-    scaled = np.empty_like(rows)
+def unit(rows: NDArray[Precision], out: NDArray[Precision] | None = None) -> NDArray[Precision]:
+    """Rows (n, d) divided by their Euclidean length, in the precision they come in; a row of zeros stays.
+
+    They are written into ``out``, which may be ``rows``, if it is given.
+    """
+    scaled = np.empty_like(rows) if out is None else out
     for start in range(0, len(rows), _TOGETHER):
         some = slice(start, start + _TOGETHER)
         length = np.linalg.norm(rows[some], axis=1, keepdims=True)
