@@ -12,6 +12,7 @@ Expected on two cores: 0.85 or more of the rate without Ray, its start not count
 from __future__ import annotations
 
 import argparse
+import runpy
 import statistics
 import tempfile
 import time
@@ -19,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from growth import folder_of
 from headstart import pipeline
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.features.cluster import connected
@@ -27,6 +27,8 @@ from headstart.features.extract import Engine, extract_to_store
 from headstart.features.store import FeatureStore
 from headstart.images.folder import ImageSet, scan
 from headstart.images.transforms import View
+
+_folder_of = runpy.run_path(str(Path(__file__).with_name("growth.py")))["folder_of"]
 
 
 def seconds(images: ImageSet, space: Space, folder: Path, engine: Engine | None) -> float:
@@ -51,7 +53,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
-        images = scan(folder_of(scan(options.photos), options.pictures, Path(scratch) / "pictures"))
+        images = scan(_folder_of(scan(options.photos), options.pictures, Path(scratch) / "pictures"))
         network = NetworkSpec.named("efficientnet_lite0", cache=Path(scratch) / "cache")
         space = network.at(network.backbone.input_size).open()
         seconds(images.subset(np.arange(64)), space, Path(scratch) / "warm", None)
