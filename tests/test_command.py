@@ -60,7 +60,7 @@ def read_back(verb: str, name: str, value: Any) -> Any:
     """The value of an option of training after it was written as a command and parsed."""
     options = fit_options(FitOptions.of(**{name: value, "cache": Path("elsewhere")}))
     given = parsed(command(verb, "photos", options={"-o": "out", **options})).params
-    assert (given["photos"], given["out"]) == (Path("photos"), Path("out"))
+    assert (given["photos"], given["out"]) == ("photos", Path("out"))
     return seconds(given[name]) if name == "budget" else given[name]
 
 
