@@ -34,8 +34,8 @@ def test_a_table_of_other_columns(tmp_path: Path) -> None:
     table = sources.tsv(tmp_path, sources.drawn())
     text = table.read_text(encoding="utf-16")
     table.write_text(
-        text + "gone.png\tcat\n/abs/x.png\tcat\n../y.png\tcat\n00000.png\tcat\n00001.png\tdog\n\tcat\n"
-        "0002.png\t\n00003.png\tcat|dög\n",
+        text + "gone.png\tcat\n/abs/x.png\tcat\n../y.png\tcat\n0000.png\tcat\n0001.png\tdog\n\tcat\n"
+        "0002.png\t\n0003.png\tcat|dög\n",
         encoding="utf-16",
     )
     said = error_of(table)
@@ -75,7 +75,7 @@ def test_one_hot(tmp_path: Path) -> None:
     root = sources.roboflow(tmp_path, sources.drawn())
     file = root / "train" / "_classes.csv"
     file.write_text(
-        file.read_text(encoding="utf-8") + "0000.png, 0, 1\ngone.png, 1, 0\n00001.png, 1, 1\n00002.png, 2, 0\n"
+        file.read_text(encoding="utf-8") + "0000.png, 0, 1\ngone.png, 1, 0\n0001.png, 1, 1\n0002.png, 2, 0\n"
         "0003.png, 1\n../x.png, 1, 0\n",
         encoding="utf-8",
     )
@@ -89,7 +89,7 @@ def test_one_hot(tmp_path: Path) -> None:
         "line 17: ../x.png",
     ):
         assert found in said
-    file.write_bytes("filename, cat, dög\n00000.png, 1, 0\n".encode("cp1252"))
+    file.write_bytes("filename, cat, dög\n0000.png, 1, 0\n".encode("cp1252"))
     assert "expected: labels in UTF-8" in error_of(Given(address=str(file), format="one-hot"))
 
 
@@ -184,7 +184,7 @@ def test_parquet_and_webdataset(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     root = sources.parquet(tmp_path / "p", sources.drawn())
-    file = root / "data" / "train-0000-of-0002.parquet"
+    file = root / "data" / "train-00000-of-00002.parquet"
     file.write_bytes(file.read_bytes()[:200])
     assert "expected: Parquet that can be read to its end" in error_of(root)
     two = [{"image": each.data, "fine": each.label, "coarse": "x"} for each in sources.drawn()]
