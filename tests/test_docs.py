@@ -175,6 +175,7 @@ def write_pictures(folder: Path) -> None:
     for number in range(NEW):
         (folder / "new" / f"{number}.jpg").write_bytes(drawn(("nominal", "local")[number % 2], 200 + number))
     (folder / "new.jpg").write_bytes(drawn("nominal", 300))
+    shutil.make_archive(str(folder / "photos"), "zip", folder, "photos")
     (folder / "costs.csv").write_text("truth,nominal,local,ask\nnominal,0,1,0.2\nlocal,5,0,0.2\n")
 
 
