@@ -115,7 +115,9 @@ def test_an_archive_gives_the_same_model_and_is_found_again(run_folder: Path, ph
     train(archive, tmp_path / "run", FitOptions(sizes=(224,), finetune="never", until="first"))
     names = sorted(path.relative_to(run_folder) for path in (run_folder / "model").rglob("*") if path.is_file())
     assert names
-    assert [(tmp_path / "run" / name).read_bytes() for name in names] == [(run_folder / name).read_bytes() for name in names]
+    assert [(tmp_path / "run" / name).read_bytes() for name in names] == [
+        (run_folder / name).read_bytes() for name in names
+    ]
     recorded = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert (recorded["source"], recorded["reading"]["format"]) == (str(archive), "")
     with (tmp_path / "run" / "predictions.csv").open(encoding="utf-8") as file:
