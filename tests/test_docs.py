@@ -181,6 +181,7 @@ def write_pictures(folder: Path) -> None:
     (folder / "wheels").mkdir()
     for name in ("pip", *NEEDS):
         write_wheel(folder / "wheels" / f"{name}-{version(name)}-py3-none-any.whl", name, version(name))
+    shutil.make_archive(str(folder / "photos"), "zip", folder, "photos")
     (folder / "costs.csv").write_text("truth,nominal,local,ask\nnominal,0,1,0.2\nlocal,5,0,0.2\n")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from headstart.errors import Problem
 from headstart.images.folder import ImageSet, scan
+from headstart.images.formats.given import Given
 from headstart.images.labelled import Understood
 from headstart.report.understood import document, lines, short
 from pictures import classes_in, picture
@@ -37,7 +38,7 @@ def test_splits_by_their_names_and_what_was_left_out(tmp_path: Path) -> None:
         f"understood as split folders ({names}): 9 pictures to train on, 2 pictures to test on; 2 classes: cat, dog",
         *surprises,
     )
-    assert list(lines(Path("photos"), images)) == [
+    assert list(lines(Given.of("photos"), images)) == [
         f"photos: split folders ({names})",
         "class    train     test",
         "cat          5        1",
@@ -46,7 +47,8 @@ def test_splits_by_their_names_and_what_was_left_out(tmp_path: Path) -> None:
         *surprises,
         "left out: data/more: beside the folders train, test, so in no split",
     ]
-    told = document(Path("photos"), images, (Problem(expected="a", found="b", todo="c"),))
+    told = document(Given.of("photos"), images, (Problem(expected="a", found="b", todo="c"),))
+    assert (told["source"], told["format"], told["columns"]) == ("photos", "folders", {})
     assert told["splits"] == {"Training": "train", "Testing": "test"}
     assert told["counts"] == {"train": {"cat": 5, "dog": 4}, "test": {"cat": 1, "dog": 1}}
     assert told["left_out"] == {"data/more": "beside the folders train, test, so in no split"}

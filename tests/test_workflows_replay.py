@@ -108,3 +108,20 @@ def test_a_replay_writes_nothing_where_the_record_says(run: Path, tmp_path: Path
     (edited / "run.json").write_text(json.dumps(record))
     assert replay(edited).same
     assert sorted(path.name for path in tmp_path.iterdir()) == ["edited"]
+
+
+def test_an_archive_gives_the_same_model_and_is_found_again(run_folder: Path, photos: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "photos"), "zip", photos.parent, photos.name))
+    train(archive, tmp_path / "run", FitOptions(sizes=(224,), finetune="never", until="first"))
+    names = sorted(path.relative_to(run_folder) for path in (run_folder / "model").rglob("*") if path.is_file())
+    assert names
+    assert [(tmp_path / "run" / name).read_bytes() for name in names] == [
+        (run_folder / name).read_bytes() for name in names
+    ]
+    recorded = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert (recorded["source"], recorded["reading"]["format"]) == (str(archive), "")
+    with (tmp_path / "run" / "predictions.csv").open(encoding="utf-8") as file:
+        rows = [line.split(",")[0] for line in file][1:]
+    assert rows == sorted(rows)
+    assert rows[0].startswith(f"{photos.name}/rings/"), "pictures have the names that they have in the archive"
+    assert replay(tmp_path / "run").same

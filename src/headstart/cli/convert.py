@@ -11,7 +11,7 @@ from headstart.cli.app import Format, Json, LabelColumn, PathColumn, Photos, ans
 from headstart.files import below, display, plain
 
 
-@app.command(epilog="Example: headstart convert photos.zip converted --to imagefolder")
+@app.command(epilog="Example: headstart convert photos.zip photos-hub --to imagefolder")
 def convert(
     context: typer.Context,
     photos: Photos,

@@ -115,6 +115,7 @@ def opened(file: Path, what: str, *, most: int) -> Iterator[Archive]:
         else:
             with tarfile.open(file) as tar:
                 members = checking.checked(map(_of_tar, tar))
+                _require_end(tar)
                 yield Archive(members=members, open=lambda member: _extracted(tar, member))
     except DAMAGED as error:
         todo = "fetch or make the archive again: it is cut off or damaged"
@@ -156,6 +157,14 @@ def _extracted(tar: tarfile.TarFile, member: Member) -> IO[bytes]:
     stream = tar.extractfile(member.inner)
     assert stream is not None  # a regular file
     return stream
+
+
+def _require_end(tar: tarfile.TarFile) -> None:
+    """Raise EOFError unless a tar ends as the format has it: its library takes one that is cut off for a short one."""
+    assert tar.fileobj is not None
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise EOFError("it is cut off: no end of the archive")
 
 
 class _Checking:

@@ -97,7 +97,9 @@ def _reading(
     common = min(len(_parts(each[0])) for each in sample if each) - 1
     shared = _shared(sample)
     readings = [
-        _Reading(taken, base) for base in (Path(), *_folders(folder)) for taken in range(min(common, shared) + 1)
+        _Reading(taken, base)
+        for base in (Path(), *_folders(folder))
+        for taken in range(max(min(common, shared), 0) + 1)
     ]
     scores = {reading: count(reading) for reading in readings}
     best = max(scores.values())

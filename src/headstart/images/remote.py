@@ -30,6 +30,8 @@ if sys.platform != "win32":
     import fcntl
 
 _READER = "remote 1"
+_OURS = ("fsspec", "s3fs", "aiohttp")
+"""Packages of the extra; those of other stores, such as gcsfs, are installed by themselves."""
 _BLOCK = 4 << 20
 """Bytes that are fetched and written at a time; what is lost at most when a fetch is cut off."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "last_modified", "created")
@@ -80,13 +82,13 @@ def fetched(address: str) -> Path:
 
 def _listed(address: str, what: str) -> tuple[Any, bool, list[_Remote]]:
     """The store of an address, whether it is that of a single file, and the files, by name."""
-    command = 'pip install "headstart[remote]"'
     try:
         import fsspec
 
         system, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
-        package = error.name or "fsspec"
+        package = error.name or getattr(error.__cause__, "name", None) or "fsspec"
+        command = 'pip install "headstart[remote]"' if package in _OURS else f"pip install {package}"
         raise MissingPackageError(package, f"reading {address.partition(':')[0]}://", command) from error
     system.invalidate_cache()
     info = system.info(path)

@@ -61,13 +61,14 @@ def document(source: Given, images: ImageSet, problems: tuple[Problem, ...]) -> 
     """The same in plain JSON types; ``problems`` keep the pictures from being trained on."""
     said = images.understood
     return {
-        "source": display(source.address),
         "layout": images.layout,
         "pictures": len(images),
         "classes": list(images.classes),
         "counts": images.counts,
         "groups": len(set(images.groups.tolist())),
         **plain(said),
+        "source": display(source.address),
+        "columns": dict(said.columns),
         "splits": dict(said.splits),
         "left_out": {below(images.root, out.path): out.reason for out in images.left_out},
         "problems": [plain(problem) for problem in problems],

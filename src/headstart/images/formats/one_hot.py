@@ -26,7 +26,8 @@ def is_one_hot(glance: Glance) -> bool:
     if len(rows) < 2 or len(rows[0]) < 3 or plain_name(rows[0][0]) not in PATHS:
         return False
     complete = rows[1:] if len(rows) == 2 else rows[1:-1]  # the last may be cut off
-    return all(cell.strip() in _MARKS for row in complete for cell in row[1:]) and any(map(any, complete))
+    marked = [all(cell.strip() in _MARKS for cell in row[1:]) for row in complete if row]
+    return 2 * sum(marked) > len(marked)
 
 
 def read_one_hot(asked: Asked) -> Entries:

@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -33,11 +34,9 @@ def is_webdataset(glance: Glance) -> bool:
     """Whether a tar holds, at its beginning, a picture and its class under one name."""
     if not is_tar(glance.file, glance.head):
         return False
-    try:
-        with tarfile.open(glance.file) as tar:
-            names = [info.name for info in islice(tar, _SAMPLE) if info.isreg()]
-    except (*DAMAGED, OSError):
-        return False
+    names: list[str] = []
+    with suppress(*DAMAGED, OSError), tarfile.open(glance.file) as tar:  # one that is cut off is one nevertheless
+        names += (info.name for info in islice(tar, _SAMPLE) if info.isreg())
     endings: dict[str, set[str]] = defaultdict(set)
     for name in names:
         key, ending = _key(name)
