@@ -106,10 +106,9 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: the features (n, d), and 15 kB for each picture. Time: n² cosines of d and twice of 256 numbers, in
-    matrix products that take 24 s of one core for 20,000 pictures with d = 1,280; of more pictures n² bounds of an
-    eighth of the numbers, see `headstart.audit.neighbours`. Then at most 3 · `neighbours.NEIGHBOURS` · n pairs are
-    compared, some `MOST_COMPARED` of them closely.
+    Memory: the features (n, d), and 15 kB for each picture. Time: n² cosines of d and twice of 256 numbers; of more
+    than `neighbours.ALL_UP_TO` pictures n² bounds of an eighth of the numbers, so this part stays quadratic. At most
+    3 · `neighbours.NEIGHBOURS` · n pairs are compared, some `MOST_COMPARED` of them closely.
     """
     images = table.images
     exact, unique = _exact(images.digests)
