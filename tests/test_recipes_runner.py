@@ -294,7 +294,7 @@ def kept_best(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Reprodu
     """A recipe that keeps the best epoch, on pictures without a test split; at this rate the last is not the best."""
     recipe = get("vgg16-dense256-stored").on("test_efficientnet.r160_in1k").with_epochs(6)
     (phase,) = recipe.plan.phases
-    phase = replace(phase, optimiser=replace(phase.optimiser, lr=0.03))
+    phase = replace(phase, optimiser=replace(phase.optimiser, lr=0.1))
     recipe = replace(recipe, plan=replace(recipe.plan, size=32, phases=(phase,)))
     return run(recipe, photos, tmp_path_factory.mktemp("best"), weights="random")
 
