@@ -141,9 +141,7 @@ def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
     by_folders = readings.get(FOLDERS)
     if by_folders and found and _says_little(by_folders):
         del readings[FOLDERS]
-    if not readings:
-        raise errors[0]
-    if given.format and given.format not in readings:
+    if not readings or (given.format and given.format not in readings):
         raise errors[0] if errors else _unknown(given, f"no file of that format in {display(root)}")
     kept = _distinct(readings)
     _refuse_several(given, [*kept])
