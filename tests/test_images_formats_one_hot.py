@@ -4,25 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import sources
-from headstart.errors import DataError
-from headstart.images.folder import scan
-from headstart.images.formats.given import Given
-from test_images_formats_registry import trained_on
-
-LAYOUTS = {"roboflow": "one-hot"}
+import insisting
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_insisting_on_the_format_gives_the_set_of_the_folders(layout: str, tmp_path: Path) -> None:
-    folders = sources.folders(tmp_path / "folders", sources.drawn())
-    source = getattr(sources, layout)(tmp_path / "a", sources.drawn())
-    images = scan(Given(address=str(source), format=LAYOUTS[layout]))
-    assert trained_on(images) == trained_on(scan(folders))
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_class_folders_are_refused_as_this_format(layout: str, tmp_path: Path) -> None:
-    folders = sources.folders(tmp_path / "folders", sources.drawn())
-    with pytest.raises(DataError, match=LAYOUTS[layout]):
-        scan(Given(address=str(folders), format=LAYOUTS[layout]))
+@pytest.mark.parametrize(("layout", "format"), [("roboflow", "one-hot")])
+def test_a_format_that_is_insisted_on_is_read_or_refused(layout: str, format: str, tmp_path: Path) -> None:
+    insisting.require_same_set(layout, format, tmp_path / "one")
+    insisting.require_refusal(format, tmp_path / "other")
