@@ -2,7 +2,8 @@
 
 Where splits were given, the chosen head is fitted once more on the training pictures as they were, with the copies of
 held-out pictures, and both heads answer the same held-out pictures. Otherwise it is cross-validated once more in folds
-that tear copies apart. The difference of the two accuracies is what the leak was worth.
+that tear copies apart, if so many copies are answered wrongly without that a gain could be shown. The difference of the
+two accuracies is what the leak was worth.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from headstart.audit.duplicates import Deduplicated
 from headstart.evaluation.intervals import Estimate, Units
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import SPLITS
-from headstart.evaluation.paired import paired_difference
+from headstart.evaluation.paired import ALPHA, mcnemar_exact, paired_difference
 from headstart.features.table import FeatureTable
 from headstart.images.folder import ImageSet
 from headstart.probe.choice import Choice, out_of_fold, probe_with
@@ -43,7 +44,10 @@ class Leak:
 
 
 def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice, options: ProbeOptions) -> Leak | None:
-    """Measure what copies would have been worth to the chosen head on frozen features; None if there is no such copy.
+    """Measure what copies would have been worth to the chosen head on frozen features.
+
+    None if there is no such copy, and where only folds could tear them apart also if nothing could be shown: each of
+    them that is answered wrongly put right would be no significant difference (exact McNemar's test).
 
     ``choice`` was made on the pictures that are left in ``deduplicated``. The table may be of any
     images: its workbench is used.
@@ -54,7 +58,10 @@ def measure_leak(table: FeatureTable, deduplicated: Deduplicated, choice: Choice
     copied = _torn_apart(deduplicated)[index] if split == "folds" else np.isin(index, deduplicated.copied)
     if not copied.any():
         return None
-    if split == "folds":  # folds that fell otherwise change the answers to other pictures by luck alone
+    if split == "folds":
+        wrong = copied & ~correct(choice.proba, images.y[index])
+        if mcnemar_exact(int(wrong.sum()), 0) > ALPHA:
+            return None  # folds that fell otherwise change the answers to other pictures by luck alone
         torn, honest = _in_folds(table, deduplicated, choice, options, index)
         leaky = np.where(copied, torn, honest)
     else:

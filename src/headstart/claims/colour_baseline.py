@@ -142,25 +142,24 @@ def out_of_fold(
 
 def _fit(K: Floats, targets: Floats, groups: Index, train: NDArray[np.intp], test: NDArray[np.intp]) -> Floats:
     """Scores (test, k), with the strength whose left-out squared error inside ``train`` is least."""
-    from scipy.linalg import eigh
-
     inner, cross = K[np.ix_(train, train)], K[np.ix_(test, train)]
     middle = inner.mean(axis=0)
     cross = cross - middle - cross.mean(axis=1, keepdims=True) + middle.mean()
     inner = inner - middle - middle[:, None] + middle.mean()
-    squares, U = eigh(inner, check_finite=False, driver="evd")
+    squares, U = np.linalg.eigh(inner)  # SciPy's would keep all other threads waiting
     squares = np.maximum(squares, 0.0)
     mean = targets[train].mean(axis=0)
     T = targets[train] - mean
     projected = U.T @ T
     _, codes, sizes = np.unique(groups[train], return_inverse=True, return_counts=True)
     blocks = [np.flatnonzero(codes == code) for code in np.flatnonzero(sizes > 1)]
+    leverage = U**2
     best, weights = np.inf, projected
     for strength in STRENGTHS:
         penalty = strength * max(float(squares.mean()), 1e-12)
         kept = squares / (squares + penalty)
         residual = T - U @ (kept[:, None] * projected)
-        left_out = residual / np.maximum(1 - (U**2 @ kept + 1 / len(train)), 1e-9)[:, None]
+        left_out = residual / np.maximum(1 - (leverage @ kept + 1 / len(train)), 1e-9)[:, None]
         for block in blocks:
             hat = (U[block] * kept) @ U[block].T + 1 / len(train)
             left_out[block] = np.linalg.lstsq(np.eye(len(block)) - hat, residual[block], rcond=1e-9)[0]
