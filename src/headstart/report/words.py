@@ -11,11 +11,11 @@ from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
 from headstart.files import display, some
-from headstart.images.record import Changes
 
 if TYPE_CHECKING:  # what only training needs takes half a second to import
     from headstart.claims.measured import Measurement
     from headstart.images.folder import ImageSet
+    from headstart.images.record import Changes
 
 _RUNTIME_NOTES = {
     "no openvino": "OpenVINO is not installed: torch computes on the CPU, several times slower",
