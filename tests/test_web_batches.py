@@ -60,6 +60,26 @@ def test_what_waits_while_the_network_computes_is_computed_together(monkeypatch:
     asyncio.run(work())
 
 
+def test_few_pictures_wait_a_moment_for_one_that_is_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        model, batches = Paced(), Batches()
+        model.go.set()
+        monkeypatch.setattr("headstart.web.batches.MOST_WAIT_S", 60.0)
+        with batches.expecting():
+            first = asyncio.create_task(asked(batches, model, 0))
+            await later()
+            assert model.together == []
+        second = asyncio.create_task(asked(batches, model, 1))
+        await asyncio.gather(first, second)
+        assert sorted(sum(model.together, [])) == [0, 1]
+        monkeypatch.setattr("headstart.web.batches.MOST_WAIT_S", 0.05)
+        with batches.expecting():  # however long that takes
+            assert await asked(batches, model, 2) == (2, None)
+        batches.close()
+
+    asyncio.run(work())
+
+
 def test_other_models_and_coverages_are_computed_apart_and_an_error_stays_where_it_is() -> None:
     async def work() -> None:
         one, other = Paced(), Paced()

@@ -199,6 +199,10 @@ class OpenVinoRuntime(RuntimeBase):
         self._single: OpenVinoRuntime | None = None
         self._read: list[Any] = []
         """The graph once it is read, for every way of compiling it: later its files may be gone."""
+        self._most = 0
+        """Requests under way at a time; 0 until the graph is compiled."""
+        self._idle: list[Any] = []
+        """Requests that ran before: to make one takes as long as an image."""
 
     def single(self) -> OpenVinoRuntime:
         """The same graph for one image at a time; compiled when it is first run."""
@@ -208,6 +212,7 @@ class OpenVinoRuntime(RuntimeBase):
             if self._single is None:
                 self._single = copy.copy(self)
                 self._single.batch, self._single._model, self._single._lock = 1, None, threading.Lock()
+                self._single._idle, self._single._most = [], 0
             self._single.parity = self.parity
             return self._single
 
@@ -252,24 +257,32 @@ class OpenVinoRuntime(RuntimeBase):
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
-        compiled = self._compiled()
-        most = 1 + compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-        idle: list[Any] = []
+        compiled, most = self._compiled(), self._most
         running: deque[tuple[Any, int]] = deque()
         try:
             for images in batches:
                 if len(running) == most:
                     request, count = running.popleft()
-                    yield self._rows(request, count)
-                    idle.append(request)
-                request = idle.pop() if idle else compiled.create_infer_request()
+                    rows = self._rows(request, count)
+                    self._idle.append(request)
+                    yield rows
+                request = self._request(compiled)
                 request.start_async({0: padded(images, batch=self.batch, size=self.size)})
                 running.append((request, len(images)))
             while running:
-                yield self._rows(*running.popleft())
+                request, count = running.popleft()
+                rows = self._rows(request, count)
+                self._idle.append(request)
+                yield rows
         finally:  # also when the caller stops early: nothing may run on after this
             for request, _ in running:
                 request.wait()
+
+    def _request(self, compiled: Any) -> Any:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return compiled.create_infer_request()
 
     def save(self, folder: Path) -> None:
         """Write the files of the network and of its graph for this size into ``folder``, see `saved_spec.SavedSpec`."""
@@ -301,6 +314,8 @@ class OpenVinoRuntime(RuntimeBase):
                     options["INFERENCE_NUM_THREADS"] = threads
                 with _of_model(self._folder):
                     self._model = _alive[self._compiled_as] = _core().compile_model(model, "CPU", options)
+            if not self._most:  # once: while the graph computes, the question waits and lets no other thread run
+                self._most = 1 + int(self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
             return self._model
 
     @property

@@ -180,6 +180,8 @@ def padded(images: Pixels, *, batch: int, size: int) -> Pixels:
         raise ValueError(
             f"expected uint8 pictures (1 to {batch}, {size}, {size}, 3), found {images.dtype} {images.shape}"
         )
+    if len(images) == batch:
+        return images
     return np.concatenate([images, np.zeros((batch - len(images), size, size, 3), np.uint8)])
 
 

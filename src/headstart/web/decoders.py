@@ -20,6 +20,8 @@ STARTING_S = 60.0
 """Seconds within which a decoder must have started. It takes one or less; a machine that swaps may take this long."""
 _MOST_ANSWERED = 3 * 4096**2
 """Bytes: pixels of the largest side that a network may have, twice over. What says that it has more is not believed."""
+_AT_ONCE = 1 << 20
+"""Bytes of an answer that are received without a pause: the pixels of most networks."""
 _ENDED = "ended the process that decoded it: save it in another format"
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a running server
 
@@ -42,17 +44,15 @@ class Decoder:
         """
         if self._process is None or not self._process.is_alive():
             await self.start()
-        sound = False
+        sound, deadline = False, asyncio.get_running_loop().call_later(self._seconds, self.close)
         try:
-            with anyio.fail_after(self._seconds):
-                kind, content = await self._ask(data, geometry)
+            kind, content = await self._ask(data, geometry)
             sound = True
-        except TimeoutError:
-            reason = f"took longer than {self._seconds:g} s to decode: make it smaller"
-            raise UnreadableImageError(reason) from None
         except (EOFError, OSError):
-            raise UnreadableImageError(_ENDED) from None
+            late = f"took longer than {self._seconds:g} s to decode: make it smaller"
+            raise UnreadableImageError(_ENDED if self._process else late) from None
         finally:
+            deadline.cancel()
             if not sound:
                 self.close()
         if kind != PIXELS:
@@ -66,7 +66,7 @@ class Decoder:
         self._process = _SPAWN.Process(target=decode_all, args=(there, self._memory), daemon=True)
         with there:
             await asyncio.to_thread(self._process.start)
-        self._reader, self._writer = await asyncio.open_connection(sock=here)
+        self._reader, self._writer = await asyncio.open_connection(sock=here, limit=_AT_ONCE)
         with anyio.fail_after(STARTING_S):
             await self._answer()
 

@@ -10,6 +10,7 @@ from types import FrameType
 
 import uvicorn
 
+from headstart.device import single_blas
 from headstart.errors import OptionError
 from headstart.web.app import application
 from headstart.web.protocol import Protocol
@@ -73,6 +74,7 @@ def configured(service: Service) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         limit_concurrency=MOST_CONNECTIONS,
     )
@@ -89,4 +91,5 @@ def serve(run: Path, options: ServeOptions, *, tell: Callable[[str], None] = lam
         service = Service(LiveModel(run), options)
         host, port = opened.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        Server(configured(service), service).run([opened])
+        with single_blas():  # BLAS's own threads would spin on the processors that the network computes on
+            Server(configured(service), service).run([opened])

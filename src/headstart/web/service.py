@@ -51,7 +51,8 @@ class Service:
 
     async def _answer(self, served: Served, data: bytes, coverage: float | None) -> Prediction:
         try:
-            pixels = await self.decoders.decode(data, served.model.space.geometry)
+            with self.batches.expecting():
+                pixels = await self.decoders.decode(data, served.model.space.geometry)
         except UnreadableImageError as error:
             return Prediction(proba=None, reason=error.reason)
         return await self.batches.answer(served.model, pixels, coverage=coverage)
