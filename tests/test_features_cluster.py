@@ -23,10 +23,10 @@ from headstart.features import cluster
 from headstart.features.cluster import ENDED, connected
 from headstart.features.crew import Hand, Place
 from headstart.features.extract import NO_SUCH_FILE, Misses, extract_to_store
-from headstart.features.store import FeatureStore
 from headstart.images.decode import Picture, encode
 from headstart.images.notes import Note
 from headstart.options import FitOptions
+from headstart.store import FeatureStore
 from headstart.workflows.predict import PredictOptions, predict
 from headstart.workflows.train import train
 from pictures import write_folder
