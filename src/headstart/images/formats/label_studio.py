@@ -6,8 +6,6 @@ The files that its addresses name are looked for beside the export: ``/data/loca
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +16,7 @@ from headstart.errors import DataError
 from headstart.files import display, some
 from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.glance import Glance
-from headstart.images.formats.one_hot import text_of
+from headstart.images.formats.one_hot import rows_of
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
 from headstart.images.walk import LeftOut
@@ -57,8 +55,9 @@ def read_label_studio(asked: Asked) -> Entries:
         if isinstance(glance.document, list):
             answers = list(_of_json(glance.document))
         else:
-            rows = csv.DictReader(io.StringIO(text_of(part.file, asked.what), newline=""))
-            answers = [_flat(at, dict(row)) for at, row in enumerate(rows, 1)]
+            rows = rows_of(part.file, asked.what)
+            _, header = next(rows, (1, []))
+            answers = [_flat(at, dict(zip(header, row, strict=False))) for at, (_, row) in enumerate(rows, 1)]
         question = _question(asked, answers)
         said = []
         for answer in answers:
