@@ -10,6 +10,7 @@ KEY holds all that decides the files. They are part of the cache's one limit, an
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -55,6 +56,8 @@ def unpacked(key: str, write: Callable[[Path], None], *, needed: int, what: str)
         try:
             _fill(entry, write)
         except OSError as error:
+            if not error.errno:  # of a library: what it reads is damaged
+                raise
             raise _unwritable(entry.parent, error, what) from error
     hold(entry)
     return entry / FILES
@@ -114,7 +117,7 @@ def seal(entry: Path) -> None:
     """Write down what the files of a folder are, now that it is complete. Raises OSError."""
     keep(entry / DONE, {"files": _sums(entry / FILES)})
     if not (entry / DONE).is_file():
-        raise OSError(None, "the list of files cannot be written", str(entry))
+        raise OSError(errno.EIO, "the list of files cannot be written", str(entry))
 
 
 def is_sound(entry: Path, *, quiet: bool = False) -> bool:
