@@ -74,7 +74,7 @@ def cache_folder() -> Path:
 
 def size_limit() -> int:
     """The most bytes to keep in the cache, from ``$HEADSTART_CACHE_GB``. Raises OptionError if that is not above 0."""
-    text = os.environ.get("HEADSTART_CACHE_GB", str(DEFAULT_LIMIT_GB))
+    text = os.environ.get("HEADSTART_CACHE_GB") or str(DEFAULT_LIMIT_GB)
     try:
         gigabytes = float(text)
     except ValueError:

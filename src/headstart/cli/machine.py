@@ -72,7 +72,7 @@ def cache(context: typer.Context, as_json: Json = False) -> None:
     from headstart.store import summarize
 
     summary = summarize(cache_folder())
-    kinds = (f"{_KINDS[kind]:<33}{size / 1e6:>9,.1f} MB" for kind, size in summary.bytes.items())
+    kinds = (f"{_KINDS[kind]:<35}{size / 1e6:>9,.1f} MB" for kind, size in summary.bytes.items())
     rows = "rows that cannot be read" if summary.rows is None else counted(summary.rows, "row")
     total, limit = sum(summary.bytes.values()) / 1e6, summary.limit_bytes / 1e6
     lines = (
