@@ -176,7 +176,8 @@ def header_of(image: Image.Image) -> Header:
 
 def damaged(error: Exception) -> str:
     """What it means that a decoder raised an error."""
-    return f"truncated or damaged: {error or type(error).__name__}; fetch it again"
+    said = f": {error}" if str(error) else ""
+    return f"truncated or damaged{said}; fetch it again"
 
 
 def _accepting(stream: IO[bytes]) -> Iterator[str]:
@@ -205,6 +206,9 @@ def _unidentified(stream: IO[bytes]) -> str:
     if sniff.is_heif(stream.read(sniff.HEAD)) and "HEIF" not in readable_formats():
         return "a HEIC picture, which needs the package pillow-heif: pip install 'headstart[heif]'"
     for name in _accepting(stream):
+        stream.seek(0)
+        if name == "JPEG" and sniff.is_other_jpeg(stream.read()):
+            return sniff.JPEG
         return f"truncated or damaged: begins like {name}, but its header cannot be read; fetch it again"
     return sniff.UNKNOWN
 
