@@ -260,6 +260,8 @@ def _origin(image: Image.Image) -> Origin:
 def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = None) -> Image.Image:
     """Bring any of Pillow's modes to RGB, eight bits a channel; ``found`` of an image of more."""
     if found and (pixels := found.pixels(image, levels)) is not None:
+        if pixels.ndim == 2 and isinstance(clear := image.info.get("transparency"), int):  # a level that is not shown
+            pixels = np.where(np.asarray(image) == clear, np.uint8(255), pixels)
         mode = "L" if pixels.ndim == 2 else image.mode
         image = Image.frombytes(mode, image.size, pixels.tobytes())
     if image.mode == "RGB" and "transparency" not in image.info:
