@@ -24,13 +24,13 @@ from functools import partial
 from pathlib import Path
 
 from headstart.features.extract import extract_to_store
-from headstart.features.store import FeatureStore
 from headstart.files import sha256
 from headstart.images.decode import DecodedImage, decode, encode, resample
 from headstart.images.folder import scan
 from headstart.images.threads import in_order
 from headstart.options import FitOptions
 from headstart.pipeline import NOTES, workbench
+from headstart.store import FeatureStore
 
 PIXELS = 12_000_000
 SIZE = 224

@@ -31,10 +31,10 @@ import numpy as np
 from PIL import Image
 
 from headstart import pipeline
-from headstart.features.store import FeatureStore
 from headstart.images.folder import ImageSet, scan
 from headstart.images.transforms import View
 from headstart.options import FitOptions
+from headstart.store import FeatureStore
 
 CLASSES = ("a", "b", "c")
 WRONG = 0.01

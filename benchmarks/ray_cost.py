@@ -24,9 +24,9 @@ from headstart import pipeline
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.features.cluster import connected
 from headstart.features.extract import Engine, extract_to_store
-from headstart.features.store import FeatureStore
 from headstart.images.folder import ImageSet, scan
 from headstart.images.transforms import View
+from headstart.store import FeatureStore
 
 _folder_of = runpy.run_path(str(Path(__file__).with_name("growth.py")))["folder_of"]
 

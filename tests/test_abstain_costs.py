@@ -39,6 +39,10 @@ def test_json_csv_and_what_is_kept_say_the_same(costs: Costs, tmp_path: Path) ->
         Costs.from_dict({name: {"a": -1.0, "b": 0.0} for name in CLASSES}, CLASSES)
     (tmp_path / "windows.csv").write_bytes(b"\xef\xbb\xbf" + TABLE.replace("\n", "\r\n").encode())
     assert read_costs(tmp_path / "windows.csv", CLASSES) == costs
+    for number, encoding in enumerate(("utf-8", "utf-16", "utf-16-le")):
+        file = tmp_path / f"spreadsheet{number}.csv"
+        file.write_bytes(TABLE.replace(",", ";\t"[number % 2]).encode(encoding))
+        assert read_costs(file, CLASSES) == costs
 
 
 def test_deciding_by_cost_costs_less_than_the_most_probable_class(costs: Costs) -> None:
@@ -110,3 +114,10 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "picture.csv").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(OptionError, match="not UTF-8 text"):
         read_costs(tmp_path / "picture.csv", CLASSES)
+
+
+@pytest.mark.parametrize("text", ['{"a":' * 100_000, "truth,a,b\n" + '"' + "x" * 200_000])
+def test_what_no_reader_takes_is_an_error_in_words(tmp_path: Path, text: str) -> None:
+    (tmp_path / "costs").write_text(text)
+    with pytest.raises(OptionError, match=r"(?s)the costs in .*found: "):
+        read_costs(tmp_path / "costs", CLASSES)

@@ -10,10 +10,10 @@ from scipy.ndimage import gaussian_filter
 from headstart.audit import duplicates
 from headstart.audit.duplicates import CopyPair, Duplicates, deduplicate, find_duplicates
 from headstart.errors import DataError
-from headstart.features.store import FeatureStore
 from headstart.images.decode import decode, encode, resample
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
+from headstart.store import FeatureStore
 from pictures import scene, write_folder
 from tiny import tiny_table
 

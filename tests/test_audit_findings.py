@@ -8,12 +8,12 @@ import pytest
 
 from headstart.audit.findings import Findings, LooksLike, MixedSizes, find_doubtful, unseen_proba
 from headstart.audit.summary import audit
-from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
 from headstart.images.facts import FACTS, Facts, unpacked
 from headstart.images.folder import ImageSet, scan
 from headstart.probe.choice import choose
 from headstart.probe.trials import ProbeOptions
+from headstart.store import FeatureStore
 from pictures import draw, write_folder
 from tiny import tiny_table
 

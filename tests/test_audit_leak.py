@@ -7,11 +7,11 @@ import pytest
 
 from headstart.audit.duplicates import deduplicate, find_duplicates
 from headstart.audit.leak import measure_leak
-from headstart.features.store import FeatureStore
 from headstart.images.decode import encode
 from headstart.images.folder import scan
 from headstart.probe.choice import choose
 from headstart.probe.trials import ProbeOptions
+from headstart.store import FeatureStore
 from pictures import scene
 from tiny import tiny_table
 

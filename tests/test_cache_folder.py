@@ -51,6 +51,8 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -
             size_limit()
     monkeypatch.setenv("HEADSTART_CACHE_GB", "2")
     assert size_limit() == 2_000_000_000
+    monkeypatch.setenv("HEADSTART_CACHE_GB", "")
+    assert size_limit() == DEFAULT_LIMIT_GB * 1e9
     monkeypatch.delenv("HEADSTART_CACHE_GB")
     assert size_limit() == DEFAULT_LIMIT_GB * 1e9
 

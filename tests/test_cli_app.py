@@ -115,3 +115,12 @@ def test_what_is_understood_is_shown_also_where_it_cannot_be_trained_on(tmp_path
     assert done.returncode == 2
     assert done.stdout.splitlines()[1:] == ["class    train", "cat          3", "dog          3", "6 pictures"]
     assert "found: 'cat' has 3, 'dog' has 3" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its shells cannot close a stream")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(tmp_path: Path, closed: str) -> None:
+    command = f"{sys.executable} -m headstart check {tmp_path} --list --json {closed}"
+    done = subprocess.run(["sh", "-c", f"{command}; echo $?"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "2", "an empty folder"
+    assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from command import headstart
-from headstart.features.store import open_store
+from headstart.store import open_store
 
 
 def test_doctor_says_what_works_here() -> None:

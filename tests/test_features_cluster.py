@@ -21,12 +21,12 @@ from headstart.deploy.model import Model
 from headstart.errors import DiskError, MissingPackageError, OptionError, WeightsError
 from headstart.features import cluster
 from headstart.features.cluster import ENDED, connected
-from headstart.features.crew import Hand, Place
 from headstart.features.extract import NO_SUCH_FILE, Misses, extract_to_store
-from headstart.features.store import FeatureStore
+from headstart.features.pool import Place, PooledWorker
 from headstart.images.decode import Picture, encode
 from headstart.images.notes import Note
 from headstart.options import FitOptions
+from headstart.store import FeatureStore
 from headstart.workflows.predict import PredictOptions, predict
 from headstart.workflows.train import train
 from pictures import write_folder
@@ -59,13 +59,13 @@ def test_a_missing_package_is_a_command(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_file_that_is_here_and_not_where_the_worker_runs_is_named(photos: Path) -> None:
     path = next(photos.rglob("*.jpeg"))
-    hand = Hand(Place(node="a", host="far", number=0, cpus=1, gpus=0), None)
+    worker = PooledWorker(Place(node="a", host="far", number=0, cpus=1, gpus=0), None)
     job: Any = cluster._Job(None, "", None, None, None, [path])  # type: ignore[arg-type]
     with pytest.raises(DiskError) as caught:
-        job._require_shared(0, NO_SUCH_FILE, hand)
+        job._require_shared(0, NO_SUCH_FILE, worker)
     assert f"{path} is here on" in caught.value.problems[0].found
     assert caught.value.problems[0].found.endswith("and not on far")
-    job._require_shared(0, "empty file: fetch it again", hand)
+    job._require_shared(0, "empty file: fetch it again", worker)
 
 
 # ── three machines ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -12,9 +12,9 @@ import pytest
 from headstart.backbones.space import Space
 from headstart.errors import DiskError
 from headstart.features.extract import extract, extract_to_store
-from headstart.features.store import FeatureStore
 from headstart.images import reading
 from headstart.images.transforms import Geometry, View
+from headstart.store import FeatureStore
 from pictures import write_folder
 from tiny import TinyRuntime
 

@@ -9,13 +9,13 @@ from headstart.backbones.space import NetworkSpec, Space
 from headstart.cache_folder import Troubles, troubles
 from headstart.errors import DataError
 from headstart.features import table as module
-from headstart.features.store import FeatureStore
 from headstart.features.table import Workbench
 from headstart.images.decode import encode, read_extent
 from headstart.images.folder import scan
 from headstart.images.grey_levels import Extent, Levels
 from headstart.images.notes import Note
 from headstart.images.transforms import Geometry, View
+from headstart.store import FeatureStore
 from pictures import draw, write_folder
 from tiny import TinyNetwork, TinyRuntime, tiny_table
 

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import stat
+import sys
 import threading
 from dataclasses import dataclass
 from itertools import product
@@ -31,6 +32,14 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         raise LookupError
     assert path.read_text() == "before\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")
+def test_only_a_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a file"):
+        files.write_text(tmp_path / "pipe", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_an_error_of_a_library_that_writes_is_an_error_of_the_disk(tmp_path: Path) -> None:

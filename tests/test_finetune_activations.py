@@ -19,12 +19,12 @@ from headstart.backbones.split import FrozenPrefix, split
 from headstart.backbones.weights import locate
 from headstart.cache_folder import Troubles, troubles
 from headstart.errors import DataError
-from headstart.features.store import SPARED, FeatureStore
 from headstart.finetune.activations import ActivationCache, Source, sources
 from headstart.finetune.notes import DiskFull, Remade, TooLarge
 from headstart.finetune.plan import Augment
 from headstart.finetune.views import PLAIN, Look
 from headstart.images.transforms import Geometry
+from headstart.store import SPARED, FeatureStore
 from pictures import write_folder
 
 SHAPE = (3, 4, 4)

@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import sources
@@ -154,3 +155,22 @@ def test_what_was_unpacked_is_used_again_and_unpacked_anew_when_it_is_damaged(
 def test_safe_names(name: str, safe: str) -> None:
     assert safe_name(name)[0] == safe
     assert bool(safe_name(name)[1]) == (not safe)
+
+
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_damage_inside_a_compressed_tar_is_no_fault_of_the_disk(tmp_path: Path, empty_cache: Path, mode: str) -> None:
+    file = tmp_path / f"photos.tar.{mode}"
+    noise = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
+    with tarfile.open(file, f"w:{mode}") as tar:  # type: ignore[call-overload]
+        for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+            info = tarfile.TarInfo(name)
+            info.size = len(noise)
+            tar.addfile(info, io.BytesIO(noise))
+    data = bytearray(file.read_bytes())
+    for at in (len(data) // 2, len(data) - 6):  # of the stream, and of the sum at its end
+        damaged = bytearray(data)
+        damaged[at] ^= 0x55
+        file.write_bytes(damaged)
+        said = refused(file, empty_cache)
+        assert "expected: an archive that can be read to its end" in said
+        assert "to do: fetch" in said

@@ -152,6 +152,13 @@ def test_grey_levels_with_alpha_lie_on_white() -> None:
     assert grey(png(half), TWELVE)[0] == pytest.approx(127, abs=1), "alpha may be of 12 bits too"
 
 
+def test_a_grey_level_that_is_not_shown_is_white() -> None:
+    values = np.array([[0, 20_000, 65_535], [20_000, 20_001, 0]], np.uint16)
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "PNG", transparency=20_000)
+    assert decode(stream.getvalue())[..., 0].tolist() == [[0, 255, 255], [255, 78, 0]]
+
+
 def test_colours_that_use_all_16_bits_are_as_pillow_reads_them() -> None:
     values = np.random.default_rng(0).integers(0, 65536, (20, 30, 3)).astype(np.uint16)
     for source in (png(values), tiff(values), tiff(values, packed=True), values):

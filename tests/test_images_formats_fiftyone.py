@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 
 import insisting
+from headstart.errors import DataError
+from headstart.images.formats.given import Given
+from headstart.images.formats.reading import labels_of
 
 
 @pytest.mark.parametrize(
@@ -13,3 +16,15 @@ import insisting
 def test_a_format_that_is_insisted_on_is_read_or_refused(layout: str, format: str, tmp_path: Path) -> None:
     insisting.require_same_set(layout, format, tmp_path / "one")
     insisting.require_refusal(format, tmp_path / "other")
+
+
+def test_values_of_other_kinds_are_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text('{"classes": 3, "labels": [1]}', encoding="utf-8")
+    with pytest.raises(DataError, match="a document with labels, an object"):
+        labels_of(Given(address=str(file), format="fiftyone"))
+    file.write_text('{"classes": 3, "labels": {"a": 0}}', encoding="utf-8")
+    with pytest.raises(DataError, match="record 1: number 0 of 0"):
+        labels_of(file)
+    file.write_text('{"samples": [{"filepath": "a", "tags": 5, "x": {"_cls": "Classification"}}]}', encoding="utf-8")
+    assert [out.reason for out in labels_of(file).left_out] == ["no label in the export"]

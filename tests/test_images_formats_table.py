@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,36 @@ def test_a_quote_that_is_not_closed_swallows_no_row(tmp_path: Path) -> None:
 def test_names_that_look_alike_are_told(tmp_path: Path) -> None:
     read = labels_of(table(tmp_path, "path,label\na.jpg,Cat\nd.jpg,cat\n"))
     assert (read.understood.twins, read.understood.merged) == ((("Cat", "cat"),), ())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its file systems have no line ends in names")
+def test_a_line_end_in_the_name_of_a_file_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "e\nf.jpg").write_bytes(b"x")
+    path = table(tmp_path, 'path,label\n"e\nf.jpg",x\n"g\nh.jpg",y\n')
+    assert r"found: line 5: g\nh.jpg" in table_error(path)
+    path = table(tmp_path, 'path,label\n"e\nf.jpg",x\na.jpg,y\n')
+    assert labels_of(path).entries[0].path == tmp_path / "e\nf.jpg"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("is_list", [False, True])
+def test_json_in_any_encoding_of_unicode(tmp_path: Path, encoding: str, is_list: bool) -> None:
+    lines = [f'{{"path": "{name}", "label": "weiß\u2028{name}"}}' for name in ("a.jpg", "d.jpg")]
+    path = table(tmp_path, f"[{','.join(lines)}]" if is_list else "\r\n".join(lines), encoding)
+    assert [entry.path.name for entry in labels_of(path).entries] == ["a.jpg", "d.jpg"]
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_json_in_another_encoding_is_refused(tmp_path: Path, is_list: bool) -> None:
+    lines = [f'{{"path": "{name}", "label": "weiß{name}"}}' for name in ("a.jpg", "d.jpg")]
+    path = table(tmp_path, f"[{','.join(lines)}]" if is_list else "\n".join(lines), "cp1252")
+    said = table_error(path)
+    assert "1 problem" in said
+    assert r"record 1: wei\udcdfa.jpg" in said
+    assert "to do: save the file as UTF-8" in said
+
+
+def test_a_record_that_is_none_is_one_problem(tmp_path: Path) -> None:
+    said = table_error(table(tmp_path, '{"path": "a.jpg", "label": "x"}\n{"path": "d.jpg", "label": "y"}\n{"path": "d'))
+    assert "1 problem" in said
+    assert 'found: record 3: {"path": "d' in said

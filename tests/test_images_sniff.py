@@ -166,6 +166,17 @@ CASES: dict[str, tuple[bytes, str]] = {
     "macOS metadata": (b"\0\x05\x16\x07\0\x02\0\0" + bytes(80), sniff.SYSTEM),
     "shortcut": (b"L\0\0\0\x01\x14\x02\0" + bytes(80), sniff.SYSTEM),
     "link to a page": (b"[InternetShortcut]\nURL=https://example.org\n", sniff.SYSTEM),
+    "png of an app": (b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI" + NOISE, sniff.APPLE),
+    **{
+        f"jpeg, {name}": (
+            b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+            + struct.pack(">2BH", 0xFF, marker, 11)
+            + struct.pack(">BHHB3B", bits, 8, 8, 1, 1, 0x11, 0)
+            + NOISE,
+            sniff.JPEG,
+        )
+        for name, marker, bits in (("lossless", 0xC3, 8), ("12 bits", 0xC1, 12), ("JPEG-LS", 0xF7, 8))
+    },
     "noise": (NOISE, sniff.UNKNOWN),
     "few zeros": (bytes(7), sniff.UNKNOWN),
 }

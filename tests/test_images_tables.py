@@ -102,3 +102,9 @@ def test_columns_of_one_name_and_cells_without_end(tmp_path: Path) -> None:
         "   found: field larger than field limit (131072) after line 2\n"
         "   to do: close the quote, or save the table anew"
     )
+
+
+def test_a_table_without_a_header_does_not_lose_its_first_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"(?s)a first line that names the columns path,label.*found: a\.png,cat"):
+        table(tmp_path, "a.png,cat\nb.png,dog\nc.png,cat\nd.png,dog\n", files=("a.png", "b.png", "c.png", "d.png"))
+    assert len(table(tmp_path, "id,animal\na.png,cat\nb.png,dog\nc.png,cat\nd.png,dog\n").rows) == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,44 @@ CHUNKY = {
     ),
     "floating point": (written((scene(bands=5) / 255).astype(np.float32), extra=[0, 0]), scene(bands=5)[..., :3]),
     "three of floating point": (written((scene() / 255).astype(np.float32)), scene()),
+    "three of floating point, deflated, most significant byte first": (
+        written((scene() / 255).astype(np.float32), compression=8, order=">"),
+        scene(),
+    ),
+    "sixteen bits, one after the other": (written(scene().astype(np.uint16) * 257, planar=2), scene()),
+    "sixteen bits in tiles, one after the other": (
+        written(scene(40, 50).astype(np.uint16) * 257, planar=2, tile=16),
+        scene(40, 50),
+    ),
+    "grey and four more, one after the other": (
+        written(scene(bands=5), photometric=1, extra=[0] * 4, planar=2),
+        scene(bands=5)[..., [0, 0, 0]],
+    ),
+    "grey and four more of sixteen bits, one after the other": (
+        written(scene(bands=5).astype(np.uint16) * 257, photometric=1, extra=[0] * 4, planar=2, order=">"),
+        scene(bands=5)[..., [0, 0, 0]],
+    ),
+    **{
+        f"white is zero, {name}, {order}, {compression}": (
+            written(
+                (scene(bands=1).astype(float) * factor).astype(kind),
+                photometric=0,
+                order=order,
+                compression=compression,
+            ),
+            255 - scene(bands=1)[..., [0, 0, 0]],
+        )
+        for name, kind, factor in (("bytes", "u1", 1), ("sixteen bits", "u2", 257), ("floating point", "f4", 1 / 255))
+        for order, compression in (("<", 1), (">", 1), (">", 8))
+    },
+    **{
+        f"grey, {kind}, {order}, {compression}": (
+            written(np.where(scene(bands=1) > 127, white, 0).astype(kind), order=order, compression=compression),
+            255 * (scene(bands=1)[..., [0, 0, 0]] > 127).astype(np.uint8),
+        )
+        for kind, white in (("u4", 0xFFFFFFFF), ("i4", 0x7FFFFFFF), ("f4", 1))
+        for order, compression in (("<", 1), (">", 1), (">", 8))
+    },
 }
 
 
@@ -126,7 +165,7 @@ def test_the_raw_file_of_a_camera_says_so(name: str) -> None:
 def test_what_pillow_reads_is_left_to_it() -> None:
     stream = io.BytesIO()
     Image.fromarray(scene()).save(stream, "TIFF", compression="tiff_lzw")
-    assert tiff.wanted_page(stream) == 0
+    assert (tiff.wanted_page(stream) or (1,))[0] == 0
     np.testing.assert_array_equal(decode(stream.getvalue()), scene())
 
 
@@ -139,7 +178,6 @@ def test_what_pillow_reads_is_left_to_it() -> None:
         b"MM\0*\0\0\0\x08\xff\xff" + bytes(40),
         joined([b""], [{256: ("I", [1 << 31]), 257: ("I", [1 << 31]), 277: ("H", [5]), 262: ("H", [2])}]),
         written(scene(bands=5), photometric=8),
-        written(scene(bands=5).astype(np.float64), extra=[0, 0]),
     ],
 )
 def test_damage_and_other_kinds_have_a_reason(content: bytes) -> None:
@@ -155,3 +193,39 @@ def test_pages_in_a_circle_end() -> None:
     link = first + 2 + 12 * entries
     content[link : link + 4] = first.to_bytes(4, "little")
     assert tiff.wanted_page(io.BytesIO(bytes(content))) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (written(scene(bands=1).astype(np.float64)), "a TIFF of floating-point numbers of 64 bits, which is not read"),
+        (written(scene(bands=5).astype(np.float64), extra=[0, 0]), "of 64 bits, which is not read: save it with 8"),
+        (written(scene(bands=1).astype(np.float16)), "a TIFF of floating-point numbers of 16 bits, which is not read"),
+        (written(scene(bands=1), more={258: ("H", [14])}), "a TIFF of numbers of 14 bits, which is not read"),
+        (written(scene(), compression=34933), "a TIFF compressed as PNG, which is not read: save it with LZW"),
+        (written(scene(), compression=50001), "a TIFF compressed as WebP, which is not read: save it with LZW"),
+    ],
+)
+def test_what_is_not_read_is_not_called_damaged(content: bytes, reason: str) -> None:
+    for read in (decode, read_header):
+        with pytest.raises(UnreadableImageError, match=reason):
+            read(content)
+
+
+def test_large_numbers_are_not_negative() -> None:
+    values = np.linspace(0, 0xFFFFFFFF, 12 * 16).astype(np.uint32).reshape(12, 16, 1)
+    for order in "<>":
+        levels = decode(written(values, order=order))[..., 0].ravel()
+        assert (levels[0], levels[-1]) == (0, 255)
+        assert (np.diff(levels.astype(int)) >= 0).all()
+
+
+def test_a_mask_is_not_taken_for_the_picture() -> None:
+    np.testing.assert_array_equal(decode(thumbnail_first(flag=4)), scene(12, 16))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_grey_multiplied_by_its_transparency_is_read(kind: type[np.integer[Any]]) -> None:
+    values = np.concatenate([scene(bands=1), np.full((12, 16, 1), 255, np.uint8)], axis=-1).astype(kind)
+    content = written(values * kind(np.iinfo(kind).max // 255), photometric=1, extra=[1])
+    np.testing.assert_array_equal(decode(content), scene(bands=1)[..., [0, 0, 0]])

@@ -16,6 +16,23 @@ def test_every_wrong_option_is_named_at_once() -> None:
     assert "expected: sizes of 32 pixels or more\n   found: 16" in str(error.value)
 
 
+@pytest.mark.parametrize("sizes", [224, "y", [None], ["a", "b"]])
+def test_sizes_that_are_no_numbers_are_refused_in_words(sizes: object) -> None:
+    with pytest.raises(OptionError, match="sizes as a list of whole numbers of pixels"):
+        FitOptions.of(sizes=sizes)
+
+
+@pytest.mark.parametrize("wrong", [-1, 2**32, 0.5, "z", None])
+def test_a_seed_that_is_none_is_refused_in_words(wrong: object) -> None:
+    with pytest.raises(OptionError, match="a random_state from 0 to 4294967295"):
+        FitOptions.of(random_state=wrong)
+
+
+def test_a_budget_that_is_no_number_is_refused_in_words() -> None:
+    with pytest.raises(OptionError, match="a budget above 0 seconds\n   found: '5m'"):
+        FitOptions.of(budget="5m")
+
+
 def test_values_as_people_give_them() -> None:
     options = FitOptions.of(sizes=[384, 224], weights=Path("w.pth"), cost=None)
     assert (options.sizes, options.weights, options.cost) == ((224, 384), "w.pth", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,13 @@ def test_files_that_something_else_wrote_are_not_written_over(tmp_path: Path) ->
         f"expected: a new file, or one that --csv wrote\n   found: {answers}, which is something else\n"
         "   to do: choose another name with --csv"
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files in folders")
+def test_a_device_a_pipe_or_a_link_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.html")
+    (tmp_path / "link.html").symlink_to(tmp_path / "pipe.html")
+    (tmp_path / "broken.html").symlink_to(tmp_path / "gone")
+    for file in (Path(os.devnull), tmp_path / "pipe.html", tmp_path / "link.html", tmp_path / "broken.html"):
+        with pytest.raises(OptionError, match=f"{file.name} is a link, a device or a pipe"):
+            check_files({"-o": file})

@@ -14,7 +14,6 @@ from PIL import Image
 from headstart import pipeline
 from headstart.deploy.model import Model
 from headstart.errors import DataError, OptionError
-from headstart.features.store import FeatureStore
 from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.grey_levels import Levels
@@ -23,6 +22,7 @@ from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.report.pictures import finding_lines
 from headstart.report.run_page import doubts_document
+from headstart.store import FeatureStore
 from pictures import draw, write_folder
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.features.store import FeatureStore
 from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
@@ -16,6 +15,7 @@ from headstart.images.splits import folds
 from headstart.probe.choice import choose, first, honest_proba, widen
 from headstart.probe.trials import ProbeOptions, rounds_for
 from headstart.report.tuning import choice_reason
+from headstart.store import FeatureStore
 from pictures import write_folder
 from tiny import tiny_table
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from headstart.backbones import catalog
-from headstart.features.store import FeatureStore
 from headstart.images.folder import scan
 from headstart.options import FitOptions
 from headstart.probe.path import lower
 from headstart.probe.trials import ProbeOptions, Sample, Trials
+from headstart.store import FeatureStore
 from pictures import write_folder
 from tiny import tiny_table
 

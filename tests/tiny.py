@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.backbones.space import Space
-from headstart.features.store import FeatureStore
 from headstart.features.table import FeatureTable, Workbench
 from headstart.images.folder import ImageSet
 from headstart.images.transforms import Geometry
+from headstart.store import FeatureStore
 
 
 class TinyRuntime:

@@ -2,7 +2,7 @@
 
 ::
 
-    features.sqlite     rows and other values of pictures, see `headstart.features.store`
+    features.sqlite     rows and other values of pictures, see `headstart.store`
     graphs/KEY/         networks as they are run, see `headstart.backbones.graph`
     maps/KEY/           what the frozen part of a network gives for pictures, see `headstart.finetune.views`
     checkpoints/KEY-N   where fine-tuning stands, see `headstart.finetune.checkpoint`
@@ -74,7 +74,7 @@ def cache_folder() -> Path:
 
 def size_limit() -> int:
     """The most bytes to keep in the cache, from ``$HEADSTART_CACHE_GB``. Raises OptionError if that is not above 0."""
-    text = os.environ.get("HEADSTART_CACHE_GB", str(DEFAULT_LIMIT_GB))
+    text = os.environ.get("HEADSTART_CACHE_GB") or str(DEFAULT_LIMIT_GB)
     try:
         gigabytes = float(text)
     except ValueError:
@@ -225,18 +225,6 @@ def entries(folder: Path) -> list[Entry]:
             used, size = path.lstat().st_mtime, sum(map(_bytes, ours))
             found.append(Entry(kind=kind, path=path, used=used, bytes=size, ours=tuple(ours)))
     return sorted(found, key=lambda entry: (entry.used, entry.path))
-
-
-def make_room(folder: Path, needed: int) -> int:
-    """Remove entries that nothing uses, the oldest first, until so many bytes fit; returns the bytes freed."""
-    there = entries(folder)
-    total, freed, limit = sum(entry.bytes for entry in there), 0, size_limit()
-    for entry in there:
-        if total - freed + needed <= limit:
-            break
-        if not entry.is_held() and entry.remove():
-            freed += entry.bytes
-    return freed
 
 
 def sizes(folder: Path) -> dict[str, int]:

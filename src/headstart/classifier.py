@@ -166,6 +166,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str | None) -> ImageSet:
     from headstart.images.folder import from_paths
     from headstart.images.grouping import grouped_by, read
+    from headstart.images.labels import is_missing
 
     if isinstance(X, (str, Path)) and y is None:
         return read(X, group_by)
@@ -176,13 +177,15 @@ def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str
             todo="call fit(paths, labels)" if y is None else "call fit(folder)",
         )
         raise DataError("nothing to learn from", [problem])
-    paths = _samples(X)
+    paths = [*_samples(X)]
     if others := [
         f"{type(path).__name__} at {i}" for i, path in enumerate(paths) if not isinstance(path, (str, os.PathLike))
     ]:
         todo = "save the pictures as files (PNG keeps every pixel) and give their paths"
         raise DataError.of("pictures to learn from", expected="paths of files", found=some(others), todo=todo)
-    together = None if groups is None else np.asarray(groups).tolist()
+    together = None
+    if groups is not None:
+        together = [None if is_missing(group) else group for group in np.asarray(groups).tolist()]
     images = from_paths(paths, y, together)
     return images if group_by is None else grouped_by(images, group_by)
 

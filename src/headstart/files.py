@@ -86,6 +86,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     unfinished = path.with_name(f".{path.name[:100]}-{uuid.uuid4().hex}.part")
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a device or pipe is never replaced
+            raise OSError(errno.EINVAL, "not a file", str(path))
         handle = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     except OSError as error:  # its name is ours, and would tell nobody anything
         raise OSError(error.errno, error.strerror, str(path)) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ FILES = ("weights", "cost", "cache")
 """Options that name a file or a folder."""
 SMALLEST_SIZE = 32
 """Pixels: below this side the last map of common networks is a single position."""
+LARGEST_SEED = 2**32 - 1
+"""The largest that NumPy and scikit-learn take."""
 LARGEST_SIZE = 2048
 """Pixels. Chosen for memory: at this side the first maps of a batch of 16 take 2 GB and more."""
 
@@ -67,9 +70,13 @@ class FitOptions:
             if (value := getattr(self, name)) not in allowed:
                 expected = f"{name} {' or '.join(repr(each) if each else 'None' for each in allowed)}"
                 problems.append(Problem(expected=expected, found=repr(value), todo="use one of them"))
-        if self.budget is not None and not self.budget > 0:
+        if self.budget is not None and not (isinstance(self.budget, (int, float)) and self.budget > 0):
             todo = "leave it out, or raise it"
-            problems.append(Problem(expected="a budget above 0 seconds", found=str(self.budget), todo=todo))
+            problems.append(Problem(expected="a budget above 0 seconds", found=repr(self.budget), todo=todo))
+        seed: Any = self.random_state
+        if not (isinstance(seed, Integral) and 0 <= int(seed) <= LARGEST_SEED):
+            expected, todo = f"a random_state from 0 to {LARGEST_SEED}", "give a whole number"
+            problems.append(Problem(expected=expected, found=repr(seed), todo=todo))
         if problems:
             raise OptionError("options of training", problems)
 
@@ -77,7 +84,11 @@ class FitOptions:
     def of(cls, **options: Any) -> FitOptions:
         """The same, from values as people give them: files as `Path`, sizes as any sequence."""
         files = {name: str(options[name]) for name in FILES if options.get(name) is not None}
-        sizes = tuple(sorted(int(size) for size in options.get("sizes") or ())) or None
+        try:
+            sizes = tuple(sorted(int(size) for size in options.get("sizes") or ())) or None
+        except (TypeError, ValueError) as error:
+            expected, found = "sizes as a list of whole numbers of pixels", repr(options["sizes"])
+            raise OptionError.of("sizes", expected=expected, found=found, todo="write sizes=[224, 384]") from error
         return cls(**{**options, **files, "sizes": sizes})
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -99,6 +100,9 @@ def check_files(files: Mapping[str, Path | None], marks: Mapping[str, str] | Non
             continue
         if found := f"{display(file)} is a folder" if file.is_dir() else obstacle(file.parent):
             todo = "create the folder, or check the path"
+            problems.append(Problem(expected=f"a file that {option} can write", found=found, todo=todo))
+        elif os.path.lexists(file) and not stat.S_ISREG(file.lstat().st_mode):  # which the file would replace
+            found, todo = f"{display(file)} is a link, a device or a pipe", f"name a file with {option}"
             problems.append(Problem(expected=f"a file that {option} can write", found=found, todo=todo))
         elif _is_foreign(file, (marks or {}).get(option, PAGE_MARK)):
             expected, found = f"a new file, or one that {option} wrote", f"{display(file)}, which is something else"

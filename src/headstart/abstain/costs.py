@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from headstart.arrays import Floats
 from headstart.errors import OptionError, Problem
 from headstart.evaluation.intervals import Estimate, Units
+from headstart.images.tables import SEPARATORS, encoding_of
 
 REMEDY = "write a CSV whose first row is truth,ANSWER,ANSWER,… and then a row per class: CLASS,COST,COST,…"
 
@@ -112,7 +113,8 @@ def read_costs(path: Path, classes: Sequence[str]) -> Costs:
     """
     checks = _Checks(f"the costs in {path}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        raw = path.read_bytes()
+        text = raw.decode(encoding_of(raw))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise OptionError.of(checks.what, expected="a file of costs", found=f"{path}: {reason}", todo=REMEDY) from error
@@ -165,7 +167,12 @@ Row = tuple[str, list[tuple[str, Any]]]
 
 
 def _from_csv(checks: _Checks, text: str) -> list[Row]:
-    lines = [[cell.strip() for cell in line] for line in csv.reader(io.StringIO(text)) if any(map(str.strip, line))]
+    try:
+        read = [list(csv.reader(io.StringIO(text, newline=""), delimiter=sign)) for sign in SEPARATORS]
+    except csv.Error as error:
+        raise OptionError.of(checks.what, expected="a table of costs", found=str(error), todo=REMEDY) from error
+    widest = max(read, key=lambda rows: max(map(len, rows), default=0))  # the first of those that are equal
+    lines = [[cell.strip() for cell in line] for line in widest if any(map(str.strip, line))]
     checks.require(bool(lines), "a file of costs", "an empty file", REMEDY)
     checks.tell()
     _, *answers = lines[0]
@@ -182,7 +189,7 @@ def _from_csv(checks: _Checks, text: str) -> list[Row]:
 def _from_json(checks: _Checks, text: str) -> list[Row]:
     try:
         document = json.loads(text, object_pairs_hook=tuple)  # objects as tuples of pairs, arrays as lists
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError.of(checks.what, expected="JSON", found=str(error), todo="mend the file") from error
     wrong = [str(name) for name, row in document if not isinstance(row, tuple)]
     expected, found = 'JSON such as {"TRUTH": {"ANSWER": 1, …}, …}', f"something else for {', '.join(wrong)}"

@@ -16,6 +16,9 @@ _ESCAPED = "backslashreplace"
 
 def main() -> NoReturn:
     """Entry point of the ``headstart`` command."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, as by `>&-`: else the next file that is opened takes its place
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream, errors in ((sys.stdin, "surrogateescape"), (sys.stdout, _ESCAPED), (sys.stderr, _ESCAPED)):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=errors)

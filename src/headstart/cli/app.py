@@ -21,7 +21,7 @@ from headstart.cache_folder import Troubles, troubles
 from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
 from headstart.files import display
-from headstart.options import DEFAULTS, FitOptions
+from headstart.options import DEFAULTS, LARGEST_SEED, FitOptions
 
 if TYPE_CHECKING:
     from headstart.images.formats.given import Given
@@ -147,7 +147,9 @@ Engine = Annotated[
     ),
 ]
 _READING = ("format", "path_column", "label_column")
-Seed = Annotated[int, typer.Option("--seed", help="Random seed of folds, samples and resampling.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Random seed of folds, samples and resampling.")
+]
 
 
 def given(context: typer.Context, photos: str) -> Given:

@@ -68,11 +68,11 @@ def cache(context: typer.Context, as_json: Json = False) -> None:
     """Show what the cache holds; `headstart cache clear` frees it."""
     if context.invoked_subcommand is not None:
         return
-    from headstart.features.store import summarize
     from headstart.report.words import counted
+    from headstart.store import summarize
 
     summary = summarize(cache_folder())
-    kinds = (f"{_KINDS[kind]:<33}{size / 1e6:>9,.1f} MB" for kind, size in summary.bytes.items())
+    kinds = (f"{_KINDS[kind]:<35}{size / 1e6:>9,.1f} MB" for kind, size in summary.bytes.items())
     rows = "rows that cannot be read" if summary.rows is None else counted(summary.rows, "row")
     total, limit = sum(summary.bytes.values()) / 1e6, summary.limit_bytes / 1e6
     lines = (

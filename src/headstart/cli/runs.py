@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.app import Json, Run, Seed, answer, app, repeats, say, show, showing_progress
-from headstart.files import plain, some
+from headstart.files import display, plain, some
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files
 
@@ -94,7 +94,7 @@ def watch(
     if known := len(watched.known):
         say(f"{counted(known, 'is a picture', 'are pictures')} it was trained on")
     for path, reason in watched.left_out:
-        say(f"left out: {path}: {reason}")
+        say(f"left out: {display(path)}: {reason}")
     if watched.left_out:
         raise typer.Exit(1)
 

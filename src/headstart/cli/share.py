@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 def export(
     run: Run,
     to: Annotated[
-        str, typer.Option(help="onnx: one file with everything inside. openvino: the same as .xml and .bin.")
+        str,
+        typer.Option(
+            help="onnx: one file with everything inside. openvino: the same as .xml and .bin. web: a folder that "
+            "classifies in the browser. hub: a folder for a model hub."
+        ),
     ] = "onnx",
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="What to write; named after the run by default.")

@@ -22,9 +22,9 @@ from typing import Any
 
 from headstart.backbones.space import Space, opened
 from headstart.errors import DiskError, HeadstartError, MissingPackageError, OptionError, UserInputError
-from headstart.features.crew import Crew, Hand, last_line
 from headstart.features.extract import NO_SUCH_FILE, VANISHED, Engine, Found, Misses, here
 from headstart.features.part import Part
+from headstart.features.pool import Answer, Pool, PooledWorker, last_line
 from headstart.files import display
 from headstart.images.transforms import View
 
@@ -115,7 +115,7 @@ class Cluster:
 
     def __init__(self, ray: Any) -> None:
         self._ray = ray
-        self._crews: dict[bool, Crew] = {}
+        self._pools: dict[bool, Pool] = {}
         self._sent: dict[str, Any] = {}
 
     def __call__(self, misses: Misses) -> Iterator[Found | str]:
@@ -127,24 +127,24 @@ class Cluster:
         if key not in self._sent:
             self._sent[key] = self._ray.put(space.spec or space)
         on_gpu = "cuda" in space.runtime.name.split()
-        if on_gpu not in self._crews:
+        if on_gpu not in self._pools:
             self.close()  # workers of the other kind hold the processors
-            self._crews[on_gpu] = Crew(self._ray, gpu=on_gpu)
+            self._pools[on_gpu] = Pool(self._ray, gpu=on_gpu)
         paths = [Path(str(source)).absolute() for source in misses.sources]
-        return _Job(self._crews[on_gpu], key, self._sent[key], space, misses, paths).answers()
+        return _Job(self._pools[on_gpu], key, self._sent[key], space, misses, paths).answers()
 
     def close(self) -> None:
         """End the workers."""
-        for crew in self._crews.values():
-            crew.close()
-        self._crews.clear()
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
 
 
 @dataclass
 class _Job:
     """The misses of one call, on their way."""
 
-    crew: Crew
+    pool: Pool
     key: str
     sent: Any
     space: Space
@@ -157,52 +157,52 @@ class _Job:
     def answers(self) -> Iterator[Found | str]:
         n, done = len(self.paths), 0
         todo = deque(Part(start=i, stop=min(i + TOGETHER, n)) for i in range(0, n, TOGETHER))
-        hands: list[Hand] = []
+        workers: list[PooledWorker] = []
         try:
             while done < n:
-                hands = self.crew.hands()
-                self._hand_out(hands, todo, done)
-                for hand, answer in self.crew.next_answers(hands):
-                    todo.extendleft(reversed(self._received(hand, answer)))
+                workers = self.pool.workers()
+                self._hand_out(workers, todo, done)
+                for worker, answer in self.pool.next_answers(workers):
+                    todo.extendleft(reversed(self._received(worker, answer)))
                 while done in self.found:
                     yield self.found.pop(done)
                     done += 1
         finally:
-            for hand in hands:  # of a job that was given up nobody asks for the answers
-                hand.running.clear()
+            for worker in workers:  # of a job that was given up nobody asks for the answers
+                worker.running.clear()
 
-    def _hand_out(self, hands: list[Hand], todo: deque[Part], done: int) -> None:
-        """Open the space on whoever has not, and give parts to whoever has room."""
-        last = done + AHEAD * TOGETHER * max(len(hands), 1)
-        for hand in hands:
-            if self.key not in hand.opened:
-                if not hand.running:
-                    task = hand.actor.open.remote(self.key, self.sent, self.space.runtime.name)
-                    hand.running[task] = self.key
+    def _hand_out(self, workers: list[PooledWorker], todo: deque[Part], done: int) -> None:
+        """Open the space on workers that have not, and give parts to those that have room."""
+        last = done + AHEAD * TOGETHER * max(len(workers), 1)
+        for worker in workers:
+            if self.key not in worker.opened:
+                if not worker.running:
+                    task = worker.actor.open.remote(self.key, self.sent, self.space.runtime.name)
+                    worker.running[task] = self.key
                 continue
-            while todo and todo[0].start < last and hand.has_room(AT_ONCE, alone=todo[0].alone):
+            while todo and todo[0].start < last and worker.has_room(AT_ONCE, alone=todo[0].alone):
                 part = todo.popleft()
                 digests = self.misses.digests and self.misses.digests[part.start : part.stop]
                 paths = self.paths[part.start : part.stop]
                 asked = paths, digests, self.misses.views, self.misses.notes
-                hand.running[hand.actor.compute.remote(self.key, *asked)] = part
+                worker.running[worker.actor.compute.remote(self.key, *asked)] = part
 
-    def _received(self, hand: Hand, answer: Any) -> list[Part]:
+    def _received(self, worker: PooledWorker, answer: Answer) -> list[Part]:
         """Take in an answer of a worker; returns the parts that are to be done again."""
         task, value, ended = answer
         if ended is not None:
-            lost = [part for part in hand.running.values() if isinstance(part, Part)]
-            again = self.crew.lost(hand, ended)
+            lost = [part for part in worker.running.values() if isinstance(part, Part)]
+            again = self.pool.lost(worker, ended)
             return [part for each in lost for part in ([each] if again else self._after_an_end(each))]
-        given = hand.running.pop(task)
-        hand.fails = 0
+        given = worker.running.pop(task)
+        worker.fails = 0
         if isinstance(value, HeadstartError):
-            raise self._named(value, hand, given)
+            raise self._named(value, worker, given)
         if given == self.key:
-            hand.opened.add(self.key)
+            worker.opened.add(self.key)
             return []
         for i, each in zip(range(given.start, given.stop), value, strict=True):
-            self._require_shared(i, each, hand)
+            self._require_shared(i, each, worker)
             self.found[i] = each
         return []
 
@@ -211,26 +211,26 @@ class _Job:
             self.found[part.start] = ENDED
         return again
 
-    def _require_shared(self, i: int, found: Found | str, hand: Hand) -> None:
+    def _require_shared(self, i: int, found: Found | str, worker: PooledWorker) -> None:
         """Raise DiskError for a file that is here and not where the worker runs."""
         if isinstance(found, str) and found in (NO_SUCH_FILE, VANISHED) and os.path.lexists(self.paths[i]):
-            raise _not_shared(self.paths[i], hand)
+            raise _not_shared(self.paths[i], worker)
 
-    def _named(self, error: HeadstartError, hand: Hand, given: Any) -> HeadstartError:
+    def _named(self, error: HeadstartError, worker: PooledWorker, given: Any) -> HeadstartError:
         """The error with the machine it came from."""
         if isinstance(error, DiskError) and isinstance(given, Part):
             for path in self.paths[given.start : given.stop]:
                 if display(path.parent) in str(error) and path.exists():
-                    return _not_shared(path, hand)
+                    return _not_shared(path, worker)
         if isinstance(error, UserInputError):
-            return type(error)(f"{error.what}, on {hand.place.host}", error.problems)
+            return type(error)(f"{error.what}, on {worker.place.host}", error.problems)
         return error
 
 
-def _not_shared(path: Path, hand: Hand) -> DiskError:
+def _not_shared(path: Path, worker: PooledWorker) -> DiskError:
     return DiskError.of(
         "pictures that a worker cannot read",
         expected="pictures on storage that all machines share, at the same path",
-        found=f"{display(path)} is here on {socket.gethostname()}, and not on {hand.place.host}",
+        found=f"{display(path)} is here on {socket.gethostname()}, and not on {worker.place.host}",
         todo="mount the storage there too, or leave out --engine",
     )

@@ -20,13 +20,13 @@ from headstart.arrays import Pixels, Rows
 from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
-from headstart.features.store import FeatureStore
 from headstart.images.notes import Note, load_with_notes
 from headstart.images.reading import NOT_FOUND
 from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
 from headstart.images.transforms import Geometry, View
 from headstart.progress import Progress, Silent
+from headstart.store import FeatureStore
 
 COMMIT_EVERY_S = 1.0
 CHANGED = "changed while it was being read"

@@ -20,7 +20,6 @@ from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.errors import UnreadableImageError
 from headstart.features.extract import Engine, extract_to_store, here
-from headstart.features.store import FeatureStore, open_store
 from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
 from headstart.images.grey_levels import Extent
@@ -29,6 +28,7 @@ from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
 from headstart.progress import Clock, Progress, Silent
+from headstart.store import FeatureStore, open_store
 
 _EXTENTS = f"extents1|{DECODER}"
 """The space of extents in the store. Its number is raised with every change to what `read_extent` answers."""

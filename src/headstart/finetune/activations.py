@@ -27,11 +27,11 @@ from headstart.backbones.prepared import prepare
 from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import NetworkSpec
 from headstart.backbones.split import FrozenPrefix
-from headstart.features.store import FeatureStore
 from headstart.files import digest
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
 from headstart.finetune.views import Look, ViewFile, Wanted, decoded
 from headstart.progress import Progress, Silent
+from headstart.store import FeatureStore
 
 CHECKED = 4
 """How many kept rows are computed again and compared before they are trained on."""

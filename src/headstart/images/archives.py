@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,8 +32,11 @@ _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _BLOCK = 1 << 20
 
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError, RuntimeError, ValueError)
-"""What reading a damaged archive raises, besides OSError."""
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
+"""What reading a damaged archive raises, besides OSError, which then has no number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +82,16 @@ def is_zip(head: bytes) -> bool:
     return head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether a file begins as one compressed by gzip, bzip2 or xz."""
+    return head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+
+
 def is_tar(file: Path, head: bytes) -> bool:
     """Whether a file is a tar, also a compressed one."""
     if head[257:262] == b"ustar":
         return True
-    if not head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+    if not is_compressed(head):
         return False
     try:
         with tarfile.open(file) as tar:
@@ -117,7 +126,9 @@ def opened(file: Path, what: str, *, most: int) -> Iterator[Archive]:
                 members = checking.checked(map(_of_tar, tar))
                 _require_end(tar)
                 yield Archive(members=members, open=lambda member: _extracted(tar, member))
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk
+            raise
         todo = "fetch or make the archive again: it is cut off or damaged"
         found = display(str(error)) or type(error).__name__
         raise DataError.of(what, expected="an archive that can be read to its end", found=found, todo=todo) from error
@@ -165,6 +176,8 @@ def _require_end(tar: tarfile.TarFile) -> None:
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise EOFError("it is cut off: no end of the archive")
+    while tar.fileobj.read(_BLOCK):  # to the checksum at the end of a compressed one
+        pass
 
 
 class _Checking:

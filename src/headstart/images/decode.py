@@ -24,8 +24,9 @@ from headstart.images.grey_levels import Extent, Levels
 from headstart.images.origin import EXIF_BLOCK, Origin
 from headstart.images.recognise import Header, damaged, header_of, identified, memory, readable_formats, stream_of
 
-DECODER = f"pillow{PIL.__version__}"
-"""Who turns bytes into pixels: part of the key of everything computed from pixels."""
+DECODER = f"pillow{PIL.__version__}-2"
+"""Who turns bytes into pixels: part of the key of everything computed from pixels. The last number is raised with every
+change to the pixels of any file."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom of a window, in pixels; fractions count."""
@@ -259,10 +260,14 @@ def _origin(image: Image.Image) -> Origin:
 def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = None) -> Image.Image:
     """Bring any of Pillow's modes to RGB, eight bits a channel; ``found`` of an image of more."""
     if found and (pixels := found.pixels(image, levels)) is not None:
+        if pixels.ndim == 2 and isinstance(clear := image.info.get("transparency"), int):  # a level that is not shown
+            pixels = np.where(np.asarray(image) == clear, np.uint8(255), pixels)
         mode = "L" if pixels.ndim == 2 else image.mode
         image = Image.frombytes(mode, image.size, pixels.tobytes())
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    if image.mode == "La":  # of which Pillow makes nothing else
+        image = image.convert("LA")
     if image.has_transparency_data:
         image = image if image.mode == "RGBA" else image.convert("RGBA")
         canvas = Image.new("RGB", image.size, "white")

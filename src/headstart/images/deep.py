@@ -49,6 +49,8 @@ class Deep:
     said: Said
     bands: NDArray[Any] | None = None
     """All values (h, w, 1 to 4), where they were read without Pillow's decoding."""
+    inverted: bool = False
+    """Whether 0 is white."""
     low_bytes: Callable[[], NDArray[np.uint8]] | None = None
     """Reads the low bytes (h, w, 3 or 4) of colours that Pillow reads as high bytes."""
 
@@ -64,7 +66,8 @@ class Deep:
     def pixels(self, image: Any, levels: Levels | None) -> Pixels | None:
         """The decoded image in 8 bits, (h, w) or (h, w, 1 to 4); None where it is right as Pillow gives it."""
         if self.low_bytes is None:
-            return in_eight_bits(np.asarray(image) if self.bands is None else self.bands, levels, self.said)
+            pixels = in_eight_bits(np.asarray(image) if self.bands is None else self.bands, levels, self.said)
+            return 255 - pixels if self.inverted else pixels
         extent = self.extent(image)
         if extent and scale_of(extent, levels) == FULL:
             return None
@@ -87,7 +90,7 @@ def deep(image: Any, reopen: Callable[[IO[bytes]], Any]) -> Deep | None:
         return None
     said, raw_mode = _said(image), _raw_mode(image)
     if raw_mode not in (*_OTHER_ORDER, _GREY_ALPHA):
-        return Deep(said=said, bands=getattr(image, "bands", None))
+        return Deep(said=said, bands=getattr(image, "bands", None), inverted=getattr(image, "inverted", False))
     stream, frame = image.fp, image.tell()
 
     def low_bytes() -> NDArray[np.uint8]:

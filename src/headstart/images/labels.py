@@ -35,10 +35,10 @@ def checked(y: ArrayLike) -> NDArray[Any]:
     array = column_or_1d(array, warn=True)
     values = [value.item() if isinstance(value, np.generic) else value for value in array.tolist()]
     problems = []
-    if missing := [str(i) for i, value in enumerate(values) if _is_missing(value)]:
+    if missing := [str(i) for i, value in enumerate(values) if is_missing(value)]:
         todo = "fill them in, or leave these pictures out"
         problems.append(Problem(expected="a label for each path", found=f"none at {some(missing)}", todo=todo))
-    types = {type(value).__name__ for value in values if not _is_missing(value)}
+    types = {type(value).__name__ for value in values if not is_missing(value)}
     if types != {"str"} and not types <= {"bool", "int", "float"}:
         expected, todo = "all labels text, or all of them bool or numbers", "write all of them as text, or as numbers"
         problems.append(Problem(expected=expected, found=", ".join(sorted(types)), todo=todo))
@@ -60,7 +60,7 @@ def restored(names: Sequence[str], dtype: str) -> NDArray[Any]:
     return np.array(names) == "True" if kind == "b" else np.array(names).astype(np.str_ if kind == "U" else dtype)
 
 
-def _is_missing(value: object) -> bool:
+def is_missing(value: object) -> bool:
     """None, NaN, an empty text, or what pandas has for them."""
     if isinstance(value, float):
         return math.isnan(value)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -79,19 +79,27 @@ def identified(stream: IO[bytes]) -> Image.Image:
     _silence()
     stream.seek(0)
     head = stream.read(len(png.SIGNATURE))
-    if (page := tiff.wanted_page(stream) if sniff.is_tiff(head) else 0) is None:
+    if (wanted := tiff.wanted_page(stream) if sniff.is_tiff(head) else (0, _NO_PAGE)) is None:
         raise UnreadableImageError(sniff.RAW)
+    at, page = wanted
+    if page.not_read:
+        raise UnreadableImageError(page.not_read)
     if head == png.SIGNATURE:
         stream = png.without_long_text(stream)
     stream.seek(0)
     image: Image.Image | None
     try:
-        image = Image.open(stream, formats=readable_formats())
-        if page:
-            image.seek(page)
+        image = _of_unusual_layout(stream, head, page) if page.is_misread else None
+        if image is None:
+            image = Image.open(stream, formats=readable_formats())
+            if at:
+                image.seek(at)
+            _take_native_order(image)
     except Image.DecompressionBombError:
         limits.check_size(*_declared_size(stream))
         raise UnreadableImageError("too large: more pixels than Image.MAX_IMAGE_PIXELS of Pillow allows") from None
+    except UnreadableImageError:
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno:  # of the disk; Pillow's own have none
             raise
@@ -103,7 +111,21 @@ def identified(stream: IO[bytes]) -> Image.Image:
     return image
 
 
-def _of_unusual_layout(stream: IO[bytes], head: bytes, page: int) -> Image.Image | None:
+_NO_PAGE = tiff.Page("<", {})
+"""Of a file that is no TIFF."""
+_NATIVE = {"F;32BF": "F;32NF", "I;32B": "I;32N", "I;32BS": "I;32NS"}
+"""Pillow's names of ways to unpack numbers whose high byte comes first, and numbers as they lie in memory."""
+
+
+def _take_native_order(image: Image.Image) -> None:
+    """Have Pillow unpack what libtiff decodes as it lies in memory, which it forgets of numbers of 32 bits."""
+    tiles: Any = getattr(image, "tile", ())
+    for i, tile in enumerate(tiles):
+        if tile.codec_name == "libtiff" and tile.args[0] in _NATIVE:
+            tiles[i] = tile._replace(args=(_NATIVE[tile.args[0]], *tile.args[1:]))
+
+
+def _of_unusual_layout(stream: IO[bytes], head: bytes, page: tiff.Page) -> Image.Image | None:
     """A picture whose format Pillow reads, but not the way its channels lie; None for any other."""
     if not sniff.is_tiff(head) and not head.startswith(b"BM"):
         return None
@@ -117,6 +139,8 @@ def _of_unusual_layout(stream: IO[bytes], head: bytes, page: int) -> Image.Image
     else:
         try:
             image = _of_bands(bands)
+        except UnidentifiedImageError:
+            return None
         except Exception as error:  # as in `_loaded`
             raise UnreadableImageError(damaged(error)) from error
     image.format = "BMP" if head.startswith(b"BM") else "TIFF"
@@ -126,12 +150,14 @@ def _of_unusual_layout(stream: IO[bytes], head: bytes, page: int) -> Image.Image
 def _of_bands(bands: tiff.Bands) -> Image.Image:
     """The colours, and transparency if there is any, of a picture of several bands; deep ones stand beside it."""
     files = [Image.open(io.BytesIO(file), formats=["TIFF"]) for file in bands.files]
+    for file in files:
+        _take_native_order(file)
     values = bands.joined([np.asarray(file) for file in files])
     size = values.shape[1::-1]
     if files[0].mode == "L":
         return Image.frombytes(bands.mode, size, values.tobytes())
     image = Image.new(bands.mode, size)
-    image.bands = values  # type: ignore[attr-defined]  # `deep` finds it there
+    image.bands, image.inverted = values, bands.inverted  # type: ignore[attr-defined]  # `deep` finds them there
     return image
 
 
@@ -150,7 +176,8 @@ def header_of(image: Image.Image) -> Header:
 
 def damaged(error: Exception) -> str:
     """What it means that a decoder raised an error."""
-    return f"truncated or damaged: {error or type(error).__name__}; fetch it again"
+    said = f": {error}" if str(error) else ""
+    return f"truncated or damaged{said}; fetch it again"
 
 
 def _accepting(stream: IO[bytes]) -> Iterator[str]:
@@ -179,6 +206,9 @@ def _unidentified(stream: IO[bytes]) -> str:
     if sniff.is_heif(stream.read(sniff.HEAD)) and "HEIF" not in readable_formats():
         return "a HEIC picture, which needs the package pillow-heif: pip install 'headstart[heif]'"
     for name in _accepting(stream):
+        stream.seek(0)
+        if name == "JPEG" and sniff.is_other_jpeg(stream.read()):
+            return sniff.JPEG
         return f"truncated or damaged: begins like {name}, but its header cannot be read; fetch it again"
     return sniff.UNKNOWN
 

@@ -65,7 +65,7 @@ def fetched(address: str) -> Path:
         system, top, files = _listed(address, what)
         entry = cache_folder() / "downloads" / digest([_READER, address, [[f.name, f.size, f.version] for f in files]])
         if not unpacked.is_sound(entry, quiet=True):
-            unpacked.require_room(sum(file.size or 0 for file in files), what)
+            unpacked.require_room(entry, sum(file.size or 0 for file in files), what)
             made(entry / "parts")
             for file in files:
                 _fetch(system, file, entry)

@@ -30,6 +30,8 @@ XML = "XML, such as a server's error message, not a picture: download the pictur
 TEXT = "text, not a picture: take it out of the folder"
 BASE64 = "a picture written as Base64 text: decode it to a file"
 JXL = "a JPEG XL picture: convert to PNG or JPEG"
+APPLE = "a PNG that was packed into an app for Apple's devices: take the original"
+JPEG = "a JPEG of a kind that is not read, lossless or of more than 8 bits: convert to PNG"
 ZEROS = "begins with nothing but zeros, as a copy or download does that was cut off: fetch it again"
 EMPTY = "empty file: fetch it again"
 UNKNOWN = "not a picture of a known format: export as JPEG or PNG, or take it out of the folder"
@@ -105,6 +107,8 @@ def refusal(head: bytes) -> str | None:
     """
     if head[4:8] == b"jP  " and head[20:24] == b"mjp2":  # Motion JPEG 2000
         return FILM
+    if head[:4] == b"\x89PNG" and head[12:16] == b"CgBI":
+        return APPLE
     if head.startswith(_PICTURES) or _is_webp(head) or _is_bmp(head) or _is_pnm(head):
         return None
     if not head:
@@ -177,3 +181,18 @@ def _text(head: bytes) -> str | None:
         if sum(c > "~" for c in text) > 0.3 * len(text):
             return None
     return None if re.search(r"[\0-\x08\x0e-\x1a\x1c-\x1f]", text) else text
+
+
+_FRAMES = {0xF7, *range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+"""Markers of JPEG that begin the header of a picture: ITU T.81, table B.1, and T.87."""
+_READ_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+
+
+def is_other_jpeg(data: bytes) -> bool:
+    """Whether a JPEG file is sound as far as the header of its picture, and of a kind that libjpeg does not read."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and at + 5 <= len(data):
+        if data[at + 1] in _FRAMES:
+            return data[at + 1] not in _READ_FRAMES or data[at + 4] != 8
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from headstart.errors import DataError, Problem
 from headstart.files import display, original
 from headstart.images.columns import Columns, chosen
-from headstart.images.located import located
+from headstart.images.located import located, spelled
 
 SEPARATORS = ",;\t|"
 """Tried in this order; a first line ``sep=;``, as Excel writes it, decides."""
@@ -78,7 +79,7 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
     """
     named = path_column, label_column
     raw = source.read_bytes()
-    encoding = next((name for mark, name in MARKS.items() if raw.startswith(mark)), _without_mark(raw))
+    encoding = encoding_of(raw)
     try:
         return _parsed(source, raw.decode(encoding), encoding, named)
     except UnicodeDecodeError:
@@ -89,14 +90,16 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
         with suppress(UnicodeDecodeError):
             tables.append(_parsed(source, raw.decode(page), page, named))
     as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK, named)
-    if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
+    if not any(is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
         tables.append(as_on_disk)
     return max(tables, key=_files_with_marks)  # the first of those that are equal
 
 
-def _without_mark(raw: bytes) -> str:
-    """UTF-16 where one of the first two bytes is zero, as it is in its ASCII, else UTF-8."""
-    return "utf-16-be" if raw[:1] == b"\0" else "utf-16-le" if raw[1:2] == b"\0" else "utf-8"
+def encoding_of(raw: bytes) -> str:
+    """What the mark of a text says, else UTF-16 where one of its first two bytes alone is zero, else UTF-8."""
+    zeros = [raw[at : at + 1] == b"\0" for at in (0, 1)]
+    unmarked = "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
+    return next((name for mark, name in MARKS.items() if raw.startswith(mark)), unmarked)
 
 
 def _files_with_marks(table: Table) -> int:
@@ -105,7 +108,8 @@ def _files_with_marks(table: Table) -> int:
     return located(table.folder, names).wrong.count("")
 
 
-def _is_no_text(cell: str) -> bool:
+def is_no_text(cell: str) -> bool:
+    """Whether a cell holds bytes that are no text in its encoding."""
     return any("\udc80" <= character <= "\udcff" for character in cell)
 
 
@@ -122,7 +126,7 @@ def _parsed(source: Path, text: str, encoding: str, named: tuple[str, str]) -> T
             unfinished = f"{error} after line {rows[-1][0] if rows else 0}"
         header = tuple(_cell(cell).lower() for cell in rows[0][1]) if rows else ()
         cells = [dict(zip(header, map(_cell, cells), strict=False)) for _, cells in rows[1:]]
-        if columns := _columns(source.parent, header, cells, named):
+        if (columns := _columns(source.parent, header, cells, named)) and not _is_row(source.parent, rows[0][1]):
             _refuse(source, header, unfinished)
             counted = zip(cells, rows[1:], strict=True)
             return Table(
@@ -152,6 +156,12 @@ def _columns(
         return located(folder, [(name,) for name in names]).wrong.count("")
 
     return chosen(header, rows, existing, path=path, label=label)
+
+
+def _is_row(folder: Path, header: Sequence[str]) -> bool:
+    """Whether what should be the header names a picture that is there, as the first row of a table without one does."""
+    names = [cell for cell in map(_cell, header) if Path(cell).suffix]
+    return any(os.path.isfile(spelled(folder, name)) for name in names)  # noqa: PTH113, any name is survived
 
 
 def _with_roles(row: dict[str, str], columns: Columns) -> dict[str, str]:

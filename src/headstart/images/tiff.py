@@ -6,7 +6,6 @@ the same: a picture of many bands is shown to it as a grey one that is as many t
 
 from __future__ import annotations
 
-import io
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -33,8 +32,16 @@ _TYPES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # unsigned integer
 _LAYOUT = (_WIDTH, _HEIGHT, _COMPRESSION, _FILL_ORDER, _STRIPS, _ROWS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES,
            _TILE_BYTES)  # fmt: skip
 _SENSOR = (32803, 34892)  # photometric interpretations of a camera's sensor: colour filter array, linear raw
-_GREY, _RGB = 1, 2
+_INVERTED, _GREY, _RGB = 0, 1, 2
+_UNCOMPRESSED = 1
+_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+_PREVIEW, _MASK = 1, 4
 _ANY_BYTES = (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions that do not ask what the bytes mean
+_NOT_READ = {
+    **dict.fromkeys((33003, 33005, 34712), "JPEG 2000"), **dict.fromkeys((50002, 52546), "JPEG XL"),
+    **dict.fromkeys((22610, 34934), "JPEG XR"), 34661: "JBIG", 34887: "LERC", 34933: "PNG", 50001: "WebP",
+}  # fmt: skip
+"""Compressions that Pillow does not read, by the number in the tag."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,44 @@ class Page:
 
     @property
     def is_preview(self) -> bool:
-        """Whether it is a smaller version of another picture of the file."""
-        return bool(self.first(_SUBFILE_TYPE) & 1)
+        """Whether it is a smaller version of another picture of the file, or a mask for it."""
+        return bool(self.first(_SUBFILE_TYPE) & (_PREVIEW | _MASK))
 
     @property
     def is_raw(self) -> bool:
         """Whether its pixels are those of a camera's sensor."""
         return _DNG in self.tags or self.first(_PHOTOMETRIC) in _SENSOR
+
+    @property
+    def bits(self) -> int:
+        """Of a value, the most of all bands."""
+        return max(self.tags.get(_BITS, (1,)))
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its values are whole numbers of 32 bits without a sign."""
+        return self.bits == 32 and self.first(_FORMAT, 1) == _UNSIGNED
+
+    @property
+    def is_misread(self) -> bool:
+        """Whether Pillow takes it for another picture.
+
+        It takes the two bytes of a band for two values, black for white, or large numbers for negative ones.
+        """
+        in_planes = self.first(_PLANAR, 1) == 2 and self.first(_COMPRESSION, 1) == _UNCOMPRESSED
+        inverted = _PHOTOMETRIC in self.tags and self.first(_PHOTOMETRIC) == _INVERTED
+        return self.bits > 8 and ((in_planes and self.first(_SAMPLES, 1) > 1) or inverted or self.is_long)
+
+    @property
+    def not_read(self) -> str:
+        """Why Pillow does not read it though nothing is wrong with it, as far as that is known; else empty."""
+        if name := _NOT_READ.get(self.first(_COMPRESSION, 1)):
+            return f"a TIFF compressed as {name}, which is not read: save it with LZW or without compression"
+        is_float = self.first(_FORMAT, 1) == _FLOAT
+        if self.bits not in (1, 2, 4, 8, 12, 16, 32) or (self.bits == 16 and is_float):
+            kind = "floating-point numbers" if is_float else "numbers"
+            return f"a TIFF of {kind} of {self.bits} bits, which is not read: save it with 8 or 16 bits"
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,75 +105,81 @@ class Bands:
     files: tuple[bytes, ...]
     """One with the bands of a pixel side by side, or one for each band."""
     count: int
-    """Bands of a pixel, in the first case."""
+    """Bands of a pixel in each file."""
     colours: int
     """How many of them, from the first, are colours: 3 for red, green, blue, or 1 for grey."""
     mode: str
     """Pillow's name for them, and for the transparency that the next band may be."""
     differenced: bool
     """Whether a pixel is stored as its difference to the one on its left."""
+    inverted: bool
+    """Whether 0 is white."""
+    is_long: bool
+    """Whether values are numbers of 32 bits without a sign, though the files say that they have one."""
 
     def joined(self, planes: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Colours and transparency ``(h, w, bands)`` from the pixels ``(h, w)`` of the files."""
-        if len(self.files) > 1:
+        planes = [plane.view(np.uint32) for plane in planes] if self.is_long else planes
+        if self.count == 1:
             return np.stack(planes, axis=-1)
         height, width = planes[0].shape
         values = planes[0].reshape(height, width // self.count, self.count)[..., : len(self.mode)]
         return np.add.accumulate(values, axis=1, dtype=values.dtype) if self.differenced else values
 
 
-def wanted_page(stream: IO[bytes]) -> int | None:
-    """Which page of a TIFF file is the picture, from 0: the first that is no preview of another.
+def wanted_page(stream: IO[bytes]) -> tuple[int, Page] | None:
+    """Which page of a TIFF file is the picture, from 0, and its tags: the first that is no preview of another.
 
-    None where there are only previews that can be read: in the raw file of a camera. What cannot be made out is page 0,
-    for the decoder to say what is wrong.
+    None where there are only previews that can be read: in the raw file of a camera. What cannot be made out is page 0
+    without tags, for the decoder to say what is wrong.
     """
     pages = list(_pages(stream))
     below = [page for outer in pages for page in _linked(stream, outer.tags.get(_BELOW, ()))]
     if any(page.is_raw for page in (*pages, *below)):
         return None
-    return next((at for at, page in enumerate(pages) if not page.is_preview), None if pages else 0)
+    nothing = None if pages else (0, Page("<", {}))
+    return next(((at, page) for at, page in enumerate(pages) if not page.is_preview), nothing)
 
 
-def bands(data: bytes, at: int) -> Bands | None:
-    """Page ``at`` of a TIFF file with several bands of one kind; None for any other file.
+def bands(data: bytes, page: Page) -> Bands | None:
+    """A page of the TIFF file ``data`` as grey files; None where it has bands of several kinds, or none at all.
 
     Raises:
         UnreadableImageError: too large.
     """
-    pages = list(_pages(io.BytesIO(data)))
-    if at >= len(pages):
-        return None
-    page = pages[at]
     count, photometric = page.first(_SAMPLES, 1), page.first(_PHOTOMETRIC)
     bits, formats = (set(page.tags.get(tag, (1,))) for tag in (_BITS, _FORMAT))
-    if count < 2 or len(bits) > 1 or len(formats) > 1 or photometric not in (_GREY, _RGB):
+    if not page.tags or len(bits) > 1 or len(formats) > 1 or photometric not in (_INVERTED, _GREY, _RGB):
         return None
     if page.first(_COMPRESSION, 1) not in _ANY_BYTES:
         return None
     colours = 3 if photometric == _RGB and count >= 3 else 1
     alpha = {1: "a", 2: "A"}.get(page.first(_EXTRA), "") if count > colours else ""
     mode = ("RGB" if colours == 3 else "L") + alpha
+    kind: dict[str, Any] = {
+        "colours": colours,
+        "mode": mode,
+        "inverted": photometric == _INVERTED,
+        "is_long": page.is_long,
+    }
     limits.check_size(page.first(_WIDTH) * count, page.first(_HEIGHT))
     tags = {tag: page.tags[tag] for tag in _LAYOUT if tag in page.tags}
-    tags |= {_SAMPLES: (1,), _BITS: (min(bits),), _FORMAT: (min(formats),), _PHOTOMETRIC: (_GREY,)}
+    tags |= {
+        _SAMPLES: (1,),
+        _BITS: (min(bits),),
+        _FORMAT: (_SIGNED if page.is_long else min(formats),),
+        _PHOTOMETRIC: (_GREY,),
+    }
     predictor = page.first(_PREDICTOR, 1)
-    if page.first(_PLANAR, 1) == 1:
+    if page.first(_PLANAR, 1) == 1 and count > 1:
         if predictor > 2 or (predictor == 2 and _TILES in tags):
             return None
         for tag in {_WIDTH, _TILE_WIDTH} & tags.keys():
             tags[tag] = (tags[tag][0] * count,)
-        files = [_written(data, page.order, tags)]
-    else:
-        tags[_PREDICTOR] = (predictor,)
-        files = [_written(data, page.order, _of_band(tags, band, count)) for band in range(len(mode))]
-    return Bands(
-        files=tuple(files),
-        count=count,
-        colours=colours,
-        mode=mode,
-        differenced=predictor == 2 and len(files) == 1,
-    )
+        return Bands(files=(_written(data, page.order, tags),), count=count, differenced=predictor == 2, **kind)
+    tags[_PREDICTOR] = (predictor,)
+    files = [_written(data, page.order, _of_band(tags, band, count)) for band in range(len(mode))]
+    return Bands(files=tuple(files), count=1, differenced=False, **kind)
 
 
 def _of_band(tags: dict[int, tuple[int, ...]], band: int, count: int) -> dict[int, tuple[int, ...]]:

@@ -10,6 +10,7 @@ KEY holds all that decides the files. They are part of the cache's one limit, an
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -23,17 +24,15 @@ from headstart.cache_folder import (
     keep,
     kept,
     made,
-    make_room,
     note_damaged,
     size_limit,
 )
 from headstart.errors import DataError
 from headstart.files import display, sha256
 from headstart.images.threads import in_order
+from headstart.store import FeatureStore, spare
 
 DONE, FILES = "done.json", "files"
-_SPARED = 1 << 30
-"""Bytes of the disk that are left free."""
 _holds: dict[Path, Hold] = {}
 """What this process has unpacked stays until it ends."""
 
@@ -53,14 +52,13 @@ def unpacked(key: str, write: Callable[[Path], None], *, needed: int, what: str)
     entry = cache_folder() / "unpacked" / key
     if not is_sound(entry):
         discard(entry)
-        require_room(needed, what)
+        require_room(entry, needed, what)
         try:
             _fill(entry, write)
         except OSError as error:
-            expected = "a cache folder that can be written"
-            found = f"{display(entry.parent)}: {error.strerror or error}"
-            todo = "set HEADSTART_CACHE to a folder with room, or unpack the source and give the folder"
-            raise DataError.of(what, expected=expected, found=found, todo=todo) from error
+            if not error.errno:  # of a library: what it reads is damaged
+                raise
+            raise _unwritable(entry.parent, error, what) from error
     hold(entry)
     return entry / FILES
 
@@ -72,23 +70,29 @@ def hold(entry: Path) -> None:
         _holds[entry] = Hold(entry / DONE)
 
 
-def require_room(needed: int, what: str) -> None:
-    """Make room for so many bytes in the cache. Raises DataError where that cannot be done."""
-    limit, folder = size_limit(), cache_folder()
-    nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
-    try:
-        free = max(shutil.disk_usage(nearest).free - _SPARED, 0)
-    except OSError:
-        free = 0
-    found = f"{needed / 1e9:,.2f} GB of files"
+def require_room(entry: Path, needed: int, what: str) -> None:
+    """Make room for so many bytes in the cache, which are to go into ``entry``. Raises DataError if there is none."""
+    folder, limit, found = cache_folder(), size_limit(), f"{needed / 1e9:,.2f} GB of files"
     if needed > limit:
         expected = f"at most {limit / 1e9:,.2f} GB, which the cache holds"
         todo = "raise it: HEADSTART_CACHE_GB; or unpack the source yourself and give the folder"
         raise DataError.of(what, expected=expected, found=found, todo=todo)
-    if needed > free + make_room(folder, needed):
+    try:
+        made(folder)
+        with FeatureStore(folder) as store:
+            fits, free = store.make_room(needed, used={entry}), spare(folder)
+    except OSError as error:
+        raise _unwritable(folder, error, what) from error
+    if not fits:
         expected = f"at most {free / 1e9:,.2f} GB, which the disk of {display(folder)} has free"
         todo = "free some space, or set HEADSTART_CACHE to another disk"
         raise DataError.of(what, expected=expected, found=found, todo=todo)
+
+
+def _unwritable(folder: Path, error: OSError, what: str) -> DataError:
+    expected, found = "a cache folder that can be written", f"{display(folder)}: {error.strerror or error}"
+    todo = "set HEADSTART_CACHE to a folder with room, or unpack the source and give the folder"
+    return DataError.of(what, expected=expected, found=found, todo=todo)
 
 
 def _fill(entry: Path, write: Callable[[Path], None]) -> None:
@@ -113,7 +117,7 @@ def seal(entry: Path) -> None:
     """Write down what the files of a folder are, now that it is complete. Raises OSError."""
     keep(entry / DONE, {"files": _sums(entry / FILES)})
     if not (entry / DONE).is_file():
-        raise OSError(None, "the list of files cannot be written", str(entry))
+        raise OSError(errno.EIO, "the list of files cannot be written", str(entry))
 
 
 def is_sound(entry: Path, *, quiet: bool = False) -> bool:

@@ -49,7 +49,7 @@ def fetch(needs: Sequence[str], target: Target, folder: Path, source: Path | Non
             constraints.write_text("\n".join(_installed()), encoding="utf-8")
             words += ["--constraint", str(constraints)]
         command = [sys.executable, "-m", PIP, *words, PIP, *needs]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         raise _refused(done.stderr, needs, target, source)
     return tuple(Wheel.of(path) for path in sorted(folder.glob("*.whl")))

@@ -43,14 +43,22 @@ class Asked:
         return tuple(display(part.file.relative_to(self.root).as_posix()) for part in self.parts)
 
 
-def document_of(part: Part, asked: Asked, *names: str) -> Any:
-    """The JSON object of a label file. Raises DataError where it is none with all of ``names``."""
+def document_of(part: Part, asked: Asked, **kinds: type) -> Any:
+    """The JSON object of a label file. Raises DataError unless it holds values of ``kinds``, list or dict, by name."""
     glance = Glance(part.file)
     if glance.document is None:
         found, todo = f"{display(part.file.name)}, which is none", "export it again: it is cut off or damaged"
         raise DataError.of(asked.what, expected="a document of JSON", found=found, todo=todo)
-    if not glance.has(*names):
-        found = f"{display(part.file.name)} without it"
-        todo = "export it again, or leave --format out"
-        raise DataError.of(asked.what, expected=f"a document with {' and '.join(names)}", found=found, todo=todo)
+    if not glance.has(*kinds) or not all(isinstance(glance.document[name], kind) for name, kind in kinds.items()):
+        expected = f"a document with {' and '.join(f'{name}, {_KINDS[kind]}' for name, kind in kinds.items())}"
+        found, todo = f"{display(part.file.name)} without it", "export it again, or leave --format out"
+        raise DataError.of(asked.what, expected=expected, found=found, todo=todo)
     return glance.document
+
+
+_KINDS: dict[type, str] = {list: "a list", dict: "an object"}
+
+
+def as_list(value: Any) -> list[Any]:
+    """The list that a value of a document is; an empty one where it is none."""
+    return value if isinstance(value, list) else []

@@ -13,7 +13,7 @@ from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
 from headstart.images.walk import LeftOut
 
-_KEYS = "images", "annotations", "categories"
+_KEYS = {"images": list, "annotations": list, "categories": list}
 _IMAGE, _CLASS = "every picture has an id and a file_name", "every annotation is of a class in the list"
 _RULES = {_IMAGE: "export it again", _CLASS: "add the class to `categories`, or take the annotation out"}
 
@@ -51,7 +51,7 @@ def read_coco(asked: Asked) -> Entries:
 
 
 def _pictures(part: Part, asked: Asked, left_out: list[LeftOut]) -> list[Said]:
-    document = document_of(part, asked, *_KEYS)
+    document = document_of(part, asked, **_KEYS)
     listed = [each for each in document["categories"] if isinstance(each, Mapping)]
     classes = {each.get("id"): str(each.get("name")) for each in listed if isinstance(each.get("id"), (int, str))}
     labels: dict[Any, dict[str, None]] = defaultdict(dict)

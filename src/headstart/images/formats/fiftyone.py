@@ -7,7 +7,7 @@ from typing import Any
 
 from headstart.errors import DataError
 from headstart.files import display, some
-from headstart.images.formats.asked import Asked, document_of
+from headstart.images.formats.asked import Asked, as_list, document_of
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
@@ -44,8 +44,8 @@ def read_labels(asked: Asked) -> Entries:
     left_out: list[LeftOut] = []
     listings = []
     for part in asked.parts:
-        document = document_of(part, asked, "labels")
-        classes = document.get("classes") or []
+        document = document_of(part, asked, labels=dict)
+        classes = as_list(document.get("classes"))
         said = []
         for at, (name, label) in enumerate(document["labels"].items(), 1):
             names, broken = _named(label, classes)
@@ -87,14 +87,14 @@ def read_samples(asked: Asked) -> Entries:
     left_out: list[LeftOut] = []
     listings = []
     for part in asked.parts:
-        samples = document_of(part, asked, "samples")["samples"]
+        samples = document_of(part, asked, samples=list)["samples"]
         field = _field(asked, samples)
         said = []
         for at, sample in enumerate(samples, 1):
             known = isinstance(sample, Mapping) and isinstance(sample.get("filepath"), str)
             name = sample["filepath"] if known else ""
             labels = _classified(sample.get(field)) if known else ()
-            splits = [tag for tag in sample.get("tags") or () if split_of(str(tag))] if known else []
+            splits = [tag for tag in as_list(sample.get("tags")) if split_of(str(tag))] if known else []
             if known and not labels:
                 left_out.append(LeftOut(part.file.parent / name, _UNLABELLED))
                 continue
@@ -127,8 +127,7 @@ def _field(asked: Asked, samples: list[Any]) -> str:
 def _classified(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Mapping):
         return ()
-    several = value.get("classifications")
-    labels = [each.get("label") for each in several if isinstance(each, Mapping)] if isinstance(several, list) else []
+    labels = [each.get("label") for each in as_list(value.get("classifications")) if isinstance(each, Mapping)]
     return tuple(str(label) for label in labels or [value.get("label")] if label is not None)
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from headstart.images.tables import MARKS
+from headstart.images.tables import encoding_of
 
 HEAD = 64 << 10
 """Bytes that a file is recognised by, where its beginning is enough."""
@@ -35,12 +35,15 @@ class Glance:
     @cached_property
     def text(self) -> str:
         """The beginning as text; empty where it is none."""
-        mark = next((name for mark, name in MARKS.items() if self.head.startswith(mark)), "")
-        if not mark:  # UTF-16 has a zero in each of its ASCII characters
-            zeros = [self.head[at : at + 1] == b"\0" for at in (0, 1)]
-            mark = "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
-        text = self.head.decode(mark, "replace")
+        text = self.head.decode(encoding_of(self.head), "replace")
         return "" if "\0" in text else text
+
+    @property
+    def whole(self) -> str:
+        """All of it as text, in UTF-8 bytes that are none as the lone surrogates that no text has."""
+        data = self.file.read_bytes()
+        encoding = encoding_of(data)
+        return data.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
 
     @property
     def rows(self) -> list[list[str]]:
@@ -56,7 +59,7 @@ class Glance:
         if self.text.lstrip()[:1] not in ("{", "[") or self.file.stat().st_size > MOST_DOCUMENT:
             return None
         try:
-            return json.loads(self.file.read_bytes().decode("utf-8-sig"))
+            return json.loads(self.whole)
         except (ValueError, RecursionError):
             return None
 

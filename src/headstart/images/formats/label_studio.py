@@ -6,8 +6,6 @@ The files that its addresses name are looked for beside the export: ``/data/loca
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +14,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from headstart.errors import DataError
 from headstart.files import display, some
-from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.asked import Asked, Part, as_list
 from headstart.images.formats.glance import Glance
-from headstart.images.formats.one_hot import text_of
+from headstart.images.formats.one_hot import rows_of
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
 from headstart.images.walk import LeftOut
@@ -57,8 +55,9 @@ def read_label_studio(asked: Asked) -> Entries:
         if isinstance(glance.document, list):
             answers = list(_of_json(glance.document))
         else:
-            rows = csv.DictReader(io.StringIO(text_of(part.file, asked.what), newline=""))
-            answers = [_flat(at, dict(row)) for at, row in enumerate(rows, 1)]
+            rows = rows_of(part.file, asked.what)
+            _, header = next(rows, (1, []))
+            answers = [_flat(at, dict(zip(header, row, strict=False))) for at, (_, row) in enumerate(rows, 1)]
         question = _question(asked, answers)
         said = []
         for answer in answers:
@@ -114,10 +113,10 @@ def _of_json(items: Sequence[Any]) -> Iterator[_Answer]:
             yield _flat(at, item)
         else:
             names = _names(_picture(item["data"]))
-            given = item.get("annotations") or item.get("completions") or []
+            given = as_list(item.get("annotations")) or as_list(item.get("completions"))
             kept = [each for each in given if isinstance(each, Mapping) and not each.get("was_cancelled")]
             for annotation in kept or [{}]:
-                yield _Answer(at, names, _choices(annotation.get("result") or []))
+                yield _Answer(at, names, _choices(as_list(annotation.get("result"))))
 
 
 def _choices(results: Sequence[Any]) -> dict[str, tuple[str, ...]]:
@@ -165,7 +164,10 @@ def _names(address: str) -> tuple[str, ...]:
     """What the file of an address may be called here."""
     if not address:
         return ()
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as a bracket that is not closed
+        return (address,)
     if parts.path.endswith(_LOCAL):
         return tuple(parse_qs(parts.query).get("d", ())) or (address,)
     is_path = len(parts.scheme) < 2  # of one letter is a drive

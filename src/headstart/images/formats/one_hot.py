@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from headstart.errors import DataError
@@ -13,6 +14,7 @@ from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
+from headstart.images.tables import encoding_of
 from headstart.images.walk import LeftOut
 
 _MARKS = {"0": False, "1": True, "0.0": False, "1.0": True}
@@ -55,13 +57,10 @@ def read_one_hot(asked: Asked) -> Entries:
 
 
 def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
-    text = text_of(part.file, asked.what)
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    header = [cell.strip() for cell in next(reader, [])]
+    rows = rows_of(part.file, asked.what)
+    header = [cell.strip() for cell in next(rows, (1, []))[1]]
     said = []
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
+    for line, row in rows:
         name, marks = row[0].strip(), [cell.strip() for cell in row[1:]]
         labels = tuple(label for label, mark in zip(header[1:], marks, strict=False) if _MARKS.get(mark))
         broken = {_WIDTH: f"{len(row)} cells"} if len(row) != len(header) else {}
@@ -70,16 +69,28 @@ def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
         if not labels and not broken:
             left_out.append(LeftOut(part.file.parent / name, "no class is marked"))
         else:
-            said.append(
-                Said(at=reader.line_num, names=(name,), labels=labels, split=part.split or "train", broken=broken)
-            )
+            said.append(Said(at=line, names=(name,), labels=labels, split=part.split or "train", broken=broken))
     return said
 
 
-def text_of(file: Path, what: str) -> str:
-    """The text of a label file in UTF-8. Raises DataError if it is none."""
+def rows_of(file: Path, what: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a label file in CSV that are not blank, with the line on which each ends.
+
+    Raises:
+        DataError: it is no text in UTF-8, or UTF-16 or UTF-32 with their marks; or a quote is not closed.
+    """
+    data = file.read_bytes()
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        text = data.decode(encoding_of(data))
     except UnicodeDecodeError as error:
         found = f"{display(file.name)}: byte {error.start:,} is none"
         raise DataError.of(what, expected="labels in UTF-8", found=found, todo="save the file as UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+    except csv.Error as error:
+        found, todo = (
+            f"{display(file.name)}, line {reader.line_num}: {error}",
+            "close the quote, or save the table anew",
+        )
+        raise DataError.of(what, expected="cells that end where they began a quote", found=found, todo=todo) from error

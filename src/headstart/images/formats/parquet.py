@@ -62,7 +62,9 @@ def _opened(file: Path, what: str) -> Iterator[Any]:
     try:
         with pq.ParquetFile(file) as opened:
             yield opened
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk; those of damaged pages have none
+            raise
         found = f"{display(file.name)}: {display(str(error).splitlines()[0])}"
         todo = "fetch or write the file again: it is cut off or damaged"
         raise DataError.of(what, expected="Parquet that can be read to its end", found=found, todo=todo) from error

@@ -83,6 +83,10 @@ def _of_file(given: Given, file: Path) -> Entries:
         return _of_archive(given, file, ZIP if is_zip else TAR)
     if not formats and (glance.text.lstrip()[:1] not in ("{", "[", "<") and (glance.text or not glance.head)):
         formats = [each for each in FORMATS if each.name == "table"]  # whose error says what it must have
+    if not formats and archives.is_compressed(glance.head):
+        expected, found = "an archive that can be read to its end", f"{display(file.name)}, which holds no tar"
+        todo = "fetch it again if it is damaged; else unpack it, and give what was in it"
+        raise DataError.of(f"pictures {display(given.address)}", expected=expected, found=found, todo=todo)
     if not formats:
         raise _unknown(given, f"{display(file.name)}, which begins with {_beginning(file)}")
     _refuse_several(given, [each.name for each in formats])

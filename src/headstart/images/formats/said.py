@@ -109,7 +109,7 @@ def gathered(
             was, now = (_without_path(other) for other in (first, entry))
             name = display(said.names[0]) if said.names else ""
             alike = f"{label_file}{name} as in {first_place}, there {was}, here {now}"
-            checks[_ALIKE] = (not name or was == now, alike)
+            checks[_ALIKE] = (not name or not entry.label or was == now, alike)
             if faults.none_in(said.at, checks):
                 splits[said.split] = entry.split
                 for column, cell in said.cells.items():
@@ -138,8 +138,8 @@ def _checked(said: Said, path: Path, wrong: str, label_file: str) -> tuple[dict[
     entry = Entry(path=path, label=" + ".join(labels), split=split or "", group=said.group or None)
     checks = {rule: (False, found) for rule, found in said.broken.items()}
     checks |= {
-        _PATH: (bool(name), "no path"),
-        LABELLED: (bool(entry.label), "no label"),
+        _PATH: (bool(name or said.broken), "no path"),
+        LABELLED: (bool(entry.label or said.broken), "no label"),
         _ONE: (len(labels) < 2, f"{name}: {some(list(labels), 5)}"),
         _SPLIT: (split is not None, repr(said.split)),
         _FILE: (not name or not wrong, wrong),

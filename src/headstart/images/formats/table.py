@@ -14,12 +14,13 @@ from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered, several
 from headstart.images.labelled import Entries, Understood
-from headstart.images.located import located
+from headstart.images.located import located, spelled
+from headstart.images.tables import is_no_text
 
 _WIDTH, _LINES = "every row has as many cells as the header", "every cell ends on its line"
 _RULES = {
     _WIDTH: "put names that contain the separator between double quotes",
-    _LINES: "close the quote, or take the line end out of the name",
+    _LINES: "close the quote, or take the line end out",
 }
 
 
@@ -83,7 +84,8 @@ def _rows(table: tables.Table, part: Part) -> list[Said]:
     for row, classes in zip(table.rows, labels, strict=True):
         name, split = row.cells.get("path", ""), row.cells.get("split", part.split or "train")
         broken = {_WIDTH: f"{row.width} cells"} if row.width > len(table.header) else {}
-        if ended := [cell for cell in (name, row.cells.get("label", ""), split) if "\n" in cell]:
+        is_named = "\n" in name and spelled(table.folder, name).exists()
+        if ended := [cell for cell in ("" if is_named else name, row.cells.get("label", ""), split) if "\n" in cell]:
             broken[_LINES] = display("".join(ended)[:40])
         others = {column: row.cells.get(column, "") for column in table.header}
         group = row.cells.get("group") or None
@@ -132,13 +134,13 @@ def of_records(asked: Asked, listed: Sequence[Sequence[Any]], *, unlabelled: str
         root=asked.root,
         layout="table",
         inside=asked.inside,
-        rules={_FLAT: "write one JSON object a line, with a file and a class"},
+        rules={_FLAT: "write one JSON object a line, with a file and a class", _TEXT: "save the file as UTF-8"},
         understood=Understood(columns=columns, label_files=asked.label_files),
         unlabelled=unlabelled,
     )
 
 
-_FLAT = "every record is a JSON object"
+_FLAT, _TEXT = "every record is a JSON object", "every label is text in UTF-8"
 
 
 def records_in(glance: Glance) -> list[Any] | None:
@@ -147,7 +149,7 @@ def records_in(glance: Glance) -> list[Any] | None:
         return glance.document
     if glance.text.lstrip()[:1] != "{" or isinstance(glance.document, dict):
         return [glance.document] if glance.is_one_line else None
-    lines = glance.file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = glance.whole.split("\n")  # other line ends, such as U+2028, may stand in a text of JSON
     return [_parsed(line) for line in lines if line.strip()]
 
 
@@ -187,6 +189,7 @@ def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
     values = {name.lower(): value for name, value in record.items()}
     labels = values.get(columns.label)
     classes = tuple(map(str, labels)) if isinstance(labels, list) else (cells.get(columns.label, ""),)
+    no_text = [display(name) for name in classes if is_no_text(name)]
     split = cells.get(columns.split, "") if columns.split else ""
     return Said(
         at=at,
@@ -195,4 +198,5 @@ def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
         split=split or part.split or "train",
         group=cells.get(columns.group) or None if columns.group else None,
         cells=cells,
+        broken={_TEXT: no_text[0]} if no_text else {},
     )

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from headstart.errors import OptionError
-from headstart.features.crew import MOST_FAILS, Crew, Hand, Place, places
 from headstart.features.part import Part
+from headstart.features.pool import MOST_FAILS, Place, Pool, PooledWorker, places
 
 
 @pytest.mark.parametrize(
@@ -35,15 +35,15 @@ def test_a_worker_for_every_few_processors_or_for_each_gpu(
 
 
 def test_nothing_is_given_beside_a_part_that_is_tried_alone() -> None:
-    hand = Hand(Place(node="a", host="here", number=0, cpus=2, gpus=0), None)
-    assert hand.has_room(2, alone=True)
-    hand.running["task"] = Part(start=0, stop=64)
-    assert hand.has_room(2, alone=False)
-    assert not hand.has_room(2, alone=True)
-    hand.running["other"] = Part(start=64, stop=128)
-    assert not hand.has_room(2, alone=False)
-    hand.running = {"task": Part(start=0, stop=64, alone=True)}
-    assert not hand.has_room(2, alone=False)
+    worker = PooledWorker(Place(node="a", host="here", number=0, cpus=2, gpus=0), None)
+    assert worker.has_room(2, alone=True)
+    worker.running["task"] = Part(start=0, stop=64)
+    assert worker.has_room(2, alone=False)
+    assert not worker.has_room(2, alone=True)
+    worker.running["other"] = Part(start=64, stop=128)
+    assert not worker.has_room(2, alone=False)
+    worker.running = {"task": Part(start=0, stop=64, alone=True)}
+    assert not worker.has_room(2, alone=False)
 
 
 @pytest.fixture
@@ -57,18 +57,18 @@ def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.mark.slow
 def test_a_worker_that_ends_is_started_again_and_given_up_in_the_end(ray: Any) -> None:
-    crew = Crew(ray, gpu=False)
+    pool = Pool(ray, gpu=False)
     for number in range(MOST_FAILS):
-        (hand,) = crew.hands()
-        assert (hand.place.cpus, hand.fails) == (2, number)
-        os.kill(ray.get(hand.actor.__ray_call__.remote(lambda worker: os.getpid())), signal.SIGKILL)
-        task = hand.actor.__ray_call__.remote(lambda worker: None)
-        hand.running[task] = Part(start=0, stop=64)
-        ((same, (lost, value, error)),) = crew.next_answers([hand])
-        assert (same, lost, value) == (hand, task, None)
+        (worker,) = pool.workers()
+        assert (worker.place.cpus, worker.fails) == (2, number)
+        os.kill(ray.get(worker.actor.__ray_call__.remote(lambda worker: os.getpid())), signal.SIGKILL)
+        task = worker.actor.__ray_call__.remote(lambda worker: None)
+        worker.running[task] = Part(start=0, stop=64)
+        ((same, (lost, value, error)),) = pool.next_answers([worker])
+        assert (same, lost, value) == (worker, task, None)
         assert error is not None
-        assert crew.lost(hand, error) is False  # the machine is still there
+        assert pool.lost(worker, error) is False  # the machine is still there
     with pytest.raises(OptionError, match="expected: workers that start") as caught:
-        crew.hands()
+        pool.workers()
     assert "ray status" in caught.value.problems[0].todo
-    crew.close()
+    pool.close()

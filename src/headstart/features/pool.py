@@ -33,8 +33,12 @@ class Place:
     gpus: int
 
 
+Answer = tuple[Any, Any, BaseException | None]
+"""A task, what it gave, and why its worker has ended, if it has."""
+
+
 @dataclass(eq=False)
-class Hand:
+class PooledWorker:
     """One worker, and what it is at."""
 
     place: Place
@@ -52,53 +56,57 @@ class Hand:
         return not self.running if alone else len(self.running) < most
 
 
-class Crew:
+class Pool:
     """The workers of one kind, which compute on processors or on GPUs."""
 
     def __init__(self, ray: Any, *, gpu: bool) -> None:
         self._ray, self._gpu = ray, gpu
-        self._hands: dict[Place, Hand] = {}
+        self._workers: dict[Place, PooledWorker] = {}
         self._given_up: dict[Place, str] = {}
         self._looked = self._answered = time.monotonic()
         self._look()
 
-    def hands(self) -> list[Hand]:
+    def workers(self) -> list[PooledWorker]:
         """The workers there are. Raises OptionError where there can be none."""
         if time.monotonic() - self._looked > LOOK_S:
             self._look()
-        if not self._hands:
-            raise self._nobody("; ".join(dict.fromkeys(self._given_up.values())) or "none")
-        return list(self._hands.values())
+        if not self._workers:
+            raise self._none_start("; ".join(dict.fromkeys(self._given_up.values())) or "none")
+        return list(self._workers.values())
 
-    def next_answers(self, hands: Sequence[Hand]) -> Iterator[tuple[Hand, tuple[Any, Any, BaseException | None]]]:
-        """Wait for the next answers: of each the worker, and the task, what it gave, and why the worker has ended."""
-        by_task = {task: hand for hand in hands for task in hand.running}
+    def next_answers(self, workers: Sequence[PooledWorker]) -> Iterator[tuple[PooledWorker, Answer]]:
+        """Wait for the next answers, each with its worker."""
+        by_task = {task: worker for worker in workers for task in worker.running}
         if not by_task:
             return
         errors = self._ray.exceptions
         ready, _ = self._ray.wait([*by_task], num_returns=1, timeout=LOOK_S)
-        if not ready and not any(hand.opened for hand in hands) and time.monotonic() - self._answered > STARTING_S:
-            raise self._nobody(f"nobody was ready after {STARTING_S:g} s: other work may hold the processors")
+        if (
+            not ready
+            and not any(worker.opened for worker in workers)
+            and time.monotonic() - self._answered > STARTING_S
+        ):
+            raise self._none_start(f"no worker was ready after {STARTING_S:g} s: other work may hold the processors")
         for task in ready:
-            hand = by_task[task]
-            if task not in hand.running:  # it has ended, which another of its tasks has said
+            worker = by_task[task]
+            if task not in worker.running:  # it has ended, which another of its tasks has said
                 continue
             try:
                 value = self._ray.get(task)
             except errors.RayTaskError:
                 raise
             except errors.RayError as error:
-                yield hand, (task, None, error)
+                yield worker, (task, None, error)
             else:
                 self._answered = time.monotonic()
-                yield hand, (task, value, None)
+                yield worker, (task, value, None)
 
-    def lost(self, hand: Hand, error: BaseException) -> bool:
+    def lost(self, worker: PooledWorker, error: BaseException) -> bool:
         """A worker has ended: start another in its place; returns whether its whole machine is lost."""
-        place, fails = hand.place, hand.fails + 1
-        hand.running.clear()
-        self._end(hand)
-        del self._hands[place]
+        place, fails = worker.place, worker.fails + 1
+        worker.running.clear()
+        self._end(worker)
+        del self._workers[place]
         gone = place.node not in {node["NodeID"] for node in self._alive()}
         if not gone and fails < MOST_FAILS:
             self._start(place, fails)
@@ -109,16 +117,16 @@ class Crew:
 
     def close(self) -> None:
         """End all workers."""
-        for hand in self._hands.values():
-            self._end(hand)
-        self._hands.clear()
+        for worker in self._workers.values():
+            self._end(worker)
+        self._workers.clear()
 
     def _look(self) -> None:
         """Start workers in places that have none."""
         self._looked = time.monotonic()
         for node in self._alive():
             for place in places(node, gpu=self._gpu):
-                if place not in self._hands and place not in self._given_up:
+                if place not in self._workers and place not in self._given_up:
                     self._start(place)
 
     def _alive(self) -> list[dict[str, Any]]:
@@ -133,12 +141,12 @@ class Crew:
             max_concurrency=2,
             scheduling_strategy=NodeAffinitySchedulingStrategy(place.node, soft=False),
         )
-        self._hands[place] = Hand(place, actor.remote(place.cpus), fails)
+        self._workers[place] = PooledWorker(place, actor.remote(place.cpus), fails)
 
-    def _end(self, hand: Hand) -> None:
-        self._ray.kill(hand.actor)
+    def _end(self, worker: PooledWorker) -> None:
+        self._ray.kill(worker.actor)
 
-    def _nobody(self, found: str) -> OptionError:
+    def _none_start(self, found: str) -> OptionError:
         kind = "GPUs" if self._gpu else "processors"
         todo = f"look at `ray status`: it needs free {kind}, and headstart of the same version on every machine"
         return OptionError.of("engine", expected="workers that start", found=found, todo=todo)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from headstart.cache_folder import Hold, Troubles, entries, troubles
-from headstart.features.store import SPARED, FeatureStore, open_store, spare
+from headstart.store import SPARED, FeatureStore, open_store, spare
 
 
 def digest(i: int) -> str:
@@ -77,7 +77,7 @@ def test_a_killed_writer_leaves_what_was_committed(tmp_path: Path) -> None:
     script = (
         "import os, sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from headstart.features.store import FeatureStore\n"
+        "from headstart.store import FeatureStore\n"
         "store = FeatureStore(Path(sys.argv[1]))\n"
         "store.write({'a': {'00' * 32: np.ones(4, np.float32)}})\n"
         "store._db.execute(\"INSERT INTO features VALUES (1, x'01', x'02', 0, 0)\")\n"
@@ -342,7 +342,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_a_store_that_another_process_has_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headstart.features.store.WAIT", 0.1)
+    monkeypatch.setattr("headstart.store.WAIT", 0.1)
     with FeatureStore(tmp_path) as store:
         store.write({"a": rows(1)})
     other = sqlite3.connect(tmp_path / "features.sqlite", isolation_level=None)
@@ -357,7 +357,7 @@ def test_several_processes_may_begin_a_store_at_once(tmp_path: Path) -> None:
     script = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from headstart.features.store import FeatureStore\n"
+        "from headstart.store import FeatureStore\n"
         "from headstart.cache_folder import Troubles, troubles\n"
         "sys.stdin.read()\n"
         "with FeatureStore(Path(sys.argv[1])) as store:\n"
