@@ -14,7 +14,7 @@ def test_a_document_that_is_none_or_another_is_refused(tmp_path: Path) -> None:
     asked = Asked(given=Given(address=str(tmp_path)), root=tmp_path, parts=(part,))
     assert asked.label_files == ("labels.json",)
     part.file.write_text('{"images": [', encoding="utf-8")
-    with pytest.raises(DataError, match=r"labels\.json, which is none"):
+    with pytest.raises(DataError, match=r"labels\.json: JSON that is cut off or damaged: Expecting value"):
         document_of(part, asked, "images")
     part.file.write_text('{"images": []}', encoding="utf-8")
     assert document_of(part, asked, "images") == {"images": []}

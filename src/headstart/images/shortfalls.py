@@ -39,10 +39,12 @@ def shortfalls(
         from_arrays: whether paths and labels were given one by one.
     """
     train = sorted(declared["train"])
+    files = "1 file that is" if left_out == 1 else f"{left_out:,} files that are"
+    outside = f", and {files} in none" if left_out else ""
     if len(train) < 2:
         yield Problem(
             expected="at least two classes to train on, a folder (or label) for each",
-            found=f"only {train[0]!r}" if train else f"no class, and {left_out} files that are in none",
+            found=f"only {train[0]!r}" if train else f"no class{outside}",
             todo="give labels of two classes or more"
             if from_arrays
             else "sort the pictures into one folder for each class, or give a CSV path,label",

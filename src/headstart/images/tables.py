@@ -29,6 +29,8 @@ MARKS = {
 """What a text begins with, and the encoding that it says."""
 CODE_PAGES = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5")
 """Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
+_BEGINNING = 64
+"""Bytes by which it is told that a text without a mark is UTF-16."""
 _AS_ON_DISK = "utf-8 and other bytes"
 """UTF-8 but for names of files that are no text: they come through unchanged, as they do from the file system."""
 _SEP = re.compile(r'"?sep=(.)"?[;,\t|]*(?=\r|\n)', re.IGNORECASE)
@@ -78,7 +80,7 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
     """
     named = path_column, label_column
     raw = source.read_bytes()
-    encoding = next((name for mark, name in MARKS.items() if raw.startswith(mark)), _without_mark(raw))
+    encoding = encoding_of(raw)
     try:
         return _parsed(source, raw.decode(encoding), encoding, named)
     except UnicodeDecodeError:
@@ -94,9 +96,13 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
     return max(tables, key=_files_with_marks)  # the first of those that are equal
 
 
-def _without_mark(raw: bytes) -> str:
-    """UTF-16 where one of the first two bytes is zero, as it is in its ASCII, else UTF-8."""
-    return "utf-16-be" if raw[:1] == b"\0" else "utf-16-le" if raw[1:2] == b"\0" else "utf-8"
+def encoding_of(raw: bytes) -> str:
+    """The encoding of Unicode that a text's mark says, or its zeros: UTF-16 has one in each of its ASCII characters."""
+    if mark := next((name for mark, name in MARKS.items() if raw.startswith(mark)), ""):
+        return mark
+    first, second = (raw[at:_BEGINNING:2] for at in (0, 1))
+    zeros = [half[:1] == b"\0" and 2 * half.count(0) > len(half) for half in (first, second)]
+    return "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
 
 
 def _files_with_marks(table: Table) -> int:

@@ -9,10 +9,11 @@ from pathlib import Path
 from headstart.errors import DataError
 from headstart.files import display
 from headstart.images.columns import PATHS, plain_name
-from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
+from headstart.images.tables import encoding_of
 from headstart.images.walk import LeftOut
 
 _MARKS = {"0": False, "1": True, "0.0": False, "1.0": True}
@@ -37,8 +38,10 @@ def read_one_hot(asked: Asked) -> Entries:
         DataError: bad rows, all of them, with their line numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
+    read = each_part(asked, lambda part: _rows(asked, part, left_out))
     listings = [
-        Listing(file=part.file, folder=part.file.parent, said=_rows(asked, part, left_out)) for part in asked.parts
+        Listing(file=part.file, folder=part.file.parent, said=said)
+        for part, said in zip(asked.parts, read, strict=True)
     ]
     understood = Understood(label_files=asked.label_files, separator=",")
     return gathered(
@@ -55,13 +58,10 @@ def read_one_hot(asked: Asked) -> Entries:
 
 
 def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
-    text = text_of(part.file, asked.what)
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    header = [cell.strip() for cell in next(reader, [])]
+    (_, first), *rows = rows_of(part.file, asked.what) or [(1, [])]
+    header = [cell.strip() for cell in first]
     said = []
-    for row in reader:
-        if not any(cell.strip() for cell in row):
-            continue
+    for line, row in rows:
         name, marks = row[0].strip(), [cell.strip() for cell in row[1:]]
         labels = tuple(label for label, mark in zip(header[1:], marks, strict=False) if _MARKS.get(mark))
         broken = {_WIDTH: f"{len(row)} cells"} if len(row) != len(header) else {}
@@ -70,16 +70,26 @@ def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
         if not labels and not broken:
             left_out.append(LeftOut(part.file.parent / name, "no class is marked"))
         else:
-            said.append(
-                Said(at=reader.line_num, names=(name,), labels=labels, split=part.split or "train", broken=broken)
-            )
+            said.append(Said(at=line, names=(name,), labels=labels, split=part.split or "train", broken=broken))
     return said
 
 
-def text_of(file: Path, what: str) -> str:
-    """The text of a label file in UTF-8. Raises DataError if it is none."""
+def rows_of(file: Path, what: str) -> list[tuple[int, list[str]]]:
+    """The rows of a table with commas that are not blank, each with the line on which it ends.
+
+    Raises:
+        DataError: no text of Unicode, or a quote that is not closed.
+    """
+    raw = file.read_bytes()
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        text = raw.decode(encoding_of(raw))
     except UnicodeDecodeError as error:
         found = f"{display(file.name)}: byte {error.start:,} is none"
         raise DataError.of(what, expected="labels in UTF-8", found=found, todo="save the file as UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        found = f"{display(file.name)}: {error} at line {reader.line_num}"
+        todo = "close the quote, or save the table anew"
+        raise DataError.of(what, expected="cells that end where they began", found=found, todo=todo) from error

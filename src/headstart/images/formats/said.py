@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import DataError
 from headstart.files import display, some
@@ -138,8 +139,8 @@ def _checked(said: Said, path: Path, wrong: str, label_file: str) -> tuple[dict[
     entry = Entry(path=path, label=" + ".join(labels), split=split or "", group=said.group or None)
     checks = {rule: (False, found) for rule, found in said.broken.items()}
     checks |= {
-        _PATH: (bool(name), "no path"),
-        LABELLED: (bool(entry.label), "no label"),
+        _PATH: (bool(name or said.broken), "no path"),
+        LABELLED: (bool(entry.label or said.broken), "no label"),
         _ONE: (len(labels) < 2, f"{name}: {some(list(labels), 5)}"),
         _SPLIT: (split is not None, repr(said.split)),
         _FILE: (not name or not wrong, wrong),
@@ -158,6 +159,17 @@ def _without_path(entry: Entry) -> str:
     """What a row says of its file, such as “'cat'” or “'cat', test, group 7”."""
     split = "" if entry.split == "train" else f", {entry.split}"
     return f"{entry.label!r}{split}" + (f", group {entry.group}" if entry.group else "")
+
+
+def classes_in(value: Any) -> tuple[str, ...] | None:
+    """The classes that a value of JSON names: a text, a number, or a list of such; None where it is something else.
+
+    None and NaN, which stand for a label that is missing, are no class.
+    """
+    said = [each for each in (value if isinstance(value, list) else [value]) if each is not None and each == each]
+    if not all(isinstance(each, (str, int, float)) for each in said):
+        return None
+    return tuple(str(each) for each in said if each != "")
 
 
 def several(labels: Sequence[str]) -> Iterator[tuple[str, ...]]:
