@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import re
 import shutil
 import stat
@@ -31,7 +33,10 @@ _ENCRYPTED = 0x1
 _UTF8 = 0x800
 _BLOCK = 1 << 20
 
-DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError, RuntimeError, ValueError)
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile),
+    *(NotImplementedError, RuntimeError, ValueError),
+)
 """What reading a damaged archive raises, besides OSError."""
 
 
@@ -117,7 +122,9 @@ def opened(file: Path, what: str, *, most: int) -> Iterator[Archive]:
                 members = checking.checked(map(_of_tar, tar))
                 _require_end(tar)
                 yield Archive(members=members, open=lambda member: _extracted(tar, member))
-    except DAMAGED as error:
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk; those of compressed streams have none
+            raise
         todo = "fetch or make the archive again: it is cut off or damaged"
         found = display(str(error)) or type(error).__name__
         raise DataError.of(what, expected="an archive that can be read to its end", found=found, todo=todo) from error

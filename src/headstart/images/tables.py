@@ -37,6 +37,14 @@ _SEP = re.compile(r'"?sep=(.)"?[;,\t|]*(?=\r|\n)', re.IGNORECASE)
 _KNOWN = ("path", "label", "group", "split", "decision")
 
 
+class _Named(NamedTuple):
+    """What is known of the columns before a table is read."""
+
+    path: str
+    label: str
+    labelled: bool
+
+
 class Row(NamedTuple):
     """A row that is not blank."""
 
@@ -69,8 +77,10 @@ class Table:
         return self.encoding.startswith("utf")
 
 
-def read(source: Path, *, path_column: str = "", label_column: str = "") -> Table:
+def read(source: Path, *, path_column: str = "", label_column: str = "", labelled: bool = True) -> Table:
     """Read a table with a header; `headstart.images.columns` tells which columns are meant where that is not said.
+
+    ``labelled``: whether it must hold classes; else files are enough.
 
     Its encoding is what its mark says (UTF-8, UTF-16, UTF-32), else UTF-8, or UTF-16 without a mark, else one of
     `CODE_PAGES`. A cell that `headstart.files.write_csv` has kept from being run as a formula is what it was.
@@ -78,7 +88,7 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
     Raises:
         DataError: no columns of files and classes, several of one name, or a quote that is not closed.
     """
-    named = path_column, label_column
+    named = _Named(path_column, label_column, labelled)
     raw = source.read_bytes()
     encoding = encoding_of(raw)
     try:
@@ -115,7 +125,7 @@ def _is_no_text(cell: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in cell)
 
 
-def _parsed(source: Path, text: str, encoding: str, named: tuple[str, str]) -> Table:
+def _parsed(source: Path, text: str, encoding: str, named: _Named) -> Table:
     line = _SEP.match(text)
     content = text[line.end() :] if line else text  # the line stays, as a blank one
     for separator in dict.fromkeys((line[1] if line else "") + SEPARATORS):
@@ -139,25 +149,24 @@ def _parsed(source: Path, text: str, encoding: str, named: tuple[str, str]) -> T
                 encoding=encoding,
                 separator=separator,
             )
-    options = zip(("--path-column", "--label-column"), named, strict=True)
+    options = zip(("--path-column", "--label-column"), named[:2], strict=True)
     asked = " and ".join(f"{name!r}, as {option} says" for option, name in options if name)
-    expected = f"a first line that names the columns {asked or 'path,label[,group][,split]'}"
+    ours = "path,label[,group][,split]" if named.labelled else "path"
+    expected = f"a first line that names the columns {asked or ours}"
     found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
-    todo = "add the header line, or give a folder with one folder of pictures for each class"
+    instead = "a folder with one folder of pictures for each class" if named.labelled else "the pictures themselves"
+    todo = f"add the header line, or give {instead}"
     raise DataError.of(f"table {display(source)}", expected=expected, found=found, todo=todo)
 
 
-def _columns(
-    folder: Path, header: Sequence[str], rows: Sequence[dict[str, str]], named: tuple[str, str]
-) -> Columns | None:
-    path, label = named
-    if len(header) < 2:
+def _columns(folder: Path, header: Sequence[str], rows: Sequence[dict[str, str]], named: _Named) -> Columns | None:
+    if len(header) < 1 + named.labelled:
         return None
 
     def existing(names: Sequence[str]) -> int:
         return located(folder, [(name,) for name in names]).wrong.count("")
 
-    return chosen(header, rows, existing, path=path, label=label)
+    return chosen(header, rows, existing, path=named.path, label=named.label, labelled=named.labelled)
 
 
 def _with_roles(row: dict[str, str], columns: Columns) -> dict[str, str]:

@@ -34,10 +34,10 @@ def read_parquet(asked: Asked) -> Entries:
         DataError: a damaged file, no column of pictures or classes, or bad rows.
         MissingPackageError: pyarrow is not installed.
     """
-    parts = each_part(asked, lambda part: _pictures(part.file, asked.what))
+    parts = each_part(asked, lambda part: picture_columns(part.file, asked.what))
     pictures = parts[0][0]
     if not pictures:
-        return of_records(asked, each_part(asked, lambda part: list(_rows(part.file, asked.what))))
+        return of_records(asked, each_part(asked, lambda part: list(rows_of(part.file, asked.what))))
     wanted = asked.given.path_column
     if (wanted and wanted not in pictures) or (not wanted and len(pictures) > 1):
         todo = f"say which: --path-column {display(pictures[0])}"
@@ -47,7 +47,7 @@ def read_parquet(asked: Asked) -> Entries:
     return taken_out(asked, _READER, lambda: _taken_out(asked, picture), needed=needed)
 
 
-def _pictures(file: Path, what: str) -> tuple[list[str], int]:
+def picture_columns(file: Path, what: str) -> tuple[list[str], int]:
     """Names of the columns that hold pictures, and bytes of all."""
     with _opened(file, what) as opened:
         groups = (opened.metadata.row_group(i) for i in range(opened.metadata.num_row_groups))
@@ -80,7 +80,7 @@ def _is_picture(kind: Any) -> bool:
     return text in ("binary", "large_binary") or (text.startswith("struct<") and "bytes: " in text and "binary" in text)
 
 
-def _rows(file: Path, what: str) -> Iterator[dict[str, Any]]:
+def rows_of(file: Path, what: str) -> Iterator[dict[str, Any]]:
     """The rows as records, classes by their names."""
     with _opened(file, what) as opened:
         names = _class_names(opened.schema_arrow.metadata)

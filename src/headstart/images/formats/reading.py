@@ -108,16 +108,21 @@ def _recognised(glance: Glance, given: Given) -> list[Format]:
 
 def _of_archive(given: Given, file: Path, kind: str) -> Entries:
     """What lies in an archive, which is unpacked once."""
-    what = f"pictures {display(given.address)}"
-    key = digest([_ARCHIVES, sha256(file)])
-    with archives.opened(file, what, most=size_limit()) as archive:
-        folder = unpacked(key, archive.write, needed=archive.size, what=what)
+    folder = archive_files(given, file)
     inner = replace(given, format="" if given.format in (ZIP, TAR) else given.format)
     entries = _of_folder(inner, folder, inside=True)
     understood = replace(
         entries.understood, format=f"{kind}, {entries.understood.format}", unpacked=str(folder), source=given.address
     )
     return replace(entries, understood=understood)
+
+
+def archive_files(given: Given, file: Path) -> Path:
+    """The folder in the cache to which an archive is unpacked, once. Raises DataError for all that is wrong with it."""
+    what = f"pictures {display(given.address)}"
+    key = digest([_ARCHIVES, sha256(file)])
+    with archives.opened(file, what, most=size_limit()) as archive:
+        return unpacked(key, archive.write, needed=archive.size, what=what)
 
 
 # ── folders ─────────────────────────────────────────────────────────────────────────────────────────────────────────

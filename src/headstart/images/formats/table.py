@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
@@ -41,7 +42,7 @@ def is_records(glance: Glance) -> bool:
     if not records or 2 * sum(isinstance(record, dict) for record in records) <= len(records):
         return False
     try:
-        return _columns(glance.file, records, "", "") is not None
+        return columns_of(glance.file, records) is not None
     except DataError:
         return True
 
@@ -53,8 +54,8 @@ def read_table(asked: Asked) -> Entries:
         DataError: no columns of files and classes, or bad rows: all of them, with their line numbers.
     """
     given = asked.given
-    named = {"path_column": given.path_column, "label_column": given.label_column}
-    read = each_part(asked, lambda part: tables.read(part.file, **named))
+    path, label = given.path_column, given.label_column
+    read = each_part(asked, lambda part: tables.read(part.file, path_column=path, label_column=label))
     listings = [
         Listing(file=part.file, folder=table.folder, said=_rows(table, part))
         for part, table in zip(asked.parts, read, strict=True)
@@ -120,7 +121,7 @@ def of_records(
     listings: list[Listing] = []
     told: tuple[tuple[str, str], ...] = ()
     for part, records in zip(asked.parts, listed, strict=True):
-        found = columns or _columns(part.file, records, asked.given.path_column, asked.given.label_column)
+        found = columns or columns_of(part.file, records, asked.given.path_column, asked.given.label_column)
         if found is None:
             names = sorted({display(name) for record in records[:100] if isinstance(record, dict) for name in record})
             todo = "name them: --path-column and --label-column"
@@ -168,17 +169,20 @@ def _parsed(line: str) -> Any:
         return line
 
 
-def _columns(file: Any, records: Sequence[Any], path: str, label: str) -> Columns | None:
-    rows = [_cells(record) for record in records if isinstance(record, Mapping)]
+def columns_of(
+    file: Path, records: Sequence[Any], path: str = "", label: str = "", *, labelled: bool = True
+) -> Columns | None:
+    """The columns of records that hold files and, if they must be ``labelled``, classes; see `columns.chosen`."""
+    rows = [cells_of(record) for record in records if isinstance(record, Mapping)]
     header = list(dict.fromkeys(name for row in rows[:1000] for name in row))
 
     def existing(names: Sequence[str]) -> int:
         return located(file.parent, [(name,) for name in names]).wrong.count("")
 
-    return chosen(header, rows, existing, path=path, label=label) if rows else None
+    return chosen(header, rows, existing, path=path, label=label, labelled=labelled) if rows else None
 
 
-def _cells(record: Mapping[str, Any]) -> dict[str, str]:
+def cells_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The values of a record that are text or a number, by names in lower case; a list of one is what it holds."""
     cells = {}
     for name, value in record.items():
@@ -193,7 +197,7 @@ def _cells(record: Mapping[str, Any]) -> dict[str, str]:
 def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
     if not isinstance(record, Mapping):
         return Said(at=at, names=("",), labels=(), broken={_FLAT: display(str(record)[:40])})
-    cells = _cells(record)
+    cells = cells_of(record)
     values = {name.lower(): value for name, value in record.items()}
     name, label = cells.get(columns.path, ""), values.get(columns.label)
     classes = classes_in(label)
