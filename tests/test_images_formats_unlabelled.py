@@ -57,7 +57,7 @@ def test_a_table_of_nothing_but_files(tmp_path: Path) -> None:
     lines = sources.put_text(tmp_path, "new.jsonl", '{"file": "files/0003.png"}\n{"file": "files/0001.png"}\n')
     assert named(lines) == ["files/0003.png", "files/0001.png"]
     empty = sources.put_text(tmp_path, "empty.csv", "")
-    with pytest.raises(DataError, match="columns path\n   found: an empty file\n   to do: add the header line, or give"):
+    with pytest.raises(DataError, match="columns path\n   found: an empty file\n   to do: add the header"):
         pictures_of([empty])
 
 

@@ -7,9 +7,13 @@ import pytest
 
 import sources
 from headstart.cache_folder import clear, entries
+from headstart.deploy.model import Model
 from headstart.errors import DataError
 from headstart.images import remote, unpacked
 from headstart.images.folder import scan
+from headstart.options import FitOptions
+from headstart.workflows.predict import PredictOptions, predict
+from headstart.workflows.train import train
 from test_images_formats_registry import trained_on
 
 pytest.importorskip("s3fs", reason="headstart[remote]")
@@ -107,3 +111,31 @@ def test_what_is_not_there_is_said(bucket: str, empty_cache: Path, monkeypatch: 
     with pytest.raises(DataError, match="HEADSTART_CACHE_GB"):
         scan(f"{bucket}/folder")
     assert entries(empty_cache) == []
+
+
+def test_a_model_is_trained_and_asked_from_an_address_though_the_line_was_cut(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = FitOptions(sizes=(224,), until="first")
+    here = sources.class_folders(tmp_path / "here", sources.drawn())
+    fetch, asked = remote._fetch, []
+
+    def cut(system: object, file: remote._Remote, entry: Path) -> None:
+        asked.append(file.name)
+        if len(asked) == 3:
+            raise ConnectionError("the line was cut")
+        fetch(system, file, entry)
+
+    monkeypatch.setattr(remote, "_fetch", cut)
+    with pytest.raises(DataError, match="what has been fetched is kept, and the same command goes on"):
+        train(f"{bucket}/folder", tmp_path / "run", options)
+    train(f"{bucket}/folder", tmp_path / "run", options)
+    train(here, tmp_path / "expected", options)
+    for part in ("head.safetensors", "manifest.json"):
+        assert (tmp_path / "run/model" / part).read_bytes() == (tmp_path / "expected/model" / part).read_bytes()
+    model = Model.load(tmp_path / "run")
+    rows = predict(model, [f"{bucket}/folder", f"{bucket}/photos.zip"], PredictOptions()).rows
+    expected = predict(model, [here], PredictOptions()).rows
+    names = [f"{each.label}/{each.name}" for each in sources.drawn()]
+    assert [row["path"] for row in rows] == [*names, *(f"photos/train/{name}" for name in names)]
+    assert [row["label"] for row in rows] == [row["label"] for row in expected] * 2

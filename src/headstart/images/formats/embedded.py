@@ -17,6 +17,7 @@ from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.table import of_records, records_in
 from headstart.images.labelled import Entries
+from headstart.images.split_names import split_of
 from headstart.images.unpacked import unpacked
 
 TABLE = "pictures.jsonl"
@@ -35,6 +36,7 @@ class Embedded:
     label: Any
     """As it is written: a text or number, a list of such, None; what is none of these is a fault of the source."""
     split: str
+    """As it is written."""
     group: str | None = None
 
 
@@ -89,7 +91,7 @@ def _name(picture: Embedded, number: int, taken: set[str]) -> str:
     safe, refused = safe_name(picture.name)
     ending = next((ending for begin, ending in _ENDINGS.items() if picture.data.startswith(begin)), "")
     name = safe if safe and not refused else f"{number:06}{ending}"
-    name = f"{picture.split}/{name}" if picture.split else name
+    name = f"{split}/{name}" if (split := split_of(picture.split)) else name
     stem, dot, last = name.rpartition(".")
     candidate, again = name, 1
     while candidate.casefold() in taken or candidate == TABLE:

@@ -86,6 +86,8 @@ class Glance:
             return "zeros alone" if self.head else "empty"
         if self._document[1]:
             return self._document[1]
+        if self.head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+            return "compressed, and no tar"
         wanted = _WANTED.get(self.file.suffix.lower(), "")
         begins = {"JSON": ("{", "["), "XML": ("<",), "Parquet": ("PAR1",)}.get(wanted, ("",))
         text = self.head.decode("latin-1") if wanted == "Parquet" else self.text.lstrip()

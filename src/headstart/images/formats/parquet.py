@@ -95,20 +95,24 @@ def _taken_out(asked: Asked, picture: str) -> Iterator[Embedded]:
             names = _class_names(file.schema_arrow.metadata)
             columns = [name for name in file.schema_arrow.names if name != picture]
             label = _label_column(asked, part, columns, [name for name in columns if name in names])
-            for batch in file.iter_batches(_BATCH, columns=[picture, label]):
+            split, group = (next((name for name in columns if name.lower() == role), "") for role in ("split", "group"))
+            wanted = [name for name in (picture, label, split, group) if name]
+            for batch in file.iter_batches(_BATCH, columns=list(dict.fromkeys(wanted))):
                 for row in batch.to_pylist():
                     value = row[picture] if isinstance(row[picture], Mapping) else {"bytes": row[picture]}
                     yield Embedded(
                         name=value.get("path") or "",
                         data=value.get("bytes") or b"",
                         label=_named(row[label], names.get(label)),
-                        split=part.split,
+                        split=str(row[split]) if split and row[split] is not None else part.split,
+                        group=str(row[group]) if group and row[group] is not None else None,
                     )
 
 
 def _label_column(asked: Asked, part: Part, columns: list[str], classes: list[str]) -> str:
     """The column of classes: one that is declared as such, else one that is called so, else the only one."""
     wanted = asked.given.label_column
+    columns = [name for name in columns if name.lower() not in ("split", "group") or name == wanted]
     called = [name for name in columns if plain_name(name) in LABELS]
     found = [wanted] if wanted in columns else classes or called or columns
     if len(found) == 1 and (not wanted or wanted in columns):

@@ -13,6 +13,7 @@ from headstart.images import archives
 from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.given import Given, Source
 from headstart.images.formats.glance import Glance
+from headstart.images.formats.parquet import is_parquet, picture_columns
 from headstart.images.formats.registry import FOLDERS, FORMATS, NAMES, TAR, ZIP, Format, recognised
 from headstart.images.labelled import Entries, read_folders
 from headstart.images.layout import named_as_picture
@@ -49,13 +50,20 @@ def labels_of(source: Source) -> Entries:
 
 
 def picture_folders(source: Source) -> tuple[Path, ...]:
-    """The folders of the pictures of a label file, in which nothing is to be written; none for a folder.
+    """The folders of the pictures of a label file, in which nothing is to be written.
+
+    None for a folder, and for a file that holds the pictures itself, which is not read here.
 
     Raises:
         DataError: as `labels_of`.
     """
     given = Given.of(source)
     if given.path is None or not given.path.is_file():
+        return ()
+    glance = Glance(given.path)
+    if archives.is_zip(glance.head) or archives.is_tar(given.path, glance.head):
+        return ()
+    if is_parquet(glance) and picture_columns(given.path, f"pictures {display(given.address)}")[0]:
         return ()
     entries = labels_of(given)
     return () if entries.root is None else common_folders(entries.root, (entry.path for entry in entries.entries))

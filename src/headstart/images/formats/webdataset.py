@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -40,7 +40,8 @@ def is_webdataset(glance: Glance) -> bool:
     for name in names:
         key, ending = _key(name)
         endings[key].add(ending)
-    return any(found & {*_PICTURES} and found & {*_CLASSES} for found in endings.values())
+    kinds = ({ending.rpartition(".")[2] for ending in found} for found in endings.values())
+    return any(found & {*_PICTURES} and found & {*_CLASSES} for found in kinds)
 
 
 def read_webdataset(asked: Asked) -> Entries:
@@ -66,14 +67,26 @@ def _of_tar(asked: Asked, part: Part, archive: Archive) -> Iterator[Embedded]:
         key, ending = _key(member.name)
         groups[key][ending] = member
     for together in groups.values():
-        picture = next((together[ending] for ending in _PICTURES if ending in together), None)
+        _, picture = _of_kind(together, _PICTURES)
         if picture is None:
             continue
-        label = next(((ending, together[ending]) for ending in _CLASSES if ending in together), None)
-        ending, said = ("", b"") if label is None else (label[0], _read(archive, label[1], _MOST_TEXT))
+        ending, label = _of_kind(together, _CLASSES)
+        said = b"" if label is None else _read(archive, label, _MOST_TEXT)
         found, group = _label(asked, ending, said)
         data = _read(archive, picture, picture.size)
         yield Embedded(name=picture.name, data=data, label=found, split=part.split, group=group)
+
+
+def _of_kind(together: Mapping[str, Member], kinds: Sequence[str]) -> tuple[str, Member | None]:
+    """The file of a sample with the first of some endings: the whole of it, else its last part, as in ``image.png``."""
+    for ending in kinds:
+        if ending in together:
+            return ending, together[ending]
+    for kind in kinds:
+        for ending in sorted(together):
+            if ending.rpartition(".")[2] == kind:
+                return kind, together[ending]
+    return "", None
 
 
 def _read(archive: Archive, member: Member, most: int) -> bytes:
