@@ -34,7 +34,7 @@ def export(
         typer.Option(help="f32; fp16: half the size; int8. Kept only if held-out accuracy does not suffer."),
     ] = "f32",
     photos: Annotated[
-        Path | None, typer.Option(help="Labelled pictures that fewer bits are held against; the run's by default.")
+        str | None, typer.Option(help="Labelled pictures that fewer bits are held against; the run's by default.")
     ] = None,
     as_json: Json = False,
 ) -> None:

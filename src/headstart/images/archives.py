@@ -167,11 +167,15 @@ def _extracted(tar: tarfile.TarFile, member: Member) -> IO[bytes]:
 
 
 def _require_end(tar: tarfile.TarFile) -> None:
-    """Raise EOFError unless a tar ends as the format has it: its library takes one that is cut off for a short one."""
+    """Raise EOFError unless a tar ends as the format has it: its library takes one that is cut off for a short one.
+
+    Raises OSError where it is compressed and its checksum is another.
+    """
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise EOFError("it is cut off: no end of the archive")
+    tar.fileobj.read(_BLOCK)  # the rest, up to the checksum of a compressed stream
 
 
 class _Checking:

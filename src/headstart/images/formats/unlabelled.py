@@ -16,15 +16,13 @@ from headstart.images.formats.glance import Glance
 from headstart.images.formats.parquet import is_parquet, picture_columns, rows_of
 from headstart.images.formats.reading import archive_files
 from headstart.images.formats.registry import recognised
-from headstart.images.formats.said import Listing, Said, gathered
+from headstart.images.formats.said import files_named
 from headstart.images.formats.table import cells_of, columns_of, records_in
-from headstart.images.labelled import Understood
 from headstart.images.layout import named_as_picture
 from headstart.images.remote import fetched
 from headstart.images.walk import find_images
 
 _EXPECTED = "pictures: files, folders, archives, addresses, or a table with a column of files"
-_COLUMN = "path"
 _TABLES = ("table", "jsonl", "parquet")
 """Formats of which a column of files is read, whatever else is in them."""
 _ENDINGS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".xml")
@@ -88,22 +86,11 @@ def _add_file(found: Pictures, given: Given, file: Path, *, inside: bool = False
     if file.suffix.lower() not in _ENDINGS:
         return False
     asked = Asked(given=given, root=file.parent, parts=(Part(file=file),), inside=inside)
-    said = [
-        Said(at=at, names=(name,), labels=(_COLUMN,), cells={_COLUMN: name}) for at, name in _named(asked, file, glance)
-    ]
-    listing = Listing(file=file, folder=file.parent, said=said)
-    entries = gathered(
-        [listing],
-        what=asked.what,
-        root=file.parent,
-        layout="table",
-        inside=inside,
-        unit="record" if is_parquet(glance) or _is_json(glance) else "line",
-        understood=Understood(),
-    )
-    for entry in entries.entries:
-        found.names[len(found.paths)] = display(entries.columns[_COLUMN][entry.path])
-        found.paths.append(entry.path)
+    rows = list(_named(asked, file, glance))
+    unit = "record" if is_parquet(glance) or _is_json(glance) else "line"
+    for path, (_, name) in zip(files_named(rows, file, what=asked.what, inside=inside, unit=unit), rows, strict=True):
+        found.names[len(found.paths)] = display(name)
+        found.paths.append(path)
     return True
 
 
