@@ -33,6 +33,8 @@ def test_an_archive_is_what_lies_in_it(tmp_path: Path) -> None:
     assert named(source)[:2] == ["photos/train/cat/0000.png", "photos/train/cat/0001.png"]
     assert pictures_of([source]).in_cache
     assert named(source, source)[10:] == named(source)
+    shards = sources.webdataset(tmp_path / "shards", sources.drawn()) / "train-000000.tar"
+    assert named(shards) == [f"{name}.png" for name in ("0000", "0002", "0004", "1001", "1003")]
     with zipfile.ZipFile(source, "a") as archive:
         archive.writestr("../out.png", b"x")
     with pytest.raises(DataError, match=r"a path with \.\. in it"):

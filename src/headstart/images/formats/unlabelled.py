@@ -18,6 +18,7 @@ from headstart.images.formats.reading import archive_files
 from headstart.images.formats.registry import recognised
 from headstart.images.formats.said import files_named
 from headstart.images.formats.table import cells_of, columns_of, records_in
+from headstart.images.formats.webdataset import CLASSES, is_webdataset
 from headstart.images.layout import named_as_picture
 from headstart.images.remote import fetched
 from headstart.images.walk import find_images
@@ -80,7 +81,8 @@ def _add_file(found: Pictures, given: Given, file: Path, *, inside: bool = False
     glance = Glance(file)
     if archives.is_zip(glance.head) or archives.is_tar(file, glance.head):
         folder = archive_files(given, file)
-        found.add(find_images([folder]), folder)
+        beside = [f".{ending}" for ending in CLASSES] if is_webdataset(glance) else []
+        found.add([path for path in find_images([folder]) if path.suffix.lower() not in beside], folder)
         found.in_cache = True
         return True
     if file.suffix.lower() not in _ENDINGS:

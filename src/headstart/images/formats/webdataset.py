@@ -21,7 +21,7 @@ from headstart.images.labelled import Entries
 
 _READER = "webdataset 2"
 _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "heic", "jxl", "avif")
-_CLASSES = ("cls", "json", "txt")
+CLASSES = ("cls", "json", "txt")
 """Endings of what says the class, the likeliest first."""
 _SAMPLE = 64
 """Entries of a tar by which it is recognised."""
@@ -41,7 +41,7 @@ def is_webdataset(glance: Glance) -> bool:
         key, ending = _key(name)
         endings[key].add(ending)
     kinds = ({ending.rpartition(".")[2] for ending in found} for found in endings.values())
-    return any(found & {*_PICTURES} and found & {*_CLASSES} for found in kinds)
+    return any(found & {*_PICTURES} and found & {*CLASSES} for found in kinds)
 
 
 def read_webdataset(asked: Asked) -> Entries:
@@ -70,7 +70,7 @@ def _of_tar(asked: Asked, part: Part, archive: Archive) -> Iterator[Embedded]:
         _, picture = _of_kind(together, _PICTURES)
         if picture is None:
             continue
-        ending, label = _of_kind(together, _CLASSES)
+        ending, label = _of_kind(together, CLASSES)
         said = b"" if label is None else _read(archive, label, _MOST_TEXT)
         found, group = _label(asked, ending, said)
         data = _read(archive, picture, picture.size)
