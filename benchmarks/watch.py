@@ -119,7 +119,8 @@ def subsets(folder: Path, found: Watch, truth: dict[str, str]) -> None:
     model = Model.load(folder)
     novelty = model.abstention.novelty
     read, _ = answers(model, found.paths, None)
-    paths, predictions, last = zip(*read, strict=True)
+    positions, predictions, last = zip(*read, strict=True)
+    paths = [found.paths[i] for i in positions]
     rows, proba = unit(np.stack(last)), np.stack([prediction.proba for prediction in predictions])
     unfamiliar = np.array([prediction.unfamiliar is True for prediction in predictions])
     right = np.array([model.classes[i] == truth[str(p)] for i, p in zip(proba.argmax(1), paths, strict=True)])

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from headstart.images.decode import encode
-from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
+from headstart.images.folder import ImageSet, scan
+from headstart.images.shortfalls import MIN_PER_CLASS
 
 
 def draw(kind: str, seed: int, *, side: int = 96) -> NDArray[np.uint8]:

@@ -58,6 +58,14 @@ def test_names_that_lead_out_links_and_twins_are_all_named_and_nothing_is_writte
     assert not (tmp_path / "out.png").exists()
 
 
+def test_a_compressed_tar_that_is_damaged_is_said_to_be(tmp_path: Path, empty_cache: Path) -> None:
+    source = sources.tarred(tmp_path / "a", sources.drawn())
+    data = source.read_bytes()
+    for changed in (data[:-6] + bytes(6), data[: len(data) // 2]):
+        source.write_bytes(changed)
+        assert "expected: an archive that can be read to its end" in refused(source, empty_cache)
+
+
 def test_links_and_devices_of_a_tar_are_named(tmp_path: Path, empty_cache: Path) -> None:
     with tarfile.open(tmp_path / "t.tar.gz", "w:gz") as archive:
         for name, kind in (

@@ -7,7 +7,7 @@ def test_names_stay_inside_and_are_told_apart() -> None:
     taken: set[str] = set()
 
     def named(name: str) -> str:
-        picture = Embedded(name=name, data=b"\x89PNG", labels=("a",), split="")
+        picture = Embedded(name=name, data=b"\x89PNG", label="a", split="")
         return _name(picture, 7, taken)
 
     assert [named("x.png"), named("X.png"), named(""), named("../out.png")] == [

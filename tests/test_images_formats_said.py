@@ -143,7 +143,7 @@ def test_cvat_and_voc(tmp_path: Path) -> None:
     file.write_text(text.replace("<name>cat", "<name>dög", 1), encoding="utf-8")
     assert re.search(r"picture 1: 0000.png: dög, cat", error_of(root))
     file.write_text(text[:90], encoding="utf-8")
-    assert "found: 0000.xml: " in error_of(Given(address=str(root), format="voc"))
+    assert "found: picture 1: 0000.xml: " in error_of(Given(address=str(root), format="voc"))
 
 
 def test_coco_and_fiftyone(tmp_path: Path) -> None:

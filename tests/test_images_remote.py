@@ -7,9 +7,13 @@ import pytest
 
 import sources
 from headstart.cache_folder import clear, entries
+from headstart.deploy.model import Model
 from headstart.errors import DataError
 from headstart.images import remote, unpacked
 from headstart.images.folder import scan
+from headstart.options import FitOptions
+from headstart.workflows.predict import PredictOptions, predict
+from headstart.workflows.train import train
 from test_images_formats_registry import trained_on
 
 pytest.importorskip("s3fs", reason="headstart[remote]")
@@ -103,7 +107,40 @@ def test_what_is_not_there_is_said(bucket: str, empty_cache: Path, monkeypatch: 
         scan(f"{bucket}/nothing")
     with pytest.raises(DataError, match="an address that can be read"):
         scan("nosuch://bucket/photos")
+    with pytest.raises(DataError, match=r"FileNotFoundError: http[^,]*, because of ClientConnectorError: "):
+        scan("http://127.0.0.1:1/photos.zip")
     monkeypatch.setenv("HEADSTART_CACHE_GB", "0.0000001")
     with pytest.raises(DataError, match="HEADSTART_CACHE_GB"):
         scan(f"{bucket}/folder")
     assert entries(empty_cache) == []
+
+
+def test_a_model_is_trained_and_asked_from_an_address_though_the_line_was_cut(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = FitOptions(sizes=(224,), until="first")
+    here = sources.class_folders(tmp_path / "here", sources.drawn())
+    fetch, asked = remote._fetch, []
+
+    def cut(system: object, file: remote._Remote, entry: Path) -> None:
+        asked.append(file.name)
+        if len(asked) == 3:
+            raise ConnectionError("the line was cut")
+        fetch(system, file, entry)
+
+    monkeypatch.setattr(remote, "_fetch", cut)
+    with pytest.raises(DataError, match="what has been fetched is kept, and the same command goes on"):
+        train(f"{bucket}/folder", tmp_path / "run", options)
+    train(f"{bucket}/folder", tmp_path / "run", options)
+    train(here, tmp_path / "expected", options)
+    trained, expected = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "model").iterdir() if path.is_file()}
+        for name in ("run", "expected")
+    )
+    assert trained == expected
+    model = Model.load(tmp_path / "run")
+    rows = predict(model, [f"{bucket}/folder", f"{bucket}/photos.zip"], PredictOptions()).rows
+    as_files = predict(model, [here], PredictOptions()).rows
+    names = [f"{each.label}/{each.name}" for each in sources.drawn()]
+    assert [row["path"] for row in rows] == [*names, *(f"photos/train/{name}" for name in names)]
+    assert [row["label"] for row in rows] == [row["label"] for row in as_files] * 2

@@ -71,7 +71,7 @@ def test_few_pictures_wait_a_moment_for_one_that_is_on_its_way(monkeypatch: pyte
             assert model.together == []
         second = asyncio.create_task(asked(batches, model, 1))
         await asyncio.gather(first, second)
-        assert sorted(sum(model.together, [])) == [0, 1]
+        assert sorted(one for together in model.together for one in together) == [0, 1]
         monkeypatch.setattr("headstart.web.batches.MOST_WAIT_S", 0.05)
         with batches.expecting():  # however long that takes
             assert await asked(batches, model, 2) == (2, None)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,27 @@ def test_a_folder_is_answered_as_a_whole(model: Model, photos: Path) -> None:
     assert done.tally.complete
     assert len(done.predictions) == len(done.rows) == len(list((photos / "rings").iterdir()))
     assert not predict(model, [], PredictOptions()).tally.complete
+
+
+def test_an_archive_and_a_table_are_answered_as_the_files_under_their_own_names(
+    model: Model, photos: Path, tmp_path: Path
+) -> None:
+    files = [f"rings/{number:03}.jpeg" for number in range(5)] + ["stripes/000.jpeg"]
+    for name in files:
+        (tmp_path / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photos / name, tmp_path / "new" / name)
+    archive = shutil.make_archive(str(tmp_path / "new"), "zip", tmp_path / "new")
+    table = tmp_path / "new" / "table.csv"
+    table.write_text("\n".join(["file;note", *(f"{name};x" for name in reversed(files))]), encoding="utf-8")
+    for source, names in ((archive, files), (table, files[::-1])):
+        done = predict(model, [source], PredictOptions())
+        as_files = predict(model, [photos / name for name in names], PredictOptions())
+        assert [*done.rows] == [row | {"path": name} for row, name in zip(as_files.rows, names, strict=True)]
+        predict_to_file(model, [source], tmp_path / "answers.csv", PredictOptions())
+        done.write(tmp_path / "at once.csv")
+        assert (tmp_path / "answers.csv").read_bytes() == (tmp_path / "at once.csv").read_bytes()
+        with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
+            assert [row["path"] for row in csv.DictReader(file)] == names
 
 
 def test_costs_decide_and_must_fit(model: Model, photos: Path, tmp_path: Path) -> None:

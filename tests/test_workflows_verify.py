@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ def test_a_model_folder_agrees_with_itself(small_model: Path, tmp_path: Path) ->
     verified = verify(small_model, small_model, [tmp_path])
     assert verified.holds
     assert verified.golden is None
+    assert verified.model is not None
+    assert verified.model.n == 1
+    verified = verify(small_model, small_model, [shutil.make_archive(str(tmp_path / "a"), "tar", tmp_path)])
     assert verified.model is not None
     assert verified.model.n == 1
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from headstart.deploy.model import Model
-from headstart.errors import DataError
+from headstart.errors import DataError, OptionError
 from headstart.images.decode import encode
 from headstart.workflows.watch import Watch, watch, write_labelling_queue, write_page
 from pictures import write_folder
@@ -39,11 +40,20 @@ def test_noise_raises_the_alarm_and_what_cannot_be_read_is_named(
     found = watch(run_folder, [tmp_path, photos / "rings" / "000.jpeg"])
     assert found.drift.level == "drift"
     assert not found.trusted
-    assert [(path.name, reason) for path, reason in found.left_out] == [("bad.jpg", "empty file: fetch it again")]
+    assert [(Path(name).name, reason) for name, reason in found.left_out] == [("bad.jpg", "empty file: fetch it again")]
     assert [found.paths[i].name for i in found.known] == ["000.jpeg"]
     document = found.to_dict()
     assert document["estimate"]["trusted"] is False
     assert set(document["drift"]["mix"]) == {"rings", "stripes"}
+
+
+def test_the_queue_never_names_copies_in_the_cache(run_folder: Path, photos: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "new"), "zip", photos)
+    with pytest.raises(OptionError, match="found: copies in the cache\n   to do: unpack or fetch the pictures"):
+        watch(run_folder, [archive], to_label=True)
+    found = watch(run_folder, [archive])
+    assert [found.names[i] for i in found.known][:1] == ["rings/000.jpeg"]
+    assert len(found.known) == 40
 
 
 def test_the_queue_is_a_table_to_fill_in(same: Watch, tmp_path: Path) -> None:

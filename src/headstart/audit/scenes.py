@@ -9,7 +9,8 @@ import numpy as np
 from headstart.arrays import Index
 from headstart.errors import DataError, Problem
 from headstart.files import display, some
-from headstart.images.folder import MIN_PER_CLASS, ImageSet
+from headstart.images.folder import ImageSet
+from headstart.images.shortfalls import MIN_PER_CLASS
 
 MOST_DROPPED = 0.9
 """Share of the training pictures that are copies of tested ones, from which what is left is not what was meant to be

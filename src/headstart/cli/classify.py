@@ -264,7 +264,9 @@ def _train(
 @app.command(epilog="Example: headstart predict runs/photos new/*.jpg -o predictions.csv")
 def predict(
     run: Run,
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, globs; - reads a list from stdin.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, globs, archives, addresses, tables of files; - reads a list.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", "--csv", help="Write the answers to this file: CSV, or Parquet for NAME.parquet."),

@@ -117,7 +117,7 @@ def recipes_run(
     as_json: Json = False,
 ) -> None:
     """Run a published recipe; the same command goes on with a run that was interrupted."""
-    from headstart.images.walk import find_images
+    from headstart.images.formats.unlabelled import pictures_of
     from headstart.recipes import records, runner
     from headstart.report.departures import departure_lines
     from headstart.report.finetuning_notes import in_words
@@ -138,7 +138,7 @@ def recipes_run(
             folder,
             weights=weights,
             seed=seed,
-            pictures=find_images(picture or ()),
+            pictures=pictures_of(picture or ()).paths,
             command=repeats(context, out=folder),
             tell=beside(progress, say if as_json else show),
             progress=progress,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headstart.cli.app import Json, Run, Seed, answer, app, repeats, say, show, showing_progress
-from headstart.files import display, plain, some
+from headstart.files import plain, some
 from headstart.options import DEFAULTS
 from headstart.output_folder import check_files
 
@@ -71,7 +71,9 @@ def _explained(explained: Explained) -> Iterator[str]:
 def watch(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    paths: Annotated[list[str], typer.Argument(help="New pictures: files, folders, globs.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="New pictures: files, folders, globs, archives, addresses, tables of files.")
+    ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a page.")] = None,
     queue: Annotated[Path | None, typer.Option("--queue", help="Write what to label next to this CSV file.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many pictures to propose for labelling.")] = 24,
@@ -84,7 +86,7 @@ def watch(
 
     check_files({"-o": out, "--queue": queue}, {"--queue": ",".join(workflow.COLUMNS)})
     with showing_progress(as_json=as_json) as progress:
-        watched = workflow.watch(run, paths, count=count, seed=seed, progress=progress)
+        watched = workflow.watch(run, paths, count=count, seed=seed, to_label=queue is not None, progress=progress)
     if queue:
         workflow.write_labelling_queue(queue, watched)
     if out:
@@ -93,8 +95,8 @@ def watch(
     answer(watched.to_dict, (*_watched(watched), *written), as_json=as_json)
     if known := len(watched.known):
         say(f"{counted(known, 'is a picture', 'are pictures')} it was trained on")
-    for path, reason in watched.left_out:
-        say(f"left out: {display(path)}: {reason}")
+    for name, reason in watched.left_out:
+        say(f"left out: {name}: {reason}")
     if watched.left_out:
         raise typer.Exit(1)
 

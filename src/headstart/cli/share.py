@@ -38,7 +38,7 @@ def export(
         typer.Option(help="f32; fp16: half the size; int8. Kept only if held-out accuracy does not suffer."),
     ] = "f32",
     photos: Annotated[
-        Path | None, typer.Option(help="Labelled pictures that fewer bits are held against; the run's by default.")
+        str | None, typer.Option(help="Labelled pictures that fewer bits are held against; the run's by default.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -116,7 +116,9 @@ def verify(
         str, typer.Argument(help="What was exported, .onnx or .xml; a model folder; the http address of a server.")
     ],
     run: Annotated[Path | None, typer.Argument(help="The run or model folder that it is held against.")] = None,
-    photos: Annotated[list[str] | None, typer.Argument(help="Pictures for both: files, folders, globs.")] = None,
+    photos: Annotated[
+        list[str] | None, typer.Argument(help="Pictures for both: files, folders, globs, archives, addresses.")
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="The file with the token that a server asks for.")] = None,
     as_json: Json = False,
 ) -> None:

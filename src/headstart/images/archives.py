@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import re
 import shutil
 import stat
@@ -11,7 +13,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from lzma import LZMAError
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,10 +34,10 @@ _UTF8 = 0x800
 _BLOCK = 1 << 20
 
 DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError),
+    *(zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile),
     *(NotImplementedError, RuntimeError, ValueError),
 )
-"""What reading a damaged archive raises, besides OSError, which then has no number."""
+"""What reading a damaged archive raises, besides OSError."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +83,11 @@ def is_zip(head: bytes) -> bool:
     return head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def is_compressed(head: bytes) -> bool:
-    """Whether a file begins as one compressed by gzip, bzip2 or xz."""
-    return head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
-
-
 def is_tar(file: Path, head: bytes) -> bool:
     """Whether a file is a tar, also a compressed one."""
     if head[257:262] == b"ustar":
         return True
-    if not is_compressed(head):
+    if not head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
         return False
     try:
         with tarfile.open(file) as tar:
@@ -127,7 +123,7 @@ def opened(file: Path, what: str, *, most: int) -> Iterator[Archive]:
                 _require_end(tar)
                 yield Archive(members=members, open=lambda member: _extracted(tar, member))
     except (*DAMAGED, OSError) as error:
-        if isinstance(error, OSError) and error.errno:  # of the disk
+        if isinstance(error, OSError) and error.errno:  # of the disk; those of compressed streams have none
             raise
         todo = "fetch or make the archive again: it is cut off or damaged"
         found = display(str(error)) or type(error).__name__
@@ -171,13 +167,15 @@ def _extracted(tar: tarfile.TarFile, member: Member) -> IO[bytes]:
 
 
 def _require_end(tar: tarfile.TarFile) -> None:
-    """Raise EOFError unless a tar ends as the format has it: its library takes one that is cut off for a short one."""
+    """Raise EOFError unless a tar ends as the format has it: its library takes one that is cut off for a short one.
+
+    Raises OSError where it is compressed and its checksum is another.
+    """
     assert tar.fileobj is not None
     tar.fileobj.seek(tar.offset)
     if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise EOFError("it is cut off: no end of the archive")
-    while tar.fileobj.read(_BLOCK):  # to the checksum at the end of a compressed one
-        pass
+    tar.fileobj.read(_BLOCK)  # the rest, up to the checksum of a compressed stream
 
 
 class _Checking:

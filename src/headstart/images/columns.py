@@ -47,7 +47,7 @@ class Columns:
 
 
 def chosen(
-    header: Sequence[str], rows: Sequence[Cells], existing: Existing, *, path: str, label: str
+    header: Sequence[str], rows: Sequence[Cells], existing: Existing, *, path: str, label: str, labelled: bool = True
 ) -> Columns | None:
     """The columns of a table that hold files and classes; None where it has none, or not those that somebody named.
 
@@ -57,6 +57,7 @@ def chosen(
         existing: counts files.
         path: the name of that column, if somebody said it; else empty.
         label: likewise.
+        labelled: whether it must hold classes; else files are enough, and no other column is looked for.
 
     Raises:
         DataError: several columns may be meant.
@@ -67,6 +68,8 @@ def chosen(
     files = path.lower() or _file_column(header, sample, existing, without=label.lower())
     if not files:
         return None
+    if not labelled:
+        return Columns(path=files, label="")
     others = [name for name in header if name != files]
     split = next((name for name in others if _is_split(name, sample) and name != label.lower()), "")
     classes = label.lower() or _class_column([name for name in others if name not in (split, "group")], rows)

@@ -26,14 +26,11 @@ from headstart.images.labelled import PLAIN, Entries, Entry, Understood
 from headstart.images.labels import TEXT, checked, restored
 from headstart.images.reading import opened
 from headstart.images.recognise import read_header
+from headstart.images.shortfalls import shortfalls
 from headstart.images.split_names import SPLITS
 from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress, Silent
-
-MIN_PER_CLASS = 4
-"""Distinct training pictures (or groups) of each class: two outer folds of two inner folds each, which is the least
-that cross-validation inside a held-in part needs to have one of every class on every side."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -327,44 +324,12 @@ def _unusable(images: ImageSet, problems: Sequence[Problem]) -> DataError:
 
 
 def _problems(images: ImageSet, declared: Mapping[str, set[str]]) -> Iterator[Problem]:
-    train = sorted(declared["train"])
-    if len(train) < 2:
-        yield Problem(
-            expected="at least two classes to train on, a folder (or label) for each",
-            found=f"only {train[0]!r}" if train else f"no class, and {len(images.left_out)} files that are in none",
-            todo="give labels of two classes or more"
-            if images.layout == "arrays"
-            else "sort the pictures into one folder for each class, or give a CSV path,label",
-        )
-    names = np.array(images.classes, dtype=object)[images.y]
-    usable = Counter(zip(images.split.tolist(), names.tolist(), strict=True))
-    in_train = images.split == "train"
-    distinct = Counter(label for label, _ in set(zip(names[in_train], images.groups[in_train], strict=True)))
-    if few := [f"{label!r} has {distinct[label]}" for label in train if distinct[label] < MIN_PER_CLASS]:
-        yield Problem(
-            expected=f"at least {MIN_PER_CLASS} distinct readable pictures (or groups) of each class to train on",
-            found=some(few),
-            todo="add pictures of these classes, or remove the classes",
-        )
-    for split in [split for split in ("val", "test") if split in declared]:
-        here = {label for label in images.classes if usable[split, label]}
-        if not here:
-            yield Problem(
-                expected=f"pictures in every split, in the same classes as train ({some(train)})",
-                found=f"{split} has no readable picture in a class",
-                todo=f"fill {split}, or remove it",
-            )
-            continue
-        for what, labels in (("missing from", set(train) - here), ("extra in", declared[split] - set(train))):
-            if labels:
-                yield Problem(
-                    expected=f"the same classes in {split} as in train ({some(train)})",
-                    found=f"{what} {split}: {some([_beside(label, train) for label in sorted(labels)])}",
-                    todo=f"correct the names in {split}, add what is missing, or remove {split}",
-                )
-
-
-def _beside(label: str, known: Sequence[str]) -> str:
-    """A label, and the class that it may stand for, whose name differs by case or blanks alone."""
-    near = [name for name in known if name != label and name.casefold().split() == label.casefold().split()]
-    return repr(label) + (f" (did you mean {near[0]!r}?)" if near else "")
+    return shortfalls(
+        declared,
+        classes=images.classes,
+        y=images.y,
+        split=images.split,
+        groups=images.groups,
+        left_out=len(images.left_out),
+        from_arrays=images.layout == "arrays",
+    )

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from headstart.errors import DataError, OptionError
 from headstart.files import below, some
-from headstart.images.folder import MIN_PER_CLASS, ImageSet, scan
+from headstart.images.folder import ImageSet, scan
 from headstart.images.formats.given import Source
+from headstart.images.shortfalls import MIN_PER_CLASS
 from headstart.progress import Progress
 
 _EXAMPLES = 3

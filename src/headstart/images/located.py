@@ -86,6 +86,7 @@ def _reading(
 ) -> tuple[list[_Reading], tuple[str, ...]]:
     """How names are read, the usual way among the rest, and the folders that would do as well."""
     plain = _Reading()
+    names = [each for each in names if each and each[0]]
     sample = [names[i] for i in sorted({len(names) * k // _SAMPLE for k in range(_SAMPLE)})] if names else []
     endings = _Endings()
 

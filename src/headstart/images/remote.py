@@ -74,7 +74,8 @@ def fetched(address: str) -> Path:
     except (HeadstartError, KeyboardInterrupt):
         raise
     except Exception as error:  # every store has errors of its own
-        found = f"{type(error).__name__}: {display(str(error))}"[:300]
+        told = [each for each in (error, error.__cause__) if each is not None]  # of a line that is refused the second
+        found = ", because of ".join(f"{type(each).__name__}: {display(str(each))}"[:300] for each in told)
         raise DataError.of(what, expected="an address that can be read", found=found, todo=_TODO) from error
     local = entry / unpacked.FILES
     return local / files[0].name if top else local

@@ -30,10 +30,20 @@ MARKS = {
 """What a text begins with, and the encoding that it says."""
 CODE_PAGES = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5")
 """Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
+_BEGINNING = 64
+"""Bytes by which it is told that a text without a mark is UTF-16."""
 _AS_ON_DISK = "utf-8 and other bytes"
 """UTF-8 but for names of files that are no text: they come through unchanged, as they do from the file system."""
 _SEP = re.compile(r'"?sep=(.)"?[;,\t|]*(?=\r|\n)', re.IGNORECASE)
 _KNOWN = ("path", "label", "group", "split", "decision")
+
+
+class _Named(NamedTuple):
+    """What is known of the columns before a table is read."""
+
+    path: str
+    label: str
+    labelled: bool
 
 
 class Row(NamedTuple):
@@ -68,8 +78,10 @@ class Table:
         return self.encoding.startswith("utf")
 
 
-def read(source: Path, *, path_column: str = "", label_column: str = "") -> Table:
+def read(source: Path, *, path_column: str = "", label_column: str = "", labelled: bool = True) -> Table:
     """Read a table with a header; `headstart.images.columns` tells which columns are meant where that is not said.
+
+    ``labelled``: whether it must hold classes; else files are enough.
 
     Its encoding is what its mark says (UTF-8, UTF-16, UTF-32), else UTF-8, or UTF-16 without a mark, else one of
     `CODE_PAGES`. A cell that `headstart.files.write_csv` has kept from being run as a formula is what it was.
@@ -77,7 +89,7 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
     Raises:
         DataError: no columns of files and classes, several of one name, or a quote that is not closed.
     """
-    named = path_column, label_column
+    named = _Named(path_column, label_column, labelled)
     raw = source.read_bytes()
     encoding = encoding_of(raw)
     try:
@@ -96,10 +108,12 @@ def read(source: Path, *, path_column: str = "", label_column: str = "") -> Tabl
 
 
 def encoding_of(raw: bytes) -> str:
-    """What the mark of a text says, else UTF-16 where one of its first two bytes alone is zero, else UTF-8."""
-    zeros = [raw[at : at + 1] == b"\0" for at in (0, 1)]
-    unmarked = "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
-    return next((name for mark, name in MARKS.items() if raw.startswith(mark)), unmarked)
+    """The encoding of Unicode that a text's mark says, or its zeros: UTF-16 has one in each of its ASCII characters."""
+    if mark := next((name for mark, name in MARKS.items() if raw.startswith(mark)), ""):
+        return mark
+    first, second = (raw[at:_BEGINNING:2] for at in (0, 1))
+    zeros = [half[:1] == b"\0" and 2 * half.count(0) > len(half) for half in (first, second)]
+    return "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
 
 
 def _files_with_marks(table: Table) -> int:
@@ -113,7 +127,7 @@ def is_no_text(cell: str) -> bool:
     return any("\udc80" <= character <= "\udcff" for character in cell)
 
 
-def _parsed(source: Path, text: str, encoding: str, named: tuple[str, str]) -> Table:
+def _parsed(source: Path, text: str, encoding: str, named: _Named) -> Table:
     line = _SEP.match(text)
     content = text[line.end() :] if line else text  # the line stays, as a blank one
     for separator in dict.fromkeys((line[1] if line else "") + SEPARATORS):
@@ -137,25 +151,24 @@ def _parsed(source: Path, text: str, encoding: str, named: tuple[str, str]) -> T
                 encoding=encoding,
                 separator=separator,
             )
-    options = zip(("--path-column", "--label-column"), named, strict=True)
+    options = zip(("--path-column", "--label-column"), named[:2], strict=True)
     asked = " and ".join(f"{name!r}, as {option} says" for option, name in options if name)
-    expected = f"a first line that names the columns {asked or 'path,label[,group][,split]'}"
+    ours = "path,label[,group][,split]" if named.labelled else "path"
+    expected = f"a first line that names the columns {asked or ours}"
     found = display(text.strip().splitlines()[0][:80]) if text.strip() else "an empty file"
-    todo = "add the header line, or give a folder with one folder of pictures for each class"
+    instead = "a folder with one folder of pictures for each class" if named.labelled else "the pictures themselves"
+    todo = f"add the header line, or give {instead}"
     raise DataError.of(f"table {display(source)}", expected=expected, found=found, todo=todo)
 
 
-def _columns(
-    folder: Path, header: Sequence[str], rows: Sequence[dict[str, str]], named: tuple[str, str]
-) -> Columns | None:
-    path, label = named
-    if len(header) < 2:
+def _columns(folder: Path, header: Sequence[str], rows: Sequence[dict[str, str]], named: _Named) -> Columns | None:
+    if len(header) < 1 + named.labelled:
         return None
 
     def existing(names: Sequence[str]) -> int:
         return located(folder, [(name,) for name in names]).wrong.count("")
 
-    return chosen(header, rows, existing, path=path, label=label)
+    return chosen(header, rows, existing, path=named.path, label=named.label, labelled=named.labelled)
 
 
 def _is_row(folder: Path, header: Sequence[str]) -> bool:

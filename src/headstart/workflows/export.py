@@ -48,7 +48,7 @@ class ExportOptions:
     """The folder of onnxruntime-web, for ``web``."""
     precision: str = "f32"
     """Of the network: f32; fp16, kept in half precision; int8, computed in 8 bits."""
-    photos: Path | None = None
+    photos: str | Path | None = None
     """Labelled pictures that fewer bits are held against; those of the run by default."""
 
 

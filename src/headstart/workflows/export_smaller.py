@@ -62,7 +62,9 @@ class Beside:
         return {**plain(self), "holds": self.holds}
 
 
-def in_fewer_bits(exported: Exported, precision: Precision, run: Path, photos: Path | None) -> tuple[Exported, Beside]:
+def in_fewer_bits(
+    exported: Exported, precision: Precision, run: Path, photos: str | Path | None
+) -> tuple[Exported, Beside]:
     """The file in fewer bits, and what it costs.
 
     Args:
@@ -96,7 +98,7 @@ def in_fewer_bits(exported: Exported, precision: Precision, run: Path, photos: P
     return small, beside
 
 
-def _images(run: Path, photos: Path | None, classes: Sequence[str]) -> ImageSet:
+def _images(run: Path, photos: str | Path | None, classes: Sequence[str]) -> ImageSet:
     """Labelled pictures of the model's classes. Raises OptionError."""
     try:
         source = Given.of(photos) if photos else _recorded(read_json(run, "run.json"))

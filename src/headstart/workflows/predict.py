@@ -16,7 +16,7 @@ from headstart.deploy.model import ANSWERED_TOGETHER, Model, Prediction
 from headstart.errors import OptionError
 from headstart.features.cluster import connected
 from headstart.files import digest, display, plain
-from headstart.images.walk import find_images
+from headstart.images.formats.unlabelled import Pictures, pictures_of
 from headstart.output_folder import check_files
 from headstart.progress import Progress, Silent
 
@@ -84,7 +84,9 @@ class Predicted:
 
     def write(self, path: Path) -> None:
         """Write a line per picture, whole or not at all, as `predict_to_file` does."""
-        _write(path, (table.with_proba(prediction, self.classes) for prediction in self.predictions), self.classes)
+        pairs = zip(self.predictions, self.rows, strict=True)
+        rows = (table.with_proba(prediction, self.classes) | {"path": row["path"]} for prediction, row in pairs)
+        _write(path, rows, self.classes)
 
 
 def predict(
@@ -95,7 +97,7 @@ def predict(
     progress: Progress | None = None,
     engine: str | None = None,
 ) -> Predicted:
-    """Answer ``inputs``: files, folders with all below them, patterns. What cannot be read has a reason in its place.
+    """Answer ``inputs``, see `pictures_of`. What cannot be read has a reason in its place.
 
     ``engine``: where features are computed, see `cluster.connected`.
 
@@ -104,12 +106,16 @@ def predict(
     """
     model = model.with_costs(options.costs) if options.costs else model
     with connected(engine) as computing:
-        predictions = model.predict(find_images(inputs), coverage=options.coverage, progress=progress, engine=computing)
+        found = pictures_of(inputs)
+        predictions = model.predict(found.paths, coverage=options.coverage, progress=progress, engine=computing)
     return Predicted(
         classes=model.classes,
         coverage=model.abstention.covers(options.coverage),
         predictions=tuple(predictions),
-        rows=tuple(table.row(prediction, model.classes, top=options.top) for prediction in predictions),
+        rows=tuple(
+            _called(table.row(prediction, model.classes, top=options.top), found, i)
+            for i, prediction in enumerate(predictions)
+        ),
     )
 
 
@@ -134,10 +140,13 @@ def predict_to_file(
     """
     model = model.with_costs(options.costs) if options.costs else model
     model.abstention.require(options.coverage)
-    paths = list(map(os.fspath, find_images(inputs)))
+    found = pictures_of(inputs)
+    paths = list(map(os.fspath, found.paths))
     names = hashlib.sha256()
     for named in paths:
         names.update(display(named).encode() + b"\0")
+    for i, name in found.names.items():
+        names.update(f"{i} {name}\0".encode())
     key = digest([model.fingerprint(), options.coverage, names.hexdigest()])
     with connected(engine) as computing, AnswerLog.beside(path, key) as log:
         with (progress or Silent()).stage("predicting", len(paths)) as advance:
@@ -146,7 +155,8 @@ def predict_to_file(
                 rows: list[dict[str, Any]] = []
                 asked = paths[start : start + TOGETHER]
                 for prediction, _ in model.answers(asked, coverage=options.coverage, engine=computing):
-                    rows.append(table.with_proba(prediction, model.classes))
+                    at = log.count + len(rows)
+                    rows.append(_called(table.with_proba(prediction, model.classes), found, at))
                     if len(rows) == ANSWERED_TOGETHER:
                         log.write(rows)
                         advance(log.count)
@@ -155,6 +165,11 @@ def predict_to_file(
                 advance(log.count)
         _write(path, log.rows(), model.classes)
         return Tally.of(log.rows())
+
+
+def _called(row: dict[str, Any], found: Pictures, position: int) -> dict[str, Any]:
+    """A row with the name that its picture has in its source."""
+    return {**row, "path": found.names.get(position, row["path"])}
 
 
 def check_table(path: Path | None, option: str) -> None:

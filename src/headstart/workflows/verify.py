@@ -14,9 +14,9 @@ from headstart.deploy.portable import Portable, open_onnx, open_openvino
 from headstart.deploy.remote import Remote
 from headstart.deploy.verify import LARGEST_DIFFERENCE, Agreement, agreement, golden_agreement
 from headstart.errors import OptionError, UnreadableImageError
-from headstart.files import display, plain
+from headstart.files import plain
 from headstart.images.decode import decode
-from headstart.images.walk import find_images
+from headstart.images.formats.unlabelled import pictures_of
 from headstart.progress import Progress, Silent
 
 ADDRESS = ("http://", "https://")
@@ -119,7 +119,7 @@ def verify(
     Args:
         file: an exported file, a model folder, or the address of a server.
         run: a run or model folder; an exported file is held against its model in float32, all else as it is used.
-        photos: files, folders, patterns that both answer; the golden pictures if there are none.
+        photos: pictures that both answer, see `pictures_of`; the golden pictures if there are none.
         token: that a server asks for.
         progress: told how far it is.
 
@@ -139,9 +139,9 @@ def verify(
     if model.classes != other.classes:
         expected, found = f"the classes of {run}: {', '.join(model.classes)}", ", ".join(other.classes)
         raise OptionError.of(f"{file} is of another model", expected=expected, found=found, todo="give its own run")
-    paths = find_images(photos) if photos else []
+    asked = pictures_of(photos)
     brought = other.pictures or golden.pictures(model.space.geometry.levels)
-    pictures = {display(path): path for path in paths} if photos else brought
+    pictures = {asked.name(i): path for i, path in enumerate(asked.paths)} if photos else brought
     same, as_files = _both(other, model, pictures, progress or Silent())
     return Verified(file=file, runtime=other.runtime, golden=other.golden, model=same, as_files=as_files)
 

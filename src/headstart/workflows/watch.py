@@ -13,12 +13,12 @@ from headstart.abstain.novelty import FAMILIAR
 from headstart.arrays import Floats, Index, Rows
 from headstart.deploy.model import Model, Prediction
 from headstart.deploy.reference import Reference
-from headstart.errors import DataError, Problem
+from headstart.errors import DataError, OptionError, Problem
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.features.rows import unit
-from headstart.files import display, sha256, write_csv
+from headstart.files import sha256, write_csv
+from headstart.images.formats.unlabelled import pictures_of
 from headstart.images.grey_levels import Levels
-from headstart.images.walk import find_images
 from headstart.monitor.drift import Drift, compare_rows
 from headstart.monitor.unlabelled import Unlabelled, estimate, labelling_queue, margins
 from headstart.progress import Progress
@@ -41,6 +41,8 @@ class Watch:
     classes: tuple[str, ...]
     paths: tuple[Path, ...]
     """(n,) those that could be read."""
+    names: tuple[str, ...]
+    """(n,) what they are called, for people."""
     proba: Floats = field(repr=False)
     """(n, k) the answers."""
     drift: Drift
@@ -49,8 +51,8 @@ class Watch:
     """Positions of the pictures worth a label, the most useful first."""
     known: tuple[int, ...]
     """Positions of pictures that are byte for byte a training picture."""
-    left_out: tuple[tuple[Path, str], ...]
-    """Path and reason of those that could not be read."""
+    left_out: tuple[tuple[str, str], ...]
+    """Name and reason of those that could not be read."""
     measured_on: MeasuredOn
     """What the estimate starts from."""
     levels: Levels | None = None
@@ -71,8 +73,8 @@ class Watch:
             "drift": {**drift, **shares},
             "estimate": {**self.accuracy.to_dict(), "trusted": self.trusted, "starts_from": start},
             "labelling_queue": self.rows(),
-            "known": [display(self.paths[i]) for i in self.known],
-            "left_out": [{"path": display(path), "reason": reason} for path, reason in self.left_out],
+            "known": [self.names[i] for i in self.known],
+            "left_out": [{"path": name, "reason": reason} for name, reason in self.left_out],
         }
 
     def rows(self) -> list[dict[str, Any]]:
@@ -80,7 +82,7 @@ class Watch:
         margin, unfamiliar = margins(self.proba), self.drift.unfamiliar
         return [
             {
-                "path": display(self.paths[i]),
+                "path": self.names[i],
                 "label": "",
                 "answer": self.classes[int(self.proba[i].argmax())],
                 "probability": round(float(self.proba[i].max()), 6),
@@ -92,28 +94,43 @@ class Watch:
 
 
 def watch(
-    run: Path, inputs: Sequence[str | Path], *, count: int = PROPOSED, seed: int = 0, progress: Progress | None = None
+    run: Path,
+    inputs: Sequence[str | Path],
+    *,
+    count: int = PROPOSED,
+    seed: int = 0,
+    to_label: bool = False,
+    progress: Progress | None = None,
 ) -> Watch:
     """Hold new pictures against a run.
 
     Args:
         run: a run directory, which remembers its training pictures.
-        inputs: files, folders, globs.
+        inputs: pictures, see `pictures_of`.
         count: how many pictures to propose for labelling.
         seed: of samples and draws.
+        to_label: whether the queue is to be written, which names files.
         progress: told how far it is.
 
     Raises:
         ModelError: not a run, or one that does not remember its training pictures.
         DataError: none of the pictures can be read.
+        OptionError: the queue would name files of the cache.
     """
     reference, model = Reference.load(run), Model.load(run)
-    read, left_out = answers(model, find_images(inputs), progress)
-    if not read:
-        reasons = "; ".join(f"{display(path)}: {why}" for path, why in left_out[:5]) or "no files"
+    pictures = pictures_of(inputs)
+    if to_label and pictures.in_cache:
+        expected, found = "files that stay where they are, which the queue names", "copies in the cache"
+        todo = "unpack or fetch the pictures, and give the folder; or leave --queue out"
+        raise OptionError.of("--queue", expected=expected, found=found, todo=todo)
+    answered, unread = answers(model, pictures.paths, progress)
+    left_out = [(pictures.name(i), reason) for i, reason in unread]
+    if not answered:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out[:5]) or "no files"
         problem = Problem(expected="new pictures", found=reasons, todo="give files, folders or patterns of pictures")
         raise DataError("nothing to watch", [problem])
-    paths, predictions, last = zip(*read, strict=True)
+    positions, predictions, last = zip(*answered, strict=True)
+    paths = tuple(pictures.paths[i] for i in positions)
     reference.require(model.classes, last[0])
     proba, X = np.stack([prediction.proba for prediction in predictions]), unit(np.stack(last))
     novelty = model.abstention.novelty
@@ -122,6 +139,7 @@ def watch(
     return Watch(
         classes=model.classes,
         paths=paths,
+        names=tuple(pictures.name(i) for i in positions),
         proba=proba,
         drift=compare_rows(
             X,
@@ -153,15 +171,15 @@ def write_labelling_queue(path: Path, watch: Watch) -> None:
 
 def answers(
     model: Model, new: Sequence[Path], progress: Progress | None
-) -> tuple[list[tuple[Path, Prediction, Rows]], list[tuple[Path, str]]]:
-    """Path, answer and row ``last`` (d,) of each picture that can be read; path and reason of the others."""
+) -> tuple[list[tuple[int, Prediction, Rows]], list[tuple[int, str]]]:
+    """Position, answer and row ``last`` (d,) of each picture that can be read; position and reason of the others."""
     read, left_out = [], []
     answered = model.answers(new, stage="looking at the new pictures", progress=progress)
-    for path, (prediction, rows) in zip(new, answered, strict=True):
+    for i, (prediction, rows) in enumerate(answered):
         if prediction.proba is None:
-            left_out.append((path, prediction.reason))
+            left_out.append((i, prediction.reason))
         else:
-            read.append((path, prediction, rows[FAMILIAR]))
+            read.append((i, prediction, rows[FAMILIAR]))
     return read, left_out
 
 
@@ -181,8 +199,8 @@ def write_page(path: Path, watch: Watch, command: str) -> None:
             )
             for place, (i, row) in enumerate(zip(watch.labelling_queue[:SHOWN], rows, strict=False), start=1)
         ],
-        known=[display(watch.paths[i]) for i in watch.known],
-        left_out=[(display(path), reason) for path, reason in watch.left_out],
+        known=[watch.names[i] for i in watch.known],
+        left_out=watch.left_out,
         measured_on=words.measured_on(watch.measured_on),
         trusted=watch.trusted,
         command=command,

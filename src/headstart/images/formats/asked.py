@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from headstart.errors import DataError
+from headstart.errors import DataError, Problem
 from headstart.files import display
 from headstart.images.formats.given import Given
 from headstart.images.formats.glance import Glance
@@ -43,22 +44,36 @@ class Asked:
         return tuple(display(part.file.relative_to(self.root).as_posix()) for part in self.parts)
 
 
-def document_of(part: Part, asked: Asked, **kinds: type) -> Any:
-    """The JSON object of a label file. Raises DataError unless it holds values of ``kinds``, list or dict, by name."""
+_Read = TypeVar("_Read")
+
+
+def each_part(asked: Asked, read: Callable[[Part], _Read]) -> list[_Read]:
+    """What is read of each label file. Raises DataError with what is wrong with any of them."""
+    done: list[_Read] = []
+    problems: list[Problem] = []
+    for part in asked.parts:
+        try:
+            done.append(read(part))
+        except DataError as error:
+            what, problems = error.what, [*problems, *error.problems]
+    if problems:
+        raise DataError(what if len(asked.parts) == 1 else asked.what, problems)
+    return done
+
+
+def document_of(part: Part, asked: Asked, *names: str) -> Any:
+    """The JSON object of a label file. Raises DataError where it is none with all of ``names``."""
     glance = Glance(part.file)
     if glance.document is None:
-        found, todo = f"{display(part.file.name)}, which is none", "export it again: it is cut off or damaged"
+        found = f"{_name(part, asked)}: {glance.damage or 'something else'}"
+        todo = "export it again, or leave --format out"
         raise DataError.of(asked.what, expected="a document of JSON", found=found, todo=todo)
-    if not glance.has(*kinds) or not all(isinstance(glance.document[name], kind) for name, kind in kinds.items()):
-        expected = f"a document with {' and '.join(f'{name}, {_KINDS[kind]}' for name, kind in kinds.items())}"
-        found, todo = f"{display(part.file.name)} without it", "export it again, or leave --format out"
-        raise DataError.of(asked.what, expected=expected, found=found, todo=todo)
+    if not glance.has(*names):
+        found = f"{_name(part, asked)} without it"
+        todo = "export it again, or leave --format out"
+        raise DataError.of(asked.what, expected=f"a document with {' and '.join(names)}", found=found, todo=todo)
     return glance.document
 
 
-_KINDS: dict[type, str] = {list: "a list", dict: "an object"}
-
-
-def as_list(value: Any) -> list[Any]:
-    """The list that a value of a document is; an empty one where it is none."""
-    return value if isinstance(value, list) else []
+def _name(part: Part, asked: Asked) -> str:
+    return display(part.file.relative_to(asked.root).as_posix())

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from headstart.files import display
-from headstart.images.formats.asked import Asked, Part, document_of
+from headstart.images.formats.asked import Asked, Part, document_of, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
 from headstart.images.walk import LeftOut
 
-_KEYS = {"images": list, "annotations": list, "categories": list}
+_KEYS = "images", "annotations", "categories"
 _IMAGE, _CLASS = "every picture has an id and a file_name", "every annotation is of a class in the list"
-_RULES = {_IMAGE: "export it again", _CLASS: "add the class to `categories`, or take the annotation out"}
+_ANNOTATION = "every annotation is of a picture in the list"
+_RULES = {
+    _IMAGE: "export it again",
+    _CLASS: "add the class to `categories`, or take the annotation out",
+    _ANNOTATION: "add the picture to `images`, or take the annotation out",
+}
 
 
 def is_coco(glance: Glance) -> bool:
@@ -30,16 +35,8 @@ def read_coco(asked: Asked) -> Entries:
         DataError: bad records, all of them, with their numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
-    listings = [
-        Listing(file=part.file, folder=part.file.parent, said=_pictures(part, asked, left_out)) for part in asked.parts
-    ]
-    up = [part.file.parent.name.casefold().startswith("annotation") for part in asked.parts]
-    listings = [
-        Listing(file=each.file, folder=each.folder.parent if apart else each.folder, said=each.said)
-        for each, apart in zip(listings, up, strict=True)
-    ]
     return gathered(
-        listings,
+        each_part(asked, lambda part: _listing(part, asked, left_out)),
         what=asked.what,
         root=asked.root,
         layout="coco",
@@ -50,32 +47,44 @@ def read_coco(asked: Asked) -> Entries:
     )
 
 
-def _pictures(part: Part, asked: Asked, left_out: list[LeftOut]) -> list[Said]:
-    document = document_of(part, asked, **_KEYS)
-    listed = [each for each in document["categories"] if isinstance(each, Mapping)]
-    classes = {each.get("id"): str(each.get("name")) for each in listed if isinstance(each.get("id"), (int, str))}
-    labels: dict[Any, dict[str, None]] = defaultdict(dict)
-    unknown: dict[Any, Any] = {}
-    for annotation in document["annotations"]:
-        if isinstance(annotation, Mapping):
-            of, category = annotation.get("image_id"), annotation.get("category_id")
-            if not isinstance(of, (int, str)):
-                continue
-            if isinstance(category, (int, str)) and category in classes:
-                labels[of][classes[category]] = None
-            else:
-                unknown[of] = category
+def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
+    document = document_of(part, asked, *_KEYS)
+    images, annotations, categories = (_listed(document[key]) for key in _KEYS)
+    classes = {_id(each, "id"): str(each["name"]) for each in categories if _id(each, "id") and each.get("name")}
+    labels: dict[str, dict[str, None]] = defaultdict(dict)
+    unknown: dict[str, Any] = {}
     said = []
-    for at, image in enumerate(document["images"], 1):
-        known = isinstance(image, Mapping) and isinstance(image.get("file_name"), str)
-        known = known and isinstance(image.get("id"), (int, str))
-        name, key = (image["file_name"], image["id"]) if known else ("", None)
-        broken = {} if known else {_IMAGE: display(str(image)[:40])}
+    known = {_id(image, "id") for image in images}
+    for at, annotation in enumerate(annotations, 1):
+        of, category = _id(annotation, "image_id"), _id(annotation, "category_id")
+        if not of or of not in known:
+            broken = {_ANNOTATION: f"annotation {at}: {display(str(annotation)[:60])}"}
+            said.append(Said(at=at, names=("",), labels=(), broken=broken))
+        elif category in classes:
+            labels[of][classes[category]] = None
+        else:
+            unknown[of] = annotation.get("category_id")
+    for at, image in enumerate(images, 1):
+        key = _id(image, "id")
+        name = image["file_name"] if key and isinstance(image.get("file_name"), str) else ""
+        broken = {} if name else {_IMAGE: display(str(image)[:60])}
         if key in unknown:
-            broken[_CLASS] = f"{display(name)}: {unknown[key]!r}"
-        if known and not broken and not labels.get(key):
+            broken[_CLASS] = f"{display(name)}: {display(str(unknown[key])[:60])}"
+        if name and not broken and key not in labels:
             left_out.append(LeftOut(part.file.parent / name, "no annotation"))
-            continue
-        found = tuple(labels.get(key, ())) or (("?",) if broken else ())
-        said.append(Said(at=at, names=(name,), labels=found, split=part.split or "train", broken=broken))
-    return said
+        else:
+            found = tuple(labels.get(key, ()))
+            said.append(Said(at=at, names=(name,), labels=found, split=part.split or "train", broken=broken))
+    folder = part.file.parent
+    apart = folder.name.casefold().startswith("annotation")
+    return Listing(file=part.file, folder=folder.parent if apart else folder, said=said)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _id(record: Any, name: str) -> str:
+    """A number or text by which records name each other, so that 1 is not '1'; empty where there is none."""
+    value = record.get(name) if isinstance(record, Mapping) else None
+    return repr(value) if isinstance(value, (int, str)) else ""

@@ -6,18 +6,22 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from headstart.cache_folder import size_limit
 from headstart.errors import DataError
 from headstart.files import digest, sha256
 from headstart.images.archives import safe_name
+from headstart.images.columns import Columns
 from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.table import of_records, records_in
 from headstart.images.labelled import Entries
+from headstart.images.split_names import split_of
 from headstart.images.unpacked import unpacked
 
 TABLE = "pictures.jsonl"
+_COLUMNS = Columns(path="path", label="label", split="split", group="group")
 _ENDINGS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp", b"GIF8": ".gif", b"BM": ".bmp"}
 """By how a file begins; for people alone, since pictures are recognised by their content."""
 
@@ -29,8 +33,10 @@ class Embedded:
     name: str
     """In the source; empty where it has none."""
     data: bytes
-    labels: tuple[str, ...]
+    label: Any
+    """As it is written: a text or number, a list of such, None; what is none of these is a fault of the source."""
     split: str
+    """As it is written."""
     group: str | None = None
 
 
@@ -50,10 +56,9 @@ def taken_out(asked: Asked, reader: str, pictures: Callable[[], Iterable[Embedde
     key = digest([reader, parts, asked.given.path_column, asked.given.label_column])
     folder = unpacked(key, lambda target: _write(target, pictures(), asked.what), needed=needed, what=asked.what)
     table = Part(file=folder / TABLE)
-    given = replace(asked.given, path_column="", label_column="")
-    inner = replace(asked, given=given, root=folder, parts=(table,), inside=True)
+    inner = replace(asked, root=folder, parts=(table,), inside=True)
     records = records_in(Glance(table.file)) or []
-    entries = of_records(inner, [records], unlabelled="no class in the source")
+    entries = of_records(inner, [records], columns=_COLUMNS, unlabelled="no class in the source")
     understood = replace(
         entries.understood,
         unpacked=str(folder),
@@ -76,9 +81,9 @@ def _write(folder: Path, pictures: Iterable[Embedded], what: str) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(picture.data)
-            record = {"path": name, "label": list(picture.labels), "split": picture.split or "train"}
+            record = {"path": name, "label": picture.label, "split": picture.split or "train"}
             record |= {"group": picture.group} if picture.group else {}
-            table.write(json.dumps(record) + "\n")
+            table.write(json.dumps(record, default=str) + "\n")
 
 
 def _name(picture: Embedded, number: int, taken: set[str]) -> str:
@@ -86,7 +91,7 @@ def _name(picture: Embedded, number: int, taken: set[str]) -> str:
     safe, refused = safe_name(picture.name)
     ending = next((ending for begin, ending in _ENDINGS.items() if picture.data.startswith(begin)), "")
     name = safe if safe and not refused else f"{number:06}{ending}"
-    name = f"{picture.split}/{name}" if picture.split else name
+    name = f"{split}/{name}" if (split := split_of(picture.split)) else name
     stem, dot, last = name.rpartition(".")
     candidate, again = name, 1
     while candidate.casefold() in taken or candidate == TABLE:

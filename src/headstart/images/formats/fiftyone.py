@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from headstart.errors import DataError
 from headstart.files import display, some
-from headstart.images.formats.asked import Asked, as_list, document_of
+from headstart.images.formats.asked import Asked, Part, document_of, each_part
 from headstart.images.formats.glance import Glance
-from headstart.images.formats.said import Listing, Said, gathered
+from headstart.images.formats.said import Listing, Said, classes_in, gathered
 from headstart.images.labelled import Entries, Understood
 from headstart.images.split_names import split_of
 from headstart.images.walk import LeftOut
@@ -42,20 +43,24 @@ def read_labels(asked: Asked) -> Entries:
         DataError: bad records, all of them, with their numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
-    listings = []
-    for part in asked.parts:
-        document = document_of(part, asked, labels=dict)
-        classes = as_list(document.get("classes"))
-        said = []
-        for at, (name, label) in enumerate(document["labels"].items(), 1):
-            names, broken = _named(label, classes)
-            if not names and not broken:
-                left_out.append(LeftOut(part.file.parent / name, _UNLABELLED))
-            else:
-                split = part.split or "train"
-                said.append(Said(at=at, names=(f"data/{name}", name), labels=names, split=split, broken=broken))
-        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
-    return _gathered(asked, listings, left_out)
+    return _gathered(asked, each_part(asked, lambda part: _labels(part, asked, left_out)), left_out)
+
+
+def _labels(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
+    document = document_of(part, asked, "labels")
+    if not isinstance(document["labels"], Mapping):
+        found, todo = type(document["labels"]).__name__, "export it again"
+        raise DataError.of(asked.what, expected="labels by the names of pictures", found=found, todo=todo)
+    classes = document["classes"] if isinstance(document.get("classes"), list) else []
+    said = []
+    for at, (name, label) in enumerate(_pairs(part), 1):
+        names, broken = _named(label, classes)
+        if not names and not broken:
+            left_out.append(LeftOut(part.file.parent / name, _UNLABELLED))
+        else:
+            split = part.split or "train"
+            said.append(Said(at=at, names=(f"data/{name}", name), labels=names, split=split, broken=broken))
+    return Listing(file=part.file, folder=part.file.parent, said=said)
 
 
 def _named(label: Any, classes: list[Any]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -64,17 +69,30 @@ def _named(label: Any, classes: list[Any]) -> tuple[tuple[str, ...], dict[str, s
     names: list[str] = []
     for each in given:
         value = each.get("label") if isinstance(each, Mapping) else each
-        if isinstance(value, (bool, float)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, str))):
             return (), {_CLASS: display(str(value))}
         if isinstance(value, int):
             if not 0 <= value < len(classes):
-                return ("?",), {_CLASS: f"number {value} of {len(classes)}"}
+                return (), {_CLASS: f"number {value} of {len(classes)}"}
             names.append(str(classes[value]))
         elif value is not None:
             if classes and value not in classes:
-                return ("?",), {_CLASS: display(repr(value))}
+                return (), {_CLASS: display(repr(value))}
             names.append(str(value))
     return tuple(names), {}
+
+
+def _pairs(part: Part) -> list[tuple[str, Any]]:
+    """Names and labels in the order of the file, also names that are there twice, of which JSON keeps the last."""
+    objects: list[tuple[dict[str, Any], list[tuple[str, Any]]]] = []
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) < len(pairs):
+            objects.append((found, pairs))
+        return found
+
+    labels = json.loads(part.file.read_bytes(), object_pairs_hook=made)["labels"]
+    return next((pairs for found, pairs in objects if found is labels), [*labels.items()])
 
 
 def read_samples(asked: Asked) -> Entries:
@@ -85,24 +103,29 @@ def read_samples(asked: Asked) -> Entries:
             classes.
     """
     left_out: list[LeftOut] = []
-    listings = []
-    for part in asked.parts:
-        samples = document_of(part, asked, samples=list)["samples"]
-        field = _field(asked, samples)
-        said = []
-        for at, sample in enumerate(samples, 1):
-            known = isinstance(sample, Mapping) and isinstance(sample.get("filepath"), str)
-            name = sample["filepath"] if known else ""
-            labels = _classified(sample.get(field)) if known else ()
-            splits = [tag for tag in as_list(sample.get("tags")) if split_of(str(tag))] if known else []
-            if known and not labels:
-                left_out.append(LeftOut(part.file.parent / name, _UNLABELLED))
-                continue
-            broken = {} if known else {_SAMPLE: display(str(sample)[:40])}
-            split = str(splits[0]) if len(splits) == 1 else part.split or "train"
-            said.append(Said(at=at, names=(name,), labels=labels, split=split, broken=broken))
-        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
-    return _gathered(asked, listings, left_out)
+    return _gathered(asked, each_part(asked, lambda part: _samples(part, asked, left_out)), left_out)
+
+
+def _samples(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
+    samples = document_of(part, asked, "samples")["samples"]
+    samples = samples if isinstance(samples, list) else [samples]
+    field = _field(asked, samples)
+    said = []
+    for at, sample in enumerate(samples, 1):
+        known = isinstance(sample, Mapping) and isinstance(sample.get("filepath"), str)
+        name = sample["filepath"] if known else ""
+        labels = _classified(sample.get(field)) if known else ()
+        if known and labels == ():
+            left_out.append(LeftOut(part.file.parent / name, _UNLABELLED))
+            continue
+        tags = sample.get("tags") if known else None
+        splits = [str(tag) for tag in tags if split_of(str(tag))] if isinstance(tags, list) else []
+        broken = {} if known else {_SAMPLE: display(str(sample)[:40])}
+        if labels is None:
+            broken[_CLASS] = f"{display(name)}: {display(str(sample.get(field))[:80])}"
+        split = splits[0] if len(splits) == 1 else part.split or "train"
+        said.append(Said(at=at, names=(name,), labels=labels or (), split=split, broken=broken))
+    return Listing(file=part.file, folder=part.file.parent, said=said)
 
 
 def _field(asked: Asked, samples: list[Any]) -> str:
@@ -124,11 +147,13 @@ def _field(asked: Asked, samples: list[Any]) -> str:
     raise DataError.of(asked.what, expected="one field of labels of whole pictures", found=found, todo=todo)
 
 
-def _classified(value: Any) -> tuple[str, ...]:
+def _classified(value: Any) -> tuple[str, ...] | None:
+    """The classes of a field of labels; None where they are no text."""
     if not isinstance(value, Mapping):
         return ()
-    labels = [each.get("label") for each in as_list(value.get("classifications")) if isinstance(each, Mapping)]
-    return tuple(str(label) for label in labels or [value.get("label")] if label is not None)
+    several = value.get("classifications")
+    labels = [each.get("label") for each in several if isinstance(each, Mapping)] if isinstance(several, list) else []
+    return classes_in(labels or value.get("label"))
 
 
 def _gathered(asked: Asked, listings: list[Listing], left_out: list[LeftOut]) -> Entries:

@@ -18,6 +18,14 @@ MOST_DOCUMENT = 1 << 30
 The largest labels in common use, those of COCO 2017, have 0.47 GB."""
 
 
+_WANTED = {
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "JSON"),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), "text"),
+    **{".xml": "XML", ".parquet": "Parquet"},
+}
+"""What must be in a file of labels, by the ending of its name."""
+
+
 class Glance:
     """A file of a source. Nothing is read before it is asked for."""
 
@@ -36,14 +44,8 @@ class Glance:
     def text(self) -> str:
         """The beginning as text; empty where it is none."""
         text = self.head.decode(encoding_of(self.head), "replace")
-        return "" if "\0" in text else text
-
-    @property
-    def whole(self) -> str:
-        """All of it as text, in UTF-8 bytes that are none as the lone surrogates that no text has."""
-        data = self.file.read_bytes()
-        encoding = encoding_of(data)
-        return data.decode(encoding, "surrogateescape" if encoding.startswith("utf-8") else "replace")
+        is_binary = "\0" in text and ("\ufffd" in text or "\0" in text.partition("\n")[0])
+        return "" if is_binary else text  # a text with zeros in it is damaged, and one nevertheless
 
     @property
     def rows(self) -> list[list[str]]:
@@ -53,15 +55,44 @@ class Glance:
         except csv.Error:
             return []
 
-    @cached_property
+    @property
     def document(self) -> Any:
         """The JSON document that the whole file is; None where it is none."""
-        if self.text.lstrip()[:1] not in ("{", "[") or self.file.stat().st_size > MOST_DOCUMENT:
-            return None
+        return self._document[0]
+
+    @cached_property
+    def _document(self) -> tuple[Any, str]:
+        """The document, and why it cannot be read, which is empty where it is none or can be."""
+        if self.text.lstrip()[:1] not in ("{", "["):
+            return None, ""
+        if (size := self.file.stat().st_size) > MOST_DOCUMENT:
+            return None, f"JSON of {size / 1e9:,.2f} GB, of which at most {MOST_DOCUMENT / 1e9:,.2f} GB are read"
         try:
-            return json.loads(self.whole)
-        except (ValueError, RecursionError):
-            return None
+            return json.loads(self.file.read_bytes()), ""
+        except UnicodeDecodeError as error:
+            return None, f"JSON whose byte {error.start:,} is no {error.encoding.upper()}"
+        except json.JSONDecodeError as error:
+            has_lines = error.msg == "Extra data"
+            return None, "" if has_lines else f"JSON that is cut off or damaged: {error}"
+        except ValueError as error:
+            return None, f"JSON that is damaged: {error}"
+        except RecursionError:
+            return None, "JSON that is nested too deep"
+
+    @property
+    def damage(self) -> str:
+        """Why labels cannot be in a file of this name; empty where they can."""
+        if not self.head.strip(b"\0"):
+            return "zeros alone" if self.head else "empty"
+        if self._document[1]:
+            return self._document[1]
+        if self.head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+            return "compressed, and no tar"
+        wanted = _WANTED.get(self.file.suffix.lower(), "")
+        begins = {"JSON": ("{", "["), "XML": ("<",), "Parquet": ("PAR1",)}.get(wanted, ("",))
+        text = self.head.decode("latin-1") if wanted == "Parquet" else self.text.lstrip()
+        is_wanted = bool(text) and text.startswith(begins)
+        return f"no {wanted}" if wanted and not is_wanted else ""
 
     @property
     def is_one_line(self) -> bool:

@@ -14,21 +14,23 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from headstart.errors import DataError
 from headstart.files import display, some
-from headstart.images.formats.asked import Asked, Part, as_list
+from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.one_hot import rows_of
-from headstart.images.formats.said import Listing, Said, gathered
+from headstart.images.formats.said import Listing, Said, classes_in, gathered
 from headstart.images.labelled import Entries, Understood
 from headstart.images.walk import LeftOut
 
+_Chosen = tuple[str, ...] | None
+"""The classes that are the answer to a question; None where the answer is none."""
 _UPLOADED = re.compile(r"[0-9a-f]{8}-")
 _LOCAL = "/data/local-files/"
 _PICTURES = ("image", "img", "picture", "photo", "url")
 """Names of what is labelled, the likeliest first."""
 _OF_MIN = {"annotation_id", "annotator", "lead_time", "created_at", "updated_at", "id", "agreement", "comments", "user"}
 """What a flat export says of an annotation beside the picture and its class."""
-_TASK = "every record is a task with a picture"
-_RULES = {_TASK: "export the project again"}
+_TASK, _CLASS = "every record is a task with a picture", "every choice is a text or a number"
+_RULES = {_TASK: "export the project again", _CLASS: "correct the choice, or take it out"}
 
 
 def is_label_studio(glance: Glance) -> bool:
@@ -49,26 +51,8 @@ def read_label_studio(asked: Asked) -> Entries:
             numbers; also pictures of several classes, and annotators who do not agree.
     """
     left_out: list[LeftOut] = []
-    listings = []
-    for part in asked.parts:
-        glance = Glance(part.file)
-        if isinstance(glance.document, list):
-            answers = list(_of_json(glance.document))
-        else:
-            rows = rows_of(part.file, asked.what)
-            _, header = next(rows, (1, []))
-            answers = [_flat(at, dict(zip(header, row, strict=False))) for at, (_, row) in enumerate(rows, 1)]
-        question = _question(asked, answers)
-        said = []
-        for answer in answers:
-            labels = answer.choices.get(question, ())
-            if answer.names and not labels:
-                left_out.append(LeftOut(part.file.parent / answer.names[-1], "not answered in the export"))
-            else:
-                said.append(_said(answer, labels, part))
-        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
     return gathered(
-        listings,
+        each_part(asked, lambda part: _listing(part, asked, left_out)),
         what=asked.what,
         root=asked.root,
         layout="label-studio",
@@ -79,17 +63,37 @@ def read_label_studio(asked: Asked) -> Entries:
     )
 
 
+def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
+    glance = Glance(part.file)
+    if isinstance(glance.document, list):
+        answers = list(_of_json(glance.document))
+    else:
+        (_, header), *rows = rows_of(part.file, asked.what) or [(1, [])]
+        answers = [_flat(at, dict(zip(header, row, strict=False))) for at, (_, row) in enumerate(rows, 1)]
+    question = _question(asked, answers)
+    said = []
+    for answer in answers:
+        labels = answer.choices.get(question, ())
+        if answer.names and labels == ():
+            left_out.append(LeftOut(part.file.parent / answer.names[-1], "not answered in the export"))
+        else:
+            said.append(_said(answer, labels, part))
+    return Listing(file=part.file, folder=part.file.parent, said=said)
+
+
 class _Answer:
     """What one annotation, or one task without any, says."""
 
-    def __init__(self, at: int, names: tuple[str, ...], choices: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, at: int, names: tuple[str, ...], choices: dict[str, _Chosen]) -> None:
         self.at, self.names, self.choices = at, names, choices
 
 
-def _said(answer: _Answer, labels: tuple[str, ...], part: Part) -> Said:
+def _said(answer: _Answer, labels: _Chosen, part: Part) -> Said:
     broken = {} if answer.names else {_TASK: "none"}
     names = answer.names or ("",)
-    return Said(at=answer.at, names=names, labels=labels, split=part.split or "train", broken=broken)
+    if labels is None:
+        broken[_CLASS] = display(names[0])
+    return Said(at=answer.at, names=names, labels=labels or (), split=part.split or "train", broken=broken)
 
 
 def _question(asked: Asked, answers: Sequence[_Answer]) -> str:
@@ -113,20 +117,26 @@ def _of_json(items: Sequence[Any]) -> Iterator[_Answer]:
             yield _flat(at, item)
         else:
             names = _names(_picture(item["data"]))
-            given = as_list(item.get("annotations")) or as_list(item.get("completions"))
+            given = _listed(item.get("annotations") or item.get("completions"))
             kept = [each for each in given if isinstance(each, Mapping) and not each.get("was_cancelled")]
             for annotation in kept or [{}]:
-                yield _Answer(at, names, _choices(as_list(annotation.get("result"))))
+                yield _Answer(at, names, _choices(_listed(annotation.get("result"))))
 
 
-def _choices(results: Sequence[Any]) -> dict[str, tuple[str, ...]]:
+def _listed(value: Any) -> list[Any]:
+    """A list as it is; of anything else none."""
+    return value if isinstance(value, list) else []
+
+
+def _choices(results: Sequence[Any]) -> dict[str, _Chosen]:
     """The choices of an annotation by question."""
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, _Chosen] = {}
     for result in results:
         value = result.get("value") if isinstance(result, Mapping) else None
         if isinstance(value, Mapping) and isinstance(value.get("choices"), list):
             name = str(result.get("from_name", "choice"))
-            found[name] = (*found.get(name, ()), *map(str, value["choices"]))
+            before, more = found.get(name, ()), classes_in(value["choices"])
+            found[name] = None if before is None or more is None else (*before, *more)
     return found
 
 
@@ -141,16 +151,16 @@ def _flat(at: int, row: Mapping[str, Any]) -> _Answer:
     return _Answer(at, _names(picture), choices)
 
 
-def _chosen(value: Any) -> tuple[str, ...]:
+def _chosen(value: Any) -> _Chosen:
     """The classes of a cell: a text, or an object of several choices, which CSV holds as text."""
     if isinstance(value, str) and value.startswith("{"):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return (value,)
     if isinstance(value, Mapping):
-        value = value.get("choices", [])
-    return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+        value = value.get("choices")
+    return classes_in(value)
 
 
 def _picture(data: Mapping[str, Any]) -> str:
@@ -166,7 +176,7 @@ def _names(address: str) -> tuple[str, ...]:
         return ()
     try:
         parts = urlsplit(address)
-    except ValueError:  # such as a bracket that is not closed
+    except ValueError:  # brackets that are those of no address
         return (address,)
     if parts.path.endswith(_LOCAL):
         return tuple(parse_qs(parts.query).get("d", ())) or (address,)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 from headstart.errors import DataError
 from headstart.files import display
 from headstart.images.columns import PATHS, plain_name
-from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
@@ -39,8 +38,10 @@ def read_one_hot(asked: Asked) -> Entries:
         DataError: bad rows, all of them, with their line numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
+    read = each_part(asked, lambda part: _rows(asked, part, left_out))
     listings = [
-        Listing(file=part.file, folder=part.file.parent, said=_rows(asked, part, left_out)) for part in asked.parts
+        Listing(file=part.file, folder=part.file.parent, said=said)
+        for part, said in zip(asked.parts, read, strict=True)
     ]
     understood = Understood(label_files=asked.label_files, separator=",")
     return gathered(
@@ -57,8 +58,8 @@ def read_one_hot(asked: Asked) -> Entries:
 
 
 def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
-    rows = rows_of(part.file, asked.what)
-    header = [cell.strip() for cell in next(rows, (1, []))[1]]
+    (_, first), *rows = rows_of(part.file, asked.what) or [(1, [])]
+    header = [cell.strip() for cell in first]
     said = []
     for line, row in rows:
         name, marks = row[0].strip(), [cell.strip() for cell in row[1:]]
@@ -73,24 +74,22 @@ def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
     return said
 
 
-def rows_of(file: Path, what: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a label file in CSV that are not blank, with the line on which each ends.
+def rows_of(file: Path, what: str) -> list[tuple[int, list[str]]]:
+    """The rows of a table with commas that are not blank, each with the line on which it ends.
 
     Raises:
-        DataError: it is no text in UTF-8, or UTF-16 or UTF-32 with their marks; or a quote is not closed.
+        DataError: no text of Unicode, or a quote that is not closed.
     """
-    data = file.read_bytes()
+    raw = file.read_bytes()
     try:
-        text = data.decode(encoding_of(data))
+        text = raw.decode(encoding_of(raw))
     except UnicodeDecodeError as error:
         found = f"{display(file.name)}: byte {error.start:,} is none"
         raise DataError.of(what, expected="labels in UTF-8", found=found, todo="save the file as UTF-8") from error
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     try:
-        yield from ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+        return [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        found, todo = (
-            f"{display(file.name)}, line {reader.line_num}: {error}",
-            "close the quote, or save the table anew",
-        )
-        raise DataError.of(what, expected="cells that end where they began a quote", found=found, todo=todo) from error
+        found = f"{display(file.name)}: {error} at line {reader.line_num}"
+        todo = "close the quote, or save the table anew"
+        raise DataError.of(what, expected="cells that end where they began", found=found, todo=todo) from error

@@ -11,13 +11,13 @@ from typing import Any
 from headstart.errors import DataError, MissingPackageError
 from headstart.files import display, some
 from headstart.images.columns import LABELS, plain_name
-from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.embedded import Embedded, taken_out
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.table import of_records
 from headstart.images.labelled import Entries
 
-_READER = "parquet 1"
+_READER = "parquet 2"
 _BATCH = 64
 """Rows that are in memory at a time."""
 
@@ -34,21 +34,25 @@ def read_parquet(asked: Asked) -> Entries:
         DataError: a damaged file, no column of pictures or classes, or bad rows.
         MissingPackageError: pyarrow is not installed.
     """
-    with _opened(asked.parts[0].file, asked.what) as file:
-        pictures = [field.name for field in file.schema_arrow if _is_picture(field.type)]
+    parts = each_part(asked, lambda part: picture_columns(part.file, asked.what))
+    pictures = parts[0][0]
     if not pictures:
-        return of_records(asked, [list(_rows(part.file, asked.what)) for part in asked.parts])
+        return of_records(asked, each_part(asked, lambda part: list(rows_of(part.file, asked.what))))
     wanted = asked.given.path_column
     if (wanted and wanted not in pictures) or (not wanted and len(pictures) > 1):
         todo = f"say which: --path-column {display(pictures[0])}"
         found = some([*map(display, pictures)])
         raise DataError.of(asked.what, expected="one column of pictures", found=found, todo=todo)
-    needed = 0
-    for part in asked.parts:
-        with _opened(part.file, asked.what) as file:
-            needed += sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-    picture = wanted or pictures[0]
+    picture, needed = wanted or pictures[0], sum(size for _, size in parts)
     return taken_out(asked, _READER, lambda: _taken_out(asked, picture), needed=needed)
+
+
+def picture_columns(file: Path, what: str) -> tuple[list[str], int]:
+    """Names of the columns that hold pictures, and bytes of all."""
+    with _opened(file, what) as opened:
+        groups = (opened.metadata.row_group(i) for i in range(opened.metadata.num_row_groups))
+        columns = [field.name for field in opened.schema_arrow if _is_picture(field.type)]
+        return columns, sum(group.total_byte_size for group in groups)
 
 
 @contextmanager
@@ -62,10 +66,10 @@ def _opened(file: Path, what: str) -> Iterator[Any]:
     try:
         with pq.ParquetFile(file) as opened:
             yield opened
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno:  # of the disk; those of damaged pages have none
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk; those of pyarrow have none
             raise
-        found = f"{display(file.name)}: {display(str(error).splitlines()[0])}"
+        found = f"{display(file.name)}: {display((str(error) or type(error).__name__).splitlines()[0])}"
         todo = "fetch or write the file again: it is cut off or damaged"
         raise DataError.of(what, expected="Parquet that can be read to its end", found=found, todo=todo) from error
 
@@ -76,7 +80,7 @@ def _is_picture(kind: Any) -> bool:
     return text in ("binary", "large_binary") or (text.startswith("struct<") and "bytes: " in text and "binary" in text)
 
 
-def _rows(file: Path, what: str) -> Iterator[dict[str, Any]]:
+def rows_of(file: Path, what: str) -> Iterator[dict[str, Any]]:
     """The rows as records, classes by their names."""
     with _opened(file, what) as opened:
         names = _class_names(opened.schema_arrow.metadata)
@@ -91,22 +95,24 @@ def _taken_out(asked: Asked, picture: str) -> Iterator[Embedded]:
             names = _class_names(file.schema_arrow.metadata)
             columns = [name for name in file.schema_arrow.names if name != picture]
             label = _label_column(asked, part, columns, [name for name in columns if name in names])
-            for batch in file.iter_batches(_BATCH, columns=[picture, label]):
+            split, group = (next((name for name in columns if name.lower() == role), "") for role in ("split", "group"))
+            wanted = [name for name in (picture, label, split, group) if name]
+            for batch in file.iter_batches(_BATCH, columns=list(dict.fromkeys(wanted))):
                 for row in batch.to_pylist():
                     value = row[picture] if isinstance(row[picture], Mapping) else {"bytes": row[picture]}
-                    classes = _named(row[label], names.get(label))
-                    given = classes if isinstance(classes, list) else [classes]
                     yield Embedded(
                         name=value.get("path") or "",
                         data=value.get("bytes") or b"",
-                        labels=tuple(str(each) for each in given if each is not None),
-                        split=part.split,
+                        label=_named(row[label], names.get(label)),
+                        split=str(row[split]) if split and row[split] is not None else part.split,
+                        group=str(row[group]) if group and row[group] is not None else None,
                     )
 
 
 def _label_column(asked: Asked, part: Part, columns: list[str], classes: list[str]) -> str:
     """The column of classes: one that is declared as such, else one that is called so, else the only one."""
     wanted = asked.given.label_column
+    columns = [name for name in columns if name.lower() not in ("split", "group") or name == wanted]
     called = [name for name in columns if plain_name(name) in LABELS]
     found = [wanted] if wanted in columns else classes or called or columns
     if len(found) == 1 and (not wanted or wanted in columns):
@@ -131,9 +137,17 @@ def _class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]
 
 
 def _named(value: Any, names: list[str] | None) -> Any:
-    """The names of classes that are given by number; None where there is no class, which is written as -1."""
+    """The names of classes that are given by number; None where there is no class, which is written as -1.
+
+    A number that no class has, and bytes that are no text, become an object, which is no class.
+    """
     if isinstance(value, list):
         return [_named(each, names) for each in value]
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return {"bytes": value[:20].hex()}
     if names is None or not isinstance(value, int):
         return value
-    return names[value] if 0 <= value < len(names) else None if value == -1 else f"?{value}"
+    return names[value] if 0 <= value < len(names) else None if value == -1 else {"number": value, "of": len(names)}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from headstart.cache_folder import size_limit
 from headstart.errors import DataError, OptionError, Problem
-from headstart.files import digest, display, sha256, some
+from headstart.files import below, digest, display, sha256, some
 from headstart.images import archives
 from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.given import Given, Source
 from headstart.images.formats.glance import Glance
+from headstart.images.formats.parquet import is_parquet, picture_columns
 from headstart.images.formats.registry import FOLDERS, FORMATS, NAMES, TAR, ZIP, Format, recognised
 from headstart.images.labelled import Entries, read_folders
 from headstart.images.layout import named_as_picture
@@ -49,13 +50,20 @@ def labels_of(source: Source) -> Entries:
 
 
 def picture_folders(source: Source) -> tuple[Path, ...]:
-    """The folders of the pictures of a label file, in which nothing is to be written; none for a folder.
+    """The folders of the pictures of a label file, in which nothing is to be written.
+
+    None for a folder, and for a file that holds the pictures itself, which is not read here.
 
     Raises:
         DataError: as `labels_of`.
     """
     given = Given.of(source)
     if given.path is None or not given.path.is_file():
+        return ()
+    glance = Glance(given.path)
+    if archives.is_zip(glance.head) or archives.is_tar(given.path, glance.head):
+        return ()
+    if is_parquet(glance) and picture_columns(given.path, f"pictures {display(given.address)}")[0]:
         return ()
     entries = labels_of(given)
     return () if entries.root is None else common_folders(entries.root, (entry.path for entry in entries.entries))
@@ -81,14 +89,11 @@ def _of_file(given: Given, file: Path) -> Entries:
     is_zip = archives.is_zip(glance.head)
     if (is_zip or archives.is_tar(file, glance.head)) and "webdataset" not in [each.name for each in formats]:
         return _of_archive(given, file, ZIP if is_zip else TAR)
-    if not formats and (glance.text.lstrip()[:1] not in ("{", "[", "<") and (glance.text or not glance.head)):
-        formats = [each for each in FORMATS if each.name == "table"]  # whose error says what it must have
-    if not formats and archives.is_compressed(glance.head):
-        expected, found = "an archive that can be read to its end", f"{display(file.name)}, which holds no tar"
-        todo = "fetch it again if it is damaged; else unpack it, and give what was in it"
-        raise DataError.of(f"pictures {display(given.address)}", expected=expected, found=found, todo=todo)
+    if not formats and glance.text.lstrip()[:1] not in ("{", "[", "<"):
+        tables = [each for each in FORMATS if each.name == "table"]  # whose error says what it must have
+        formats = tables if glance.text or (not glance.head and file.suffix.lower() in tables[0].endings) else []
     if not formats:
-        raise _unknown(given, f"{display(file.name)}, which begins with {_beginning(file)}")
+        raise _unknown(given, _not_known(glance))
     _refuse_several(given, [each.name for each in formats])
     return _read(given, formats[0], file.parent, [Part(file=file)])
 
@@ -111,10 +116,7 @@ def _recognised(glance: Glance, given: Given) -> list[Format]:
 
 def _of_archive(given: Given, file: Path, kind: str) -> Entries:
     """What lies in an archive, which is unpacked once."""
-    what = f"pictures {display(given.address)}"
-    key = digest([_ARCHIVES, sha256(file)])
-    with archives.opened(file, what, most=size_limit()) as archive:
-        folder = unpacked(key, archive.write, needed=archive.size, what=what)
+    folder = archive_files(given, file)
     inner = replace(given, format="" if given.format in (ZIP, TAR) else given.format)
     entries = _of_folder(inner, folder, inside=True)
     understood = replace(
@@ -123,12 +125,20 @@ def _of_archive(given: Given, file: Path, kind: str) -> Entries:
     return replace(entries, understood=understood)
 
 
+def archive_files(given: Given, file: Path) -> Path:
+    """The folder in the cache to which an archive is unpacked, once. Raises DataError for all that is wrong with it."""
+    what = f"pictures {display(given.address)}"
+    key = digest([_ARCHIVES, sha256(file)])
+    with archives.opened(file, what, most=size_limit()) as archive:
+        return unpacked(key, archive.write, needed=archive.size, what=what)
+
+
 # ── folders ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
     """Class folders, or the label files that lie in a folder; where both may be meant they must agree."""
-    found = {} if given.format == FOLDERS else _label_files(given, root)
+    found, damaged = ({}, {}) if given.format == FOLDERS else _label_files(given, root)
     readings: dict[str, Entries] = {}
     errors: list[DataError] = []
     if given.format in ("", FOLDERS):
@@ -143,6 +153,8 @@ def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
         except DataError as error:
             errors.insert(len(errors) - (FOLDERS not in readings and bool(errors)), error)
     by_folders = readings.get(FOLDERS)
+    if damaged and not found and by_folders and not by_folders.entries:
+        raise _unknown(given, some([f"{below(root, file)}: {damage}" for file, damage in damaged.items()]))
     if by_folders and found and _says_little(by_folders):
         del readings[FOLDERS]
     if not readings or (given.format and given.format not in readings):
@@ -150,11 +162,11 @@ def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
     kept = _distinct(readings)
     _refuse_several(given, [*kept])
     entries = next(iter(kept.values()))
-    return replace(entries, left_out=_without_label_files(entries))
+    return replace(entries, left_out=_without_label_files(entries, damaged))
 
 
-def _label_files(given: Given, root: Path) -> dict[Format, list[Part]]:
-    """The label files of a folder by format, each with its split as far as names say it."""
+def _label_files(given: Given, root: Path) -> tuple[dict[Format, list[Part]], dict[Path, str]]:
+    """The label files of a folder by format, each with its split as far as names say it; and why others are none."""
     endings = {ending for each in FORMATS for ending in each.endings}
     top = root
     folders, files = children(top)
@@ -162,14 +174,31 @@ def _label_files(given: Given, root: Path) -> dict[Format, list[Part]]:
         top = folders[0]
         folders, files = children(top)
     found: dict[Format, list[Part]] = {}
+    others: dict[Path, str] = {}
     for folder in (top, *folders):
         inner = files if folder == top else children(folder)[1]
         for file in (file for file in inner if file.suffix.lower() in endings):
-            glance = Glance(file)
+            glance, known = Glance(file), False
             for format in _recognised(glance, given):
                 if file.suffix.lower() in format.endings and (not given.format or format.recognises(glance)):
                     found.setdefault(format, []).append(Part(file=file, split=_split(file, top)))
-    return found
+                    known = True
+            if not known:
+                others[file] = glance.damage
+    for file, damage in others.items():
+        for format, parts in found.items():
+            if _belongs(file, damage, format, parts, top):
+                parts.append(Part(file=file, split=_split(file, top)))
+    return found, {file: damage for file, damage in others.items() if damage}
+
+
+def _belongs(file: Path, damage: str, format: Format, parts: Sequence[Part], top: Path) -> bool:
+    """Whether a file of no format is one of the label files by its name, so that it must be damaged, or empty."""
+    if file.suffix.lower() not in format.endings:
+        return False
+    beside = format.in_parts and any(part.file.parent == file.parent for part in parts)
+    alike = any(part.file.name == file.name for part in parts)
+    return beside or alike or bool(damage and _split(file, top))
 
 
 def _split(file: Path, top: Path) -> str:
@@ -221,10 +250,12 @@ def _is_label_file(path: Path) -> bool:
     return any(path.suffix.lower() in each.endings for each in FORMATS)
 
 
-def _without_label_files(entries: Entries) -> tuple[LeftOut, ...]:
-    """What is left out but for the label files, which are read."""
+def _without_label_files(entries: Entries, damaged: Mapping[Path, str]) -> tuple[LeftOut, ...]:
+    """What is left out but for the label files, which are read; of those that are ``damaged`` with the reason."""
     used = {display(name) for name in entries.understood.label_files}
-    return tuple(out for out in entries.left_out if not used or display(out.path.name) not in used)
+    outs = {out.path: out.reason for out in entries.left_out if not used or display(out.path.name) not in used}
+    outs |= {path: f"labels that cannot be read: {why}" for path, why in damaged.items() if used or path in outs}
+    return tuple(LeftOut(path, reason) for path, reason in outs.items())
 
 
 # ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,6 +278,7 @@ def _unknown(given: Given, found: str) -> DataError:
     return DataError(f"pictures {display(given.address)}", [problem])
 
 
-def _beginning(file: Path) -> str:
-    head = Glance(file).head[:32]
-    return display(head.decode("utf-8", "backslashreplace").strip()) or "nothing: it is empty"
+def _not_known(glance: Glance) -> str:
+    """Why a file is of no format."""
+    name, begins = display(glance.file.name), glance.head[:32].decode("utf-8", "backslashreplace").strip()
+    return f"{name}: {glance.damage}" if glance.damage else f"{name}, which begins with {display(begins)}"

@@ -34,7 +34,7 @@ class Format:
     """Whether other formats are written in it, which go before it."""
 
 
-_CSV, _JSON = (".csv", ".tsv", ".txt", ".tab"), (".json",)
+_CSV, _JSON, _TARS = (".csv", ".tsv", ".txt", ".tab"), (".json",), (".tar", ".tgz", ".gz")
 
 FORMATS = (
     Format(name="one-hot", recognises=is_one_hot, read=read_one_hot, endings=(".csv",)),
@@ -45,7 +45,7 @@ FORMATS = (
     Format(name="fiftyone", recognises=is_labels, read=read_labels, endings=_JSON),
     Format(name="fiftyone-samples", recognises=is_samples, read=read_samples, endings=_JSON),
     Format(name="parquet", recognises=is_parquet, read=read_parquet, endings=(".parquet",), in_parts=True),
-    Format(name="webdataset", recognises=is_webdataset, read=read_webdataset, endings=(".tar",), in_parts=True),
+    Format(name="webdataset", recognises=is_webdataset, read=read_webdataset, endings=_TARS, in_parts=True),
     Format(name="table", recognises=is_table, read=read_table, endings=_CSV, is_general=True),
     Format(
         name="jsonl", recognises=is_records, read=read_records, endings=(".jsonl", ".ndjson", ".json"), is_general=True

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from headstart.errors import DataError
 from headstart.files import display, some
@@ -131,6 +132,30 @@ def gathered(
     return replace(listed, columns=columns, left_out=tuple(without))
 
 
+def files_named(
+    rows: Sequence[tuple[int, str]], file: Path, *, what: str, inside: bool = False, unit: str = "record"
+) -> tuple[Path, ...]:
+    """The files that the rows of a list name, one for each, also where several name the same.
+
+    Args:
+        rows: line or number, and the name, relative to the folder of ``file`` or whole.
+        file: the list.
+        what: the source is called in errors.
+        inside: whether files outside of its folder are out of reach.
+        unit: what is counted.
+
+    Raises:
+        DataError: rows without a name, and files that are not there: all of them.
+    """
+    found = located(file.parent, [(name,) for _, name in rows], inside=inside, near=file.stem)
+    _refuse_rivals(found, what)
+    faults = Faults(_REMEDIES, unit=unit)
+    for (at, name), wrong in zip(rows, found.wrong, strict=True):
+        faults.none_in(at, {_PATH: (bool(name), "no path"), _FILE: (not name or not wrong, wrong)})
+    faults.tell(what)
+    return found.paths
+
+
 def _checked(said: Said, path: Path, wrong: str, label_file: str) -> tuple[dict[str, tuple[bool, str]], Entry]:
     """The rules for a row, each with whether it keeps it and what was found; and the entry that it makes."""
     name = display(said.names[0]) if said.names and said.names[0] else ""
@@ -158,6 +183,17 @@ def _without_path(entry: Entry) -> str:
     """What a row says of its file, such as “'cat'” or “'cat', test, group 7”."""
     split = "" if entry.split == "train" else f", {entry.split}"
     return f"{entry.label!r}{split}" + (f", group {entry.group}" if entry.group else "")
+
+
+def classes_in(value: Any) -> tuple[str, ...] | None:
+    """The classes that a value of JSON names: a text, a number, or a list of such; None where it is something else.
+
+    None and NaN, which stand for a label that is missing, are no class.
+    """
+    said = [each for each in (value if isinstance(value, list) else [value]) if each is not None and each == each]
+    if not all(isinstance(each, (str, int, float)) for each in said):
+        return None
+    return tuple(str(each) for each in said if each != "")
 
 
 def several(labels: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
 from headstart.files import display
 from headstart.images import tables
 from headstart.images.columns import Columns, chosen
-from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
-from headstart.images.formats.said import Listing, Said, gathered, several
+from headstart.images.formats.said import Listing, Said, classes_in, gathered, several
 from headstart.images.labelled import Entries, Understood
 from headstart.images.located import located, spelled
-from headstart.images.tables import is_no_text
+from headstart.images.tables import encoding_of
 
 _WIDTH, _LINES = "every row has as many cells as the header", "every cell ends on its line"
 _RULES = {
@@ -41,7 +42,7 @@ def is_records(glance: Glance) -> bool:
     if not records or 2 * sum(isinstance(record, dict) for record in records) <= len(records):
         return False
     try:
-        return _columns(glance.file, records, "", "") is not None
+        return columns_of(glance.file, records) is not None
     except DataError:
         return True
 
@@ -53,9 +54,8 @@ def read_table(asked: Asked) -> Entries:
         DataError: no columns of files and classes, or bad rows: all of them, with their line numbers.
     """
     given = asked.given
-    read = [
-        tables.read(part.file, path_column=given.path_column, label_column=given.label_column) for part in asked.parts
-    ]
+    path, label = given.path_column, given.label_column
+    read = each_part(asked, lambda part: tables.read(part.file, path_column=path, label_column=label))
     listings = [
         Listing(file=part.file, folder=table.folder, said=_rows(table, part))
         for part, table in zip(asked.parts, read, strict=True)
@@ -108,8 +108,11 @@ def read_records(asked: Asked) -> Entries:
     return of_records(asked, [records_in(Glance(part.file)) or [] for part in asked.parts])
 
 
-def of_records(asked: Asked, listed: Sequence[Sequence[Any]], *, unlabelled: str = "") -> Entries:
-    """The entries of the records of each part, which are objects with a file and a class.
+def of_records(
+    asked: Asked, listed: Sequence[Sequence[Any]], *, columns: Columns | None = None, unlabelled: str = ""
+) -> Entries:
+    """The entries of the records of each part, which are objects with a file and a class, in ``columns`` if those are
+    known.
 
     ``unlabelled``: why those without a class are left out; where it is empty, that is a fault.
 
@@ -117,15 +120,15 @@ def of_records(asked: Asked, listed: Sequence[Sequence[Any]], *, unlabelled: str
         DataError: as `read_records`.
     """
     listings: list[Listing] = []
-    columns: tuple[tuple[str, str], ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
     for part, records in zip(asked.parts, listed, strict=True):
-        found = _columns(part.file, records, asked.given.path_column, asked.given.label_column)
+        found = columns or columns_of(part.file, records, asked.given.path_column, asked.given.label_column)
         if found is None:
             names = sorted({display(name) for record in records[:100] if isinstance(record, dict) for name in record})
             todo = "name them: --path-column and --label-column"
-            what = ", ".join(names) or "no JSON objects"
+            what = f"{display(part.file.name)}: {', '.join(names) or 'no record that is an object'}"
             raise DataError.of(asked.what, expected="values that name a file and a class", found=what, todo=todo)
-        columns = _told(found)
+        told = _told(found)
         said = [_record(at, record, found, part) for at, record in enumerate(records, 1)]
         listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
     return gathered(
@@ -134,13 +137,18 @@ def of_records(asked: Asked, listed: Sequence[Sequence[Any]], *, unlabelled: str
         root=asked.root,
         layout="table",
         inside=asked.inside,
-        rules={_FLAT: "write one JSON object a line, with a file and a class", _TEXT: "save the file as UTF-8"},
-        understood=Understood(columns=columns, label_files=asked.label_files),
+        rules=_RECORD_RULES,
+        understood=Understood(columns=told, label_files=asked.label_files),
         unlabelled=unlabelled,
     )
 
 
-_FLAT, _TEXT = "every record is a JSON object", "every label is text in UTF-8"
+_FLAT = "every record is a JSON object, in UTF-8"
+_CLASS = "every class is a text or a number"
+_RECORD_RULES = {
+    _FLAT: "write one JSON object a line, with a file and a class",
+    _CLASS: "write the name of the class, which the source must declare if it declares any",
+}
 
 
 def records_in(glance: Glance) -> list[Any] | None:
@@ -149,33 +157,38 @@ def records_in(glance: Glance) -> list[Any] | None:
         return glance.document
     if glance.text.lstrip()[:1] != "{" or isinstance(glance.document, dict):
         return [glance.document] if glance.is_one_line else None
-    lines = glance.whole.split("\n")  # other line ends, such as U+2028, may stand in a text of JSON
+    raw = glance.file.read_bytes()
+    lines = raw.decode(encoding_of(raw), "surrogateescape").removeprefix("\ufeff").split("\n")
     return [_parsed(line) for line in lines if line.strip()]
 
 
 def _parsed(line: str) -> Any:
     try:
+        line.encode()  # fails for bytes that are none of the encoding
         return json.loads(line)
     except (ValueError, RecursionError):
         return line
 
 
-def _columns(file: Any, records: Sequence[Any], path: str, label: str) -> Columns | None:
-    rows = [_cells(record) for record in records if isinstance(record, Mapping)]
+def columns_of(
+    file: Path, records: Sequence[Any], path: str = "", label: str = "", *, labelled: bool = True
+) -> Columns | None:
+    """The columns of records that hold files and, if they must be ``labelled``, classes; see `columns.chosen`."""
+    rows = [cells_of(record) for record in records if isinstance(record, Mapping)]
     header = list(dict.fromkeys(name for row in rows[:1000] for name in row))
 
     def existing(names: Sequence[str]) -> int:
         return located(file.parent, [(name,) for name in names]).wrong.count("")
 
-    return chosen(header, rows, existing, path=path, label=label) if rows else None
+    return chosen(header, rows, existing, path=path, label=label, labelled=labelled) if rows else None
 
 
-def _cells(record: Mapping[str, Any]) -> dict[str, str]:
+def cells_of(record: Mapping[str, Any]) -> dict[str, str]:
     """The values of a record that are text or a number, by names in lower case; a list of one is what it holds."""
     cells = {}
     for name, value in record.items():
         only = value[0] if isinstance(value, list) and len(value) == 1 else value
-        if isinstance(only, (str, int, float)):
+        if isinstance(only, (str, int, float)) and only == only:  # NaN is not
             cells[name.lower()] = str(only)
         elif isinstance(only, list) and all(isinstance(item, (str, int)) for item in only):
             cells[name.lower()] = "|".join(map(str, only))
@@ -185,18 +198,22 @@ def _cells(record: Mapping[str, Any]) -> dict[str, str]:
 def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
     if not isinstance(record, Mapping):
         return Said(at=at, names=("",), labels=(), broken={_FLAT: display(str(record)[:40])})
-    cells = _cells(record)
+    cells = cells_of(record)
     values = {name.lower(): value for name, value in record.items()}
-    labels = values.get(columns.label)
-    classes = tuple(map(str, labels)) if isinstance(labels, list) else (cells.get(columns.label, ""),)
-    no_text = [display(name) for name in classes if is_no_text(name)]
+    name, label = cells.get(columns.path, ""), values.get(columns.label)
+    classes = classes_in(label)
     split = cells.get(columns.split, "") if columns.split else ""
     return Said(
         at=at,
-        names=(cells.get(columns.path, ""),),
-        labels=tuple(label for label in classes if label),
+        names=(name,),
+        labels=classes or (),
+        broken={_CLASS: f"{display(name)}: {_shown(label)}"} if classes is None else {},
         split=split or part.split or "train",
         group=cells.get(columns.group) or None if columns.group else None,
         cells=cells,
-        broken={_TEXT: no_text[0]} if no_text else {},
     )
+
+
+def _shown(value: Any) -> str:
+    """The beginning of a value as it is in JSON, for people."""
+    return display(json.dumps(value, default=str)[:80])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from headstart.cache_folder import size_limit
-from headstart.errors import DataError
-from headstart.files import display, some
+from headstart.files import display
 from headstart.images.archives import DAMAGED, Archive, Member, is_tar, opened
 from headstart.images.columns import LABELS, plain_name
 from headstart.images.formats.asked import Asked, Part
@@ -20,9 +19,9 @@ from headstart.images.formats.embedded import Embedded, taken_out
 from headstart.images.formats.glance import Glance
 from headstart.images.labelled import Entries
 
-_READER = "webdataset 1"
+_READER = "webdataset 2"
 _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "heic", "jxl", "avif")
-_CLASSES = ("cls", "json", "txt")
+CLASSES = ("cls", "json", "txt")
 """Endings of what says the class, the likeliest first."""
 _SAMPLE = 64
 """Entries of a tar by which it is recognised."""
@@ -41,7 +40,8 @@ def is_webdataset(glance: Glance) -> bool:
     for name in names:
         key, ending = _key(name)
         endings[key].add(ending)
-    return any(found & {*_PICTURES} and found & {*_CLASSES} for found in endings.values())
+    kinds = ({ending.rpartition(".")[2] for ending in found} for found in endings.values())
+    return any(found & {*_PICTURES} and found & {*CLASSES} for found in kinds)
 
 
 def read_webdataset(asked: Asked) -> Entries:
@@ -66,15 +66,27 @@ def _of_tar(asked: Asked, part: Part, archive: Archive) -> Iterator[Embedded]:
     for member in archive.members:
         key, ending = _key(member.name)
         groups[key][ending] = member
-    for key, together in groups.items():
-        picture = next((together[ending] for ending in _PICTURES if ending in together), None)
+    for together in groups.values():
+        _, picture = _of_kind(together, _PICTURES)
         if picture is None:
             continue
-        label = next(((ending, together[ending]) for ending in _CLASSES if ending in together), None)
-        ending, said = ("", b"") if label is None else (label[0], _read(archive, label[1], _MOST_TEXT))
-        labels, group = _labels(asked, key, ending, said)
+        ending, label = _of_kind(together, CLASSES)
+        said = b"" if label is None else _read(archive, label, _MOST_TEXT)
+        found, group = _label(asked, ending, said)
         data = _read(archive, picture, picture.size)
-        yield Embedded(name=picture.name, data=data, labels=labels, split=part.split, group=group)
+        yield Embedded(name=picture.name, data=data, label=found, split=part.split, group=group)
+
+
+def _of_kind(together: Mapping[str, Member], kinds: Sequence[str]) -> tuple[str, Member | None]:
+    """The file of a sample with the first of some endings: the whole of it, else its last part, as in ``image.png``."""
+    for ending in kinds:
+        if ending in together:
+            return ending, together[ending]
+    for kind in kinds:
+        for ending in sorted(together):
+            if ending.rpartition(".")[2] == kind:
+                return kind, together[ending]
+    return "", None
 
 
 def _read(archive: Archive, member: Member, most: int) -> bytes:
@@ -85,29 +97,20 @@ def _read(archive: Archive, member: Member, most: int) -> bytes:
     return data
 
 
-def _labels(asked: Asked, key: str, ending: str, data: bytes) -> tuple[tuple[str, ...], str | None]:
-    """The classes that a file beside a picture says, and the group if it says one."""
-    text = data.decode("utf-8", "replace").strip()
-    if ending != "json":
-        return ((text,) if text else ()), None
+def _label(asked: Asked, ending: str, data: bytes) -> tuple[Any, str | None]:
+    """The class that a file beside a picture says, and the group if it says one; an object where that is no class."""
     try:
-        document = json.loads(text)
+        text = data.decode("utf-8-sig").strip()
+        document = json.loads(text) if ending == "json" else {"label": text or None}
     except (ValueError, RecursionError):
-        document = {}
-    group = document.get("group") if isinstance(document, dict) else None
-    return _of_document(asked, key, document), group if isinstance(group, str) else None
-
-
-def _of_document(asked: Asked, key: str, document: Any) -> tuple[str, ...]:
+        return {"in": ending, "which is damaged": data[:40].decode("utf-8", "backslashreplace")}, None
     values = document if isinstance(document, dict) else {"label": document}
     wanted = asked.given.label_column
-    found = [wanted] if wanted in values else [name for name in values if plain_name(name) in LABELS]
-    if len(found) != 1 or (wanted and wanted not in values):
-        todo = "say which: --label-column NAME"
-        listed = f"{display(key)}: {some([*map(display, values)]) or 'none'}"
-        raise DataError.of(asked.what, expected="one value that is the class", found=listed, todo=todo)
-    value = values[found[0]]
-    return tuple(map(str, value)) if isinstance(value, list) else () if value is None else (str(value),)
+    found = [wanted] if wanted else [name for name in values if plain_name(name) in LABELS]
+    if len(found) != 1 or found[0] not in values:
+        return {"--label-column": "which of these", "in": list(values)}, None
+    group = values.get("group")
+    return values[found[0]], group if isinstance(group, str) else None
 
 
 def _key(name: str) -> tuple[str, str]:

@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from headstart.errors import DataError
-from headstart.files import display, some
-from headstart.images.formats.asked import Asked
+from headstart.files import display
+from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
@@ -19,6 +19,7 @@ from headstart.images.walk import LeftOut
 _ROOT = re.compile(r"\s*(<\?[^>]*\?>\s*|<!--.*?-->\s*)*<(\w+)[\s>]", re.DOTALL)
 _SHAPES = ("tag", "box", "polygon", "polyline", "points", "cuboid", "ellipse", "mask", "skeleton")
 """What CVAT labels of a picture; a tag is of the whole."""
+_XML = "a file of XML"
 _NOTHING = "nothing is labelled in it"
 
 
@@ -44,21 +45,22 @@ def read_cvat(asked: Asked) -> Entries:
         DataError: damaged XML; bad pictures, all of them, with their numbers; also those of several classes.
     """
     left_out: list[LeftOut] = []
-    listings = []
-    for part in asked.parts:
-        said = []
-        for at, image in enumerate(_parsed(part.file, asked.what).iter("image"), 1):
-            name, subset = image.get("name", ""), image.get("subset", "")
-            tags = [tag.get("label", "") for tag in image.iter("tag")]
-            shapes = [shape.get("label", "") for kind in _SHAPES for shape in image.iter(kind)]
-            labels = tuple(dict.fromkeys(tags or shapes))
-            split = subset if split_of(subset) else part.split or "train"
-            if name and not labels:
-                left_out.append(LeftOut(part.file.parent / name, _NOTHING))
-            else:
-                said.append(Said(at=at, names=(name,), labels=labels, split=split))
-        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
-    return _gathered(asked, listings, "cvat", left_out)
+    return _gathered(asked, each_part(asked, lambda part: _of_cvat(part, asked, left_out)), "cvat", left_out)
+
+
+def _of_cvat(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
+    said = []
+    for at, image in enumerate(_parsed(part.file, asked.what).iter("image"), 1):
+        name, subset = image.get("name", ""), image.get("subset", "")
+        tags = [tag.get("label", "") for tag in image.iter("tag")]
+        shapes = [shape.get("label", "") for kind in _SHAPES for shape in image.iter(kind)]
+        labels = tuple(dict.fromkeys(tags or shapes))
+        split = subset if split_of(subset) else part.split or "train"
+        if name and not labels:
+            left_out.append(LeftOut(part.file.parent / name, _NOTHING))
+        else:
+            said.append(Said(at=at, names=(name,), labels=labels, split=split))
+    return Listing(file=part.file, folder=part.file.parent, said=said)
 
 
 def read_voc(asked: Asked) -> Entries:
@@ -73,12 +75,12 @@ def read_voc(asked: Asked) -> Entries:
     for folder in sorted({part.file.parent for part in asked.parts}):
         splits = _image_sets(folder.parent / "ImageSets" / "Main")
         parts = [part for part in asked.parts if part.file.parent == folder]
-        said, broken = [], []
+        said = []
         for at, part in enumerate(parts, 1):
             try:
                 document = _parsed(part.file, asked.what)
             except DataError as error:
-                broken.append(f"{display(part.file.name)}: {error.problems[0].found}")
+                said.append(Said(at=at, names=("",), labels=(), broken={_XML: error.problems[0].found}))
                 continue
             labels = tuple(dict.fromkeys(each.findtext("name", "").strip() for each in document.iter("object")))
             name = (document.findtext("filename") or "").strip()
@@ -88,9 +90,6 @@ def read_voc(asked: Asked) -> Entries:
             split = splits.get(part.file.stem, part.split or "train")
             names = tuple(dict.fromkeys(each for each in (name, part.file.stem) if each))
             said.append(Said(at=at, names=names, labels=labels, split=split))
-        if broken:
-            todo = "export them again"
-            raise DataError.of(asked.what, expected="files of XML", found=some(broken), todo=todo)
         apart = folder.name.casefold().startswith(("annotation", "label", "xml"))
         listings.append(Listing(file=folder, folder=folder.parent if apart else folder, said=said))
     return _gathered(asked, listings, "voc", left_out)
@@ -106,6 +105,7 @@ def _gathered(asked: Asked, listings: list[Listing], layout: str, left_out: list
         layout=layout,
         inside=asked.inside,
         unit="picture",
+        rules={_XML: "export it again"},
         understood=Understood(label_files=few),
         left_out=left_out,
     )
@@ -132,4 +132,4 @@ def _parsed(file: Path, what: str) -> ElementTree.Element[Any]:
         return ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         found = f"{display(file.name)}: {error}"
-        raise DataError.of(what, expected="a file of XML", found=found, todo="export it again") from error
+        raise DataError.of(what, expected=_XML, found=found, todo="export it again") from error
