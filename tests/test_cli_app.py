@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from command import headstart
+from headstart.cli import app
 from headstart.cli.app import interrupted, refused, seconds
 from headstart.errors import OptionError
+from headstart.versions import version
 from pictures import classes_in
 
 
@@ -23,6 +26,11 @@ def test_help_and_import_are_quick_and_load_no_torch() -> None:
     help_text = headstart("--help").stdout
     for command in ("demo", "train", "predict", "evaluate", "backbones", "cache", "doctor"):
         assert command in help_text
+
+
+def test_the_version_is_shown_before_anything_else_is_asked() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"headstart {version('headstart')}\n")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), (None, None)])
