@@ -60,3 +60,8 @@ def test_what_was_compared_is_said(n: int, said: str) -> None:
     first, last = share._verified(unlike)
     assert "1 that only one of the two can read" in first
     assert last.startswith("does not hold")
+
+
+@pytest.mark.parametrize(("size", "said"), [(0, "0.0 kB"), (2_171, "2.2 kB"), (15_076_245, "15.1 MB")])
+def test_small_files_are_no_files_of_zero(size: int, said: str) -> None:
+    assert share._size(size) == said
