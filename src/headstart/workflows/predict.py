@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from headstart.deploy.model import ANSWERED_TOGETHER, Model, Prediction
 from headstart.errors import OptionError
 from headstart.features.cluster import connected
 from headstart.files import digest, display, plain
-from headstart.images.walk import find_images
+from headstart.images.walk import find_images, find_names
 from headstart.output_folder import check_files
 from headstart.progress import Progress, Silent
 
@@ -134,7 +133,7 @@ def predict_to_file(
     """
     model = model.with_costs(options.costs) if options.costs else model
     model.abstention.require(options.coverage)
-    paths = list(map(os.fspath, find_images(inputs)))
+    paths = find_names(inputs)
     names = hashlib.sha256()
     for named in paths:
         names.update(display(named).encode() + b"\0")
