@@ -6,9 +6,10 @@ MODEL is a run or a model, PHOTOS a folder of pictures, which are linked under a
 1,000 of them are answered, then all, each in a process of its own: peak memory, and pictures a second. Then all once
 more, killed at random instants, the same command again each time: the table must be the same, byte for byte.
 
-Measured with 4,000 names of 153 ants and bees, beside other work: 342 MB for 1,000 and 343 for all; killed twice, the
-same table. Expected: memory of all within 1.2 times that of 1,000, and the same table. Where a kill fell on the
-moment in which the table itself is written, an unfinished file with a hidden name is left beside it.
+Measured with 100,000 names of 30 drawn pictures of 64 pixels and a model of a small network: 162 MB for 1,000 and 175
+for all, 1.08 times. With efficientnet_lite0 and 4,000 names of 153 ants and bees, killed twice: the same table.
+Expected: memory of all within 1.2 times that of 1,000, and the same table. Where a kill fell on the moment in which the
+table itself is written, an unfinished file with a hidden name is left beside it.
 """
 
 from __future__ import annotations

@@ -17,6 +17,18 @@ def headstart(*words: str | Path, stdin: str | None = None, **env: str) -> subpr
     )
 
 
+def typed(*words: str | Path, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """As `headstart`, in this process and in a fraction of the time: where another one would show nothing more."""
+    from typer.testing import CliRunner
+
+    from headstart.cli import app
+
+    done = CliRunner().invoke(app, list(map(str, words)), input=stdin, env=env)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
 def parsed(command: str) -> Any:
     """The context in which the command line would carry out ``command``, which is parsed and not carried out."""
     from typer.main import get_command

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from command import headstart
+from command import headstart, typed
+from headstart.cli import app
 from headstart.cli.app import interrupted, refused, seconds
 from headstart.errors import OptionError
+from headstart.versions import version
 from pictures import classes_in
 
 
@@ -23,6 +26,11 @@ def test_help_and_import_are_quick_and_load_no_torch() -> None:
     help_text = headstart("--help").stdout
     for command in ("demo", "train", "predict", "evaluate", "backbones", "cache", "doctor"):
         assert command in help_text
+
+
+def test_the_version_is_shown_before_anything_else_is_asked() -> None:
+    done = CliRunner().invoke(app, ["--version"])
+    assert (done.exit_code, done.output) == (0, f"headstart {version('headstart')}\n")
 
 
 @pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("5m", 300), ("1h", 3600), (None, None)])
@@ -74,7 +82,7 @@ def test_a_path_that_leads_nowhere_is_not_said_to_be_a_full_disk(tmp_path: Path)
 
 
 def test_decisions_that_are_not_there_are_a_wrong_path(photos: Path, tmp_path: Path) -> None:
-    done = headstart("check", photos, "--apply", tmp_path / "typo.csv", "-o", tmp_path / "out")
+    done = typed("check", photos, "--apply", tmp_path / "typo.csv", "-o", tmp_path / "out")
     assert done.returncode == 2
     assert f"No such file or directory: {tmp_path / 'typo.csv'}" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -88,7 +96,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path
         ("explain", tmp_path, "a.jpg", "-o", nowhere / "a.html"),
         ("watch", tmp_path, "a.jpg", "-o", nowhere / "a.html", "--queue", nowhere / "a.csv"),
     ):
-        done = headstart(*words)
+        done = typed(*words)
         assert done.returncode == 2
         assert done.stderr.startswith(f"error: where to write: {2 if '--queue' in words else 1} problem")
         assert f"found: no folder {nowhere}" in done.stderr
@@ -111,7 +119,7 @@ def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str, s
 
 
 def test_what_is_understood_is_shown_also_where_it_cannot_be_trained_on(tmp_path: Path) -> None:
-    done = headstart("check", classes_in(tmp_path / "photos", "cat dog", count=3), "--list")
+    done = typed("check", classes_in(tmp_path / "photos", "cat dog", count=3), "--list")
     assert done.returncode == 2
     assert done.stdout.splitlines()[1:] == ["class    train", "cat          3", "dog          3", "6 pictures"]
     assert "found: 'cat' has 3, 'dog' has 3" in done.stderr

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import headstart
+from command import headstart, typed
 from headstart.images.decode import encode
 from pictures import draw, write_folder
 
@@ -57,8 +57,8 @@ def test_predict_gives_a_row_per_input_in_order(run: Path, photos: Path, tmp_pat
 
 
 def test_predict_takes_folders_globs_and_a_list(run: Path, photos: Path) -> None:
-    folder = headstart("predict", run, photos / "rings", "--json")
-    pattern = headstart("predict", run, f"{photos}/rings/*.jpeg", "--json")
+    folder = typed("predict", run, photos / "rings", "--json")
+    pattern = typed("predict", run, f"{photos}/rings/*.jpeg", "--json")
     listed = headstart("predict", run, "-", "--json", stdin="\n".join(map(str, sorted((photos / "rings").iterdir()))))
     assert folder.returncode == pattern.returncode == listed.returncode == 0
     assert len(json.loads(folder.stdout)["predictions"]) == 20
@@ -71,7 +71,7 @@ def test_predict_says_what_is_doubtful_and_decides_by_cost(run: Path, photos: Pa
     costs, table = tmp_path / "costs.csv", tmp_path / "answers.csv"
     costs.write_text("truth,rings,ask\nrings,0,1\nstripes,1000000,1\n")
     words = ["predict", run, photos / "stripes" / "000.jpeg", strange, "--coverage", "0.95", "--cost", costs]
-    done = headstart(*words, "--csv", table, "--json")
+    done = typed(*words, "--csv", table, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["coverage"] == 0.95
@@ -85,16 +85,16 @@ def test_predict_says_what_is_doubtful_and_decides_by_cost(run: Path, photos: Pa
         written = list(csv.DictReader(file))
     assert [row["unfamiliar"] for row in written] == ["no", "yes"]
     assert json.loads(written[0]["prediction_set"]) == familiar["prediction_set"]
-    line = headstart("predict", run, strange).stdout
+    line = typed("predict", run, strange).stdout
     assert line.rstrip().split("\t")[-1].split(" {")[0].endswith("unfamiliar")
-    done = headstart("predict", run, strange, "--coverage", "0.99")
+    done = typed("predict", run, strange, "--coverage", "0.99")
     assert done.returncode == 2
     assert "expected: a coverage from 0.5 to 0.952" in done.stderr
 
 
 def test_probabilities_do_not_depend_on_how_many_are_asked_for(run: Path, photos: Path, tmp_path: Path) -> None:
-    alone = json.loads(headstart("predict", run, photos / "rings" / "003.jpeg", "--json").stdout)
-    together = json.loads(headstart("predict", run, photos / "rings", "--json").stdout)
+    alone = json.loads(typed("predict", run, photos / "rings" / "003.jpeg", "--json").stdout)
+    together = json.loads(typed("predict", run, photos / "rings", "--json").stdout)
     assert alone["predictions"][0]["probability"] == pytest.approx(together["predictions"][3]["probability"], abs=1e-3)
 
 
@@ -105,7 +105,7 @@ def test_strange_names_survive_the_whole_way(tmp_path: Path) -> None:
     (folder / "stripes" / "001.jpeg").rename(folder / "stripes" / os.fsdecode(b"\xff\xfe.jpeg"))
     done = headstart("train", folder, "-o", tmp_path / "run", "--size", "224", "--json")
     assert done.returncode == 0, done.stderr
-    answer = headstart("predict", tmp_path / "run", folder / "stripes", "--csv", tmp_path / "answers.csv")
+    answer = typed("predict", tmp_path / "run", folder / "stripes", "--csv", tmp_path / "answers.csv")
     assert answer.returncode == 0, answer.stderr
     with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -114,15 +114,15 @@ def test_strange_names_survive_the_whole_way(tmp_path: Path) -> None:
 
 
 def test_bad_input_is_exit_code_2_with_everything_said_at_once(tmp_path: Path, photos: Path) -> None:
-    done = headstart("train", tmp_path / "nowhere")
+    done = typed("train", tmp_path / "nowhere")
     assert done.returncode == 2
     assert "expected:" in done.stderr
     assert "Traceback" not in done.stderr
-    done = headstart("train", photos, "-o", tmp_path / "run", "--size", "8", "--class-weight", "odd")
+    done = typed("train", photos, "-o", tmp_path / "run", "--size", "8", "--class-weight", "odd")
     assert done.returncode == 2
     assert "2 problems" in done.stderr
-    assert headstart("predict", tmp_path, photos).returncode == 2
-    assert headstart("train", photos, "--backbone", "efficientnet_lite9").returncode == 2
+    assert typed("predict", tmp_path, photos).returncode == 2
+    assert typed("train", photos, "--backbone", "efficientnet_lite9").returncode == 2
 
 
 def test_a_folder_of_every_trap(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_an_interruption_says_how_to_go_on(photos: Path, tmp_path: Path) -> None
 def test_evaluate_reports_on_new_pictures(run: Path, photos: Path, tmp_path: Path) -> None:
     new = write_folder(tmp_path / "new", {"rings": 4, "stripes": 4}, first_seed=300)
     shutil.copy(photos / "rings" / "001.jpeg", new / "rings" / "seen.jpeg")
-    done = headstart("evaluate", run, new, "--json")
+    done = typed("evaluate", run, new, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["accuracy"]["n"] == 9
@@ -252,13 +252,13 @@ def test_check_writes_a_page_and_a_list_and_takes_the_decisions(tmp_path: Path) 
 
     review = tmp_path / "out" / "review.csv"
     review.write_text("path,label,why,suggested,decision\nrings/001.jpeg,rings,,,drop\n")
-    done = headstart("check", photos, "--apply", review, "-o", tmp_path / "out")
+    done = typed("check", photos, "--apply", review, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"headstart train {tmp_path / 'out' / 'pictures.csv'}\n"
     assert "23 pictures" in done.stderr
-    done = headstart("check", photos, "--apply", review, "-o", tmp_path / "my checks")
+    done = typed("check", photos, "--apply", review, "-o", tmp_path / "my checks")
     assert done.stdout == f"headstart train '{tmp_path / 'my checks' / 'pictures.csv'}'\n"
     review.write_text("path,label,why,suggested,decision\nrings/001.jpeg,rings,,,burn\n")
-    done = headstart("check", photos, "--apply", review, "-o", tmp_path / "out")
+    done = typed("check", photos, "--apply", review, "-o", tmp_path / "out")
     assert done.returncode == 2
     assert "found: line 2: 'burn'" in done.stderr

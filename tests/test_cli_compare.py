@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import headstart
+from command import headstart, typed
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from pictures import write_folder
 
@@ -34,7 +34,7 @@ def test_a_grid_becomes_a_table_and_the_same_command_goes_on(pictures: Path, tmp
     assert "[4/4]" in done.stderr
     with (tmp_path / "out" / "table.csv").open(newline="", encoding="utf-8") as file:
         assert {row["setting"] for row in csv.DictReader(file)} == {"lr 0.001", "lr 0.1"}
-    again = headstart("compare", pictures, "-o", tmp_path / "out", *words, "--json")
+    again = typed("compare", pictures, "-o", tmp_path / "out", *words, "--json")
     document = json.loads(again.stdout)
     assert len(document["rows"]) == 4
     assert document["command"].startswith("headstart compare ")
@@ -55,18 +55,18 @@ def run_of(folder: Path, wrong: int) -> Path:
 
 def test_two_runs_are_compared(tmp_path: Path) -> None:
     a, b = run_of(tmp_path / "a", 0), run_of(tmp_path / "b", 12)
-    done = headstart("compare", a, b, "-o", tmp_path / "out")
+    done = typed("compare", a, b, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "The two settings can be told apart." in done.stdout
     assert "McNemar's exact test" in done.stdout
     assert "20 test pictures" in (tmp_path / "out" / "compare.html").read_text("utf-8")
-    document = json.loads(headstart("compare", a, b, "--json").stdout)
+    document = json.loads(typed("compare", a, b, "--json").stdout)
     assert [(row["setting"], row["accuracy"]) for row in document["settings"]] == [("a", 1.0), ("b", 0.4)]
 
 
 def test_what_would_be_ignored_beside_runs_is_refused(tmp_path: Path) -> None:
     a, b = run_of(tmp_path / "a", 0), run_of(tmp_path / "b", 12)
-    done = headstart("compare", a, b, "--lr", "0.1", "--seeds", "3", "--table", "resnet18", "--weights", "random")
+    done = typed("compare", a, b, "--lr", "0.1", "--seeds", "3", "--table", "resnet18", "--weights", "random")
     assert done.returncode == 2
     assert "expected: of finished runs, no option but -o and --json" in done.stderr
     assert "found: --lr, --seeds, --table, --weights" in done.stderr
@@ -74,10 +74,10 @@ def test_what_would_be_ignored_beside_runs_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_alone_or_beside_pictures_is_refused(pictures: Path, tmp_path: Path) -> None:
     a = run_of(tmp_path / "a", 0)
-    alone = headstart("compare", a)
+    alone = typed("compare", a)
     assert alone.returncode == 2
     assert "expected: two runs or more" in alone.stderr
-    mixed = headstart("compare", a, pictures)
+    mixed = typed("compare", a, pictures)
     assert mixed.returncode == 2
     assert f"{pictures} has no metrics.json" in mixed.stderr
 
@@ -94,7 +94,7 @@ def test_a_run_alone_or_beside_pictures_is_refused(pictures: Path, tmp_path: Pat
     ],
 )
 def test_what_has_no_meaning_is_exit_code_2(pictures: Path, tmp_path: Path, words: list[str], said: str) -> None:
-    done = headstart("compare", pictures, "-o", tmp_path / "out", *words)
+    done = typed("compare", pictures, "-o", tmp_path / "out", *words)
     assert done.returncode == 2
     assert said in done.stderr
     assert not done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load, save
 
-from command import headstart
+from command import headstart, typed
 from headstart.backbones import catalog, network
 from headstart.backbones.weights import locate
 from headstart.cli.recipes import _shown
@@ -16,23 +16,23 @@ from test_backbones_weights import hub_server
 
 
 def test_list_names_every_recipe() -> None:
-    listed = headstart("recipes", "list").stdout
+    listed = typed("recipes", "list").stdout
     names = [recipe.name for recipe in RECIPES]
     assert [line.split()[0] for line in listed.splitlines()] == names
-    document = json.loads(headstart("recipes", "list", "--json").stdout)
+    document = json.loads(typed("recipes", "list", "--json").stdout)
     assert [recipe["name"] for recipe in document["recipes"]] == names
 
 
 def test_show_counts_as_the_write_up_does() -> None:
-    text = headstart("recipes", "show", "mobilenetv2-two-phase").stdout
+    text = typed("recipes", "show", "mobilenetv2-two-phase").stdout
     for count in ("2,257,984", "1,281 parameters in 2 tensors", "1,862,721 parameters in 56 tensors"):
         assert count in text
-    phases = json.loads(headstart("recipes", "show", "resnet18-frozen", "--json").stdout)["phases"]
+    phases = json.loads(typed("recipes", "show", "resnet18-frozen", "--json").stdout)["phases"]
     assert [phase["trainable"] for phase in phases] == [1026]
 
 
 def test_show_lists_departures_and_layers() -> None:
-    document = json.loads(headstart("recipes", "show", "mobilenetv2-two-phase", "--layers", "--json").stdout)
+    document = json.loads(typed("recipes", "show", "mobilenetv2-two-phase", "--layers", "--json").stdout)
     assert [fact["kind"] for fact in document["departures"]] == [
         "decoding", "filter", "framework", "epsilon", "index",
     ]  # fmt: skip
@@ -40,16 +40,16 @@ def test_show_lists_departures_and_layers() -> None:
     assert document["layers"][-1] == {
         "name": "head.1", "kind": "Linear", "shape": [32, 1], "parameters": 1281, "statistics": 0,
     }  # fmt: skip
-    lines = headstart("recipes", "show", "vgg16-mlp", "--layers").stdout.splitlines()
+    lines = typed("recipes", "show", "vgg16-mlp", "--layers").stdout.splitlines()
     assert lines[-1] == "39 layers, 134,268,738 parameters"
 
 
 def test_what_cannot_be_run_is_exit_code_2_and_names_options_that_there_are(tmp_path: Path, photos: Path) -> None:
-    wrong = headstart("recipes", "run", "resnet18-full", photos, "-o", tmp_path / "run", "--lr", "-1")
+    wrong = typed("recipes", "run", "resnet18-full", photos, "-o", tmp_path / "run", "--lr", "-1")
     assert wrong.returncode == 2
     assert "--lr: 1 problem\nexpected: a number above 0\n   found: -1\n   to do: give another --lr" in wrong.stderr
     assert not (tmp_path / "run").exists()
-    shown = headstart("recipes", "show", "vgg16-dense256", "--classes", "3")
+    shown = typed("recipes", "show", "vgg16-dense256", "--classes", "3")
     assert shown.returncode == 2
     assert "take a recipe for any number of classes: resnet18-full, " in shown.stderr
 
@@ -62,7 +62,7 @@ def test_epochs_of_a_phase_are_counted() -> None:
 
 
 def test_an_unknown_recipe_is_exit_code_2_with_the_closest_names() -> None:
-    done = headstart("recipes", "show", "vgg16-frozn")
+    done = typed("recipes", "show", "vgg16-frozn")
     assert done.returncode == 2
     assert "did you mean vgg16-frozen" in done.stderr
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from command import headstart
+from command import headstart, typed
 from headstart.cli.runs import sentences
 from headstart.images.record import Changes
 from headstart.options import FitOptions
@@ -26,7 +26,7 @@ def test_explain_says_what_the_answer_rests_on(run_folder: Path, photos: Path, t
 
 
 def test_what_cannot_be_explained_is_the_users_input(run_folder: Path, tmp_path: Path) -> None:
-    done = headstart("explain", run_folder, tmp_path / "none.jpg")
+    done = typed("explain", run_folder, tmp_path / "none.jpg")
     assert done.returncode == 2
     assert "none.jpg" in done.stderr
 
@@ -38,7 +38,7 @@ def test_watch_writes_a_page_a_queue_and_one_document(run_folder: Path, photos: 
     (tmp_path / "new" / "bad.png").write_bytes(b"")
     page, queue = tmp_path / "watch.html", tmp_path / "queue.csv"
     words = ("watch", run_folder, tmp_path / "new", "-o", page, "--queue", queue, "--count", "3", "--json")
-    done = headstart(*words)
+    done = typed(*words)
     assert done.returncode == 1, done.stderr  # one was left out
     document = json.loads(done.stdout)
     assert document["pictures"] == len(document["known"]) == 12
@@ -51,7 +51,7 @@ def test_watch_writes_a_page_a_queue_and_one_document(run_folder: Path, photos: 
 
 def test_a_model_that_remembers_nothing_cannot_watch(run_folder: Path, photos: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(run_folder / "model", tmp_path / "alone")
-    done = headstart("watch", alone, photos)
+    done = typed("watch", alone, photos)
     assert done.returncode == 2
     assert "does not remember its training pictures" in done.stderr
 
@@ -67,14 +67,14 @@ def test_replay_proves_the_same_and_says_so(photos: Path, tmp_path: Path) -> Non
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
     metrics["accuracy"]["value"] = 0.123
     (tmp_path / "run" / "metrics.json").write_text(json.dumps(metrics))
-    done = headstart("replay", tmp_path / "run")
+    done = typed("replay", tmp_path / "run")
     assert done.returncode == 1
     assert done.stdout.startswith("Not the same")
     assert "Different: accuracy: 0.123 → " in done.stderr
 
 
 def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
-    done = headstart("replay", tmp_path)
+    done = typed("replay", tmp_path)
     assert done.returncode == 2
     assert "cannot be replayed: 3 problems" in done.stderr
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from command import headstart
+from command import typed
 from headstart.cli import share
 from headstart.deploy.model import Prediction
 from headstart.deploy.verify import agreement
@@ -23,10 +23,10 @@ def test_a_model_leaves_and_is_verified(small_model: Path, tmp_path: Path) -> No
     for seed in range(3):
         (photos / f"{seed}.png").write_bytes(encode(scene(seed), format="PNG"))
     (photos / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    done = headstart("export", small_model, "-o", file)
+    done = typed("export", small_model, "-o", file)
     assert done.returncode == 0, done.stderr
     assert f"\t{file}" in done.stdout
-    done = headstart("verify", file, small_model, photos, "--json")
+    done = typed("verify", file, small_model, photos, "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["holds"]
@@ -36,11 +36,11 @@ def test_a_model_leaves_and_is_verified(small_model: Path, tmp_path: Path) -> No
     bias = next(each for each in model.graph.initializer if list(each.dims) == [3])
     bias.raw_data = b"\0\0\x80\x40" + bias.raw_data[4:]
     file.write_bytes(model.SerializeToString())
-    done = headstart("verify", file)
+    done = typed("verify", file)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("does not hold (onnxruntime ")
     file.write_bytes(b"mine")
-    done = headstart("export", small_model, "-o", file)
+    done = typed("export", small_model, "-o", file)
     assert done.returncode == 2
     assert "which is something else" in done.stderr
     assert file.read_bytes() == b"mine"
@@ -54,9 +54,18 @@ def test_what_was_compared_is_said(n: int, said: str) -> None:
     part = agreement(["a"] * n, same, same, tolerance=0.01)
     verified = Verified(file="it.onnx", runtime="onnxruntime 1", golden=None, model=part, as_files=None)
     first, last = share._verified(verified)
-    assert first.startswith(f"against the model, same pixels: {said}")
+    assert first.startswith(f"against the model: {said}")
     assert last == "holds (onnxruntime 1)"
+    exported = [*share._verified(replace(verified, golden=part, as_files=part))]
+    assert exported[1].startswith(f"against the model, same pixels: {said}")
+    assert exported[2].startswith(f"against the model, given the files: {said}")
+    assert [*share._verified(replace(verified, as_files=part))] == [first, last]
     unlike = replace(verified, model=replace(part, unlike=("b",)))
     first, last = share._verified(unlike)
     assert "1 that only one of the two can read" in first
     assert last.startswith("does not hold")
+
+
+@pytest.mark.parametrize(("size", "said"), [(0, "0.0 kB"), (2_171, "2.2 kB"), (15_076_245, "15.1 MB")])
+def test_small_files_are_no_files_of_zero(size: int, said: str) -> None:
+    assert share._size(size) == said

@@ -6,6 +6,8 @@ import os
 import stat
 import sys
 import threading
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -184,3 +186,21 @@ def test_only_text_is_kept_from_being_run_and_all_of_it_comes_back() -> None:
     for letters in product("'=-1 ", repeat=4):
         cell = "".join(letters)
         assert files.original(files.inert(cell)) == cell
+
+
+def test_a_table_of_any_length_has_one_row_at_a_time_in_memory(tmp_path: Path) -> None:
+    class Row(list[int]):
+        pass
+
+    written: list[weakref.ref[Row]] = []
+
+    def rows() -> Iterator[Row]:
+        for number in range(100):
+            row = Row([number])
+            written.append(weakref.ref(row))
+            yield row
+            del row
+            assert sum(one() is not None for one in written) <= 1
+
+    files.write_csv(tmp_path / "t.csv", ["a"], rows())
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 101

@@ -21,7 +21,7 @@ def test_a_format_that_is_insisted_on_is_read_or_refused(layout: str, format: st
 def test_values_of_other_kinds_are_refused_in_words(tmp_path: Path) -> None:
     file = tmp_path / "labels.json"
     file.write_text('{"classes": 3, "labels": [1]}', encoding="utf-8")
-    with pytest.raises(DataError, match="a document with labels, an object"):
+    with pytest.raises(DataError, match="labels by the names of pictures"):
         labels_of(Given(address=str(file), format="fiftyone"))
     file.write_text('{"classes": 3, "labels": {"a": 0}}', encoding="utf-8")
     with pytest.raises(DataError, match="record 1: number 0 of 0"):

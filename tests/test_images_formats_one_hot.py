@@ -22,5 +22,5 @@ def test_a_spreadsheet_in_utf16_and_a_quote_without_end(tmp_path: Path) -> None:
     (tmp_path / "_classes.csv").write_text(marks, encoding="utf-16")
     assert [entry.label for entry in labels_of(tmp_path / "_classes.csv").entries] == ["cat", "dög"]
     (tmp_path / "_classes.csv").write_text(marks + "a.png,1,0\n" * 30 + '"' + "x" * 200_000, encoding="utf-8")
-    with pytest.raises(DataError, match=r"(?s)line \d+: field larger.*to do: close the quote"):
+    with pytest.raises(DataError, match=r"(?s)field larger.* at line \d+.*to do: close the quote"):
         labels_of(tmp_path / "_classes.csv")

@@ -136,8 +136,7 @@ def test_json_in_another_encoding_is_refused(tmp_path: Path, is_list: bool) -> N
     path = table(tmp_path, f"[{','.join(lines)}]" if is_list else "\n".join(lines), "cp1252")
     said = table_error(path)
     assert "1 problem" in said
-    assert r"record 1: wei\udcdfa.jpg" in said
-    assert "to do: save the file as UTF-8" in said
+    assert "is no UTF-8" in said
 
 
 def test_a_record_that_is_none_is_one_problem(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.errors import DiskError
 from headstart.images import walk
-from headstart.images.walk import children, files_below, find_images, is_junk
+from headstart.images.walk import children, files_below, find_images, find_names, is_junk
 from pictures import classes_in, picture
 
 
@@ -61,6 +61,8 @@ def test_find_pictures_keeps_order_and_loses_nothing(tmp_path: Path, monkeypatch
         Path("in/.hidden.png"),
     ]
     assert sorted(find_images(["in/**"])) == inside
+    assert find_images(["./in/"]) == inside
+    assert find_names(["in", "."])[:4] == ["in/a.png", "in/b/2.png", "in/notes.txt", "in/a.png"]
     assert find_images([str(tmp_path / "in" / "**" / "*.png")]) == [folder / "a.png", folder / "b" / "2.png"]
     assert find_images(["none*.png"]) == [Path("none*.png")]
     assert find_images(["nul\0", "x" * 5000]) == [Path("nul\0"), Path("x" * 5000)]
@@ -83,10 +85,10 @@ def test_a_disk_that_does_not_answer_leaves_nothing_out(
 ) -> None:
     picture(tmp_path / "a" / "0.png", 1)
 
-    def failing(folder: Path) -> None:
+    def failing(folder: str) -> None:
         raise OSError(number, os.strerror(number), str(folder))
 
-    monkeypatch.setattr(walk, "children", failing)
+    monkeypatch.setattr(walk, "names_in", failing)
     with pytest.raises(DiskError) as caught:
         files_below(tmp_path)
     assert caught.value.problems[0].found == f"{tmp_path}: {found}"

@@ -58,6 +58,7 @@ def test_a_person_drops_pictures_and_reads_the_answers(served: Served, tmp_path:
                 page.run(f"document.querySelectorAll('.answer')[{i}].innerText").splitlines() for i in range(2)
             )
             assert "No answer" in refused[0]
+            assert "Text, not a picture." in refused  # there is no folder to take it out of
             assert refused[-1] == "<b>bad.png"
             assert answered[0].startswith(expected["label"])
             assert answered[-1] == "good.png"

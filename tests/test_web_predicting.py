@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command import headstart
+from command import typed
 from headstart.deploy.model import Prediction
 from headstart.web.body import Upload
 from headstart.web.predicting import require_one
@@ -18,7 +18,7 @@ def test_an_answer_is_the_row_that_predict_prints(run_folder: Path, served: Serv
     paths = [tmp_path / f"{seed}.{kind.lower()}" for seed, kind in enumerate(("JPEG", "PNG", "WEBP"))]
     for seed, path in enumerate(paths):
         path.write_bytes(drawn(seed, path.suffix[1:].upper()))
-    printed = json.loads(headstart("predict", run_folder, *paths, "--json", "--top", "2", "--coverage", "0.8").stdout)
+    printed = json.loads(typed("predict", run_folder, *paths, "--json", "--top", "2", "--coverage", "0.8").stdout)
     files = [("picture", (str(path), path.read_bytes())) for path in paths]
     answered = served.ask("POST", "/predict?coverage=0.8", files=files)
     assert answered.status_code == 200

@@ -54,12 +54,14 @@ class Client(threading.Thread):
 
 
 @posix
-def test_sigterm_under_load_loses_no_request_and_ends_without_an_error(run_folder: Path) -> None:
-    with as_process(run_folder, "--workers", "1") as (address, process):
+def test_sigterm_under_load_loses_no_request_and_ends_without_an_error(small_model: Path) -> None:
+    with as_process(small_model, "--workers", "1") as (address, process):
         clients = [Client(address, drawn(seed)) for seed in range(8)]
         for client in clients:
             client.start()
-        time.sleep(2)
+        end = time.monotonic() + 60
+        while sum(client.statuses[200] for client in clients) <= len(clients) and time.monotonic() < end:
+            time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         assert requests.get(f"{address}/ready", timeout=20).status_code == 503
@@ -75,8 +77,8 @@ def test_sigterm_under_load_loses_no_request_and_ends_without_an_error(run_folde
 
 
 @posix
-def test_the_second_signal_ends_it_at_once_and_no_process_stays(run_folder: Path) -> None:
-    with as_process(run_folder, "--workers", "1") as (_, process):
+def test_the_second_signal_ends_it_at_once_and_no_process_stays(small_model: Path) -> None:
+    with as_process(small_model, "--workers", "1") as (_, process):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         started = [int(pid) for pid in children.read_text().split()] if children.exists() else []
         process.send_signal(signal.SIGINT)
@@ -94,8 +96,8 @@ def _is_zombie(pid: int) -> bool:
 
 
 @posix
-def test_a_server_that_is_killed_leaves_no_process(run_folder: Path) -> None:
-    with as_process(run_folder, "--workers", "1") as (_, process):
+def test_a_server_that_is_killed_leaves_no_process(small_model: Path) -> None:
+    with as_process(small_model, "--workers", "1") as (_, process):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         if not children.exists():
             pytest.skip("only Linux lists the children of a process")

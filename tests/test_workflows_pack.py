@@ -22,6 +22,7 @@ from headstart.workflows.pack import Packed, PackOptions, pack
 from headstart.workflows.pack_installed import wheel_of
 from models import CLASSES
 from pictures import scene
+from wheels import write_wheel
 
 pytestmark = pytest.mark.skipif(this_platform() is None, reason="a machine of a kind that has no name")
 PARTS = {"README.md", "__main__.py", "classify.py", "manifest.json", "model.onnx", "requirements.txt", "wheels"}
@@ -137,10 +138,13 @@ def test_a_full_kit_has_the_model_folder_and_headstart_itself(
 ) -> None:
     """What is installed for it takes minutes; that is measured in ``benchmarks/air_gap.py``."""
     asked = []
-    monkeypatch.setattr(workflow, "own_wheel", lambda folder: folder / "headstart-0-py3-none-any.whl")
+    said = "Requires-Dist: numpy; extra == 'sums'"
+    wheel = tmp_path / "headstart-0-py3-none-any.whl"
+    write_wheel(wheel, "headstart", "0", said)
+    monkeypatch.setattr(workflow, "own_wheel", lambda folder: wheel)
     monkeypatch.setattr(workflow, "fetch", lambda needs, *_: asked.append(needs) or ())
     packed = pack(small_model, tmp_path / "kit", PackOptions(full=True))
-    assert [Path(need).name for need in asked[0]] == ["headstart-0-py3-none-any.whl"]
+    assert [Path(need).name for need in asked[0]] == ["headstart-0-py3-none-any.whl[sums]"]
     manifest = json.loads((packed.path / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["verify"] == ["-m", "headstart", "verify", "model"]
     assert "model/model.json" in manifest["installed"]

@@ -9,7 +9,8 @@ import pytest
 
 from headstart.errors import OptionError
 from headstart.workflows import pack_installed
-from headstart.workflows.pack_installed import own_wheel, wheel_of
+from headstart.workflows.pack_installed import installed_extras, own_wheel, wheel_of
+from wheels import write_wheel
 
 
 @pytest.fixture
@@ -42,6 +43,22 @@ def test_a_package_that_was_changed_is_not_passed_on(installed: Path, tmp_path: 
 
 def test_one_of_several_tags_has_them_in_its_name(tmp_path: Path) -> None:
     assert wheel_of("flatbuffers", tmp_path).name.endswith("-py2.py3-none-any.whl")
+
+
+def test_optional_parts_are_those_of_which_all_is_installed_here(tmp_path: Path) -> None:
+    wheel = tmp_path / "headstart-1-py3-none-any.whl"
+    write_wheel(
+        wheel,
+        "headstart",
+        "1",
+        "Requires-Dist: nothing-like-it",
+        "Requires-Dist: numpy>=1; extra == 'sums'",
+        'Requires-Dist: pillow[all]>=1,<99; extra == "both"',
+        "Requires-Dist: nothing-like-it; extra == 'both'",
+        "Requires-Dist: nothing-like-it; sys_platform == 'win32' and extra == 'sums'",
+        "Requires-Dist: headstart[sums]; extra == 'all'",
+    )
+    assert installed_extras(wheel) == ["sums"]
 
 
 def test_headstart_that_runs_from_no_checkout_is_what_is_installed(

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -144,8 +145,8 @@ def original(cell: str) -> str:
 def write_csv(path: Path, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, encoding: str = "utf-8") -> None:
     """Write a table, whole or not at all; None is an empty cell, and names that are no UTF-8 stay as they are.
 
-    No cell is run as a formula by a spreadsheet; `original` gives back what it was.
+    No cell is run as a formula by a spreadsheet; `original` gives back what it was. One row at a time is in memory.
     """
     errors = "surrogateescape"
     with replacing(path) as unfinished, unfinished.open("w", newline="", encoding=encoding, errors=errors) as file:
-        csv.writer(file).writerows([inert(cell) for cell in row] for row in (header, *rows))
+        csv.writer(file).writerows([inert(cell) for cell in row] for row in chain((header,), rows))

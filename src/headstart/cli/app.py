@@ -22,6 +22,7 @@ from headstart.command import command
 from headstart.errors import HeadstartError, OptionError, Problem
 from headstart.files import display
 from headstart.options import DEFAULTS, LARGEST_SEED, FitOptions
+from headstart.versions import version
 
 if TYPE_CHECKING:
     from headstart.images.formats.given import Given
@@ -96,6 +97,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="From a folder of pictures to a classifier you can trust.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        show(f"headstart {version('headstart')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What is said before any command."""
 
 
 def family(name: str, about: str, **settings: Any) -> typer.Typer:

@@ -138,9 +138,10 @@ def verify(
 def _verified(verified: Verified) -> Iterator[str]:
     if verified.golden is not None:
         yield f"golden pictures: {_agreement(verified.golden)}"
+    exported = verified.golden is not None  # a server and a model folder are given the files alone
     if verified.model is not None:
-        yield f"against the model, same pixels: {_agreement(verified.model)}"
-    if verified.as_files is not None:
+        yield f"against the model{', same pixels' if exported else ''}: {_agreement(verified.model)}"
+    if verified.as_files is not None and exported:
         yield f"against the model, given the files: {_agreement(verified.as_files)}"
     yield f"{'holds' if verified.holds else 'does not hold'} ({verified.runtime})"
 
@@ -155,4 +156,4 @@ def _agreement(part: Agreement) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"

@@ -83,11 +83,16 @@ def is_zip(head: bytes) -> bool:
     return head[:4] in (b"PK\x03\x04", b"PK\x05\x06")
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether a file begins as one compressed by gzip, bzip2 or xz."""
+    return head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+
+
 def is_tar(file: Path, head: bytes) -> bool:
     """Whether a file is a tar, also a compressed one."""
     if head[257:262] == b"ustar":
         return True
-    if not head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+    if not is_compressed(head):
         return False
     try:
         with tarfile.open(file) as tar:

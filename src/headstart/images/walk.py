@@ -27,23 +27,31 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name.lower() in _JUNK
 
 
-def children(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Folders, and all else, directly in ``folder``: in string order, without junk. Links are followed.
+def names_in(folder: str | Path) -> tuple[list[str], list[str]]:
+    """Names of the folders, and of all else, directly in ``folder``: in string order, without junk. Links are followed.
 
     Raises:
         OSError: the folder cannot be listed.
     """
-    folders: list[Path] = []
-    others: list[Path] = []
-    for child in sorted(folder.iterdir(), key=lambda child: child.name):
-        if not is_junk(child.name):
-            (folders if child.is_dir() else others).append(child)
-    return folders, others
+    folders: list[str] = []
+    others: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_junk(entry.name):
+                is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()  # noqa: PTH112
+                (folders if is_folder else others).append(entry.name)
+    return sorted(folders), sorted(others)
 
 
-def identity(folder: Path) -> tuple[int, int]:
+def children(folder: Path) -> tuple[list[Path], list[Path]]:
+    """As `names_in`, as paths."""
+    folders, others = names_in(folder)
+    return [folder / name for name in folders], [folder / name for name in others]
+
+
+def identity(folder: str | Path) -> tuple[int, int]:
     """Device and inode: the same for a folder and for every link to it."""
-    status = folder.stat()
+    status = os.stat(folder)  # noqa: PTH116, text or a path
     return status.st_dev, status.st_ino
 
 
@@ -52,7 +60,13 @@ def files_below(folder: Path, closed: frozenset[tuple[int, int]] = frozenset()) 
 
     Each folder is entered once, however many links lead to it, and those in ``closed`` never: links may go in circles.
     """
-    files: list[Path] = []
+    files, unreadable = _below(os.fspath(folder), closed)
+    return [Path(file) for file in files], unreadable
+
+
+def _below(folder: str, closed: frozenset[tuple[int, int]] = frozenset()) -> tuple[list[str], list[LeftOut]]:
+    """As `files_below`, as text: of very many files a path each would take several times the memory."""
+    files: list[str] = []
     unreadable = []
     entered = set(closed)
     waiting = [folder]
@@ -62,17 +76,18 @@ def files_below(folder: Path, closed: frozenset[tuple[int, int]] = frozenset()) 
             if identity(current) in entered:
                 continue
             entered.add(identity(current))
-            folders, others = children(current)
+            folders, others = names_in(current)
         except OSError as error:
-            gone = isinstance(error, FileNotFoundError)
-            refusal = vanished(current) if gone else refused(current, error)
+            gone, path = isinstance(error, FileNotFoundError), Path(current)
+            refusal = vanished(path) if gone else refused(path, error)
             if isinstance(refusal, DiskError):
                 raise refusal from error
-            unreadable.append(LeftOut(current, f"folder cannot be listed: {error.strerror}"))
+            unreadable.append(LeftOut(path, f"folder cannot be listed: {error.strerror}"))
         else:
-            files += others
-            waiting += folders
-    return sorted(files, key=lambda file: file.as_posix()), unreadable
+            before = "" if current == "." else os.path.join(current, "")  # noqa: PTH118
+            files += [before + name for name in others]
+            waiting += [before + name for name in folders]
+    return sorted(files, key=lambda file: file.replace(os.sep, "/")), unreadable
 
 
 def find_images(inputs: Sequence[str | Path]) -> list[Path]:
@@ -80,19 +95,25 @@ def find_images(inputs: Sequence[str | Path]) -> list[Path]:
 
     Nothing is opened here: a file that is missing or no picture is kept, for the caller to report.
     """
-    paths: list[Path] = []
+    return [Path(name) for name in find_names(inputs)]
+
+
+def find_names(inputs: Sequence[str | Path]) -> list[str]:
+    """As `find_images`, as text, in less memory."""
+    names: list[str] = []
     for item in (os.fspath(item) for item in inputs):
         if os.path.lexists(item) or not glob.has_magic(item):
-            paths += _expanded(Path(item))
+            names += _expanded(item)
         else:
-            matches = [Path(match) for match in sorted(glob.glob(item, recursive=True))]  # noqa: PTH207, may be absolute
-            below = [file for match in matches if not is_junk(match.name) for file in _expanded(match)]
-            paths += dict.fromkeys(below) or [Path(item)]
-    return paths
+            matches = sorted(glob.glob(item, recursive=True))  # noqa: PTH207, may be absolute
+            below = [file for match in matches if not is_junk(Path(match).name) for file in _expanded(match)]
+            names += dict.fromkeys(below) or [os.fspath(Path(item))]
+    return names
 
 
-def _expanded(path: Path) -> list[Path]:
-    if not os.path.isdir(path):  # noqa: PTH112, an impossible name is no folder
-        return [path]
-    files, unreadable = files_below(path)
-    return files + [left_out.path for left_out in unreadable]
+def _expanded(item: str) -> list[str]:
+    name = os.fspath(Path(item))
+    if not os.path.isdir(name):  # noqa: PTH112, an impossible name is no folder
+        return [name]
+    files, unreadable = _below(name)
+    return files + [os.fspath(left_out.path) for left_out in unreadable]

@@ -44,7 +44,8 @@ wrong more often than others; `unfamiliar`, where the picture is not like those 
 a row for every picture, in order, also for one that cannot be read, with the reason. `model.onnx` is the model with its
 preprocessing inside; `classify.py` asks it."""
 _FULL = """\
-This is all of headstart: `FOLDER/env/bin/headstart --help` says what else it does, such as training."""
+This is all of headstart, with those of its optional parts that were installed where it was packed:
+`FOLDER/env/bin/headstart --help` says what else it does, such as training."""
 
 
 def readme(name: str, target: Target, wheels: Sequence[Wheel], *, full: bool) -> str:

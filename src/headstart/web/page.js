@@ -65,8 +65,8 @@ async function send(file, shown) {
     } else if (response.ok) {
       return fill(shown, body.predictions[0]);
     } else {
-      const problem = body.problems[0];
-      return refuse(shown, "No answer", problem.found.replace(/^picture 1: /, "") + ".");
+      const why = body.problems[0].found.replace(/^picture 1: /, "").replace(/(:|, or) take it out of the folder$/, "");
+      return refuse(shown, "No answer", why + ".");
     }
   }
 }

@@ -22,7 +22,7 @@ from headstart.output_folder import check_files, claim, refuse_unsafe
 from headstart.report.kit_readme import readme
 from headstart.versions import version
 from headstart.workflows.export import run_name
-from headstart.workflows.pack_installed import own_wheel
+from headstart.workflows.pack_installed import installed_extras, own_wheel
 from headstart.workflows.pack_wheels import fetch, lock
 
 KIND = "kit"
@@ -49,7 +49,8 @@ class PackOptions:
     wheels: Path | None = None
     """A folder of wheels to take them from, in place of pip's index."""
     full: bool = False
-    """Headstart itself with all that it needs, and the model folder, in place of one ONNX file and a small client."""
+    """Headstart itself with all that it needs and the optional parts that are installed here, and the model folder, in
+    place of one ONNX file and a small client."""
 
 
 DEFAULTS = PackOptions()
@@ -95,7 +96,7 @@ def pack(run: Path, out: Path | None = None, options: PackOptions = DEFAULTS) ->
         kit = Path(scratch) / "kit"
         kit.mkdir()
         _write_model(run, kit, full=options.full)
-        needs = [str(own_wheel(Path(scratch)))] if options.full else NEEDS
+        needs = _all_of_it(Path(scratch)) if options.full else NEEDS
         wheels = fetch(needs, target, kit / WHEELS, options.wheels)
         write_text(kit / LOCK, lock(wheels))
         write_text(kit / README, readme(name, target, wheels, full=options.full))
@@ -138,6 +139,12 @@ def _write_model(run: Path, kit: Path, *, full: bool) -> None:
     else:
         write_bytes(kit / CLIENT, (programs / CLIENT).read_bytes())
         write_bytes(kit / MODEL, formats.to_onnx(run).content)
+
+
+def _all_of_it(scratch: Path) -> tuple[str]:
+    """Headstart itself, with the optional parts that are installed here, as pip takes it."""
+    wheel = own_wheel(scratch)
+    return (f"{wheel}[{','.join(installed_extras(wheel))}]",)
 
 
 def _manifest(name: str, kit: Path, target: Target, wheels: tuple[Wheel, ...], *, full: bool) -> dict[str, Any]:

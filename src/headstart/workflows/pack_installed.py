@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import email
 import hashlib
 import io
 import re
@@ -17,6 +18,8 @@ from headstart.errors import OptionError
 
 _MADE_HERE = re.compile(r"\.\./.*|.*\.pyc|[^/]+\.dist-info/(INSTALLER|REQUESTED|RECORD|direct_url\.json|uv_.*)")
 """Files that installing adds: commands, which come from entry points, compiled files, and notes."""
+_OPTIONAL = re.compile(r"(?P<name>(?!headstart\b)[\w.-]+)[^;]*; extra == ['\"](?P<extra>[\w-]+)['\"]")
+"""A requirement of an optional part on any system."""
 _SOURCES = Path(__file__).parents[3]
 """The checkout, where headstart runs from one."""
 _BEGINNING = (1980, 1, 1, 0, 0, 0)
@@ -38,6 +41,25 @@ def own_wheel(folder: Path) -> Path:
         raise OptionError.of("headstart's own wheel", expected="one, built by pip", found=found, todo=todo)
     (path,) = folder.glob("headstart-*.whl")
     return path
+
+
+def installed_extras(wheel: Path) -> list[str]:
+    """The optional parts of headstart's ``wheel``, such as ``serve``, of which all that they need is installed here."""
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        said = email.message_from_bytes(archive.read(name))
+    needs: dict[str, list[str]] = {}
+    for line in said.get_all("Requires-Dist", []):
+        if found := _OPTIONAL.fullmatch(line):
+            needs.setdefault(found["extra"], []).append(found["name"])
+    return sorted(extra for extra, names in needs.items() if all(map(_is_installed, names)))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return bool(metadata.distribution(name))
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def wheel_of(name: str, folder: Path) -> Path:

@@ -63,7 +63,7 @@ def _installed() -> Iterable[str]:
 
 def _refused(said: str, needs: Sequence[str], target: Target, source: Path | None) -> OptionError:
     lines = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")] or [said.strip()]
-    names = " ".join(need for need in needs if not need.endswith(".whl"))
+    names = " ".join(need for need in needs if ".whl" not in need)
     fill = f"`pip download --only-binary :all: {PIP} {names}` on a machine like that of the kit fills a folder"
     if source is not None:
         expected, found = f"wheels for Python {target.python} on {target.platform.name} in {display(source)}", lines[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,7 +140,7 @@ def predict_to_file(
     model = model.with_costs(options.costs) if options.costs else model
     model.abstention.require(options.coverage)
     found = pictures_of(inputs)
-    paths = list(map(os.fspath, found.paths))
+    paths = found.files
     names = hashlib.sha256()
     for named in paths:
         names.update(display(named).encode() + b"\0")

@@ -89,6 +89,10 @@ def _of_file(given: Given, file: Path) -> Entries:
     is_zip = archives.is_zip(glance.head)
     if (is_zip or archives.is_tar(file, glance.head)) and "webdataset" not in [each.name for each in formats]:
         return _of_archive(given, file, ZIP if is_zip else TAR)
+    if not formats and archives.is_compressed(glance.head):
+        expected, found = "an archive that can be read to its end", f"{display(file.name)}, which holds no tar"
+        todo = "fetch it again if it is damaged; else unpack it, and give what was in it"
+        raise DataError.of(f"pictures {display(given.address)}", expected=expected, found=found, todo=todo)
     if not formats and glance.text.lstrip()[:1] not in ("{", "[", "<"):
         tables = [each for each in FORMATS if each.name == "table"]  # whose error says what it must have
         formats = tables if glance.text or (not glance.head and file.suffix.lower() in tables[0].endings) else []

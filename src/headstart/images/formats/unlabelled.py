@@ -21,7 +21,7 @@ from headstart.images.formats.table import cells_of, columns_of, records_in
 from headstart.images.formats.webdataset import CLASSES, is_webdataset
 from headstart.images.layout import named_as_picture
 from headstart.images.remote import fetched
-from headstart.images.walk import find_images
+from headstart.images.walk import find_images, find_names
 
 _EXPECTED = "pictures: files, folders, archives, addresses, or a table with a column of files"
 _TABLES = ("table", "jsonl", "parquet")
@@ -34,22 +34,27 @@ _ENDINGS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".
 class Pictures:
     """n pictures, in the order in which they were given."""
 
-    paths: list[Path] = field(default_factory=list)
-    """(n,)"""
+    files: list[str] = field(default_factory=list)
+    """(n,) their paths, as text: of very many that is a third of the memory."""
     names: dict[int, str] = field(default_factory=dict)
     """By position, what those are called that lie in an archive, at an address, or in a table; for people."""
     in_cache: bool = False
     """Whether some of them are copies in the cache, which may be gone tomorrow."""
 
+    @property
+    def paths(self) -> list[Path]:
+        """(n,) the same as paths."""
+        return list(map(Path, self.files))
+
     def name(self, position: int) -> str:
         """What a picture is called, for people."""
-        return self.names.get(position) or display(self.paths[position])
+        return self.names.get(position) or display(self.files[position])
 
     def add(self, paths: Sequence[Path], root: Path) -> None:
         """Add pictures of a source, named as they are below ``root``."""
         for path in paths:
-            self.names[len(self.paths)] = display(path.relative_to(root).as_posix())
-            self.paths.append(path)
+            self.names[len(self.files)] = display(path.relative_to(root).as_posix())
+            self.files.append(os.fspath(path))
 
 
 def pictures_of(inputs: Sequence[str | Path]) -> Pictures:
@@ -72,7 +77,7 @@ def pictures_of(inputs: Sequence[str | Path]) -> Pictures:
             elif named_as_picture(local) or not _add_file(found, given, local, inside=True):
                 found.add([local], local.parent)
         elif not os.path.isfile(item) or named_as_picture(Path(item)) or not _add_file(found, given, Path(item)):  # noqa: PTH113, a NUL is survived
-            found.paths += find_images([item])
+            found.files += find_names([item])
     return found
 
 
@@ -91,8 +96,8 @@ def _add_file(found: Pictures, given: Given, file: Path, *, inside: bool = False
     rows = list(_named(asked, file, glance))
     unit = "record" if is_parquet(glance) or _is_json(glance) else "line"
     for path, (_, name) in zip(files_named(rows, file, what=asked.what, inside=inside, unit=unit), rows, strict=True):
-        found.names[len(found.paths)] = display(name)
-        found.paths.append(path)
+        found.names[len(found.files)] = display(name)
+        found.files.append(os.fspath(path))
     return True
 
 
