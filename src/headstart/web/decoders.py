@@ -7,6 +7,7 @@ import multiprocessing
 import pickle
 from multiprocessing.process import BaseProcess
 from socket import socketpair
+from typing import cast
 
 import anyio
 import numpy as np
@@ -20,10 +21,51 @@ STARTING_S = 60.0
 """Seconds within which a decoder must have started. It takes one or less; a machine that swaps may take this long."""
 _MOST_ANSWERED = 3 * 4096**2
 """Bytes: pixels of the largest side that a network may have, twice over. What says that it has more is not believed."""
-_AT_ONCE = 1 << 20
-"""Bytes of an answer that are received without a pause: the pixels of most networks."""
 _ENDED = "ended the process that decoded it: save it in another format"
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a running server
+
+
+class _Answers(asyncio.BufferedProtocol):
+    """What a decoder answers, received where it stays: pixels are not copied on their way."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._kind, self._content = b"", bytearray(ANSWERED.size)
+        self._received = 0
+        self._ready: asyncio.Queue[tuple[bytes, bytearray] | None] = asyncio.Queue()
+
+    async def next(self) -> tuple[bytes, bytearray]:
+        """The next answer: what it is, and its bytes. Raises EOFError where none will come."""
+        if (answer := await self._ready.get()) is None:
+            raise EOFError
+        return answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop, as are the next three."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ready.put_nowait(None)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return memoryview(self._content)[self._received :]
+
+    def buffer_updated(self, count: int) -> None:
+        self._received += count
+        if self._received < len(self._content):
+            return
+        content = self._content
+        if not self._kind:  # what was received is what comes before an answer
+            self._kind, size = ANSWERED.unpack(content)
+            content = bytearray()
+            if size:
+                self._content, self._received = bytearray(min(size, _MOST_ANSWERED)), 0
+                if size > _MOST_ANSWERED:
+                    self.transport.abort()
+                return
+        self._ready.put_nowait((self._kind, content))
+        self._kind, self._content, self._received = b"", bytearray(ANSWERED.size), 0
 
 
 class Decoder:
@@ -32,8 +74,7 @@ class Decoder:
     def __init__(self, *, memory: int, seconds: float) -> None:
         self._memory, self._seconds = memory, seconds
         self._process: BaseProcess | None = None
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
+        self._answers: _Answers
 
     async def decode(self, data: bytes, geometry: Geometry) -> Pixels:
         """As `headstart.images.transforms.load` of one view: (size, size, 3).
@@ -66,28 +107,21 @@ class Decoder:
         self._process = _SPAWN.Process(target=decode_all, args=(there, self._memory), daemon=True)
         with there:
             await asyncio.to_thread(self._process.start)
-        self._reader, self._writer = await asyncio.open_connection(sock=here, limit=_AT_ONCE)
+        _, self._answers = await asyncio.get_running_loop().create_connection(_Answers, sock=here)
         with anyio.fail_after(STARTING_S):
-            await self._answer()
+            await self._answers.next()
 
-    async def _ask(self, data: bytes, geometry: Geometry) -> tuple[bytes, bytes]:
+    async def _ask(self, data: bytes, geometry: Geometry) -> tuple[bytes, bytearray]:
         pickled = pickle.dumps(geometry)
-        self._writer.writelines([ASKED.pack(len(pickled), len(data)), pickled, data])
-        await self._writer.drain()
-        return await self._answer()
-
-    async def _answer(self) -> tuple[bytes, bytes]:
-        kind, size = ANSWERED.unpack(await self._reader.readexactly(ANSWERED.size))
-        if size > _MOST_ANSWERED:
-            raise EOFError
-        return kind, await self._reader.readexactly(size)
+        self._answers.transport.writelines([ASKED.pack(len(pickled), len(data)), pickled, data])
+        return await self._answers.next()
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
-            self._writer.close()
+            self._answers.transport.close()
             self._process = None
 
 
