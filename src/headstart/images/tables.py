@@ -102,7 +102,7 @@ def read(source: Path, *, path_column: str = "", label_column: str = "", labelle
         with suppress(UnicodeDecodeError):
             tables.append(_parsed(source, raw.decode(page), page, named))
     as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK, named)
-    if not any(is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
+    if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
         tables.append(as_on_disk)
     return max(tables, key=_files_with_marks)  # the first of those that are equal
 
@@ -122,7 +122,7 @@ def _files_with_marks(table: Table) -> int:
     return located(table.folder, names).wrong.count("")
 
 
-def is_no_text(cell: str) -> bool:
+def _is_no_text(cell: str) -> bool:
     """Whether a cell holds bytes that are no text in its encoding."""
     return any("\udc80" <= character <= "\udcff" for character in cell)
 

@@ -42,7 +42,7 @@ class Batches:
 
     def __init__(self, observe: Callable[[int], None] = lambda size: None) -> None:
         self._waiting: deque[_Waiting] = deque()
-        self._most = (os.cpu_count() or 1) + 1
+        self._most = (os.cpu_count() or 1) + 1  # one more than compute at a time, so that the next is at hand
         self._threads = ThreadPoolExecutor(self._most, thread_name_prefix="network")
         self._computing = 0
         self._expected = 0
@@ -109,4 +109,6 @@ class Batches:
 
     def close(self) -> None:
         """Compute no more."""
+        if self._later is not None:
+            self._later.cancel()
         self._threads.shutdown(wait=True)

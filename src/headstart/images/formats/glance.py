@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from headstart.images.archives import is_compressed
 from headstart.images.tables import encoding_of
 
 HEAD = 64 << 10
@@ -86,7 +87,7 @@ class Glance:
             return "zeros alone" if self.head else "empty"
         if self._document[1]:
             return self._document[1]
-        if self.head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        if is_compressed(self.head):
             return "compressed, and no tar"
         wanted = _WANTED.get(self.file.suffix.lower(), "")
         begins = {"JSON": ("{", "["), "XML": ("<",), "Parquet": ("PAR1",)}.get(wanted, ("",))
