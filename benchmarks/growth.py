@@ -4,9 +4,9 @@
     python benchmarks/growth.py --rows 1280 [--sizes 1000,3000,10000,30000,100000] [--scratch FOLDER]
 
 With PHOTOS, a folder of labelled pictures, each set holds so many different ones: crops of these with colours shifted,
-drawn into the scratch folder, each set holding the smaller ones. Each is trained on by ``headstart train`` with an
-empty cache. With ``--rows`` no network runs: the store is filled with made-up rows of that width, and made-up notes, so
-that everything but extraction is measured; no picture is needed.
+drawn into the scratch folder, each set holding the smaller ones. ``headstart train --finetune never`` runs with an
+empty cache on each. With ``--rows`` no network runs: the store is filled with made-up rows of that width, and made-up
+notes, so that everything but extraction is measured; no picture is needed.
 
 Printed are the seconds of each stage by the run's own clock, the peak memory of the process, the size of the report,
 and for each stage with a second or more the exponent of n in a law fitted through its logarithms. Everything runs in
@@ -193,6 +193,8 @@ def main() -> None:
     sizes = [int(size) for size in options.sizes.split(",")]
     found: list[dict[str, float]] = []
     photos = None if options.rows else scan(options.photos)
+    if photos:  # mixed, so that a small set has every class
+        photos = photos.subset(np.random.default_rng(0).permutation(len(photos)))
     with tempfile.TemporaryDirectory(dir=options.scratch) as drawn_in:
         for size in sizes:
             with tempfile.TemporaryDirectory(dir=options.scratch) as name:
@@ -201,7 +203,7 @@ def main() -> None:
                     words = [__file__, "--rows", str(options.rows), "--one", str(size), "--scratch", name]
                 else:
                     source = folder_of(photos, size, Path(drawn_in))
-                    words = ["-m", "headstart", "train", str(source), "-o", str(run)]
+                    words = ["-m", "headstart", "train", str(source), "-o", str(run), "--finetune", "never"]
                 found.append(measured([sys.executable, *words], scratch, run))
             print(size, *(f"{name} {value:.2f}" for name, value in found[-1].items() if value >= 0.05), sep="\n  ")
             sys.stdout.flush()

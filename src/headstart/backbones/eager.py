@@ -29,6 +29,11 @@ from headstart.backbones.runtime import (
 from headstart.device import seen
 from headstart.errors import OptionError
 
+BATCH = 128
+"""Images in a batch on a GPU, which smaller ones leave waiting for the processor. Measured on one H200 with
+efficientnet_lite0 at 224 pixels in bf16: 2,200 pictures a second in batches of 16, 8,000 in 64, 12,300 in 128, 13,100 in
+256."""
+
 
 def fastest(
     frozen: FrozenModule, identity: Mapping[str, Any], *, target: str, precision: str, notes: Notes
@@ -65,6 +70,8 @@ class TorchRuntime(RuntimeBase):
     ) -> None:
         name, widths, version = f"torch {precision} {device}", frozen.widths, torch.__version__
         super().__init__(name, identity, precision=precision, widths=widths, version=version, notes=notes)
+        if device != "cpu":
+            self.batch = BATCH
         self._device, self._frozen = device, frozen.to(device).to(memory_format=torch.channels_last)
 
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:

@@ -26,6 +26,7 @@ from headstart.arrays import Floats, Index, Labels, Rows
 from headstart.evaluation.losses import correct
 from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.rows import divisors
+from headstart.images.decode import Picture
 from headstart.images.grey_levels import Levels
 from headstart.images.notes import Note
 from headstart.images.threads import in_order
@@ -63,7 +64,11 @@ def colour_histogram(picture: NDArray[np.uint8]) -> Rows:
     return np.concatenate([np.sqrt(shares), channels.mean(axis=1) / 255, channels.std(axis=1) / 255]).astype(np.float32)
 
 
-COLOURS = Note(name="colours1", of=lambda picture: colour_histogram(picture.square).tobytes())
+def _of(picture: Picture) -> bytes:
+    return colour_histogram(picture.square).tobytes()
+
+
+COLOURS = Note(name="colours1", of=_of)
 """The histogram of a picture squashed to 64 × 64 pixels: colours need no more."""
 
 

@@ -15,12 +15,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 from headstart.arrays import Pixels, Rows
 from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.images.notes import Note, load_with_notes
+from headstart.images.processes import shared_out
 from headstart.images.reading import NOT_FOUND
 from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
@@ -32,6 +34,8 @@ COMMIT_EVERY_S = 1.0
 CHANGED = "changed while it was being read"
 NO_SUCH_FILE, VANISHED = "no such file", "vanished after it was listed: put it back and start again"
 """Reasons for a file that is not there."""
+ENDED = "ended the process that decoded it: save it in another format"
+"""Reason for a file that takes a decoder down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,21 +159,41 @@ def extract_to_store(
 
 
 def _decoded(misses: Misses, geometry: Geometry, *, window: int) -> Iterator[tuple[Pixels, list[bytes]] | str]:
-    """Each image's views (v, s, s, 3) and notes, or the reason why not, in order; at most ``window`` wait."""
-
+    """Each image's views (v, s, s, 3) and notes, or the reason why not, in order; at most some ``window`` wait."""
     sources, digests = misses.sources, misses.digests
-    paths = enumerate(sources) if digests is None else ()  # what has a digest was there a moment ago
-    absent = {i for i, path in paths if isinstance(path, (str, PathLike)) and not os.path.lexists(path)}
+    files = [isinstance(source, (str, PathLike)) for source in sources]
+    asked = [
+        _Asked(source, digests[i] if digests else None, bool(digests or not files[i] or os.path.lexists(str(source))))
+        for i, source in enumerate(sources)
+    ]
+    work = _Decoding(geometry=geometry, views=misses.views, notes=misses.notes)
+    if all(files):
+        return shared_out(work, asked, window=window, lost=lambda asked: ENDED)
+    return in_order(work, asked, window=window)
 
-    def decoded(i: int) -> tuple[Pixels, list[bytes]] | str:
-        if i in absent:
+
+class _Asked(NamedTuple):
+    source: Source
+    digest: str | None
+    there: bool
+    """Whether it was there before; what has a digest was, a moment ago."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decoding:
+    """Plain data: it may be done in another process."""
+
+    geometry: Geometry
+    views: Sequence[View]
+    notes: Sequence[Note]
+
+    def __call__(self, asked: _Asked) -> tuple[Pixels, list[bytes]] | str:
+        if not asked.there:
             return NO_SUCH_FILE
         try:
-            with content(sources[i]) as data:
-                known = digests is None or (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == digests[i])
-                return load_with_notes(data, geometry, misses.views, misses.notes) if known else CHANGED
+            with content(asked.source) as data:
+                if asked.digest and not (isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == asked.digest):
+                    return CHANGED
+                return load_with_notes(data, self.geometry, self.views, self.notes)
         except UnreadableImageError as error:
-            gone = digests is not None and error.reason == NOT_FOUND
-            return VANISHED if gone else error.reason
-
-    return in_order(decoded, range(len(sources)), window=window)
+            return VANISHED if asked.digest and error.reason == NOT_FOUND else error.reason

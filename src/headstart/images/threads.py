@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, window: int | None = None) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, window: int | None = None) -> Generator[Result]:
     """Do ``work`` on each of ``items``, a thread per core, and give the results in the order of ``items``.
 
     At most ``window`` items, four per core unless given, are under way or wait to be used, so that memory is bounded.
