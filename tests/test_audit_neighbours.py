@@ -42,23 +42,28 @@ def test_a_row_alone_has_no_neighbour() -> None:
 
 @pytest.mark.parametrize("least", [0.4, 0.6, -1.0])
 @pytest.mark.parametrize("fall", [0.0, 0.5, 1.5])
-def test_what_a_bound_rules_out_is_no_neighbour(least: float, fall: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "_TILE", 300)
-    monkeypatch.setattr(neighbours, "_PAIRS", 100)
+def test_all_cells_together_hold_all_neighbours(least: float, fall: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "PROBED", 1_000)
+    monkeypatch.setattr(neighbours, "_TOGETHER", 300)
     X = rows(1_000, 64, fall=fall)
     X[700:710] = unit(X[:10] + 0.01 * rows(10, 64, seed=1))
     mirrored = unit(X[:, ::-1] + X)
     for queries in (X, mirrored):
-        same(near(queries, X, least, Silent(), prune=True), near(queries, X, least, Silent(), prune=False))
+        same(near(queries, X, least, Silent(), cells=True), near(queries, X, least, Silent(), cells=False))
 
 
-def test_a_bound_leaves_few_of_rows_that_spread_along_few_axes(monkeypatch: pytest.MonkeyPatch) -> None:
-    computed = []
-    everything = neighbours._nearest
-    monkeypatch.setattr(neighbours, "_nearest", lambda *given: computed.append(1) or everything(*given))
-    spread = np.where(np.arange(256) < 40, 1.0, 0.1)
-    X = unit((np.random.default_rng(2).normal(size=(2_000, 256)) * spread).astype(np.float32))
-    found = near(X, X, 0.6, Silent(), prune=True)
-    assert not computed
-    assert np.bincount(found.ranks).max() <= len(X)
-    assert found.ranks.max(initial=0) < NEIGHBOURS
+def test_some_cells_hold_nearly_all_that_are_near() -> None:
+    X = rows(6_000, 64, fall=0.5)
+    X[3_000:] = unit(X[:3_000] + 0.7 * rows(3_000, 64, seed=1, fall=0.5))
+    found, everything = (near(X, X, 0.5, Silent(), cells=cells) for cells in (True, False))
+    planted = {(i, i + 3_000) for i in range(3_000)}
+    assert everything.cosines[everything.ranks == 0].mean() < 0.9
+    of_all, of_some = (set(map(tuple, some.pairs.tolist())) for some in (everything, found))
+    assert len(of_some & planted) > 0.99 * len(of_all & planted) > 2_000
+    assert found.ranks.max() < NEIGHBOURS
+
+
+def test_rows_that_are_all_the_same_are_each_others_neighbours() -> None:
+    X = np.tile(rows(1, 16), (300, 1))
+    found = near(X, X, 0.9, Silent(), cells=True)
+    assert (np.bincount(found.pairs.ravel(), minlength=300) >= NEIGHBOURS).all()

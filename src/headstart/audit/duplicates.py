@@ -19,7 +19,9 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +109,7 @@ def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
     Memory: the features (n, d), and 15 kB for each picture. Time: n² cosines of d and twice of 256 numbers; of more
-    than `neighbours.ALL_UP_TO` pictures n² bounds of an eighth of the numbers, so this part stays quadratic. At most
+    than `neighbours.ALL_UP_TO` pictures n^1.5, unless most are so alike that they share a cell. At most
     3 · `neighbours.NEIGHBOURS` · n pairs are compared, some `MOST_COMPARED` of them closely.
     """
     images = table.images
@@ -198,27 +200,33 @@ def _candidates(X: Rows, small: Miniature, progress: Progress) -> Index:
 def _alike(small: Miniature, pairs: Index, advance: Callable[[int], None]) -> tuple[list[Link], int]:
     """Those of the pairs (p, 2) of miniatures that look alike, those most alike first; how many were not compared."""
     links, closely, done = [], 0, 0
-    for start in range(0, len(pairs), _PAIRS):
-        if closely >= MOST_COMPARED:
-            break
-        first, second = pairs[start : start + _PAIRS].T
-        agreement = compare_miniatures(
-            *(Miniature(small.luminance[side], small.colour[side]) for side in (first, second))
-        )
-        for row in np.flatnonzero(agreement.alike).tolist():
-            links.append(
-                Link(
-                    first=int(first[row]),
-                    second=int(second[row]),
-                    score=float(agreement.detail[row]),
-                    move=Move.placed(agreement.placement[row], mirrored=bool(agreement.mirrored[row])),
-                    apart=float(agreement.apart[row]),
-                )
-            )
-        closely += int(np.isfinite(agreement.colour).sum())
-        done += len(first)
-        advance(done)
+    parts = [pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS)]
+    with closing(in_order(partial(_compared, small), parts)) as compared:
+        for part, (alike, of_part) in zip(parts, compared, strict=False):
+            links += alike
+            closely += of_part
+            done += len(part)
+            advance(done)
+            if closely >= MOST_COMPARED:
+                break
     return sorted(links, key=lambda link: (-link.score, link.first, link.second)), len(pairs) - done
+
+
+def _compared(small: Miniature, pairs: Index) -> tuple[list[Link], int]:
+    """Those of the pairs (p, 2) of miniatures that look alike, and how many were compared closely."""
+    first, second = pairs.T
+    agreement = compare_miniatures(*(Miniature(small.luminance[side], small.colour[side]) for side in (first, second)))
+    links = [
+        Link(
+            first=int(first[row]),
+            second=int(second[row]),
+            score=float(agreement.detail[row]),
+            move=Move.placed(agreement.placement[row], mirrored=bool(agreement.mirrored[row])),
+            apart=float(agreement.apart[row]),
+        )
+        for row in np.flatnonzero(agreement.alike).tolist()
+    ]
+    return links, int(np.isfinite(agreement.colour).sum())
 
 
 def _pair(link: Link) -> dict[str, Any]:
