@@ -25,8 +25,7 @@ ALL_UP_TO = 5_000
 PROBED = 16
 """Cells that each row looks for its neighbours in."""
 MOST_AXES = 128
-"""Columns by which a cell is chosen, at most; a quarter of what there is, if that is less. Chosen: of features of
-photographs they hold nine tenths of the spread."""
+"""Columns that a cell is chosen by, at most. Chosen: of features of photographs they hold nine tenths of the spread."""
 
 _CELLS = 2.0  # for each √n
 _ROUNDS = 4  # in which centres move to the middle of what is around them
@@ -144,5 +143,5 @@ def _narrow(queries: Rows, X: Rows) -> tuple[Rows, Rows]:
     from scipy.linalg import eigh
 
     some = X[:: max(1, len(X) // _SAMPLE)]
-    axes = eigh(some.T @ some, check_finite=False, driver="evd")[1][:, -min(MOST_AXES, max(1, X.shape[1] // 4)) :]
+    axes = eigh(some.T @ some, check_finite=False, driver="evd")[1][:, -MOST_AXES:]
     return queries @ axes, X @ axes
