@@ -187,6 +187,7 @@ def _candidates(X: Rows, small: Miniature, progress: Progress) -> Index:
     X -= X.mean(axis=0)
     rows = unit(X, out=X)
     found = [near(rows, rows, least[0], progress)]
+    del X, rows  # of many pictures the most of what is held
     pixels = coarse(small)
     centred = (turned - pixels.mean(axis=0) for turned in (pixels, pixels[:, :, ::-1]))
     upright, mirrored = (unit(turned.reshape(len(turned), -1)) for turned in centred)

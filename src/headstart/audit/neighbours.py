@@ -9,7 +9,7 @@ and in coarse pixels: none with a cosine of 0.8 or more, 1 in 1,000 from 0.7 on,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +32,8 @@ _ROUNDS = 4  # in which centres move to the middle of what is around them
 _OF_A_CELL = 40  # rows of the sample that centres are found from, for each
 _SAMPLE = 5_000  # rows that axes are found from
 _BLOCK = 256  # rows whose cosines to all others are in memory at a time
-_TOGETHER = 1_024  # of them where the others are those of a cell
+_ASKING = 8_192  # rows whose neighbours in cells are looked for at a time
+_TOGETHER = 1_024  # rows that are held against all centres at a time
 
 Found = tuple[Index, Index, Singles]
 """Rows (p,), the other of each pair (p,), and their cosines (p,)."""
@@ -54,17 +55,17 @@ def near(queries: Rows, X: Rows, least: float, progress: Progress, *, cells: boo
     """
     n = len(X)
     count = min(NEIGHBOURS, n - 1)
-    nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
-    parts: list[Found] = [nothing]
+    parts = [Near(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     with progress.stage("searching for copies", n) as advance:
-        if count < 1:
-            found: Iterator[Found] = iter(())
-        elif n > ALL_UP_TO if cells is None else cells:
-            found = _in_cells(queries, X, least, count, advance)
-        else:
-            found = _in_all(queries, X, least, count, advance)
-        parts.extend(found)
-    first, second, cosine = (np.concatenate(part) for part in zip(*parts, strict=True))
+        if count > 0:
+            look = _in_cells if (n > ALL_UP_TO if cells is None else cells) else _in_all
+            parts.extend(_ranked(found, count) for found in look(queries, X, least, count, advance))
+    return Near(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _ranked(found: Found, count: int) -> Near:
+    """The ``count`` nearest of each row, of all that was found of it."""
+    first, second, cosine = found
     order = np.lexsort((second, -cosine, first))
     first, second, cosine = first[order], second[order], cosine[order]
     rank = np.arange(len(first)) - np.searchsorted(first, first)
@@ -84,23 +85,24 @@ def _in_cells(queries: Rows, X: Rows, least: float, count: int, advance: Callabl
     asked, among = _narrow(queries, X)
     centres = _centres(among)
     probed = min(PROBED, len(centres))
-    home = np.concatenate([(part @ centres.T).argmax(axis=1) for part in _blocks(among)])
-    where = [np.argpartition(-(part @ centres.T), probed - 1, axis=1)[:, :probed] for part in _blocks(asked)]
-    members, askers = _by_cell(home, len(centres)), _by_cell(np.concatenate(where).ravel(), len(centres))
-
-    def of_cell(cell: int) -> Found:
-        others = members[cell]
-        of_others, rows = X[others], askers[cell] // probed
-        found = [
-            _nearest(queries[part], of_others, part, others, least, count)
-            for part in np.split(rows, range(_TOGETHER, len(rows), _TOGETHER))
+    members = _by_cell(_home(among, centres), len(centres))
+    for start in range(0, len(X), _ASKING):
+        rows = np.arange(start, min(start + _ASKING, len(X)))
+        near_to = [
+            np.argpartition(-(part @ centres.T), probed - 1, axis=1)[:, :probed] for part in _blocks(asked[rows])
         ]
-        first, second, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
-        return first, second, cosine
+        askers = [rows[at // probed] for at in _by_cell(np.concatenate(near_to).ravel(), len(centres))]
 
-    for cell, found in enumerate(in_order(of_cell, range(len(centres))), start=1):
-        yield found
-        advance(len(X) * cell // len(centres))
+        def of_cell(cell: int, askers: list[Index] = askers) -> Found:
+            return _nearest(queries[askers[cell]], X[members[cell]], askers[cell], members[cell], least, count)
+
+        yield _joined(in_order(of_cell, range(len(centres))))
+        advance(start + len(rows))
+
+
+def _joined(found: Iterable[Found]) -> Found:
+    first, second, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
+    return first, second, cosine
 
 
 def _nearest(queries: Rows, X: Rows, rows: Index, others: Index, least: float, count: int) -> Found:
@@ -121,11 +123,16 @@ def _centres(X: Rows) -> Rows:
     some = X[:: max(1, len(X) // (_OF_A_CELL * count))]
     centres = some[np.linspace(0, len(some) - 1, count).astype(np.int64)]
     for _ in range(_ROUNDS):
-        around = _by_cell(np.concatenate([(part @ centres.T).argmax(axis=1) for part in _blocks(some)]), count)
+        around = _by_cell(_home(some, centres), count)
         sums = np.stack([some[rows].sum(axis=0) for rows in around])
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres)
     return np.asarray(centres, np.float32)
+
+
+def _home(X: Rows, centres: Rows) -> Index:
+    """(n,) the cell that each row is in."""
+    return np.concatenate([(part @ centres.T).argmax(axis=1) for part in _blocks(X)])
 
 
 def _by_cell(cell_of: Index, count: int) -> list[Index]:
