@@ -224,3 +224,12 @@ def test_what_is_known_of_a_graph_needs_no_compiling(tmp_path: Path, monkeypatch
     assert [runtime.key for runtime in again] == keys
     with pytest.raises(AssertionError, match="compiled"):
         rows(again[1], synthetic_images(96))
+
+
+def test_a_gpu_is_taken_for_any_network_but_the_smallest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "accelerator", lambda: "cuda")
+    small = {"topology": "of a graph that starts without torch"}
+    assert [prepared.target("auto", "auto", identity)[0] for identity in ({}, small)] == ["cuda", "openvino"]
+    assert [prepared.target(device, "auto", small)[0] for device in ("cuda", "torch")] == ["cuda", "cpu"]
+    monkeypatch.setattr(prepared.graph, "available", lambda: False)
+    assert prepared.target("auto", "auto", small)[0] == "cuda"

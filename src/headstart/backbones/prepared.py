@@ -58,8 +58,7 @@ def prepare(
             graph of it is in the cache.
         identity: everything that determines what it computes before a runtime rounds it; ``size`` among it.
         cache: folder for converted graphs, shared by all runs.
-        device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees,
-            else OpenVINO, else torch.
+        device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` as `target`.
         precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
         any_size: graphs of the network for every size, the preferred one first. A graph that is in the cache comes
             before one that would have to be made, and that of ``frozen`` for this size alone comes last.
@@ -68,7 +67,7 @@ def prepare(
         OptionError: a device or precision that does not exist, or that this machine does not have.
         MissingPackageError: OpenVINO was asked for and is not installed.
     """
-    runs_on, notes = target(device, precision)
+    runs_on, notes = target(device, precision, identity={} if not any_size else any_size[0].identity)
     if runs_on == "openvino":
 
         def own(folder: Path) -> None:
@@ -86,14 +85,23 @@ def prepare(
     return eager.fastest(frozen(), identity, target=runs_on, precision=precision, notes=notes)
 
 
-def target(device: str, precision: str) -> tuple[str, Notes]:
-    """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it; raises as `prepare`."""
+def target(device: str, precision: str, identity: Mapping[str, Any]) -> tuple[str, Notes]:
+    """``openvino``, ``cpu``, ``cuda`` or ``mps``, and what is to be said about it; raises as `prepare`.
+
+    ``auto`` takes a GPU that torch sees, else OpenVINO, else torch. A network whose graph is made of a `topology`, as
+    its ``identity`` says, stays on the CPU where there is OpenVINO: it is so small that decoding is the limit. With one
+    H200 and 16 cores it ran 1,857 pictures a second from files on the GPU and 830 on the CPU, but the GPU and torch
+    took 15 s to start, the time in which the CPU runs 12,000 (``benchmarks/gpu.py``).
+    """
     not_forked()
     for option, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in allowed:
             expected = f"one of {', '.join(allowed)}"
             raise OptionError.of(option, expected=expected, found=repr(value), todo="choose one of them")
-    runs_on = accelerator() or "openvino" if device == "auto" else {"torch": "cpu"}.get(device, device)
+    runs_on = {"torch": "cpu"}.get(device, device)
+    if device == "auto":
+        small = "topology" in identity and graph.available()
+        runs_on = "openvino" if small else accelerator() or "openvino"
     if runs_on != "openvino" or graph.available():
         return runs_on, ()
     if device == "openvino":

@@ -52,7 +52,7 @@ class SavedSpec:
         if content != self.sha256:
             expected, todo = f"{saved.DOCUMENT} with SHA-256 {self.sha256}", "open the model again: it was replaced"
             raise ModelError.of(f"network {self.folder}", expected=expected, found=content, todo=todo)
-        runs_on, notes = target(self.device, self.precision)
+        runs_on, notes = target(self.device, self.precision, description.identity)
         if self.threads is not None and self.threads < 1:
             todo = "leave it out for all"
             raise OptionError.of("threads", expected="1 or more", found=str(self.threads), todo=todo)

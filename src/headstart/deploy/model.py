@@ -241,8 +241,8 @@ class Model:
 
         Args:
             folder: the directory.
-            device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees, else
-                OpenVINO where it is installed, else torch.
+            device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees, for
+                any but the smallest networks, else OpenVINO where it is installed, else torch.
             precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
             threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
                 process, which is set here.
