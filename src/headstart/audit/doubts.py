@@ -123,14 +123,14 @@ def ordinary(X: Rows, groups: Index, *, seed: int) -> Floats:
 
 def distances(X: Rows, groups: Index, *, seed: int) -> Floats:
     """(n,) mean distance to the nearest pictures of other groups, 0 to 2; 2 where there are none."""
-    Z = unit(X)
-    n = len(Z)
+    n = len(X)
     among = np.sort(np.random.default_rng(seed).choice(n, MOST, replace=False)) if n > MOST else np.arange(n)
     count = max(1, min(NEIGHBOURS, len(among) - 1))
+    others = unit(X[among])
     distance = np.empty(n)
     for start in range(0, n, _BLOCK):
         block = slice(start, start + _BLOCK)
-        similar = Z[block] @ Z[among].T
+        similar = unit(X[block]) @ others.T
         similar[groups[block, None] == groups[None, among]] = -1.0
         nearest = -np.partition(-similar, count - 1, axis=1)[:, :count]
         distance[block] = np.sqrt(np.maximum(2.0 - 2.0 * nearest, 0.0)).mean(axis=1)
