@@ -12,6 +12,8 @@ from headstart.features.table import FeatureTable
 from headstart.images.decode import encode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.splits import folds
+from headstart.probe import choice as choice_module
+from headstart.probe import trials as trials_module
 from headstart.probe.choice import choose, first, honest_proba, widen
 from headstart.probe.trials import ProbeOptions, rounds_for
 from headstart.report.tuning import choice_reason
@@ -77,6 +79,23 @@ def test_where_little_is_left_to_win_nothing_dearer_is_tried(table: FeatureTable
     choice = choose(table, everything(table), replace(OPTIONS, enough=0.99))
     assert {s.candidate.output for s in choice.board} == {"last"}
     assert "Nothing dearer was tried" in choice_reason(choice)
+
+
+def test_all_depths_of_too_many_pictures_are_not_tried_and_it_is_said(
+    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FeatureStore(tmp_path) as store:
+        table, options = tiny_table(images, store), replace(OPTIONS, sizes=(32, 64))
+        widths = table.space(32).runtime.widths
+        taken = len(everything(table)) * 4 * widths["depths"]
+        for most, outputs in ((taken - 1, {"last"}), (taken, {"last", "depths"})):
+            monkeypatch.setattr(choice_module, "MOST_MEMORY", most)
+            monkeypatch.setattr(trials_module, "MOST_MEMORY", most)
+            choice = choose(table, everything(table), options)
+            assert {s.candidate.output for s in choice.board if len(s.candidate.views) == 1} == outputs
+            assert [(s.kind, s.memory) for s in choice.spared if s.kind == "memory"] == [("memory", taken)] * (
+                most < taken
+            )
 
 
 def test_a_deadline_stops_larger_sizes_and_is_recorded(images: ImageSet, tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ from headstart.features.table import FeatureTable
 from headstart.images.splits import folds
 from headstart.probe.heads import LinearHead
 from headstart.probe.path import lower
-from headstart.probe.trials import Candidate, ProbeOptions, Sample, Score, Trail, Trials
+from headstart.probe.trials import MOST_MEMORY, Candidate, ProbeOptions, Sample, Score, Trail, Trials
 
-SparedKind = Literal["little to win", "nothing to show", "budget"]
+SparedKind = Literal["little to win", "nothing to show", "memory", "budget"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +40,16 @@ class Spared:
 
     kind: SparedKind
     """``little to win``: the share of errors left is small enough; ``nothing to show``: so few errors are left that no
-    test could show a gain, even if all of them were removed; ``budget``: the time given would not have sufficed."""
+    test could show a gain, even if all of them were removed; ``memory``: rows of all depths would take more than
+    `trials.MOST_MEMORY`; ``budget``: the time given would not have sufficed."""
     size: int
     """Input size in pixels. The base size itself stands for its depths and views."""
     errors: int
     """Images of those chosen on that the head chosen so far answers wrongly, out of fold."""
     pictures: int
     """Images chosen on."""
+    memory: int = 0
+    """Bytes that the rows would take, of what was spared for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +117,9 @@ def first(table: FeatureTable, index: Index, options: ProbeOptions) -> Choice:
         if 1 - best.accuracy <= options.enough:
             spared = (_spared("little to win", size, best, trials.sample),)
             break
+        if (memory := trials.memory(rung[0])) > MOST_MEMORY:
+            spared = (*spared, replace(_spared("memory", size, best, trials.sample), memory=memory))
+            continue
         best, looked = _look(trials, rung, best)
         trails += looked
     board = tuple(trail.overall for trail in trails)

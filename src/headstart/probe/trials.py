@@ -44,6 +44,9 @@ MANY_ANSWERS = 100_000
 MOST_ROWS = 1_000
 """Rows that views of few images may add up to; of more than half as many images one view has to do. Chosen for its
 cost, some ten seconds of features on two cores."""
+MOST_MEMORY = 1_000_000_000
+"""Bytes that the rows of a candidate may take: all depths of some 40,000 images. Chosen: they are held twice, as they
+are and on their principal axes, and a run is to stay below 3 GB. The last layer is always tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +234,14 @@ class Trials:
         return rungs
 
     def at(self, size: int) -> list[Candidate]:
-        """The last layer and all depths at a larger size."""
-        return [Candidate(size=size, output=o, family=f) for o in ("last", "depths") for f in self._families()]
+        """The last layer and, unless that takes too much memory, all depths at a larger size."""
+        everything = [Candidate(size=size, output=o, family=f) for o in ("last", "depths") for f in self._families()]
+        return [each for each in everything if each.output == "last" or self.memory(each) <= MOST_MEMORY]
+
+    def memory(self, candidate: Candidate) -> int:
+        """Bytes that the rows of a candidate take."""
+        width = self.table.space(candidate.size).runtime.widths[candidate.output]
+        return len(candidate.views) * len(self.sample.index) * width * np.dtype(np.float32).itemsize
 
     def _families(self) -> list[Family]:
         """Logistic regression, and before it shrunk LDA for up to `SHRUNK_LDA_UP_TO` images."""

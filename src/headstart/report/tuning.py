@@ -125,5 +125,8 @@ def spared_lines(spared: Sequence[Spared]) -> Iterator[str]:
         elif kind == "nothing to show":
             errors = f"{counted(last.errors, 'error')} in {counted(last.pictures, 'picture')}"
             yield f"{sizes} pixels were not tried: with {errors} no gain could be shown."
+        elif kind == "memory":
+            taken = f"{last.memory / 1e9:.1f} GB"
+            yield f"All depths were not tried: of {last.pictures:,} pictures they would take {taken}."
         else:
             yield f"The budget did not reach to {sizes} pixels."
