@@ -23,6 +23,7 @@ import runpy
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +40,11 @@ from headstart.finetune.trainable import Trainable
 from headstart.images.folder import ImageSet, scan
 from headstart.images.notes import load_with_notes
 from headstart.images.processes import shared_out
-from headstart.images.transforms import Geometry, View
+from headstart.images.transforms import View
 from headstart.store import FeatureStore
 
 _folder_of = runpy.run_path(str(Path(__file__).with_name("growth.py")))["folder_of"]
 LEARNING, HELD_OUT = 2_048, 64
-
-
-def decoded(asked: tuple[Path, Geometry]) -> int:
-    path, geometry = asked
-    return len(load_with_notes(path.read_bytes(), geometry, (View.CENTRE,), pipeline.NOTES)[1])
 
 
 def told(what: str, count: int, began: float) -> None:
@@ -65,9 +61,9 @@ def features(images: ImageSet, network: NetworkSpec, scratch: Path) -> None:
         began = time.perf_counter()
         count = sum(batch for _ in space.runtime.run(pixels for _ in range(times)))
     told("from memory", count, began)
-    asked = [(path, space.geometry) for path in images.paths]
     began = time.perf_counter()
-    told("decoding alone", len(list(shared_out(decoded, asked, lost=lambda _: 0))), began)
+    decode = partial(load_with_notes, geometry=space.geometry, views=(View.CENTRE,), notes=pipeline.NOTES)
+    told("decoding alone", sum(1 for _ in shared_out(decode, images.paths, lost=decode)), began)
     with tempfile.TemporaryDirectory(dir=scratch) as folder, FeatureStore(Path(folder)) as store:
         began = time.perf_counter()
         assert not extract_to_store(images.paths, images.digests, space, store, notes=pipeline.NOTES)

@@ -1,6 +1,7 @@
 """Processes do what threads do, in order, and outlive an item that takes one of them down."""
 
 import os
+import sys
 import time
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from headstart.images.decode import encode
 from headstart.images.processes import shared_out
 
 DEADLY, FAULTY = 13, 21
+EXECUTABLE = sys.executable
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +66,14 @@ def test_the_processes_end_with_the_iterator() -> None:
             time.sleep(0.05)
         else:
             pytest.fail("a process goes on")
+
+
+def test_where_no_process_can_do_the_work_threads_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(processes.sys, "executable", str(tmp_path / "none"))
+    assert {process for process, _ in shared_out(squares, range(3), lost=lost)} == {os.getpid()}
+    monkeypatch.setattr(processes, "_START", "raise SystemExit")
+    monkeypatch.setattr(processes.sys, "executable", EXECUTABLE)
+    assert {process for process, _ in shared_out(squares, range(3), lost=lost)} == {os.getpid()}
 
 
 def test_few_items_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,14 +43,17 @@ def shared_out(
 
     There ``work``, the items and the results are pickled, ``window`` is at least twice what all processes are at, and
     an item over which a process ends twice, such as a file that brings a decoder down, has the result ``lost`` gives.
+    Where no process can be started, as in a program that was packed into one file, threads do it. Each process has the
+    limits of memory of `headstart.images.limits` to itself.
     """
     cores = share() or os.cpu_count() or 1
-    if cores < CORES or len(items) < ITEMS or not sys.executable:
+    first = _Process(work) if cores >= CORES and len(items) >= ITEMS else None
+    if first is None or not first.starts():
         yield from in_order(work, items, window=window)
         return
     processes: SimpleQueue[_Process] = SimpleQueue()
-    for _ in range(cores):
-        processes.put(_Process(work))
+    for process in (first, *(_Process(work) for _ in range(cores - 1))):
+        processes.put(process)
 
     def answered(some: Sequence[Item]) -> list[Result]:
         process = processes.get()
@@ -81,6 +84,7 @@ def answer() -> None:
     os.dup2(2, 1)  # what a library prints is no answer
     work = pickle.load(asked)
     with suppress(EOFError, BrokenPipeError):
+        _write(answers, None)
         while True:
             items = pickle.load(asked)
             try:
@@ -107,12 +111,20 @@ class _Process:
         self._work = work
         self._running: subprocess.Popen[bytes] | None = None
 
+    def starts(self) -> bool:
+        """Start it; whether it can do the work."""
+        try:
+            self._running = self._started()
+        except (EOFError, OSError):
+            return False
+        return True
+
     def ask(self, items: Sequence[Any]) -> list[Any]:
         """The results of the items. Raises what the work raises, and `_EndedError`."""
-        running = self._running = self._running or self._started()
-        assert running.stdin is not None
-        assert running.stdout is not None
         try:
+            running = self._running = self._running or self._started()
+            assert running.stdin is not None
+            assert running.stdout is not None
             pickle.dump(items, running.stdin, protocol=5)
             running.stdin.flush()
             results = _read(running.stdout)
@@ -132,19 +144,30 @@ class _Process:
 
     def close(self) -> None:
         """End the process."""
-        if running := self._running:
+        if self._running:
+            _end(self._running)
             self._running = None
-            running.kill()
-            running.communicate()
 
     def _started(self) -> subprocess.Popen[bytes]:
         pipe, environment = subprocess.PIPE, {**os.environ, **_ALONE}
         running = subprocess.Popen([sys.executable, "-c", _START], stdin=pipe, stdout=pipe, env=environment)
         assert running.stdin is not None
-        with suppress(OSError):  # it has ended, as will be seen when it is asked
+        assert running.stdout is not None
+        try:
             pickle.dump(sys.path, running.stdin)
             pickle.dump(self._work, running.stdin)
+            running.stdin.flush()
+            _read(running.stdout)
+        except (EOFError, OSError):
+            _end(running)
+            raise
         return running
+
+
+def _end(running: subprocess.Popen[bytes]) -> None:
+    running.kill()
+    with suppress(OSError):  # what was not written any more
+        running.communicate()
 
 
 def _write(stream: IO[bytes], value: Any) -> None:
