@@ -20,12 +20,13 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from headstart.arrays import Index, Rows
-from headstart.audit.alignment import MINIATURE, PATCHES, Miniature, coarse, compare_miniatures, promising
+from headstart.audit.alignment import MINIATURE, PATCHES, Agreement, Miniature, coarse, compare_miniatures, promising
 from headstart.audit.clusters import Link, Measure, Move, copies
 from headstart.audit.neighbours import near
 from headstart.audit.scenes import require_scenes
@@ -52,7 +53,7 @@ SERIES = 0.1, 20
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
 _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
-_PAIRS = 256  # pairs of pictures that are compared at a time
+_PAIRS = 64  # pairs of small pictures that a thread compares at a time
 
 Members = tuple[int, ...]
 
@@ -197,28 +198,31 @@ def _candidates(X: Rows, small: Miniature, progress: Progress) -> Index:
 
 def _alike(small: Miniature, pairs: Index, advance: Callable[[int], None]) -> tuple[list[Link], int]:
     """Those of the pairs (p, 2) of miniatures that look alike, those most alike first; how many were not compared."""
-    links, closely, done = [], 0, 0
-    for start in range(0, len(pairs), _PAIRS):
+    parts = [pairs[start : start + _PAIRS] for start in range(0, len(pairs), _PAIRS)]
+    links: list[Link] = []
+    closely = done = 0
+    for part, agreement in zip(parts, in_order(partial(_compared, small), parts), strict=True):
         if closely >= MOST_COMPARED:
             break
-        first, second = pairs[start : start + _PAIRS].T
-        agreement = compare_miniatures(
-            *(Miniature(small.luminance[side], small.colour[side]) for side in (first, second))
-        )
         for row in np.flatnonzero(agreement.alike).tolist():
             links.append(
                 Link(
-                    first=int(first[row]),
-                    second=int(second[row]),
+                    first=int(part[row, 0]),
+                    second=int(part[row, 1]),
                     score=float(agreement.detail[row]),
                     move=Move.placed(agreement.placement[row], mirrored=bool(agreement.mirrored[row])),
                     apart=float(agreement.apart[row]),
                 )
             )
         closely += int(np.isfinite(agreement.colour).sum())
-        done += len(first)
+        done += len(part)
         advance(done)
     return sorted(links, key=lambda link: (-link.score, link.first, link.second)), len(pairs) - done
+
+
+def _compared(small: Miniature, pairs: Index) -> Agreement:
+    """How pairs (p, 2) of miniatures agree."""
+    return compare_miniatures(*(Miniature(small.luminance[side], small.colour[side]) for side in pairs.T))
 
 
 def _pair(link: Link) -> dict[str, Any]:
