@@ -136,8 +136,8 @@ def compare_miniatures(first: Miniature, second: Miniature) -> Agreement:
         detail[rows] = correlation(_local(a), _local(laid), overlap)
         colour[rows] = _colour(c, d, placement)
         if (close := (detail[rows] >= COPY) & (colour[rows] <= SAME_COLOUR)).any():
-            smoothed = (smooth(pictures[close], _BLUR) for pictures in (a, laid))
-            places = levels_apart(*smoothed, overlap[close], blur=_BLUR)
+            x, y = (smooth(pictures[close], _BLUR) for pictures in (a, laid))
+            places = levels_apart(x, y, overlap[close], blur=_BLUR)
             apart[rows[close]] = np.nanpercentile(places.reshape(len(places), -1), 95, axis=1)
     return Agreement(detail=detail, colour=colour, mirrored=mirrored, placement=placements, apart=apart)
 
@@ -226,7 +226,7 @@ def _between_small(pictures: Singles, rows: Singles, columns: Singles) -> Single
 
 
 def _between_large(pictures: Singles, rows: Singles, columns: Singles) -> Singles:
-    """The same, each value from the four pixels around it: of large pictures matrices of weights are nearly all zero."""
+    """The same, each value from the four pixels around it: matrices for large pictures would be nearly all zero."""
     laid = np.empty_like(pictures)
     for picture, into, down, across in zip(pictures, laid, rows, columns, strict=True):
         (above, lower), (left, right) = (_around(at) for at in (down, across))
@@ -254,8 +254,8 @@ def levels_apart(x: Singles, y: Singles, overlap: Singles, *, blur: float) -> Si
     """By how many levels of 255 pictures (p, s, s), `smooth` by ``blur`` pixels, differ in each place.
 
     Contrast and brightness are made equal. What compression changes is fine and was averaged out, what another picture
-    shows was not. Near edges, where a shift of a fraction of a pixel changes much, a difference counts less. nan outside
-    the overlap and near its border.
+    shows was not. Near edges, where a shift of a fraction of a pixel changes much, a difference counts less. nan
+    outside the overlap and near its border.
     """
     from scipy.ndimage import minimum_filter1d
 
