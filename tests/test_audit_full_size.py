@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headstart.audit.clusters import ALIKE
-from headstart.audit.full_size import Difference, compare, luminance, side_of
+from headstart.audit.full_size import Difference, Ground, compare, luminance, side_of
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode, resample
 from test_audit_duplicates import panel
@@ -20,7 +20,8 @@ def difference(tmp_path: Path, first: NDArray[np.uint8], second: bytes, *, mirro
     (tmp_path / "second").write_bytes(second)
     paths = tmp_path / "first", tmp_path / "second"
     side = min(map(side_of, paths))
-    return compare(*(luminance(path, side) for path in paths), AS_IT_LIES, mirrored=mirrored)[0]
+    pictures = (luminance(path, side) for path in paths)
+    return compare(Ground.of(next(pictures)), next(pictures), AS_IT_LIES, mirrored=mirrored)[0]
 
 
 def test_pictures_are_compared_at_their_own_size_up_to_a_limit(tmp_path: Path) -> None:
@@ -71,5 +72,5 @@ def test_other_grain_on_the_same_thing_tells_them_apart(tmp_path: Path) -> None:
 
 def test_pictures_too_small_to_be_told_apart_are_no_copies() -> None:
     picture = np.zeros((8, 8), np.float32)
-    found, _ = compare(picture, picture, AS_IT_LIES, mirrored=False)
+    found, _ = compare(Ground.of(picture), picture, AS_IT_LIES, mirrored=False)
     assert found == Difference(typical=np.inf, largest=np.inf, grain=-1)

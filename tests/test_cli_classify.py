@@ -60,6 +60,8 @@ def test_predict_takes_folders_globs_and_a_list(run: Path, photos: Path) -> None
     folder = typed("predict", run, photos / "rings", "--json")
     pattern = typed("predict", run, f"{photos}/rings/*.jpeg", "--json")
     listed = headstart("predict", run, "-", "--json", stdin="\n".join(map(str, sorted((photos / "rings").iterdir()))))
+    found = "\0".join(map(str, sorted((photos / "rings").iterdir())))
+    assert typed("predict", run, "-", "--json", stdin=found).stdout == listed.stdout, "as `find -print0` parts names"
     assert folder.returncode == pattern.returncode == listed.returncode == 0
     assert len(json.loads(folder.stdout)["predictions"]) == 20
     assert json.loads(folder.stdout) == json.loads(pattern.stdout) == json.loads(listed.stdout)

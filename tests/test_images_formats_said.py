@@ -15,6 +15,7 @@ from headstart.errors import DataError
 from headstart.images.folder import scan
 from headstart.images.formats.given import Given
 from headstart.images.formats.reading import labels_of
+from headstart.images.located import Moved
 
 
 def error_of(source: Path | Given) -> str:
@@ -240,4 +241,4 @@ def test_names_that_two_folders_have_are_not_guessed(tmp_path: Path) -> None:
     table = sources.put_text(tmp_path, "t.csv", "\n".join(["path,label", *rows]))
     assert "found: files of these names in a and in b" in error_of(table)
     table.rename(tmp_path / "b.csv")
-    assert labels_of(tmp_path / "b.csv").understood.moved == ("b/",)
+    assert labels_of(tmp_path / "b.csv").understood.moved == (Moved("b/", 0),)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headstart.images.located import common_folders, located
+from headstart.images.located import Moved, common_folders, located
 
 
 def files(root: Path, names: str) -> Path:
@@ -18,7 +18,7 @@ def test_all_names_are_read_in_one_way(tmp_path: Path) -> None:
     found = located(root, names)
     assert found.wrong == ("", "", "/home/bob/data/dog/1.png", ""), "a file that is missing takes no other's"
     assert found.paths[1] == root / "images" / "cat" / "2.png"
-    assert found.moved == "images/ without the first 3"
+    assert found.moved == Moved("images/", 3)
 
 
 def test_names_without_an_ending_and_files_of_labels_beside_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from headstart.errors import OptionError
@@ -16,7 +17,7 @@ def test_every_wrong_option_is_named_at_once() -> None:
     assert "expected: sizes of 32 pixels or more\n   found: 16" in str(error.value)
 
 
-@pytest.mark.parametrize("sizes", [224, "y", [None], ["a", "b"]])
+@pytest.mark.parametrize("sizes", [224, "y", [None], ["a", "b"], [224.5], [float("inf")]])
 def test_sizes_that_are_no_numbers_are_refused_in_words(sizes: object) -> None:
     with pytest.raises(OptionError, match="sizes as a list of whole numbers of pixels"):
         FitOptions.of(sizes=sizes)
@@ -28,15 +29,17 @@ def test_a_seed_that_is_none_is_refused_in_words(wrong: object) -> None:
         FitOptions.of(random_state=wrong)
 
 
-def test_a_budget_that_is_no_number_is_refused_in_words() -> None:
-    with pytest.raises(OptionError, match="a budget above 0 seconds\n   found: '5m'"):
-        FitOptions.of(budget="5m")
+@pytest.mark.parametrize("wrong", ["5m", float("inf"), float("nan"), 0])
+def test_a_budget_that_is_no_number_is_refused_in_words(wrong: object) -> None:
+    with pytest.raises(OptionError, match=f"a budget above 0 seconds\n   found: {wrong!r}"):
+        FitOptions.of(budget=wrong)
 
 
 def test_values_as_people_give_them() -> None:
     options = FitOptions.of(sizes=[384, 224], weights=Path("w.pth"), cost=None)
     assert (options.sizes, options.weights, options.cost) == ((224, 384), "w.pth", None)
     assert FitOptions.of(sizes=[]).sizes is None
+    assert FitOptions.of(sizes=np.array([384, 224, 384])).sizes == (224, 384), "each once"
     assert FitOptions.of() == DEFAULTS
 
 

@@ -10,6 +10,7 @@ from headstart.errors import Problem
 from headstart.images.folder import ImageSet, scan
 from headstart.images.formats.given import Given
 from headstart.images.labelled import Understood
+from headstart.images.located import Moved
 from headstart.report.understood import document, lines, short
 from pictures import classes_in, picture
 
@@ -76,6 +77,12 @@ def test_splits_by_their_names_and_what_was_left_out(tmp_path: Path) -> None:
             "classes of their own, though their names differ in case or blanks alone: 'Cat', 'cat'",
         ),
         ({"merged": ("café",)}, "one class each, though written in several forms of Unicode: 'café'"),
+        ({"moved": (Moved("images/", 0),)}, "files are found below images/"),
+        ({"moved": (Moved("", 1),)}, "files are found without the first folder of their names"),
+        (
+            {"moved": (Moved("a/", 2), Moved("b/", 0))},
+            "files are found below a/, without the first 2 folders of their names, and below b/",
+        ),
         ({"repeated": ("a.png",)}, "1 file is named by several rows that agree, and taken once: a.png"),
         ({"repeated": ("a", "b")}, "2 files are named by several rows that agree, and taken once: a, b"),
         (

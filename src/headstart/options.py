@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,7 @@ class FitOptions:
             if (value := getattr(self, name)) not in allowed:
                 expected = f"{name} {' or '.join(repr(each) if each else 'None' for each in allowed)}"
                 problems.append(Problem(expected=expected, found=repr(value), todo="use one of them"))
-        if self.budget is not None and not (isinstance(self.budget, (int, float)) and self.budget > 0):
+        if self.budget is not None and not (isinstance(self.budget, (int, float)) and 0 < self.budget < math.inf):
             todo = "leave it out, or raise it"
             problems.append(Problem(expected="a budget above 0 seconds", found=repr(self.budget), todo=todo))
         seed: Any = self.random_state
@@ -82,11 +84,12 @@ class FitOptions:
 
     @classmethod
     def of(cls, **options: Any) -> FitOptions:
-        """The same, from values as people give them: files as `Path`, sizes as any sequence."""
+        """The same, from values as people give them: files as `Path`, sizes as any sequence, also twice the same."""
         files = {name: str(options[name]) for name in FILES if options.get(name) is not None}
         try:
-            sizes = tuple(sorted(int(size) for size in options.get("sizes") or ())) or None
-        except (TypeError, ValueError) as error:
+            given = options.get("sizes")
+            sizes = None if given is None else tuple(sorted({index(size) for size in given})) or None
+        except TypeError as error:
             expected, found = "sizes as a list of whole numbers of pixels", repr(options["sizes"])
             raise OptionError.of("sizes", expected=expected, found=found, todo="write sizes=[224, 384]") from error
         return cls(**{**options, **files, "sizes": sizes})

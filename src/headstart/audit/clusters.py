@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.arrays import Floats, Singles
-from headstart.audit.full_size import Difference, Limit, compare, luminance, side_of
+from headstart.audit.full_size import Difference, Ground, Limit, compare, luminance, side_of
 from headstart.errors import UnreadableImageError
 from headstart.images.grey_levels import Levels
 
@@ -25,6 +25,7 @@ PHOTOGRAPHS = Limit(2.5, 12.5)
 with JPEG quality 40, photographs full of edges have 1.7 and 9.5."""
 
 _IN_MEMORY = 128  # pictures at full size, 1 MB each at most
+_GROUNDS = 32  # pictures that others are laid on, 3 MB each at most
 _ASKED = 8  # pictures of a cluster that those of another are compared with before both are joined
 
 
@@ -81,6 +82,7 @@ class Measure:
         self._paths = paths
         self._side = lru_cache(maxsize=None)(side_of)
         self._luminance = lru_cache(maxsize=_IN_MEMORY)(partial(luminance, levels=levels))
+        self._ground = lru_cache(maxsize=_GROUNDS)(lambda path, side: Ground.of(self._luminance(path, side)))
         self._known: dict[tuple[int, int], tuple[Difference | None, Move]] = {}
 
     def link(self, link: Link) -> tuple[Difference | None, Move]:
@@ -104,7 +106,7 @@ class Measure:
         placement, mirrored = move.placement()
         try:
             side = min(map(self._side, paths))
-            pictures = self._luminance(paths[0], side), self._luminance(paths[1], side)
+            pictures = self._ground(paths[0], side), self._luminance(paths[1], side)
         except UnreadableImageError:
             return None, move
         difference, placement = compare(*pictures, placement, mirrored=mirrored)

@@ -29,7 +29,7 @@ import numpy as np
 from headstart.arrays import Index, Rows
 from headstart.audit.alignment import MINIATURE, PATCHES, Miniature, coarse, compare_miniatures, promising
 from headstart.audit.clusters import Link, Measure, Move, copies
-from headstart.audit.neighbours import near
+from headstart.audit.neighbours import Near, near
 from headstart.audit.scenes import require_scenes
 from headstart.features.rows import unit
 from headstart.features.table import FeatureTable
@@ -54,7 +54,7 @@ SERIES = 0.1, 20
 _MAY_BE = 0.4  # cosine of centred features below which two pictures are not looked at; resized copies have 0.46
 _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
-_PAIRS = 256  # pairs of pictures that are compared at a time
+_PAIRS = 64  # pairs of small pictures that a thread compares at a time
 
 Members = tuple[int, ...]
 
@@ -138,8 +138,10 @@ def _near_copies(table: FeatureTable, size: int, unique: Index) -> tuple[list[Co
     if (kept := table.bench.store.values(_PAIRS_SPACE, [these]).get(these)) is not None:
         found = json.loads(kept)
     else:
-        small, progress = _miniatures(table, unique), table.bench.progress
-        pairs = _candidates(table.rows(size, "last", unique), small, progress)
+        progress = table.bench.progress
+        in_features = _near_in_features(table.rows(size, "last", unique), progress)
+        small = _miniatures(table, unique)
+        pairs = _candidates(in_features, small, progress)
         with progress.stage("comparing small pictures", len(pairs)) as advance:
             alike, uncompared = _alike(small, pairs, advance)
         links = [link for link in alike if link.apart <= GLANCE]
@@ -176,22 +178,24 @@ def _with_exact(members: Members, digests: Sequence[str]) -> Members:
     return tuple(i for i, digest in enumerate(digests) if digest in contents)
 
 
-def _candidates(X: Rows, small: Miniature, progress: Progress) -> Index:
-    """Pairs (p, 2) of rows that may be copies: near in their features (n, d) or, upright or mirrored, in coarse pixels.
-
-    Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do. The
-    nearest pair of each picture comes before all second nearest ones, and so on; of those the nearest come first. X is
-    overwritten.
-    """
-    least = (-1.0, -1.0) if len(X) < _FEW else (_MAY_BE, _LOOKS_LIKE)
+def _near_in_features(X: Rows, progress: Progress) -> Near:
+    """Pairs of the rows X (n, d), which are overwritten, that their last layer says may be copies."""
     X -= X.mean(axis=0)
     rows = unit(X, out=X)
-    found = [near(rows, rows, least[0], progress)]
-    del X, rows  # of many pictures the most of what is held
+    return near(rows, rows, -1.0 if len(X) < _FEW else _MAY_BE, progress)
+
+
+def _candidates(in_features: Near, small: Miniature, progress: Progress) -> Index:
+    """Pairs (p, 2) of pictures that may be copies: near in their features or, upright or mirrored, in coarse pixels.
+
+    Features know a copy among photographs, whatever was done to it; among pictures that are all alike, pixels do. The
+    nearest pair of each picture comes before all second nearest ones, and so on; of those the nearest come first.
+    """
     pixels = coarse(small)
+    least = -1.0 if len(pixels) < _FEW else _LOOKS_LIKE
     centred = (turned - pixels.mean(axis=0) for turned in (pixels, pixels[:, :, ::-1]))
     upright, mirrored = (unit(turned.reshape(len(turned), -1)) for turned in centred)
-    found += [near(queries, upright, least[1], progress) for queries in (upright, mirrored)]
+    found = [in_features, *(near(queries, upright, least, progress) for queries in (upright, mirrored))]
     pairs, ranks, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
     pairs = pairs[np.lexsort((-cosines, ranks))]
     pairs = pairs[np.sort(np.unique(pairs, axis=0, return_index=True)[1])]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from headstart.arrays import Floats, Singles
-from headstart.audit.alignment import LUMINANCE, align, lay, levels_apart, shrink
+from headstart.audit.alignment import LUMINANCE, align, lay, levels_apart, shrink, smooth
 from headstart.images.grey_levels import Levels
 from headstart.images.recognise import read_header
 from headstart.images.transforms import Geometry, load
@@ -88,48 +88,67 @@ def luminance(path: Path, side: int, levels: Levels | None = None) -> Singles:
     return np.asarray(pixels.astype(np.float32) @ LUMINANCE)
 
 
-def compare(first: Singles, second: Singles, placement: Singles, *, mirrored: bool) -> tuple[Difference, Singles]:
-    """Compare two pictures (s, s) of luminance: what differs, and the placement, refined.
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """A picture that others are laid on, and what is computed of it once for all of them."""
+
+    luminance: Singles
+    """(s, s) in levels of 255; s is a multiple of 16."""
+    smoothed: Singles
+    grain: Singles
+
+    @classmethod
+    def of(cls, luminance: Singles) -> Ground:
+        """From a picture's `luminance`."""
+        return cls(luminance=luminance, smoothed=smooth(luminance[None], _BLUR)[0], grain=_grain(luminance))
+
+
+def compare(first: Ground, second: Singles, placement: Singles, *, mirrored: bool) -> tuple[Difference, Singles]:
+    """Compare two pictures of one size: what differs, and the placement, refined.
 
     Args:
-        first: levels of 255; s is a multiple of 16.
-        second: the same of the other picture.
+        first: the one.
+        second: (s, s) luminance of the other.
         placement: (4,) of the second picture on the first (`headstart.audit.alignment`), which is refined.
         mirrored: whether the second is mirrored first.
     """
-    a, b = first[None], (second[:, ::-1] if mirrored else second)[None]
+    a, b = first.luminance[None], (second[:, ::-1] if mirrored else second)[None]
     place = placement[None]
     for pixels, steps in ((4, 3), (2, 3), (1, 2)):
-        if _STEP * 4 <= len(first) // pixels <= _ALIGNED_AT:
+        if _STEP * 4 <= len(second) // pixels <= _ALIGNED_AT:
             place, _ = align(shrink(a, pixels), shrink(b, pixels), place, steps)
     laid, overlap = lay(b, place)
-    apart = levels_apart(a, laid, overlap, blur=_BLUR)
+    apart = levels_apart(first.smoothed[None], smooth(laid, _BLUR), overlap, blur=_BLUR)
     seen = ~np.isnan(apart)
     if not seen.any():  # too small to be told apart from anything
         return Difference(typical=np.inf, largest=np.inf, grain=-1.0), placement
     difference = Difference(
         typical=float(np.percentile(apart[seen], 99)),
         largest=float(apart[seen].max()),
-        grain=_grain(a[0], laid[0], seen[0].astype(np.float32)),
+        grain=_same_grain(first.grain, _grain(laid[0]), seen[0].astype(np.float32)),
     )
     return difference, place[0]
 
 
-def _grain(first: Singles, laid: Singles, seen: Singles) -> float:
-    """The median correlation of grain over the patches in which both pictures (s, s) hold some.
+def _grain(luminance: Singles) -> Singles:
+    """The grain of a picture (s, s): the second difference along rows of that along columns.
 
-    The grain is the second difference along rows of that along columns (Immerkær 1996, "Fast noise variance
-    estimation"): of lines, edges and slopes next to nothing is left.
+    Of lines, edges and slopes next to nothing is left (Immerkær 1996, "Fast noise variance estimation").
     """
     from scipy.ndimage import correlate1d, gaussian_filter
+
+    smoothed = gaussian_filter(luminance, _GRAIN_BLUR)
+    return np.asarray(correlate1d(correlate1d(smoothed, _GRAIN, axis=0), _GRAIN, axis=1))
+
+
+def _same_grain(x: Singles, y: Singles, seen: Singles) -> float:
+    """The median correlation of grain (s, s) over the patches in which both pictures hold some; 1 if too few do."""
 
     def per_patch(values: Singles) -> Floats:
         side = len(values) // _PATCHES
         return np.asarray((values * seen).reshape(_PATCHES, side, _PATCHES, side).sum(axis=(1, 3)), dtype=np.float64)
 
-    smooth = (gaussian_filter(pixels, _GRAIN_BLUR) for pixels in (first, laid))
-    x, y = (correlate1d(correlate1d(pixels, _GRAIN, axis=0), _GRAIN, axis=1) for pixels in smooth)
-    pixels = per_patch(np.ones_like(first))
+    pixels = per_patch(np.ones_like(x))
     n = np.maximum(pixels, 1)
     xx, yy, xy = per_patch(x * x) / n, per_patch(y * y) / n, per_patch(x * y) / n
     holds = (np.minimum(xx, yy) > _HELD**2) & (pixels > pixels.max() / 4)

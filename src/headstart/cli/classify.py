@@ -295,7 +295,8 @@ def predict(
     from headstart.workflows import predict as workflow
 
     workflow.check_table(out, "--out")
-    lines = [line.rstrip("\n") for line in sys.stdin] if "-" in paths else []
+    listed = sys.stdin.read() if "-" in paths else ""
+    lines = listed.split("\0" if "\0" in listed else "\n")  # as `find -print0` parts them, or a line each
     inputs = [line for path in paths for line in (lines if path == "-" else [path]) if line]
     model = Model.load(run)
     for note in model.notes:

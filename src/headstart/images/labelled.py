@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headstart.files import below, display
 from headstart.images.layout import find_classes
+from headstart.images.located import Moved
 from headstart.images.split_names import split_of
 from headstart.images.walk import LeftOut, files_below, identity
 
@@ -53,8 +54,8 @@ class Understood:
     """Of a table: what columns were taken for, "path", "label", "split" or "group", and their names."""
     label_files: tuple[str, ...] = ()
     """Files of a folder that hold the labels, below the root."""
-    moved: tuple[str, ...] = ()
-    """How names of files are read if not as they are written."""
+    moved: tuple[Moved, ...] = ()
+    """How names of files are read if not as they are written, of each list of them."""
     unpacked: str = ""
     """The folder in the cache to which the source was unpacked, or fetched."""
     source: str = ""

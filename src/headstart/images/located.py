@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
 from unicodedata import normalize
 
 from headstart.files import display
@@ -27,6 +28,15 @@ _DEPTH = 2
 """Folders in folders that are looked into: ``data/train``."""
 
 
+class Moved(NamedTuple):
+    """How names are read if not as they are written."""
+
+    below: str
+    """The folder that is put before them; empty for none."""
+    taken_off: int
+    """How many of their leading folders are taken off."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Located:
     """Where the files of n names are."""
@@ -35,8 +45,8 @@ class Located:
     """(n,) that of a file which is not there is where it would be."""
     wrong: tuple[str, ...]
     """(n,) why there is no such file, in a few words; empty where there is one."""
-    moved: str = ""
-    """How names are read if not as they are written: “train/… for images/…”."""
+    moved: Moved | None = None
+    """None where names are read as they are written."""
     rivals: tuple[str, ...] = ()
     """Folders below which as many of the files exist; empty unless it cannot be told which is meant."""
 
@@ -76,8 +86,8 @@ def located(folder: Path, names: Sequence[Sequence[str]], *, inside: bool = Fals
         leads_out = inside and _leads_out(folder, folder / first) and not found
         wrong.append("" if found else f"{display(first)}{' leads out of the source' if leads_out else ''}")
     used = readings[0]
-    moved = f"{display(used.base.as_posix())}/" if used.base.parts else ""
-    moved += f" without the first {used.taken_off}" if used.taken_off else ""
+    below = f"{display(used.base.as_posix())}/" if used.base.parts else ""
+    moved = None if used == _Reading() else Moved(below, used.taken_off)
     return Located(paths=tuple(paths), wrong=tuple(wrong), moved=moved, rivals=rivals)
 
 

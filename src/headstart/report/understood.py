@@ -9,6 +9,7 @@ from headstart.errors import Problem
 from headstart.files import below, display, plain, some
 from headstart.images.folder import ImageSet
 from headstart.images.formats.given import Given
+from headstart.images.located import Moved
 from headstart.report.words import counted
 
 _SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars"}
@@ -86,6 +87,13 @@ def _layout(images: ImageSet) -> str:
     return f"{layout} with {_SEPARATORS[said.separator]} between its cells" if said.separator else layout
 
 
+def _moved(moved: Moved) -> str:
+    off = "first folder" if moved.taken_off == 1 else f"first {moved.taken_off:,} folders"
+    below = f"below {moved.below}" if moved.below else ""
+    without = f"without the {off} of their names" if moved.taken_off else ""
+    return ", ".join(filter(None, (below, without)))
+
+
 def _surprises(images: ImageSet) -> Iterator[str]:
     said = images.understood
     if said.label_files:
@@ -93,7 +101,7 @@ def _surprises(images: ImageSet) -> Iterator[str]:
     if said.columns:
         yield f"columns: {', '.join(f'{display(name)} is the {role}' for role, name in said.columns)}"
     if said.moved:
-        yield f"files are found below {', '.join(said.moved)}"
+        yield f"files are found {', and '.join(map(_moved, said.moved))}"
     if said.unpacked:
         yield f"unpacked in {display(said.unpacked)}, in the cache"
     if said.looked_through:
