@@ -11,6 +11,7 @@ found by asking for it alone, and is left out with that reason.
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import warnings
 from collections import deque
@@ -105,7 +106,10 @@ def _join(ray: Any, address: str | None) -> None:
             warnings.simplefilter("ignore")  # the error says it
             ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
-        todo = "start it with `ray start --head`, with the same versions of Python and Ray; docs/cluster.md says how"
+        todo = (
+            "start it with `ray start --head`, with the same versions of Python and Ray; where it has a token, "
+            "put that into ~/.ray/auth_token here and set RAY_AUTH_MODE=token; docs/cluster.md says how"
+        )
         found = last_line(error)
         raise OptionError.of("engine", expected=f"a Ray cluster at {address}", found=found, todo=todo) from error
 
@@ -125,7 +129,8 @@ class Cluster:
         space = opened(misses.space)
         key = space.key(View.CENTRE, "last")
         if key not in self._sent:
-            self._sent[key] = self._ray.put(space.spec or space)
+            # as bytes: the server that Ray's client talks to is not to open it on the way
+            self._sent[key] = self._ray.put(pickle.dumps(space.spec or space))
         on_gpu = "cuda" in space.runtime.name.split()
         if on_gpu not in self._pools:
             self.close()  # workers of the other kind hold the processors

@@ -162,4 +162,5 @@ def places(node: Mapping[str, Any], *, gpu: bool) -> list[Place]:
 
 def last_line(error: BaseException) -> str:
     """Of what an error says, where Ray puts what it means."""
-    return ([line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalnum, line))]
+    return (lines or [type(error).__name__])[-1]

@@ -5,6 +5,7 @@ It knows nothing of who started it. Files are read where it runs, and only rows 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +27,13 @@ class Worker:
         take_share(processors)
         self._spaces: dict[str, Space] = {}
 
-    def open(self, key: str, space: Space | SpaceSpec, runtime: str) -> HeadstartError | None:
-        """Open ``space`` under the key of its rows ``last``; returns what keeps this machine from it.
+    def open(self, key: str, pickled: bytes, runtime: str) -> HeadstartError | None:
+        """Open a `Space` or `SpaceSpec` under the key of its rows ``last``; returns what keeps this machine from it.
 
         ``runtime`` is what runs it where it was asked for: rows of another are other rows.
         """
         try:
+            space: Space | SpaceSpec = pickle.loads(pickled)
             opened = _as_here(space).open() if isinstance(space, SpaceSpec) else space
         except HeadstartError as error:
             return error
