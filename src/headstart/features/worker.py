@@ -64,16 +64,20 @@ class Worker:
 
 
 def _as_here(spec: SpaceSpec) -> SpaceSpec:
-    """The spec with the cache and the weights of this machine where those of the other are not here."""
     network = spec.network
-    if not isinstance(network, NetworkSpec):
-        return spec
+    return replace(spec, network=network_here(network)) if isinstance(network, NetworkSpec) else spec
+
+
+def network_here(network: NetworkSpec) -> NetworkSpec:
+    """A network of another machine with the cache and the weights of this one where the other's are not here.
+
+    Raises WeightsError or MissingPackageError where there are none.
+    """
     cache = network.cache if network.cache.is_dir() else cache_folder()
-    return replace(spec, network=replace(network, cache=cache, weights=_weights_here(network)))
+    return replace(network, cache=cache, weights=_weights_here(network))
 
 
 def _weights_here(network: NetworkSpec) -> Weights:
-    """Raises WeightsError or MissingPackageError where there are none."""
     weights = network.weights
     if weights.path is None or Path(weights.path).is_file():
         return weights
