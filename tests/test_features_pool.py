@@ -9,7 +9,7 @@ import pytest
 
 from headstart.errors import OptionError
 from headstart.features.part import Part
-from headstart.features.pool import MOST_FAILS, Place, Pool, PooledWorker, places
+from headstart.features.pool import MOST_FAILS, Place, Pool, PooledWorker, last_line, places
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,8 @@ def test_a_worker_that_ends_is_started_again_and_given_up_in_the_end(ray: Any) -
         pool.workers()
     assert "ray status" in caught.value.problems[0].todo
     pool.close()
+
+
+def test_the_last_line_that_says_anything_is_shown() -> None:
+    assert last_line(RuntimeError("<Rendezvous of RPC:\n  details = 'gone'\n>")) == "details = 'gone'"
+    assert last_line(RuntimeError(" \n>\n")) == "RuntimeError"

@@ -36,7 +36,7 @@ def test_a_worker_computes_with_its_share_what_a_whole_machine_does(worker: Work
     paths = [*sorted(photos.rglob("*.jpeg"))[:20], photos / "not there.jpeg"]
     space = network(cache).at(224).open()
     key = space.key(View.CENTRE, "last")
-    assert worker.open(key, pickle.loads(pickle.dumps(space.spec)), space.runtime.name) is None
+    assert worker.open(key, pickle.dumps(space.spec), space.runtime.name) is None
     found = worker.compute(key, paths, None, (View.CENTRE, View.FLIP), ())
     expected = list(here(Misses(sources=paths, space=space, views=(View.CENTRE, View.FLIP))))
     assert found[-1] == expected[-1] == "no such file"
@@ -48,12 +48,13 @@ def test_a_worker_computes_with_its_share_what_a_whole_machine_does(worker: Work
 def test_a_network_without_a_spec_travels_as_its_files(worker: Worker, cache: Path) -> None:
     space = network(cache).at(224).open().single()
     assert space.spec is None
-    sent = pickle.loads(pickle.dumps(space))
-    assert worker.open(sent.key(View.CENTRE, "last"), sent, space.runtime.name) is None
+    sent = pickle.dumps(space)
+    key = pickle.loads(sent).key(View.CENTRE, "last")
+    assert worker.open(key, sent, space.runtime.name) is None
 
 
 def test_other_rows_than_those_asked_for_are_refused(worker: Worker, cache: Path) -> None:
-    error = worker.open("another key", network(cache).at(224), "openvino bf16")
+    error = worker.open("another key", pickle.dumps(network(cache).at(224)), "openvino bf16")
     assert isinstance(error, OptionError)
     problem = error.problems[0]
     assert problem.expected.startswith("openvino bf16 and the same versions")
@@ -64,7 +65,7 @@ def test_other_rows_than_those_asked_for_are_refused(worker: Worker, cache: Path
 def test_weights_that_only_the_other_machine_has_are_named(worker: Worker, tmp_path: Path) -> None:
     given = Weights(path=tmp_path / "mine.pth", sha256="0" * 64, origin="file")
     spec = replace(network(tmp_path / "its cache"), weights=given).at(224)
-    error = worker.open("key", spec, "openvino f32")
+    error = worker.open("key", pickle.dumps(spec), "openvino f32")
     assert isinstance(error, WeightsError)
     assert str(tmp_path / "mine.pth") in error.what
     assert error.problems[0].todo == "put it on storage that all share, at the same path"
@@ -78,7 +79,7 @@ def test_bundled_weights_and_the_cache_are_those_of_the_machine_itself(
     there = network(tmp_path / "no such cache")
     there = replace(there, weights=replace(there.weights, path=tmp_path / "elsewhere.pth"))
     space = network(cache).at(224).open()
-    assert worker.open(space.key(View.CENTRE, "last"), there.at(224), space.runtime.name) is None
+    assert worker.open(space.key(View.CENTRE, "last"), pickle.dumps(there.at(224)), space.runtime.name) is None
     assert not (tmp_path / "no such cache").exists()
 
 
@@ -86,7 +87,7 @@ def test_what_ends_the_run_is_an_answer(worker: Worker, cache: Path, tmp_path: P
     path = write_folder(tmp_path, {"rings": 1}) / "rings" / "000.jpeg"
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     space = network(cache).at(224)
-    worker.open(key := space.open().key(View.CENTRE, "last"), space, "")
+    worker.open(key := space.open().key(View.CENTRE, "last"), pickle.dumps(space), "")
     path.unlink()
     path.parent.rmdir()
     error = worker.compute(key, [path], [digest], (View.CENTRE,), ())

@@ -197,6 +197,7 @@ def test_table_with_splits(tmp_path: Path) -> None:
     assert images.counts["train"] == dict(zip(images.classes, images.train_counts.tolist(), strict=True))
     (tmp_path / "t.csv").write_text("path,label,split\n" + "\n".join(row.replace("train", "test") for row in rows))
     text = error_of(scan, tmp_path / "t.csv")
+    assert text.startswith(f"pictures {tmp_path / 't.csv'}: ")
     assert "expected: at least two classes to train on" in text
 
 

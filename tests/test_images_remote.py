@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import sources
 from headstart.cache_folder import clear, entries
 from headstart.deploy.model import Model
-from headstart.errors import DataError
+from headstart.errors import DataError, MissingPackageError
 from headstart.images import remote, unpacked
 from headstart.images.folder import scan
 from headstart.options import FitOptions
@@ -144,3 +145,10 @@ def test_a_model_is_trained_and_asked_from_an_address_though_the_line_was_cut(
     names = [f"{each.label}/{each.name}" for each in sources.drawn()]
     assert [row["path"] for row in rows] == [*names, *(f"photos/train/{name}" for name in names)]
     assert [row["label"] for row in rows] == [row["label"] for row in as_files] * 2
+
+
+def test_a_store_whose_package_is_missing_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(MissingPackageError, match="reading gs:// needs the package gcsfs") as caught:
+        remote.fetched("gs://bucket/photos")
+    assert "pip install gcsfs" in str(caught.value)

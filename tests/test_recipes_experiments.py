@@ -161,3 +161,20 @@ def test_a_backbone_without_weights_is_missing_and_the_others_go_on(
     assert [one.setting for one in found.outcomes] == ["efficientnet_lite0"]
     assert [one.setting for one in found.failures] == ["vgg16"]
     assert found.failures[0].reason.startswith("weights of vgg16: expected model.safetensors")
+
+
+@pytest.mark.slow
+def test_a_cluster_trains_the_same_rows_in_the_same_order(
+    found: Experiment, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    lines: list[str] = []
+    there = table(photos, tmp_path, engine="ray", tell=lines.append)
+    assert len(lines) == 8
+    assert [(one.setting, one.seed) for one in there.outcomes] == [(one.setting, one.seed) for one in found.outcomes]
+    for one, same in zip(there.outcomes, found.outcomes, strict=True):
+        np.testing.assert_array_equal(one.proba, same.proba)
+        assert (one.notes, one.runtime) == (same.notes, same.runtime)
+    names = [sorted(path.name for path in (each.folder / "rows").iterdir()) for each in (there, found)]
+    assert names[0] == names[1]

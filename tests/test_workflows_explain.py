@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from headstart.errors import DataError
 from headstart.images.decode import encode
 from headstart.workflows.explain import NEIGHBOURS, Explained, explain, write_page
 from pictures import draw
@@ -67,3 +69,18 @@ def test_a_model_without_its_run_has_no_neighbours(run_folder: Path, picture: Pa
     assert (found.neighbours, found.training) == ((), None)
     write_page(tmp_path / "why.html", found, "")
     assert "does not know its training pictures" in (tmp_path / "why.html").read_text(encoding="utf-8")
+
+
+def test_the_picture_may_lie_in_an_archive_alone_and_several_are_refused(
+    run_folder: Path, picture: Path, found: Explained, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        archive.write(picture, "new/one.png")
+    again = explain(run_folder, tmp_path / "one.zip")
+    assert (again.explanation.proba == found.explanation.proba).all()
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.write(picture, "a.png")
+        archive.write(picture, "b.png")
+    with pytest.raises(DataError, match="expected: one picture") as caught:
+        explain(run_folder, tmp_path / "two.zip")
+    assert caught.value.problems[0].found == "2"

@@ -158,7 +158,7 @@ GroupBy = Annotated[
 Engine = Annotated[
     str | None,
     typer.Option(
-        help="Who computes features: `ray` is all of this machine through Ray, or the cluster in RAY_ADDRESS; "
+        help="Who computes: `ray` is all of this machine through Ray, or the cluster in RAY_ADDRESS; "
         "ray://HOST:PORT a cluster. By default this process."
     ),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.cli.app import (
+    Engine,
     Format,
     Json,
     LabelColumn,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _AXES = {"size": int, "lr": float, "batch_size": int, "optimiser": str, "mode": str}
 """What a grid varies, by the names of the options, and of what kind its values are."""
-_TRAINING = ("backbone", "epochs", "seeds", "recipe", "weights")
+_TRAINING = ("backbone", "epochs", "seeds", "recipe", "weights", "engine")
 """What else is given for training."""
 _READING = ("format", "path_column", "label_column")
 
@@ -55,6 +56,7 @@ def compare(
     format: Format = "",
     path_column: PathColumn = "",
     label_column: LabelColumn = "",
+    engine: Engine = None,
     as_json: Json = False,
 ) -> None:
     """Which settings, or which finished runs, can be told apart?
@@ -95,6 +97,7 @@ def compare(
             command=repeats(context),
             tell=beside(progress, say),
             progress=progress,
+            engine=engine,
         )
     answer(experiment.to_dict, _lines(experiment.content(), experiment.folder), as_json=as_json)
 

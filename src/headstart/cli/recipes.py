@@ -107,8 +107,8 @@ def recipes_run(
         int | None, typer.Option(min=1, help="Rank of adapters on a vision transformer's attention.")
     ] = None,
     picture: Annotated[
-        list[Path] | None,
-        typer.Option(exists=True, help="One of yours to be answered, or a folder of them; repeatable."),
+        list[str] | None,
+        typer.Option(help="One of yours to be answered, or a folder, archive or address of them; repeatable."),
     ] = None,
     format: Format = "",
     path_column: PathColumn = "",

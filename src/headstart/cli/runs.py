@@ -38,7 +38,7 @@ _CHANGED = {
 def explain(
     context: typer.Context,
     run: Run,
-    picture: Annotated[Path, typer.Argument(help="The picture whose answer is to be explained.")],
+    picture: Annotated[str, typer.Argument(help="The picture whose answer is to be explained: a file or an address.")],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a page with the map.")] = None,
     class_name: Annotated[str | None, typer.Option("--class", help="What to look for; the answer by default.")] = None,
     seed: Seed = DEFAULTS.random_state,

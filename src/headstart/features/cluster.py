@@ -11,10 +11,11 @@ found by asking for it alone, and is left out with that reason.
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ from typing import Any
 
 from headstart.backbones.space import Space, opened
 from headstart.errors import DiskError, HeadstartError, MissingPackageError, OptionError, UserInputError
-from headstart.features.extract import NO_SUCH_FILE, VANISHED, Engine, Found, Misses, here
+from headstart.features.calls import as_they_come
+from headstart.features.extract import NO_SUCH_FILE, VANISHED, Found, Misses, here
 from headstart.features.part import Part
 from headstart.features.pool import Answer, Pool, PooledWorker, last_line
 from headstart.files import display
@@ -42,8 +44,8 @@ ENDED = "ended the process that decoded it, each time: save it in another format
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Engine | None]:
-    """The engine at ``address``, which is given back when the block is left; None for None.
+def connected(address: str | None) -> Iterator[Cluster | None]:
+    """The `Engine` at ``address``, which is given back when the block is left; None for None.
 
     ``ray`` starts Ray on this machine for this process alone, unless ``RAY_ADDRESS`` names a cluster;
     ``ray://HOST:PORT`` is a cluster. No use is reported to anybody.
@@ -105,7 +107,10 @@ def _join(ray: Any, address: str | None) -> None:
             warnings.simplefilter("ignore")  # the error says it
             ray.init(address=address, **quiet)
     except (OSError, RuntimeError, ValueError) as error:
-        todo = "start it with `ray start --head`, with the same versions of Python and Ray; docs/cluster.md says how"
+        todo = (
+            "start it with `ray start --head`, with the same versions of Python and Ray; where it has a token, "
+            "put that into ~/.ray/auth_token here and set RAY_AUTH_MODE=token; docs/cluster.md says how"
+        )
         found = last_line(error)
         raise OptionError.of("engine", expected=f"a Ray cluster at {address}", found=found, todo=todo) from error
 
@@ -125,13 +130,21 @@ class Cluster:
         space = opened(misses.space)
         key = space.key(View.CENTRE, "last")
         if key not in self._sent:
-            self._sent[key] = self._ray.put(space.spec or space)
+            # as bytes: the server that Ray's client talks to is not to open it on the way
+            self._sent[key] = self._ray.put(pickle.dumps(space.spec or space))
         on_gpu = "cuda" in space.runtime.name.split()
         if on_gpu not in self._pools:
             self.close()  # workers of the other kind hold the processors
             self._pools[on_gpu] = Pool(self._ray, gpu=on_gpu)
         paths = [Path(str(source)).absolute() for source in misses.sources]
         return _Job(self._pools[on_gpu], key, self._sent[key], space, misses, paths).answers()
+
+    def each(
+        self, call: Callable[[Any], Any], items: Sequence[Any], *, cpus: int, gpu: bool
+    ) -> Iterator[tuple[int, Any]]:
+        """What ``call`` gives for each of the ``items``, see `calls.as_they_come`."""
+        self.close()  # workers hold the processors
+        return as_they_come(self._ray, call, items, cpus=cpus, gpu=gpu)
 
     def close(self) -> None:
         """End the workers."""
@@ -214,23 +227,24 @@ class _Job:
     def _require_shared(self, i: int, found: Found | str, worker: PooledWorker) -> None:
         """Raise DiskError for a file that is here and not where the worker runs."""
         if isinstance(found, str) and found in (NO_SUCH_FILE, VANISHED) and os.path.lexists(self.paths[i]):
-            raise _not_shared(self.paths[i], worker)
+            raise not_shared(self.paths[i], worker.place.host)
 
     def _named(self, error: HeadstartError, worker: PooledWorker, given: Any) -> HeadstartError:
         """The error with the machine it came from."""
         if isinstance(error, DiskError) and isinstance(given, Part):
             for path in self.paths[given.start : given.stop]:
                 if display(path.parent) in str(error) and path.exists():
-                    return _not_shared(path, worker)
+                    return not_shared(path, worker.place.host)
         if isinstance(error, UserInputError):
             return type(error)(f"{error.what}, on {worker.place.host}", error.problems)
         return error
 
 
-def _not_shared(path: Path, worker: PooledWorker) -> DiskError:
+def not_shared(path: Path, there: str, *, here: str | None = None) -> DiskError:
+    """Of a picture that is on the machine ``here``, this one if not given, and not on the machine ``there``."""
     return DiskError.of(
         "pictures that a worker cannot read",
         expected="pictures on storage that all machines share, at the same path",
-        found=f"{display(path)} is here on {socket.gethostname()}, and not on {worker.place.host}",
+        found=f"{display(path)} is here on {here or socket.gethostname()}, and not on {there}",
         todo="mount the storage there too, or leave out --engine",
     )

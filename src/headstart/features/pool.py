@@ -71,7 +71,7 @@ class Pool:
         if time.monotonic() - self._looked > LOOK_S:
             self._look()
         if not self._workers:
-            raise self._none_start("; ".join(dict.fromkeys(self._given_up.values())) or "none")
+            raise none_start("; ".join(dict.fromkeys(self._given_up.values())) or "none", gpu=self._gpu)
         return list(self._workers.values())
 
     def next_answers(self, workers: Sequence[PooledWorker]) -> Iterator[tuple[PooledWorker, Answer]]:
@@ -86,7 +86,8 @@ class Pool:
             and not any(worker.opened for worker in workers)
             and time.monotonic() - self._answered > STARTING_S
         ):
-            raise self._none_start(f"no worker was ready after {STARTING_S:g} s: other work may hold the processors")
+            found = f"no worker was ready after {STARTING_S:g} s: other work may hold the processors"
+            raise none_start(found, gpu=self._gpu)
         for task in ready:
             worker = by_task[task]
             if task not in worker.running:  # it has ended, which another of its tasks has said
@@ -146,11 +147,6 @@ class Pool:
     def _end(self, worker: PooledWorker) -> None:
         self._ray.kill(worker.actor)
 
-    def _none_start(self, found: str) -> OptionError:
-        kind = "GPUs" if self._gpu else "processors"
-        todo = f"look at `ray status`: it needs free {kind}, and headstart of the same version on every machine"
-        return OptionError.of("engine", expected="workers that start", found=found, todo=todo)
-
 
 def places(node: Mapping[str, Any], *, gpu: bool) -> list[Place]:
     """Of a machine as Ray describes it: one for each GPU, or one for every few processors."""
@@ -160,6 +156,14 @@ def places(node: Mapping[str, Any], *, gpu: bool) -> list[Place]:
     return [Place(node=id_, host=host, number=i, cpus=cpus // count, gpus=int(gpu)) for i in range(count)]
 
 
+def none_start(found: str, *, gpu: bool) -> OptionError:
+    """Where nobody can compute: ``found`` says who does."""
+    kind = "GPUs" if gpu else "processors"
+    todo = f"look at `ray status`: it needs free {kind}, and headstart of the same version on every machine"
+    return OptionError.of("engine", expected="workers that start", found=found, todo=todo)
+
+
 def last_line(error: BaseException) -> str:
     """Of what an error says, where Ray puts what it means."""
-    return ([line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__])[-1]
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalnum, line))]
+    return (lines or [type(error).__name__])[-1]

@@ -5,6 +5,7 @@ It knows nothing of who started it. Files are read where it runs, and only rows 
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,12 +27,13 @@ class Worker:
         take_share(processors)
         self._spaces: dict[str, Space] = {}
 
-    def open(self, key: str, space: Space | SpaceSpec, runtime: str) -> HeadstartError | None:
-        """Open ``space`` under the key of its rows ``last``; returns what keeps this machine from it.
+    def open(self, key: str, pickled: bytes, runtime: str) -> HeadstartError | None:
+        """Open a `Space` or `SpaceSpec` under the key of its rows ``last``; returns what keeps this machine from it.
 
         ``runtime`` is what runs it where it was asked for: rows of another are other rows.
         """
         try:
+            space: Space | SpaceSpec = pickle.loads(pickled)
             opened = _as_here(space).open() if isinstance(space, SpaceSpec) else space
         except HeadstartError as error:
             return error
@@ -62,16 +64,20 @@ class Worker:
 
 
 def _as_here(spec: SpaceSpec) -> SpaceSpec:
-    """The spec with the cache and the weights of this machine where those of the other are not here."""
     network = spec.network
-    if not isinstance(network, NetworkSpec):
-        return spec
+    return replace(spec, network=network_here(network)) if isinstance(network, NetworkSpec) else spec
+
+
+def network_here(network: NetworkSpec) -> NetworkSpec:
+    """A network of another machine with the cache and the weights of this one where the other's are not here.
+
+    Raises WeightsError or MissingPackageError where there are none.
+    """
     cache = network.cache if network.cache.is_dir() else cache_folder()
-    return replace(spec, network=replace(network, cache=cache, weights=_weights_here(network)))
+    return replace(network, cache=cache, weights=_weights_here(network))
 
 
 def _weights_here(network: NetworkSpec) -> Weights:
-    """Raises WeightsError or MissingPackageError where there are none."""
     weights = network.weights
     if weights.path is None or Path(weights.path).is_file():
         return weights

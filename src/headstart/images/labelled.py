@@ -59,7 +59,7 @@ class Understood:
     unpacked: str = ""
     """The folder in the cache to which the source was unpacked, or fetched."""
     source: str = ""
-    """What was given, if the root is another: an archive, an address."""
+    """What was given, if the root may be another: a label file, an archive, an address."""
 
 
 PLAIN = Understood()

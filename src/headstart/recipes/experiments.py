@@ -15,10 +15,10 @@ changed one computes only what is new.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +27,6 @@ from headstart.backbones import catalog
 from headstart.backbones.weights import Weights, locate_named
 from headstart.errors import (
     DataError,
-    HeadstartError,
     MissingPackageError,
     OptionError,
     Problem,
@@ -39,8 +38,9 @@ from headstart.evaluation.history import History
 from headstart.evaluation.losses import correct
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.times import check_times
-from headstart.files import digest, display, plain, write_json
-from headstart.finetune.notes import Diverged, from_plain, to_plain
+from headstart.features.cluster import Cluster, connected
+from headstart.files import display, plain, write_json
+from headstart.finetune.notes import Diverged, from_plain
 from headstart.images.folder import ImageSet, scan
 from headstart.images.formats.given import Given, Source
 from headstart.images.formats.reading import picture_folders
@@ -48,15 +48,10 @@ from headstart.progress import Progress, Silent
 from headstart.recipes.grid import Claim, Setting, TimeClaim
 from headstart.recipes.pictures import usable, with_splits
 from headstart.recipes.results import Experiment, Failure, Outcome
-from headstart.recipes.runner import Stopwatch, Tell, job_of, require_possible
+from headstart.recipes.rows import FORMAT, Row, Trained, short, train, train_on
+from headstart.recipes.runner import Tell, job_of, require_possible
 from headstart.report.comparison import kept_line, no_result_line, row_line
-from headstart.report.finetuning_notes import in_words
 
-if TYPE_CHECKING:
-    from headstart.finetune.job import Job
-
-FORMAT = 3
-"""Raised whenever a row's file holds something else than before."""
 FILES = ("rows", "table.csv", "results.json", "compare.html")
 SPLIT_SEED = 0
 """Of a validation split where none is given: the same pictures for every row, else none can be paired."""
@@ -75,11 +70,12 @@ def run(
     command: str = "",
     tell: Tell = lambda line: None,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> Experiment:
     """Train every setting with every seed on the pictures of ``source``, and compare them.
 
     Seeds come one after the other, and cheap rows before dear ones, so that the first table is soon there; the files
-    are written anew after every seed. A row that fails is reported, and the others go on.
+    are written anew after as many rows as there are settings. A row that fails is reported, and the others go on.
 
     Args:
         settings: what to compare; names must differ.
@@ -93,10 +89,11 @@ def run(
         command: what to type to make this again.
         tell: is given a line for people when a row is finished.
         progress: is told how far the rows are.
+        engine: where rows are trained, see `cluster.connected`; it changes none of them.
 
     Raises:
         DataError: the pictures cannot be used, or no row gave a result.
-        OptionError: settings of one name, an unknown backbone, or a folder inside the pictures.
+        OptionError: settings of one name, an unknown backbone, a folder inside the pictures, or no such engine.
         WeightsError: no backbone has weights.
         MissingPackageError: the same, for weights that are a package.
     """
@@ -116,13 +113,14 @@ def run(
         total=len(settings) * len(seeds),
     )  # fmt: skip
     cheap_first = sorted(settings, key=lambda setting: setting.recipe.plan.phases[-1].train_from != "head")
-    with rows.progress.stage("rows", rows.total) as advance:
-        for seed in seeds:
-            for setting in cheap_first:
-                rows.attempt(setting, seed)
-                advance(rows.gone_through)
-            experiment = rows.experiment(settings, claims, time_claims, title=title, command=command)
-            experiment.write()
+    todo = [(setting, seed) for seed in seeds for setting in cheap_first]
+    with connected(engine) as cluster, rows.progress.stage("rows", rows.total) as advance:
+        for _ in rows.each(todo, cluster):
+            advance(done := rows.gone_through)
+            if done == rows.total or (done % len(settings) == 0 and (rows.outcomes or cluster is None)):
+                rows.sort(todo)
+                experiment = rows.experiment(settings, claims, time_claims, title=title, command=command)
+                experiment.write()
     return experiment
 
 
@@ -154,22 +152,62 @@ class _Rows:
         """Rows with a result, or without for good."""
         return len(self.outcomes) + len(self.failures)
 
-    def attempt(self, setting: Setting, seed: int) -> None:
-        """Train a row, or read it, and keep what came of it, even a failure."""
-        reason = self.refused.get(setting.name, "")
+    def each(self, todo: Sequence[tuple[Setting, int]], cluster: Cluster | None) -> Iterator[None]:
+        """Go through rows, keeping what comes of each, even a failure; what a cluster trains as it comes."""
+        away: list[tuple[Setting, int, Row]] = []
         try:
-            if not reason:
-                row = self.row(setting, seed)
-                self.outcomes.append(row)
-                self.tell(f"[{self.gone_through}/{self.total}] {row_line(row.result(), diverged=bool(row.diverged))}")
-        except (HeadstartError, RuntimeError, MemoryError, OSError) as error:
-            reason = _short(error)
+            for setting, seed in todo:
+                if reason := self.refused.get(setting.name):
+                    self.failed(setting, seed, reason)
+                elif (row := self.row(setting, seed)).file.is_file():
+                    kept = json.loads(row.file.read_text(encoding="utf-8"))
+                    self.finished(self.outcome(setting, seed, kept))
+                elif cluster is None:
+                    self.keep(setting, seed, row, train(row, self.progress))
+                else:
+                    away.append((setting, seed, row))
+                    continue
+                yield
+            if cluster is not None and away:
+                for i, trained in train_on(cluster, [row for *_, row in away]):
+                    self.keep(*away[i], trained)
+                    yield
         except KeyboardInterrupt:
             self.tell(kept_line(len(self.outcomes), self.total, display(self.folder)))
             raise
-        if reason:
-            self.failures.append(Failure(setting.name, seed, reason))
-            self.tell(f"[{self.gone_through}/{self.total}] {no_result_line(setting.name, [seed], reason)}")
+
+    def sort(self, todo: Sequence[tuple[Setting, int]]) -> None:
+        """Put what there is into the order of ``todo``, in whatever order it came."""
+        order = {(setting.name, seed): i for i, (setting, seed) in enumerate(todo)}
+        for each in self.outcomes, self.failures:
+            each.sort(key=lambda row: order[row.setting, row.seed])
+
+    def row(self, setting: Setting, seed: int) -> Row:
+        """A row, whether or not it is finished."""
+        job = job_of(setting.recipe, self.images, self.weights[setting.recipe.backbone], seed=seed)
+        return Row(job=job, folder=self.folder / "rows")
+
+    def keep(self, setting: Setting, seed: int, row: Row, trained: Trained) -> None:
+        """Take in what came of a row; a result is written beside the others."""
+        if isinstance(trained, str):
+            self.failed(setting, seed, trained)
+            return
+        outcome = self.outcome(setting, seed, trained)
+        document = {"format": FORMAT, **plain(setting.recipe, "backbone", "plan")}
+        write_json(row.file, {**document, **outcome.to_dict(), "proba": trained["proba"]})
+        row.checkpoint.unlink(missing_ok=True)
+        self.finished(outcome)
+
+    def finished(self, outcome: Outcome) -> None:
+        """A row has a result."""
+        self.outcomes.append(outcome)
+        line = row_line(outcome.result(), diverged=bool(outcome.diverged))
+        self.tell(f"[{self.gone_through}/{self.total}] {line}")
+
+    def failed(self, setting: Setting, seed: int, reason: str) -> None:
+        """A row has none."""
+        self.failures.append(Failure(setting.name, seed, reason))
+        self.tell(f"[{self.gone_through}/{self.total}] {no_result_line(setting.name, [seed], reason)}")
 
     def experiment(
         self,
@@ -202,38 +240,6 @@ class _Rows:
             command=command,
         )
 
-    def row(self, setting: Setting, seed: int) -> Outcome:
-        """The outcome of a row, from its file if it is finished."""
-        from headstart.finetune.loop import finetune
-
-        job = job_of(setting.recipe, self.images, self.weights[setting.recipe.backbone], seed=seed)
-        key = self.key(job)
-        file, checkpoint = (self.folder / "rows" / f"{key}.{suffix}" for suffix in ("json", "checkpoint"))
-        if file.is_file():
-            return self.outcome(setting, seed, json.loads(file.read_text(encoding="utf-8")))
-        stopwatch = Stopwatch()
-        tuned = finetune(job, checkpoint=checkpoint, progress=self.progress, watch=stopwatch.watch)
-        paths = [self.images.paths[i] for i in self.test]
-        proba = tuned.predict_proba(paths, weights="last") if paths else tuned.last_proba
-        trained = {
-            "history": tuned.history.to_dict(),
-            "proba": proba.tolist(),
-            "prepared_seconds": stopwatch.prepared(tuned.history),
-            "runtime": tuned.runtime,
-            "notes": in_words(tuned.notes),
-            "diverged": [to_plain(event) for event in tuned.diverged],
-        }
-        outcome = self.outcome(setting, seed, trained)
-        document = {"format": FORMAT, **plain(setting.recipe, "backbone", "plan")}
-        write_json(file, {**document, **outcome.to_dict(), "proba": trained["proba"]})
-        checkpoint.unlink(missing_ok=True)
-        return outcome
-
-    def key(self, job: Job) -> str:
-        """The name of a row: everything that its result depends on."""
-        measured = [[self.images.digests[i], int(self.images.y[i])] for i in self.test]
-        return digest({"format": FORMAT, "run": job.key(), "test": measured})
-
     def outcome(self, setting: Setting, seed: int, trained: Mapping[str, Any]) -> Outcome:
         """What a row came to, by what is kept of it. Its key vouches for that; the setting's name may have changed."""
         proba = np.array(trained["proba"], dtype=np.float64)
@@ -251,14 +257,6 @@ class _Rows:
         )
 
 
-def _short(error: BaseException) -> str:
-    """What went wrong, in a line."""
-    if isinstance(error, UserInputError):
-        found = "; ".join(f"expected {problem.expected}, found {problem.found}" for problem in error.problems)
-        return f"{error.what}: {found}"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
-
-
 def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str, Weights], dict[str, str]]:
     """The weights of every backbone, and of those that have none why. If none has any, the error of the last."""
     backbones = {setting.recipe.backbone: catalog.get(setting.recipe.backbone) for setting in settings}
@@ -270,7 +268,7 @@ def _located(settings: Sequence[Setting], weights: str | None) -> tuple[dict[str
         except (WeightsError, MissingPackageError) as error:
             if number == len(backbones) and not located:
                 raise
-            missing[name] = _short(error)
+            missing[name] = short(error)
     return located, missing
 
 
@@ -293,7 +291,7 @@ def _refused(
             else:
                 refused[setting.name] = missing[backbone]
         except UserInputError as error:
-            refused[setting.name] = _short(error)
+            refused[setting.name] = short(error)
     if len(refused) == len(settings):
         raise _nothing(list(refused.items()))
     return refused

@@ -8,8 +8,9 @@ from typing import Any
 
 from headstart.deploy.explain import Explainer, Explanation
 from headstart.deploy.reference import Reference, find_reference
-from headstart.errors import UnreadableImageError
+from headstart.errors import DataError, UnreadableImageError
 from headstart.files import display, sha256
+from headstart.images.formats.unlabelled import pictures_of
 from headstart.images.grey_levels import Levels
 from headstart.report import gallery
 from headstart.report.explain import Neighbour, explain_page
@@ -33,9 +34,17 @@ class Explained:
         return {**self.explanation.to_dict(), "neighbours": neighbours}
 
 
-def explain(run: Path, picture: Path, *, class_name: str | None = None, seed: int = 0) -> Explained:
-    """Explain the answer for ``picture``; see `deploy.explain.Explainer.explain` for what can go wrong."""
-    explainer = Explainer(run)
+def explain(run: Path, source: str | Path, *, class_name: str | None = None, seed: int = 0) -> Explained:
+    """Explain the answer for the one picture of ``source``, see `pictures_of`.
+
+    Raises:
+        DataError: none or several pictures; and as `deploy.explain.Explainer.explain`.
+    """
+    found = pictures_of([source]).paths
+    if len(found) != 1:
+        todo = "name one of them: unpack what holds several"
+        raise DataError.of(f"pictures {display(source)}", expected="one picture", found=f"{len(found):,}", todo=todo)
+    picture, explainer = found[0], Explainer(run)
     explanation = explainer.explain(picture, class_name=class_name, seed=seed)
     if find_reference(run) is None:
         return Explained(explanation=explanation, neighbours=(), training=None)

@@ -104,7 +104,7 @@ def _of_file(given: Given, file: Path) -> Entries:
 
 def _read(given: Given, format: Format, root: Path, parts: Sequence[Part], *, inside: bool = False) -> Entries:
     entries = format.read(Asked(given=given, root=root, parts=tuple(parts), inside=inside))
-    return replace(entries, understood=replace(entries.understood, format=format.name))
+    return replace(entries, understood=replace(entries.understood, format=format.name, source=given.address))
 
 
 def _recognised(glance: Glance, given: Given) -> list[Format]:
