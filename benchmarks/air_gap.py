@@ -29,6 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from headstart.deploy.kit import MOST_RUN
 from headstart.deploy.model import Model
 from headstart.images.decode import decode
 from headstart.images.walk import find_images
@@ -78,7 +79,10 @@ def kit(photos: Path, scratch: Path, known: dict[str, dict[str, float]], *, full
     """Install and predict; whether the answers are the model's. A full kit answers the files, as `predict` does."""
     begun = time.perf_counter()
     python = sys._base_executable  # type: ignore[attr-defined]
-    subprocess.run([python, str(scratch / "kit.zip"), "install", str(scratch / "there")], check=True)
+    packed = scratch / "kit.zip"
+    if packed.stat().st_size > MOST_RUN:
+        subprocess.run([python, "-m", "zipfile", "-e", str(packed), str(packed := scratch / "kit")], check=True)
+    subprocess.run([python, str(packed), "install", str(scratch / "there")], check=True)
     print(f"installed in {time.perf_counter() - begun:.0f} s", flush=True)
     command = [str(scratch / "there" / "classify"), str(photos), "-o", str(scratch / "answers.csv")]
     subprocess.run(command, check=not full)
