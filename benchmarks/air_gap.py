@@ -95,19 +95,19 @@ def kit(photos: Path, scratch: Path, known: dict[str, dict[str, float]], *, full
 
 def page(scratch: Path, known: dict[str, dict[str, float]]) -> bool:
     """Open the page and choose pictures; whether the answers are the model's, and nobody else was asked."""
-    chromium = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "chromium.py"))
+    browser = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "browser.py"))
     answered = {}
-    with chromium["host"](scratch / "web") as address, chromium["browser"](scratch / "profile") as tab:
+    with browser["host"](scratch / "web") as address, browser["browser"](scratch / "profile") as tab:
         tab.open(f"{address}/index.html")
         tab.until("document.querySelector('#file')?.disabled === false")
-        tab.value("document.querySelector('#check').click()")
+        tab.run("document.querySelector('#check').click()")
         tab.until("document.querySelector('#checked').dataset.apart")
-        print(tab.value("document.querySelector('#checked').textContent"))
+        print(tab.run("document.querySelector('#checked').textContent"))
         for path in list(known)[:: max(1, len(known) // ON_THE_PAGE)][:ON_THE_PAGE]:
-            tab.value("document.querySelector('#answer').hidden = true")
+            tab.run("document.querySelector('#answer').hidden = true")
             tab.choose("#file", Path(path))
             tab.until("!document.querySelector('#answer').hidden")
-            answered[path] = dict(tab.value(_BARS))
+            answered[path] = dict(tab.run(_BARS))
         own = all(request.startswith((address, "blob:", "data:")) for request in tab.requests)
     return shown("page", answered, {path: known[path] for path in answered}) and own
 
