@@ -29,6 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from headstart.deploy.kit import MOST_RUN
 from headstart.deploy.model import Model
 from headstart.images.decode import decode
 from headstart.images.walk import find_images
@@ -78,7 +79,10 @@ def kit(photos: Path, scratch: Path, known: dict[str, dict[str, float]], *, full
     """Install and predict; whether the answers are the model's. A full kit answers the files, as `predict` does."""
     begun = time.perf_counter()
     python = sys._base_executable  # type: ignore[attr-defined]
-    subprocess.run([python, str(scratch / "kit.zip"), "install", str(scratch / "there")], check=True)
+    packed = scratch / "kit.zip"
+    if packed.stat().st_size > MOST_RUN:
+        subprocess.run([python, "-m", "zipfile", "-e", str(packed), str(packed := scratch / "kit")], check=True)
+    subprocess.run([python, str(packed), "install", str(scratch / "there")], check=True)
     print(f"installed in {time.perf_counter() - begun:.0f} s", flush=True)
     command = [str(scratch / "there" / "classify"), str(photos), "-o", str(scratch / "answers.csv")]
     subprocess.run(command, check=not full)
@@ -91,19 +95,19 @@ def kit(photos: Path, scratch: Path, known: dict[str, dict[str, float]], *, full
 
 def page(scratch: Path, known: dict[str, dict[str, float]]) -> bool:
     """Open the page and choose pictures; whether the answers are the model's, and nobody else was asked."""
-    chromium = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "chromium.py"))
+    browser = runpy.run_path(str(Path(__file__).parents[1] / "tests" / "browser.py"))
     answered = {}
-    with chromium["host"](scratch / "web") as address, chromium["browser"](scratch / "profile") as tab:
+    with browser["host"](scratch / "web") as address, browser["browser"](scratch / "profile") as tab:
         tab.open(f"{address}/index.html")
         tab.until("document.querySelector('#file')?.disabled === false")
-        tab.value("document.querySelector('#check').click()")
+        tab.run("document.querySelector('#check').click()")
         tab.until("document.querySelector('#checked').dataset.apart")
-        print(tab.value("document.querySelector('#checked').textContent"))
+        print(tab.run("document.querySelector('#checked').textContent"))
         for path in list(known)[:: max(1, len(known) // ON_THE_PAGE)][:ON_THE_PAGE]:
-            tab.value("document.querySelector('#answer').hidden = true")
+            tab.run("document.querySelector('#answer').hidden = true")
             tab.choose("#file", Path(path))
             tab.until("!document.querySelector('#answer').hidden")
-            answered[path] = dict(tab.value(_BARS))
+            answered[path] = dict(tab.run(_BARS))
         own = all(request.startswith((address, "blob:", "data:")) for request in tab.requests)
     return shown("page", answered, {path: known[path] for path in answered}) and own
 

@@ -1,13 +1,16 @@
-"""Headless Chromium, driven through its debugging pipe: what a person sees and does on a page."""
+"""Headless Chromium, driven through its debugging pipe: what a person sees and does on a page; and a host of files."""
 
 from __future__ import annotations
 
 import base64
+import functools
+import http.server
 import itertools
 import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
+_FLAGS = (
+    "--headless=new --no-sandbox --disable-gpu --remote-debugging-pipe --no-first-run --disable-background-networking "
+    "--disable-dev-shm-usage --hide-scrollbars --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+)
 
 
 class Page:
@@ -65,7 +72,7 @@ class Page:
         """The first value of an expression that is true."""
         end = time.monotonic() + PATIENCE_S
         while not (value := self.run(expression)):
-            assert time.monotonic() < end, f"{expression} did not become true"
+            assert time.monotonic() < end, f"{expression} did not become true: {self.run('document.body.innerText')}"
             time.sleep(0.05)
         return value
 
@@ -92,6 +99,11 @@ class Page:
         """Parameters of the events of this kind."""
         return [event["params"] for event in self.events if event.get("method") == method]
 
+    @property
+    def requests(self) -> list[str]:
+        """Addresses that were asked for."""
+        return [event["request"]["url"] for event in self.told("Network.requestWillBeSent")]
+
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Page]:
@@ -100,10 +112,8 @@ def browser(profile: Path) -> Iterator[Page]:
     to_read, send = os.pipe()
     receive, to_write = os.pipe()
     script = f'exec "$0" "$@" 3<&{to_read} 4>&{to_write}'
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
-    quiet = ["--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage", "--hide-scrollbars"]
     process = subprocess.Popen(
-        ["bash", "-c", script, CHROMIUM, *flags, *quiet],
+        ["bash", "-c", script, CHROMIUM, *_FLAGS.split(), f"--user-data-dir={profile}"],
         pass_fds=(to_read, to_write),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -117,3 +127,22 @@ def browser(profile: Path) -> Iterator[Page]:
         process.wait()
         os.close(send)
         os.close(receive)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def host(folder: Path) -> Iterator[str]:
+    """The address of a host of the files of ``folder``, until the block is left."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -10,9 +10,11 @@ import pytest
 
 from command import typed
 from headstart.cli import share
+from headstart.deploy.kit import MOST_RUN, Target, Wheel
 from headstart.deploy.model import Prediction
 from headstart.deploy.verify import agreement
 from headstart.images.decode import encode
+from headstart.workflows.pack import Packed
 from headstart.workflows.verify import Verified
 from pictures import scene
 
@@ -69,3 +71,25 @@ def test_what_was_compared_is_said(n: int, said: str) -> None:
 @pytest.mark.parametrize(("size", "said"), [(0, "0.0 kB"), (2_171, "2.2 kB"), (15_076_245, "15.1 MB")])
 def test_small_files_are_no_files_of_zero(size: int, said: str) -> None:
     assert share._size(size) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("kit.zip", MOST_RUN, ["there: python3.12 kit.zip install FOLDER"]),
+        ("kit", MOST_RUN + 1, ["there: python3.12 kit install FOLDER"]),
+        (
+            "kit.zip",
+            MOST_RUN + 1,
+            [
+                "there: python3.12 -m zipfile -e kit.zip kit, for Python runs no zip of more than 2 GB; then",
+                "there: python3.12 kit install FOLDER",
+            ],
+        ),
+    ],
+)
+def test_how_a_kit_is_installed_is_said(name: str, size: int, said: list[str]) -> None:
+    wheel = Wheel(name="a", version="1", file="a-1-py3-none-any.whl", licence="MIT", sha256="", bytes=size)
+    target = Target.named("linux-x86_64", "3.12")
+    packed = Packed(path=Path("out") / name, bytes=size, target=target, full=True, wheels=(wheel,), fingerprint="f")
+    assert [*share._packed(packed)][3:] == said

@@ -61,6 +61,6 @@ def test_one_without_its_numbers_is_refused(small_xml: Path, tmp_path: Path) -> 
 def test_outputs_of_other_shapes_are_refused(small_onnx: Path) -> None:
     portable = open_onnx(small_onnx)
     fewer = {**{name: np.zeros(1) for name in ("novelty", "unsure", "unfamiliar")}, "probabilities": np.zeros((1, 2))}
-    broken = Portable(runtime="", manifest=portable.manifest, run=lambda _: fewer)
+    broken = Portable(runtime="", manifest=portable.manifest, bytes=0, run=lambda _: fewer)
     with pytest.raises(ModelError, match="gives other outputs than a model"):
         list(broken.answers([scene(0)]))

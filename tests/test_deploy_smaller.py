@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from headstart.deploy import smaller
-from headstart.deploy.export import Exported
-from headstart.deploy.portable import open_onnx
+from headstart.deploy.export import Exported, in_onnx, in_openvino, write_openvino
+from headstart.deploy.portable import open_onnx, open_openvino
 from headstart.deploy.verify import golden_agreement
 from pictures import scene
 
@@ -30,6 +30,22 @@ def test_a_smaller_file_proves_itself_by_its_own_answers(precision: str, exporte
     first = golden_agreement(open_onnx(tmp_path / "small.onnx"))
     assert 0 < small.golden.largest < (0.02 if precision == "fp16" else 0.5)
     assert first.holds
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_it_stays_small_in_openvino_and_answers_there_as_it_was_proven(
+    precision: str, exported: Exported, tmp_path: Path
+) -> None:
+    write_openvino(exported, tmp_path / "f32.xml")
+    pictures = [scene(seed) for seed in range(4)]
+    small = (
+        smaller.half(exported, in_openvino) if precision == "fp16" else smaller.int8(exported, pictures, in_openvino)
+    )
+    write_openvino(small, tmp_path / "small.xml")
+    there = golden_agreement(open_openvino(tmp_path / "small.xml"))
+    assert there.largest < 1e-5
+    assert golden_agreement(in_onnx(small)).holds  # in 8 bits another runtime answers a little otherwise
+    assert (tmp_path / "small.bin").stat().st_size < 0.7 * (tmp_path / "f32.bin").stat().st_size
 
 
 def test_half_precision_changes_the_network_alone_and_takes_half_its_room(exported: Exported) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from headstart.deploy.model import Prediction
 from headstart.deploy.portable import open_onnx
-from headstart.deploy.verify import agreement, golden_agreement
+from headstart.deploy.verify import LARGEST_DIFFERENCE, LEAST_AGREEMENT, agreement, golden_agreement
 
 
 def answer(*proba: float, novelty: float | None = None) -> Prediction:
@@ -40,6 +40,13 @@ def test_what_differs_does_not_hold(theirs: Prediction) -> None:
     found = agreement(["a"], [answer(0.9, 0.1)], [theirs], tolerance=0.01)
     assert not found.holds
     assert found.unlike == (("a",) if theirs.proba is None else ())
+
+
+def test_in_8_bits_labels_alone_count() -> None:
+    ours, theirs = [answer(0.9, 0.1)] * 100, [answer(0.6, 0.4)] * 99 + [answer(0.4, 0.6)]
+    bounds = {"tolerance": LARGEST_DIFFERENCE["int8"], "least": LEAST_AGREEMENT["int8"]}
+    assert agreement([""] * 100, ours, theirs, **bounds).holds
+    assert not agreement([""] * 99, ours[1:], theirs[1:], **bounds).holds
 
 
 def test_golden_pictures_must_give_their_answers(small_onnx: Path) -> None:

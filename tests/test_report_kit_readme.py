@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from headstart.deploy.kit import Target, Wheel
+from headstart.deploy.kit import MOST_RUN, Target, Wheel
 from headstart.report.kit_readme import readme
 
 WHEEL = Wheel(
@@ -30,3 +31,10 @@ def test_a_full_one_says_what_else_it_does() -> None:
     text = readme("leaves", Target.named("linux-x86_64", "3.12"), [WHEEL], full=True)
     assert "This is all of headstart" in text
     assert "FOLDER/env/bin/headstart verify FOLDER/model" in text
+    assert "or the zip that it came in, as it is." in text
+
+
+def test_one_that_python_does_not_run_as_a_zip_says_so() -> None:
+    text = readme("leaves", Target.named("linux-x86_64", "3.12"), [replace(WHEEL, bytes=MOST_RUN + 1)], full=True)
+    assert "what came as one is unpacked first" in text
+    assert "as it is" not in text

@@ -64,7 +64,6 @@ def test_a_person_drops_pictures_and_reads_the_answers(served: Served, tmp_path:
             assert answered[-1] == "good.png"
             assert page.run("document.documentElement.scrollWidth") <= width
         assert page.told("Runtime.exceptionThrown") == []
-        asked = {event["request"]["url"] for event in page.told("Network.requestWillBeSent")}
-        assert all(url.startswith((served.address, "blob:")) for url in asked)
+        assert all(url.startswith((served.address, "blob:")) for url in page.requests)
         complaints = [entry["entry"]["text"] for entry in page.told("Log.entryAdded")]
         assert not any("Content Security Policy" in text for text in complaints)

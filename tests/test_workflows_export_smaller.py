@@ -44,7 +44,7 @@ def test_half_precision_is_held_against_pictures_held_out(exported: Exported, la
 def test_what_loses_answers_is_refused_with_the_figures(
     exported: Exported, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export_smaller, "LEAST_SAME", {"int8": 1.01})
+    monkeypatch.setattr(export_smaller, "LEAST_AGREEMENT", {"int8": 1.01})
     with pytest.raises(ModelError, match=r"int8 is refused: 1 problem[\s\S]*n=6, val[\s\S]*or with fp16"):
         in_fewer_bits(exported, "int8", tmp_path, labelled)
 

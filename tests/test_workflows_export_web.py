@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import chromium
+from browser import CHROMIUM, browser, host
 from headstart.deploy.model import Model
 from headstart.errors import OptionError
 from headstart.images.decode import encode
@@ -20,7 +20,7 @@ from pictures import scene
 
 NODE_MODULES = Path(__file__).parent.parent / "examples" / "node_modules"
 needs = pytest.mark.skipif(
-    not (chromium.CHROMIUM and NODE_MODULES.is_dir()) and not os.environ.get("CI"),
+    not (CHROMIUM and NODE_MODULES.is_dir()) and not os.environ.get("CI"),
     reason="needs Chromium, and npm ci in examples/",
 )
 
@@ -35,21 +35,21 @@ def test_the_page_answers_as_the_model_does_and_asks_nobody_else(site: Path, sma
     picture = tmp_path / "scene.png"
     picture.write_bytes(encode(scene(3, size=(120, 500)), format="PNG"))
     (ours,) = Model.load(small_model, precision="f32").predict([picture])
-    with chromium.host(site) as address, chromium.browser(tmp_path / "profile") as page:
+    with host(site) as address, browser(tmp_path / "profile") as page:
         page.open(f"{address}/index.html")
         page.until("document.querySelector('#file')?.disabled === false")
-        page.value("document.querySelector('#check').click()")
+        page.run("document.querySelector('#check').click()")
         page.until("document.querySelector('#checked').dataset.apart")
-        assert float(page.value("document.querySelector('#checked').dataset.apart")) < 1e-3
+        assert float(page.run("document.querySelector('#checked').dataset.apart")) < 1e-3
         page.choose("#file", picture)
         page.until("!document.querySelector('#answer').hidden")
-        assert page.value("document.querySelector('#label').textContent") == CLASSES[int(np.argmax(ours.proba))]  # type: ignore[arg-type]
-        shown = page.value(
+        assert page.run("document.querySelector('#label').textContent") == CLASSES[int(np.argmax(ours.proba))]  # type: ignore[arg-type]
+        shown = page.run(
             "[...document.querySelectorAll('#bars li')].map(li => [li.firstChild.textContent, li.lastChild.value])"
         )
         assert dict(shown) == pytest.approx(dict(zip(CLASSES, ours.proba.tolist(), strict=True)), abs=1e-3)  # type: ignore[union-attr]
-        assert page.value("document.querySelector('#unsure').hidden") == (not ours.unsure)
-        assert page.value("document.querySelector('#unfamiliar').hidden") == (not ours.unfamiliar)
+        assert page.run("document.querySelector('#unsure').hidden") == (not ours.unsure)
+        assert page.run("document.querySelector('#unfamiliar').hidden") == (not ours.unfamiliar)
         page.choose("#file", site / "manifest.json")
         page.until("document.querySelector('#status').textContent.startsWith('This cannot be read as a picture')")
         assert page.requests
@@ -58,12 +58,12 @@ def test_the_page_answers_as_the_model_does_and_asks_nobody_else(site: Path, sma
 
 @needs
 def test_the_camera_is_looked_at_until_it_is_stopped(site: Path, tmp_path: Path) -> None:
-    with chromium.host(site) as address, chromium.browser(tmp_path / "profile") as page:
+    with host(site) as address, browser(tmp_path / "profile") as page:
         page.open(f"{address}/index.html")
         page.until("document.querySelector('#camera')?.disabled === false")
-        page.value("document.querySelector('#camera').click()")
+        page.run("document.querySelector('#camera').click()")
         page.until("!document.querySelector('#answer').hidden && !document.querySelector('#video').hidden")
-        page.value("document.querySelector('#camera').click()")
+        page.run("document.querySelector('#camera').click()")
         page.until("document.querySelector('#video').hidden")
 
 

@@ -18,6 +18,16 @@ def test_without_a_run_the_golden_pictures_decide(small_onnx: Path) -> None:
     assert (verified.model, verified.as_files) == (None, None)
 
 
+def test_of_a_folder_that_was_exported_the_file_in_it_is_held_against_the_model(
+    small_onnx: Path, small_model: Path, tmp_path: Path
+) -> None:
+    shutil.copyfile(small_onnx, tmp_path / "model.onnx")
+    verified = verify(tmp_path, small_model)
+    assert verified.holds
+    assert verified.runtime.startswith("onnxruntime ")
+    assert verified.golden is not None
+
+
 def test_a_model_folder_agrees_with_itself(small_model: Path, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode(scene(0), format="PNG"))
     verified = verify(small_model, small_model, [tmp_path])

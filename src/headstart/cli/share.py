@@ -47,7 +47,7 @@ def export(
 
     options = workflow.ExportOptions(runtime=runtime, precision=precision, photos=photos)
     exported = workflow.export(run, to, out, options)
-    golden = f"golden pictures within {exported.golden.largest:.1e} of the model"
+    golden = f"golden pictures within {exported.golden.largest:.2g} of the model"
     lines = [f"{_size(size)}\t{path}" for path, size in exported.files.items()]
     beside = _beside(exported.beside) if exported.beside else ()
     answer(exported.to_dict, (*lines, golden, *beside), as_json=as_json)
@@ -101,19 +101,24 @@ def pack(
 
 
 def _packed(packed: Packed) -> Iterator[str]:
+    from headstart.deploy.kit import runs_zipped
     from headstart.report.words import counted
 
     target = packed.target
     yield f"{_size(packed.bytes)}\t{packed.path}"
     yield f"{counted(len(packed.wheels), 'wheel')} for Python {target.python} on {target.platform.name}"
     yield f"fingerprint {packed.fingerprint}, which `check` shows where it arrives"
-    yield f"there: python{target.python} {packed.path.name} install FOLDER"
+    python, kit = f"python{target.python}", packed.path.name
+    if packed.path.suffix == ".zip" and not runs_zipped(packed.wheels):
+        yield f"there: {python} -m zipfile -e {kit} {packed.path.stem}, for Python runs no zip of more than 2 GB; then"
+        kit = packed.path.stem
+    yield f"there: {python} {kit} install FOLDER"
 
 
 @app.command(epilog="Example: headstart verify photos.onnx runs/photos new")
 def verify(
     file: Annotated[
-        str, typer.Argument(help="What was exported, .onnx or .xml; a model folder; the http address of a server.")
+        str, typer.Argument(help="What was exported, a file or a folder; a model folder; the http address of a server.")
     ],
     run: Annotated[Path | None, typer.Argument(help="The run or model folder that it is held against.")] = None,
     photos: Annotated[

@@ -12,7 +12,7 @@ from headstart.deploy.manifest import KEY, Manifest, manifest_of
 from headstart.deploy.model import Model
 from headstart.deploy.onnx_graph import PRODUCER, rows_of, whole_graph
 from headstart.deploy.onnx_nodes import OPSET, import_onnx
-from headstart.deploy.portable import of_onnx, open_openvino
+from headstart.deploy.portable import Portable, of_onnx, open_openvino
 from headstart.deploy.verify import Agreement, golden_agreement
 from headstart.errors import ModelError
 
@@ -52,6 +52,19 @@ def to_onnx(run: Path) -> Exported:
     return Exported(content=content, manifest=manifest, golden=golden)
 
 
+def in_onnx(exported: Exported) -> Portable:
+    """What was exported, opened in ONNX Runtime."""
+    return of_onnx(exported.content, exported.manifest, "the export")
+
+
+def in_openvino(exported: Exported) -> Portable:
+    """The same, converted for OpenVINO and opened there. Raises as `write_openvino`."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        xml = Path(scratch) / "model.xml"
+        _convert(exported, xml)
+        return open_openvino(xml)
+
+
 def write_openvino(exported: Exported, path: Path) -> list[Path]:
     """Write the graph of an ONNX file as one of OpenVINO, a pair of files; their paths.
 
@@ -63,24 +76,31 @@ def write_openvino(exported: Exported, path: Path) -> list[Path]:
         ModelError: OpenVINO cannot convert it, or then gives other answers.
         MissingPackageError: openvino is not installed.
     """
-    openvino = graph.import_openvino()
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as scratch:
-        source, xml = Path(scratch) / "model.onnx", Path(scratch) / path.name
-        source.write_bytes(exported.content)
-        try:
-            model = openvino.convert_model(source)
-            model.set_friendly_name(PRODUCER)
-            model.set_rt_info(exported.manifest.to_json(), [KEY])
-            openvino.save_model(model, xml, compress_to_fp16=False)
-        except RuntimeError as error:
-            found = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            todo = "export to onnx, which OpenVINO reads too"
-            raise ModelError.of("the export", expected="a graph of OpenVINO", found=found, todo=todo) from error
+        xml = Path(scratch) / path.name
+        _convert(exported, xml)
         _require_golden(golden_agreement(open_openvino(xml)), str(path))
         numbers = path.with_suffix(".bin")
         xml.with_suffix(".bin").replace(numbers)
         xml.replace(path)
     return [path, numbers]
+
+
+def _convert(exported: Exported, xml: Path) -> None:
+    """Write the pair of files that ``xml`` names, unproven."""
+    openvino = graph.import_openvino()
+    source = xml.with_suffix(".onnx")
+    source.write_bytes(exported.content)
+    try:
+        # not by `convert_model`, which widens numbers of fewer bits again, and rounds those of 8 bits otherwise
+        model = openvino.Core().read_model(source)
+        model.set_friendly_name(PRODUCER)
+        model.set_rt_info(exported.manifest.to_json(), [KEY])
+        openvino.save_model(model, xml, compress_to_fp16=False)
+    except RuntimeError as error:
+        found = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        todo = "export to onnx, which OpenVINO reads too"
+        raise ModelError.of("the export", expected="a graph of OpenVINO", found=found, todo=todo) from error
 
 
 def _require_golden(golden: Agreement, what: str) -> None:

@@ -123,6 +123,16 @@ class Wheel:
         )
 
 
+MOST_RUN = 2_000_000_000
+"""Bytes of wheels in a zip that Python runs as it is: before 3.13 it runs none in ZIP64, which begins at 2 GiB; what is
+left is for the model."""
+
+
+def runs_zipped(wheels: Iterable[Wheel]) -> bool:
+    """Whether Python runs a zip of these wheels as it is; else it must be unpacked first."""
+    return sum(wheel.bytes for wheel in wheels) <= MOST_RUN
+
+
 def least_glibc(wheels: Iterable[Wheel]) -> int:
     """The oldest glibc, as the minor version of 2, that all these wheels run with; 0 where none needs any."""
     return max((min(minors) for wheel in wheels if (minors := _minors(wheel.file))), default=0)

@@ -30,6 +30,8 @@ class Portable:
     runtime: str
     """What runs it: ``onnxruntime`` or ``openvino``, and its version."""
     manifest: Manifest
+    bytes: int
+    """Of its file, or of both."""
     run: Run
 
     def answers(self, pictures: Iterable[Pixels]) -> Iterator[Prediction]:
@@ -88,7 +90,7 @@ def of_onnx(content: bytes, manifest: Manifest, what: str) -> Portable:
         except Exception as error:
             raise _unusable(what, error) from error
 
-    return Portable(runtime=f"onnxruntime {onnxruntime.__version__}", manifest=manifest, run=run)
+    return Portable(runtime=f"onnxruntime {onnxruntime.__version__}", manifest=manifest, bytes=len(content), run=run)
 
 
 def _unusable(what: str, error: Exception) -> ModelError:
@@ -131,4 +133,4 @@ def open_openvino(path: Path) -> Portable:
         except (ValueError, RuntimeError, MemoryError) as error:
             raise _unusable(what, error) from error
 
-    return Portable(runtime=f"openvino {openvino.__version__}", manifest=manifest, run=run)
+    return Portable(runtime=f"openvino {openvino.__version__}", manifest=manifest, bytes=size, run=run)

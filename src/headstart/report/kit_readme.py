@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from headstart.deploy.kit import Target, Wheel, least_glibc
+from headstart.deploy.kit import Target, Wheel, least_glibc, runs_zipped
 from headstart.report.model_card import plain_text
 
 _README = """\
@@ -20,9 +20,8 @@ It is for Python {python} on {platform}{glibc}. Nothing else has to be installed
 {folder}classify PICTURES -o answers.csv
 ```
 
-`KIT` is this folder, or the zip that it came in, as it is. The golden pictures are pictures drawn by formula, and what
-the model answered for them when it was packed: `install` leaves a folder behind only where it answers them here as it
-did there. `{verify}` asks them again.
+{kit} The golden pictures are pictures drawn by formula, and what the model answered for them when it was packed:
+`install` leaves a folder behind only where it answers them here as it did there. `{verify}` asks them again.
 
 {answers}
 
@@ -38,6 +37,8 @@ with the one that `headstart pack` showed. To remove what was installed, delete 
 The texts of the licences are in the wheels. The wheels are those of the package index that this was packed with;
 `requirements.txt` has their hashes, without which pip installs none.
 """
+_ZIP = "`KIT` is this folder, or the zip that it came in, as it is."
+_LARGE = "`KIT` is this folder: Python runs no zip of more than 2 GB, so what came as one is unpacked first."
 _SMALL = """\
 Answers are the most probable class and its calibrated probability; `unsure`, where answers as uncertain as this are
 wrong more often than others; `unfamiliar`, where the picture is not like those the model was trained on. The table has
@@ -62,6 +63,7 @@ def readme(name: str, target: Target, wheels: Sequence[Wheel], *, full: bool) ->
         python_command=f"py -{target.python}" if windows else f"python{target.python}",
         folder=folder,
         verify=f"{folder}env/bin/headstart verify {folder}model" if full else f"{folder}classify --verify",
+        kit=_ZIP if runs_zipped(wheels) else _LARGE,
         answers=_FULL if full else _SMALL,
         packages=packages,
     )

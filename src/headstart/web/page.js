@@ -56,9 +56,11 @@ function refuse(shown, what, why) {
 }
 
 async function send(file, shown) {
+  const picture = await file.arrayBuffer().catch(() => null);
+  if (!picture) return refuse(shown, "No answer", "This file cannot be read.");
   const token = byId("token"), headers = token && token.value ? { Authorization: "Bearer " + token.value } : {};
   for (;;) {
-    const response = await fetch("predict?top=" + SHOWN, { method: "POST", body: file, headers });
+    const response = await fetch("predict?top=" + SHOWN, { method: "POST", body: picture, headers });
     const body = await response.json();
     if (response.status === 503) {
       await new Promise((done) => setTimeout(done, 1000 * Number(response.headers.get("Retry-After") || 1)));

@@ -9,8 +9,8 @@ from typing import Any, Literal, cast, get_args
 
 from headstart.deploy import export as formats
 from headstart.deploy.directory import find_model
+from headstart.deploy.manifest import Precision
 from headstart.deploy.onnx_graph import PRODUCER
-from headstart.deploy.smaller import Precision
 from headstart.deploy.verify import Agreement
 from headstart.errors import OptionError
 from headstart.files import display, plain, write_bytes
@@ -79,7 +79,8 @@ def export(run: Path, to: str, out: Path | None = None, options: ExportOptions =
     write = {"onnx": _onnx, "openvino": _openvino, "web": _web, "hub": _hub}[to](run, path, name, options.runtime)
     exported, beside = formats.to_onnx(run), None
     if options.precision != "f32":
-        exported, beside = in_fewer_bits(exported, cast("Precision", options.precision), run, options.photos)
+        opened = formats.in_openvino if to == "openvino" else formats.in_onnx
+        exported, beside = in_fewer_bits(exported, cast("Precision", options.precision), run, options.photos, opened)
     written = write(exported)
     files = {str(file): file.stat().st_size for file in written}
     return Exported(to=to, path=path, files=files, golden=exported.golden, beside=beside)

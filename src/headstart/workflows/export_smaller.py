@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from headstart.deploy import smaller
-from headstart.deploy.export import Exported
+from headstart.deploy.export import Exported, in_onnx
+from headstart.deploy.manifest import Manifest, Precision
 from headstart.deploy.model import Prediction
-from headstart.deploy.portable import of_onnx
-from headstart.deploy.smaller import Precision
-from headstart.deploy.verify import agreement
+from headstart.deploy.portable import Portable
+from headstart.deploy.smaller import Opened
+from headstart.deploy.verify import LEAST_AGREEMENT, agreement
 from headstart.errors import ModelError, OptionError, UnreadableImageError
 from headstart.files import display, plain
 from headstart.images.decode import decode
@@ -23,8 +24,6 @@ from headstart.images.folder import ImageSet, scan
 from headstart.images.formats.given import Given
 from headstart.untrusted import read_json
 
-LEAST_SAME = {"fp16": 0.998, "int8": 0.99}
-"""Share of held-out pictures that must keep their label, by precision."""
 LARGEST_LOSS = 0.005
 """Of held-out accuracy: what is lost beyond it is refused. Chosen: of 200 pictures one."""
 CALIBRATED_ON = 64
@@ -55,7 +54,7 @@ class Beside:
     def holds(self) -> bool:
         """Whether held-out accuracy does not suffer."""
         lost = self.accuracy[0] - self.accuracy[1]
-        return self.same_label >= LEAST_SAME[self.precision] and lost <= LARGEST_LOSS
+        return self.same_label >= LEAST_AGREEMENT[self.precision] and lost <= LARGEST_LOSS
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -63,7 +62,7 @@ class Beside:
 
 
 def in_fewer_bits(
-    exported: Exported, precision: Precision, run: Path, photos: str | Path | None
+    exported: Exported, precision: Precision, run: Path, photos: str | Path | None, opened: Opened = in_onnx
 ) -> tuple[Exported, Beside]:
     """The file in fewer bits, and what it costs.
 
@@ -72,6 +71,7 @@ def in_fewer_bits(
         precision: fp16 or int8.
         run: the run whose pictures are answered, where ``photos`` are not given.
         photos: labelled pictures, as for training.
+        opened: the runtime that both are measured in.
 
     Raises:
         OptionError: no labelled pictures of the model's classes.
@@ -83,14 +83,16 @@ def in_fewer_bits(
     if precision == "int8":
         train = images.in_split("train") if len(images.in_split("train")) else held_out
         paths = [images.paths[i] for i in _spread(train, CALIBRATED_ON)]
-        small = smaller.int8(exported, (pixels for path in paths if (pixels := _pixels(path, exported)) is not None))
+        calibrating = (pixels for path in paths if (pixels := _pixels(path, exported.manifest)) is not None)
+        small = smaller.int8(exported, calibrating, opened)
     else:
-        small = smaller.half(exported)
-    beside = _beside(exported, small, images, held_out, split, precision)
+        small = smaller.half(exported, opened)
+    beside = _beside((opened(exported), opened(small)), images, held_out, split, precision)
     if not beside.holds:
+        same = LEAST_AGREEMENT[precision]
         raise ModelError.of(
             f"{precision} is refused",
-            expected=f"{LEAST_SAME[precision]:.1%} of held-out answers as in float32, at most {LARGEST_LOSS:.1%} lost",
+            expected=f"{same:.1%} of held-out answers as in float32, at most {LARGEST_LOSS:.1%} lost",
             found=f"{beside.same_label:.1%} as in float32, accuracy {beside.accuracy[0]:.3f} → "
             f"{beside.accuracy[1]:.3f} (n={beside.n}, {split})",
             todo="export without it" + (", or with fp16" if precision == "int8" else ""),
@@ -124,21 +126,20 @@ def _spread(index: Any, most: int) -> list[int]:
     return [int(index[i]) for i in np.unique(np.linspace(0, len(index) - 1, min(most, len(index))).astype(int))]
 
 
-def _pixels(path: Path, exported: Exported) -> Any:
+def _pixels(path: Path, manifest: Manifest) -> Any:
     try:
-        return decode(path, levels=exported.manifest.geometry.levels)
+        return decode(path, levels=manifest.geometry.levels)
     except UnreadableImageError:
         return None
 
 
 def _beside(
-    exported: Exported, small: Exported, images: ImageSet, held_out: list[int], split: str, precision: Precision
+    both: tuple[Portable, Portable], images: ImageSet, held_out: list[int], split: str, precision: Precision
 ) -> Beside:
-    both = [of_onnx(each.content, each.manifest, "the export") for each in (exported, small)]
     answers: tuple[list[Prediction], list[Prediction]] = ([], [])
     seconds, truth = [0.0, 0.0], []
     for position in held_out:
-        if (pixels := _pixels(images.paths[position], exported)) is None:
+        if (pixels := _pixels(images.paths[position], both[0].manifest)) is None:
             continue
         truth.append(int(images.y[position]))
         for place, portable in enumerate(both):
@@ -156,7 +157,7 @@ def _beside(
         split=split,
         n=len(truth),
         accuracy=(right[0] / n, right[1] / n),
-        bytes=(len(exported.content), len(small.content)),
+        bytes=(both[0].bytes, both[1].bytes),
         milliseconds=(1000 * seconds[0] / n, 1000 * seconds[1] / n),
         same_label=found.share,
         largest=found.largest,

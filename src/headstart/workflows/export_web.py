@@ -63,5 +63,5 @@ def write(exported: Exported, folder: Path, runtime: Path, title: str) -> list[P
     for name in PAGE:
         write_bytes(folder / name, (page / name).read_bytes())
     write_bytes(folder / MODEL, exported.content)
-    write_json(folder / MANIFEST, plain(exported.manifest, title=title, tolerance=SAME))
+    write_json(folder / MANIFEST, plain(exported.manifest, title=title, tolerance=SAME[exported.manifest.precision]))
     return [*(folder / name for name in (*PAGE, MANIFEST, MODEL)), *(folder / PLACE / name for name in RUNTIME)]

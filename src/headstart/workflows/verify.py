@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headstart.deploy import golden
+from headstart.deploy.manifest import Precision
 from headstart.deploy.model import Model, Prediction
 from headstart.deploy.portable import Portable, open_onnx, open_openvino
 from headstart.deploy.remote import Remote
-from headstart.deploy.verify import LARGEST_DIFFERENCE, Agreement, agreement, golden_agreement
+from headstart.deploy.verify import LARGEST_DIFFERENCE, LEAST_AGREEMENT, Agreement, agreement, golden_agreement
 from headstart.errors import OptionError, UnreadableImageError
 from headstart.files import plain
 from headstart.images.decode import decode
 from headstart.images.formats.unlabelled import pictures_of
 from headstart.progress import Progress, Silent
+from headstart.workflows.export_web import MODEL
 
 ADDRESS = ("http://", "https://")
 """What the address of a server begins with."""
@@ -62,12 +64,18 @@ class Answering:
     answers: Callable[[Sequence[Any]], list[Prediction]]
     precision: Literal["auto", "f32"]
     """What the model that it is held against is run in: as it is used, or in float32."""
+    kept: Precision = "f32"
+    """What its numbers are kept in, by which it is judged."""
     pictures: dict[str, bytes] = field(default_factory=dict)
     """Golden pictures that it brings, by name."""
 
 
 def opened(file: str, token: str | None = None) -> Answering:
-    """A file that was exported, a model folder, or the address of a server. Raises ModelError, MissingPackageError."""
+    """A file or folder that was exported, a model folder, or the address of a server.
+
+    Raises:
+        ModelError, MissingPackageError: it cannot be opened.
+    """
     if file.startswith(ADDRESS):
         remote = Remote(address=file, token=token)
         return Answering(
@@ -79,6 +87,8 @@ def opened(file: str, token: str | None = None) -> Answering:
             precision="auto",
         )
     path = Path(file)
+    if (path / MODEL).is_file():  # an export for the web or a hub
+        path = path / MODEL
     if path.suffix in (".onnx", ".xml"):
         portable = open_onnx(path) if path.suffix == ".onnx" else open_openvino(path)
         return _of_portable(portable)
@@ -102,6 +112,7 @@ def _of_portable(portable: Portable) -> Answering:
         decodes=lambda picture: decode(picture, levels=levels),
         answers=lambda pictures: list(portable.answers(pictures)),
         precision="f32",
+        kept=portable.manifest.precision,
         pictures=portable.manifest.pictures(),
     )
 
@@ -117,7 +128,7 @@ def verify(
     """Compare what ``file`` answers with its golden pictures, and with the model of ``run``.
 
     Args:
-        file: an exported file, a model folder, or the address of a server.
+        file: an exported file or folder, a model folder, or the address of a server.
         run: a run or model folder; an exported file is held against its model in float32, all else as it is used.
         photos: pictures that both answer, see `pictures_of`; the golden pictures if there are none.
         token: that a server asks for.
@@ -164,8 +175,9 @@ def _both(
             of_files += model.predict(block)
             advance(len(theirs))
     names = list(pictures)
-    same = agreement(names, theirs, ours, tolerance=LARGEST_DIFFERENCE)
-    return same, agreement(names, theirs, of_files, tolerance=LARGEST_DIFFERENCE)
+    tolerance, least = LARGEST_DIFFERENCE[other.kept], LEAST_AGREEMENT[other.kept]
+    same = agreement(names, theirs, ours, tolerance=tolerance, least=least)
+    return same, agreement(names, theirs, of_files, tolerance=tolerance, least=least)
 
 
 def _decoded(other: Answering, picture: Path | bytes) -> Any:
