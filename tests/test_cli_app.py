@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from command import headstart, typed
 from headstart.cli import app
-from headstart.cli.app import interrupted, refused, seconds
+from headstart.cli.app import Commands, interrupted, refused, seconds
 from headstart.errors import OptionError
 from headstart.versions import version
 from pictures import classes_in
@@ -132,3 +132,14 @@ def test_streams_may_be_closed(tmp_path: Path, closed: str) -> None:
     done = subprocess.run(["sh", "-c", f"{command}; echo $?"], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "2", "an empty folder"
     assert "Traceback" not in done.stderr
+
+
+def test_an_interruption_while_what_was_typed_is_parsed_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Commands, ctx: object, args: list[str]) -> list[str]:
+        args.clear()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Commands, "parse_args", interrupt)
+    done = typed("train", "photos")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "what was computed is kept" in done.stderr

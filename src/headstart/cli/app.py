@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 class Commands(TyperGroup):
     """Prints the errors that headstart raises on purpose and ends with their exit code, for every command alike."""
 
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Parse what was typed; what that needs is imported now, and may be interrupted."""
+        verb = next(iter(args), None)  # before parsing takes it away
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except KeyboardInterrupt:
+            raise typer.Exit(interrupted(verb)) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
