@@ -7,7 +7,11 @@ import os
 import sys
 from typing import Any, NoReturn
 
-from headstart.cli import classify, compare, convert, machine, recipes, runs, serve, share  # noqa: F401
+# The help lists commands in this order.
+# isort: off
+from headstart.cli import classify, predict, compare, convert, machine, recipes, runs, serve, share  # noqa: F401
+
+# isort: on
 from headstart.cli.app import app, interrupted
 
 _ESCAPED = "backslashreplace"
