@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +54,22 @@ def test_without_labelled_pictures_of_the_classes_it_is_refused(exported: Export
     for given in (None, tmp_path / "missing", classes_in(tmp_path / "others", "cats dogs")):
         with pytest.raises(OptionError, match="name them with --photos"):
             in_fewer_bits(exported, "fp16", tmp_path, given)
+
+
+@pytest.mark.parametrize("tuned", [None, {"train_from": "blocks.4"}])
+def test_what_was_learned_by_heart_says_nothing_of_fewer_bits(
+    exported: Exported, labelled: Path, tmp_path: Path, tuned: dict[str, str] | None
+) -> None:
+    run, photos = tmp_path / "run", labelled / "train"
+    (run / "model").mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"source": str(photos)}), encoding="utf-8")
+    (run / "model" / "model.json").write_text("{}", encoding="utf-8")
+    (run / "model" / "network.json").write_text(json.dumps({"tuned": tuned}), encoding="utf-8")
+    if tuned:
+        with pytest.raises(OptionError, match=r"not fine-tuned on[\s\S]*--photos"):
+            in_fewer_bits(exported, "int8", run, None)
+    else:
+        assert in_fewer_bits(exported, "fp16", run, None)[1].split == "train"
 
 
 @pytest.mark.parametrize(

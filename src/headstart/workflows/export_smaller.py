@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from headstart.backbones import saved
 from headstart.deploy import smaller
+from headstart.deploy.directory import find_model
 from headstart.deploy.export import Exported, in_onnx
 from headstart.deploy.manifest import Manifest, Precision
 from headstart.deploy.model import Prediction
@@ -66,6 +68,10 @@ def in_fewer_bits(
 ) -> tuple[Exported, Beside]:
     """The file in fewer bits, and what it costs.
 
+    Held-out pictures are those of the test split, else of the validation split, else those of training, but for int8
+    of a network that was fine-tuned: what it learned by heart it answers alike in fewer bits too. Of one trained on
+    200 pictures 99 % of the answers to these stayed the same, and 98.4 % of those to 508 others.
+
     Args:
         exported: in float32.
         precision: fp16 or int8.
@@ -74,12 +80,15 @@ def in_fewer_bits(
         opened: the runtime that both are measured in.
 
     Raises:
-        OptionError: no labelled pictures of the model's classes.
+        OptionError: no labelled pictures of the model's classes, or none but those a network was fine-tuned on.
         ModelError: held-out accuracy suffers, with the figures.
     """
     images = _images(run, photos, exported.manifest.classes)
     split = next(name for name in ("test", "val", "train") if len(images.in_split(name)))
     held_out = _spread(images.in_split(split), MOST_HELD_OUT)
+    if precision == "int8" and split == "train" and photos is None and _is_tuned(run):
+        expected, found = "labelled pictures that the network was not fine-tuned on", "those it was fine-tuned on alone"
+        raise OptionError.of("int8", expected=expected, found=found, todo="name others with --photos, or take fp16")
     if precision == "int8":
         train = images.in_split("train") if len(images.in_split("train")) else held_out
         paths = [images.paths[i] for i in _spread(train, CALIBRATED_ON)]
@@ -115,6 +124,10 @@ def _images(run: Path, photos: str | Path | None, classes: Sequence[str]) -> Ima
         raise OptionError.of("fewer bits", expected=expected, found=str(error), todo=todo) from error
     numbers = np.array([classes.index(name) for name in images.classes])
     return replace(images, y=numbers[images.y], classes=tuple(classes))
+
+
+def _is_tuned(run: Path) -> bool:
+    return read_json(find_model(run), saved.DOCUMENT).get("tuned") is not None
 
 
 def _recorded(run: dict[str, Any]) -> Given:
