@@ -3,11 +3,14 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from command import headstart
 from headstart import pipeline
 from headstart.backbones.space import NetworkSpec
 from headstart.deploy.model import Model
@@ -193,6 +197,39 @@ def test_a_model_is_the_same_byte_for_byte_and_so_are_answers(
     here, there = (predict(model, inputs, PredictOptions(), engine=engine) for engine in (None, "ray"))
     assert here.rows == there.rows
     assert here.rows[-1]["reason"] == NO_SUCH_FILE
+
+
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a cluster of one node in processes of their own, for those that are no part of it."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    free = []
+    for _ in range(2):
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            free.append(one.getsockname()[1])
+    small = ["--num-cpus=1", "--object-store-memory=100000000", "--include-dashboard=false", "--disable-usage-stats"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # short, for the names of sockets
+        where = [f"--port={free[0]}", f"--ray-client-server-port={free[1]}", f"--temp-dir={scratch}"]
+        words = ["-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address=127.0.0.1"]
+        with subprocess.Popen([sys.executable, *words, *where, *small], stdout=subprocess.DEVNULL) as process:
+            for _ in range(600):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", free[1])):
+                    break
+                time.sleep(0.1)
+            yield f"ray://127.0.0.1:{free[1]}"
+            process.terminate()
+
+
+@slow
+def test_answers_come_through_a_client_that_is_no_part_of_the_cluster(head: str, photos: Path, tmp_path: Path) -> None:
+    options = FitOptions(sizes=(224,), finetune="never", cache=str(tmp_path / "cache"))
+    run = train(photos, tmp_path / "run", options, title="photos").folder
+    tables = [tmp_path / "here.csv", tmp_path / "there.csv"]
+    for table, engine in zip(tables, ([], ["--engine", head]), strict=True):
+        done = headstart("predict", run, photos, "-o", table, *engine)
+        assert done.returncode == 0, done.stderr
+    assert tables[0].read_bytes() == tables[1].read_bytes()
 
 
 @slow
