@@ -12,10 +12,10 @@ import pytest
 from headstart import pipeline
 from headstart.backbones.space import NetworkSpec
 from headstart.errors import DiskError
-from headstart.features.extract import ENDED, Misses, here
+from headstart.features.extract import Misses, here
 from headstart.images import processes
 from headstart.images.decode import encode
-from headstart.images.processes import shared_out
+from headstart.images.processes import ENDED, shared_out
 
 DEADLY, FAULTY = 13, 21
 EXECUTABLE = sys.executable

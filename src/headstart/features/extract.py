@@ -22,7 +22,7 @@ from headstart.backbones.runtime import Outputs, Runtime, stacked
 from headstart.backbones.space import Space, SpaceSpec, opened
 from headstart.errors import UnreadableImageError
 from headstart.images.notes import Note, load_with_notes
-from headstart.images.processes import shared_out
+from headstart.images.processes import ENDED, shared_out
 from headstart.images.reading import NOT_FOUND
 from headstart.images.sources import Source, content
 from headstart.images.threads import in_order
@@ -34,8 +34,6 @@ COMMIT_EVERY_S = 1.0
 CHANGED = "changed while it was being read"
 NO_SUCH_FILE, VANISHED = "no such file", "vanished after it was listed: put it back and start again"
 """Reasons for a file that is not there."""
-ENDED = "ended the process that decoded it: save it in another format"
-"""Reason for a file that takes a decoder down."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,8 @@ ITEMS = 1_000
 """Items from which processes are started: they take a second to start."""
 TOGETHER = 8
 """Items that a process is asked for at a time."""
+ENDED = "ended the process that decoded it: save it in another format"
+"""Reason for a file that takes a decoder down."""
 
 _HEAD = struct.Struct("!QI")  # bytes of what is pickled, and how many arrays follow, each after its `_SIZE`
 _SIZE = struct.Struct("!Q")

@@ -14,6 +14,7 @@ import numpy as np
 
 from headstart.arrays import Pixels
 from headstart.errors import UnreadableImageError
+from headstart.images.processes import ENDED
 from headstart.images.transforms import Geometry
 from headstart.web.decoder import ANSWERED, ASKED, PIXELS, decode_all
 
@@ -21,7 +22,6 @@ STARTING_S = 60.0
 """Seconds within which a decoder must have started. It takes one or less; a machine that swaps may take this long."""
 _MOST_ANSWERED = 3 * 4096**2
 """Bytes: pixels of the largest side that a network may have, twice over. What says that it has more is not believed."""
-_ENDED = "ended the process that decoded it: save it in another format"
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a running server
 
 
@@ -91,7 +91,7 @@ class Decoder:
             sound = True
         except (EOFError, OSError):
             late = f"took longer than {self._seconds:g} s to decode: make it smaller"
-            raise UnreadableImageError(_ENDED if self._process else late) from None
+            raise UnreadableImageError(ENDED if self._process else late) from None
         finally:
             deadline.cancel()
             if not sound:
