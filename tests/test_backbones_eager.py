@@ -57,7 +57,7 @@ def test_a_saved_torch_runtime_runs_in_openvino(tmp_path: Path) -> None:
     reopened = SavedSpec.of(tmp_path / "model", device="openvino", precision="f32").prepare(SIZE)
     assert reopened.name == "openvino f32"
     images = synthetic_images(SIZE)[:4]
-    np.testing.assert_allclose(rows(reopened, images), rows(made, images), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(rows(reopened, *images[:, None]), rows(made, images), rtol=1e-3, atol=1e-3)
     np.testing.assert_array_equal(rows(made, images), rows(prepared(tmp_path), images))  # saving changed nothing
 
 

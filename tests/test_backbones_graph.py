@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headstart.backbones import graph
 from headstart.backbones.runtime import LEAST_PARITY, synthetic_images
-from networks import compiled_in_f32, copied, write_vit
+from networks import compiled_in_f32, copied, rows, write_vit
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def runtime(folder: Path) -> graph.OpenVinoRuntime:
 def test_a_graph_proves_itself_on_its_reference(runtime: graph.OpenVinoRuntime) -> None:
     assert runtime.parity > 0.99999
     assert runtime.widths == {"last": 64, "depths": 960}
-    assert (runtime.name, runtime.size, runtime.batch) == ("openvino f32", 160, 16)
+    assert (runtime.name, runtime.size, runtime.batch) == ("openvino f32", 160, 1)
 
 
 def test_a_measured_parity_is_remembered_only_where_asked(runtime: graph.OpenVinoRuntime, tmp_path: Path) -> None:
@@ -55,41 +55,32 @@ def test_an_asked_for_bf16_is_used_or_explained(folder: Path) -> None:
 # ---------------------------------------------------------------- nothing is sent
 
 
-def rows_of(runtime: graph.OpenVinoRuntime, images: NDArray[np.uint8], lengths: list[int]) -> NDArray[np.float32]:
-    ends = np.cumsum(lengths)
-    batches = [images[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-    found = list(runtime.run(iter(batches)))
-    assert [len(part["depths"]) for part in found] == lengths
-    return np.concatenate([np.hstack([part["last"], part["depths"]]) for part in found])
-
-
-def test_order_is_kept_whatever_the_batches(runtime: graph.OpenVinoRuntime) -> None:
+def test_order_is_kept(runtime: graph.OpenVinoRuntime) -> None:
     images = synthetic_images(160)
-    whole = rows_of(runtime, images, [4, 4])
-    assert np.array_equal(rows_of(runtime, images, [1, 3, 2, 1, 1]), whole)
-    assert np.array_equal(rows_of(runtime, images[::-1].copy(), [3, 4, 1])[::-1], whole)
+    assert np.array_equal(rows(runtime, images[::-1].copy())[::-1], rows(runtime, images))
 
 
-def test_batches_are_pulled_as_they_are_needed(runtime: graph.OpenVinoRuntime) -> None:
+def test_images_are_pulled_as_they_are_needed(runtime: graph.OpenVinoRuntime) -> None:
     pulled = []
 
     def endless() -> Iterator[NDArray[np.uint8]]:
         while True:
             pulled.append(1)
-            yield synthetic_images(160)[:4]
+            yield synthetic_images(160)[:1]
 
-    rows = runtime.run(endless())
+    found = runtime.run(endless())
     assert pulled == []
-    for taken in range(1, 6):
-        next(rows)
-        assert len(pulled) <= taken + 1 + runtime._compiled().get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    rows.close()  # type: ignore[attr-defined]
-    assert len(rows_of(runtime, synthetic_images(160), [4])) == 4
+    at_a_time = runtime._compiled().get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    for taken in range(1, 12):
+        next(found)
+        assert len(pulled) <= taken + graph.UNDER_WAY * at_a_time
+    found.close()  # type: ignore[attr-defined]
+    assert len(rows(runtime, synthetic_images(160)[:4])) == 4
 
 
 def test_an_error_while_reading_pictures_comes_through(runtime: graph.OpenVinoRuntime) -> None:
     def failing() -> Iterator[NDArray[np.uint8]]:
-        yield synthetic_images(160)[:2]
+        yield synthetic_images(160)[:1]
         raise OSError("disk gone")
 
     with pytest.raises(OSError, match="disk gone"):
@@ -99,14 +90,14 @@ def test_an_error_while_reading_pictures_comes_through(runtime: graph.OpenVinoRu
 @pytest.mark.parametrize(
     "pictures",
     [
-        np.zeros((17, 160, 160, 3), np.uint8),
+        np.zeros((2, 160, 160, 3), np.uint8),
         np.zeros((0, 160, 160, 3), np.uint8),
         np.zeros((1, 161, 160, 3), np.uint8),
         np.zeros((1, 160, 160, 3), np.float32),
     ],
 )
 def test_other_shapes_and_types_are_refused(runtime: graph.OpenVinoRuntime, pictures: NDArray[np.generic]) -> None:
-    with pytest.raises(ValueError, match=r"expected uint8 pictures \(1 to 16, 160, 160, 3\), found"):
+    with pytest.raises(ValueError, match=r"expected uint8 pictures \(1 to 1, 160, 160, 3\), found"):
         list(runtime.run([pictures]))  # type: ignore[list-item]
 
 

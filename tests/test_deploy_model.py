@@ -22,7 +22,7 @@ from headstart.classifier import ImageClassifier
 from headstart.deploy import model as module
 from headstart.deploy.directory import find_model
 from headstart.deploy.golden import pictures as golden_pictures
-from headstart.deploy.model import Model
+from headstart.deploy.model import FEW, Model
 from headstart.device import accelerator
 from headstart.errors import ModelError, OptionError
 from headstart.features.table import FeatureTable
@@ -282,12 +282,12 @@ def test_pictures_without_a_name_that_cannot_be_read_say_why(small_model: Path) 
 
 def test_few_pictures_and_many_give_the_same_probabilities(saved: Path, photos: Path) -> None:
     model, paths = Model.load(saved), sorted(photos.rglob("*.jpeg"))
-    assert len(paths) > model.space.runtime.batch
+    assert len(paths) > FEW
     many = np.array([answer.proba for answer in model.predict(paths)])
     singly = np.array([answer.proba for path in paths for answer in model.predict([path])])
     few = np.array([answer.proba for answer in model.predict(paths[:5])])
-    bound = 1e-4 if model.space.runtime.precision == "f32" else 2e-2
-    np.testing.assert_allclose(singly, many, atol=bound)
+    assert model.space.runtime.batch == 1
+    np.testing.assert_allclose(singly, many, atol=1e-12)
     np.testing.assert_allclose(few, singly[:5], atol=1e-12)
 
 
@@ -323,10 +323,10 @@ def test_where_bfloat16_strays_float32_is_used_and_that_is_said(
 
 
 def test_the_network_for_batches_is_proven_before_the_first_batch(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Model.load(saved)
+    model = Model.load(saved, device="torch")
     paths = sorted((saved / "golden").iterdir())
-    assert len(model.predict(paths * 4)) == 16
-    strayed = Model.load(saved)
+    assert len(model.predict(paths * 4)) == model.space.runtime.batch == 16
+    strayed = Model.load(saved, device="torch")
     monkeypatch.setattr("headstart.deploy.golden.SAME_PRECISION_TOLERANCE", -1.0)
     assert len(strayed.predict(paths)) == 4
     with pytest.raises(ModelError, match="does not give the answers it gave when it was trained"):

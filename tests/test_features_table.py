@@ -48,7 +48,7 @@ def test_fill_names_what_cannot_be_read_and_rows_refuses_it(tmp_path: Path) -> N
 
 
 def test_an_estimate_grows_with_the_pixels_and_shrinks_with_what_is_there(tmp_path: Path) -> None:
-    images = scan(write_folder(tmp_path / "photos", {"rings": 6, "stripes": 6}, side=40))
+    images = scan(write_folder(tmp_path / "photos", {"rings": 8, "stripes": 8}, side=40))
     with FeatureStore(tmp_path / "cache") as store:
         table = tiny_table(images, store)
         everything = np.arange(len(images))

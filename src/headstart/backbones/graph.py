@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import importlib.util
 import shutil
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -45,6 +43,10 @@ from headstart.device import share
 from headstart.errors import ModelError
 from headstart.files import write_json
 from headstart.untrusted import file_in
+
+UNDER_WAY = 2
+"""Images under way for each that is computed at a time, so that cores find the next one while Python does something
+else: with 1 a tenth slower, with 4 to 16 no faster."""
 
 
 def available() -> bool:
@@ -124,7 +126,7 @@ def compile_graph(
         runtime = OpenVinoRuntime(
             folder, description, size=size or own, precision=candidate, threads=threads, notes=notes
         )
-        runtime.measure_parity(singly=not cached)
+        runtime.measure_parity()
         if cached and len(description["parity"]) > known:
             with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
                 write_json(folder / DOCUMENT, sealed(description), indent=1)
@@ -139,7 +141,7 @@ def few_rows(folder: Path, description: Mapping[str, Any], *, size: int) -> Outp
     """The rows of `proof.FEW` made-up images of ``size`` pixels in float32; raises ModelError if it cannot be run."""
     runtime = OpenVinoRuntime(folder, description, size=size, precision="f32", threads=None, notes=())
     with _of_model(folder):
-        return synthetic_rows(runtime.single(), proof.FEW)
+        return synthetic_rows(runtime, proof.FEW)
 
 
 def read_graph(folder: Path, images: list[int], widths: Mapping[str, int]) -> Any:
@@ -175,7 +177,13 @@ _alive: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
 
 
 class OpenVinoRuntime(RuntimeBase):
-    """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`."""
+    """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`.
+
+    Each image is computed alone, by one core, and as many at a time as there are cores: what a layer gives stays in the
+    core's cache. Two cores so compute a fifth more of them than in batches of 16 at 224 pixels, and a third more at 384
+    (``benchmarks/batches.py``). The row of an image is then the same, bit for bit, however many are asked for and
+    however many threads there are.
+    """
 
     def __init__(
         self,
@@ -190,53 +198,43 @@ class OpenVinoRuntime(RuntimeBase):
         name, widths, version = f"openvino {precision}", description["widths"], import_openvino().__version__
         identity, own = {**description["identity"], "size": size}, description["identity"]["size"]
         super().__init__(name, identity, precision=precision, widths=widths, version=version, notes=notes)
+        self.batch = 1
         self.parity_key = f"{name} {version}" + (f" at {size}" if size != own else "")
         self.parity = description["parity"].get(self.parity_key, 0.0)
         self._folder, self._description, self._own, self._threads = folder, description, own, threads
         self.held: Hold | None = None
         """Keeps a folder of the cache where it is."""
         self._model: Any = _alive.get(self._compiled_as)
-        self._single: OpenVinoRuntime | None = None
-        self._read: list[Any] = []
-        """The graph once it is read, for every way of compiling it: later its files may be gone."""
         self._most = 0
         """Requests under way at a time; 0 until the graph is compiled."""
         self._idle: list[Any] = []
         """Requests that ran before: to make one takes as long as an image."""
 
     def single(self) -> OpenVinoRuntime:
-        """The same graph for one image at a time; compiled when it is first run."""
-        with self._lock:
-            if self.batch == 1:
-                return self
-            if self._single is None:
-                self._single = copy.copy(self)
-                self._single.batch, self._single._model, self._single._lock = 1, None, threading.Lock()
-                self._single._idle, self._single._most = [], 0
-            self._single.parity = self.parity
-            return self._single
+        """Itself."""
+        return self
 
-    def measure_parity(self, *, singly: bool) -> None:
+    def measure_parity(self) -> None:
         """Settle ``parity``, which is measured where the description does not hold it yet, and then does.
 
-        At its own size a graph is compared with the rows that lie beside it, one image at a time or in a batch. At
-        another, which only graphs for every size have, it is as faithful in float32 as at its own, because it is the
-        same operations; in another precision it is compared with float32 at that size.
+        At its own size a graph is compared with the rows that lie beside it. At another, which only graphs for every
+        size have, it is as faithful in float32 as at its own, because it is the same operations; in another precision
+        it is compared with float32 at that size.
 
         Raises ModelError where the rows beside it are not those of such a graph.
         """
         noted = self._description["parity"]
         if self.parity_key not in noted:
             if self.size == self._own:
-                self.parity = agreement(synthetic_rows(self.single() if singly else self), self._reference())
+                self.parity = agreement(synthetic_rows(self), self._reference())
             elif self.precision == "f32":
                 exact = self._as(precision="f32", size=self._own)
-                exact.measure_parity(singly=singly)
+                exact.measure_parity()
                 self.parity = exact.parity
             else:
                 exact = self._as(precision="f32", size=self.size)
-                exact.measure_parity(singly=singly)
-                agreed = agreement(synthetic_rows(self, proof.FEW), synthetic_rows(exact.single(), proof.FEW))
+                exact.measure_parity()
+                agreed = agreement(synthetic_rows(self, proof.FEW), synthetic_rows(exact, proof.FEW))
                 self.parity = min(exact.parity, agreed)
             noted[self.parity_key] = self.parity
 
@@ -258,24 +256,18 @@ class OpenVinoRuntime(RuntimeBase):
     def run(self, batches: Iterable[Pixels]) -> Iterator[Outputs]:
         """Rows for each of ``batches``, in order. A batch is pulled while those before it are computed."""
         compiled, most = self._compiled(), self._most
-        running: deque[tuple[Any, int]] = deque()
+        running: deque[Any] = deque()
         try:
             for images in batches:
                 if len(running) == most:
-                    request, count = running.popleft()
-                    rows = self._rows(request, count)
-                    self._idle.append(request)
-                    yield rows
+                    yield self._finished(running.popleft())
                 request = self._request(compiled)
                 request.start_async({0: padded(images, batch=self.batch, size=self.size)})
-                running.append((request, len(images)))
+                running.append(request)
             while running:
-                request, count = running.popleft()
-                rows = self._rows(request, count)
-                self._idle.append(request)
-                yield rows
+                yield self._finished(running.popleft())
         finally:  # also when the caller stops early: nothing may run on after this
-            for request, _ in running:
+            for request in running:
                 request.wait()
 
     def _request(self, compiled: Any) -> Any:
@@ -297,33 +289,30 @@ class OpenVinoRuntime(RuntimeBase):
         write_document(folder, self._identity, self.widths, parity=own)
 
     def _compiled(self) -> Any:
-        """The graph, compiled at the first call: for one image on all threads, for a batch with one each."""
+        """The graph, compiled at the first call."""
         not_forked()
         with self._lock:
             if self._model is None:
                 self._model = _alive.get(self._compiled_as)
             if self._model is None:
-                images = [self.batch, self.size, self.size, 3]
-                if not self._read:
-                    self._read.append(read_graph(self._folder, images, self.widths))
-                model = self._read[0].clone()
-                model.reshape(images)
-                hint = "LATENCY" if self.batch == 1 else "THROUGHPUT"
-                options: dict[str, Any] = {"PERFORMANCE_HINT": hint, "INFERENCE_PRECISION_HINT": self.precision}
+                model = read_graph(self._folder, [1, self.size, self.size, 3], self.widths)
+                options: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": self.precision}
                 if threads := self._threads or share():
                     options["INFERENCE_NUM_THREADS"] = threads
                 with _of_model(self._folder):
                     self._model = _alive[self._compiled_as] = _core().compile_model(model, "CPU", options)
             if not self._most:  # once: while the graph computes, the question waits and lets no other thread run
-                self._most = 1 + int(self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+                self._most = UNDER_WAY * int(self._model.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
             return self._model
 
     @property
     def _compiled_as(self) -> tuple[Any, ...]:
         """What a compiled graph is known by: the same content, compiled in the same way."""
         content = self._description["sha256"]
-        return content[XML], content[TENSORS], self.size, self.batch, self.precision, self._threads
+        return content[XML], content[TENSORS], self.size, self.precision, self._threads
 
-    def _rows(self, request: Any, count: int) -> Outputs:
+    def _finished(self, request: Any) -> Outputs:
         request.wait()
-        return {name: np.array(request.get_tensor(name).data[:count], np.float32) for name in self.widths}
+        rows = {name: np.array(request.get_tensor(name).data, np.float32) for name in self.widths}
+        self._idle.append(request)
+        return rows

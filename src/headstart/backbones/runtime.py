@@ -24,7 +24,7 @@ Outputs = dict[str, NDArray[np.float32]]
 """Rows (n, width) of each of a network's outputs, by its name."""
 
 BATCH = 16
-"""Images computed together: enough to keep two cores busy."""
+"""Images that torch computes together on a CPU: enough to keep two cores busy."""
 IMAGES = 8
 """Made-up images that a runtime is compared with torch on."""
 LEAST_PARITY = 0.998
@@ -61,7 +61,7 @@ class Runtime(Protocol):
     size: int
     """Side in pixels of its images."""
     batch: int
-    """Most images in a batch."""
+    """Most images in a batch. A runtime that takes them one by one computes as many at a time as there are cores."""
     widths: dict[str, int]
     """Width of each output: ``last`` and ``depths``, see `network.FrozenNetwork`; or ``map``, see
     `split.FrozenPrefix`; or ``last`` and ``tuned``, see `split.TunedNetwork`."""
@@ -85,9 +85,9 @@ class Runtime(Protocol):
         ...
 
     def single(self) -> Runtime:
-        """The same network for one image at a time, which answers soonest; made ready when it is first run.
+        """The same network for one image at a time, which answers soonest; itself where it takes no more.
 
-        Its rows differ from those of full batches in the last bits, which is why its key is another.
+        Otherwise its rows differ from those of full batches in the last bits, which is why its key is another.
         """
         ...
 

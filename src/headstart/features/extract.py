@@ -31,6 +31,8 @@ from headstart.progress import Progress, Silent
 from headstart.store import FeatureStore
 
 COMMIT_EVERY_S = 1.0
+LEAST_WAITING = 64
+"""Decoded images that may wait for the network, so that one which takes long to decode holds up no others."""
 CHANGED = "changed while it was being read"
 NO_SUCH_FILE, VANISHED = "no such file", "vanished after it was listed: put it back and start again"
 """Reasons for a file that is not there."""
@@ -78,7 +80,7 @@ def here(misses: Misses) -> Iterator[Found | str]:
     handed_over: deque[list[bytes] | str] = deque()  # the notes of an image, or why it cannot be decoded
 
     def images() -> Iterator[Pixels]:
-        window = 4 * space.runtime.batch
+        window = max(4 * space.runtime.batch, LEAST_WAITING)
         for decoded in _decoded(misses, space.geometry, window=window):
             handed_over.append(decoded if isinstance(decoded, str) else decoded[1])
             if not isinstance(decoded, str):

@@ -30,6 +30,8 @@ from headstart.images.transforms import View
 from headstart.progress import Clock, Progress, Silent
 from headstart.store import FeatureStore, open_store
 
+LEAST_TIMED = 16
+"""Images from which their number over their time is a rate."""
 _EXTENTS = f"extents1|{DECODER}"
 """The space of extents in the store. Its number is raised with every change to what `read_extent` answers."""
 _KEEP_TOGETHER = 256  # values of `remembered` in one transaction
@@ -93,8 +95,8 @@ class Workbench:
         return replace(self, _spaces={}, _only=space, measured=None)
 
     def saw(self, images: int, seconds: float, size: int) -> None:
-        """Remember how fast rows were computed; too few images to fill a batch say nothing."""
-        if images >= self.space(size).runtime.batch:
+        """Remember how fast rows were computed; of a few images that says nothing."""
+        if images >= max(self.space(size).runtime.batch, LEAST_TIMED):
             self.measured = images / seconds, size
 
     def rate(self, size: int) -> float:
@@ -105,10 +107,11 @@ class Workbench:
         if self.measured is None:
             runtime = self.space(size).runtime
             batch = np.zeros((runtime.batch, size, size, 3), np.uint8)
+            number = -(-3 * LEAST_TIMED // runtime.batch)
             start = time.monotonic()
-            for _ in runtime.run([batch] * 3):
+            for _ in runtime.run([batch] * number):
                 pass
-            self.measured = 3 * runtime.batch / (time.monotonic() - start), size
+            self.measured = number * runtime.batch / (time.monotonic() - start), size
         rate, measured_at = self.measured
         return rate * (measured_at / size) ** 2
 
