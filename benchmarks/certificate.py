@@ -70,7 +70,7 @@ def show(name: str, images: ImageSet) -> None:
 
 def sample(folder: Path) -> ImageSet:
     images = scan(folder)
-    index = subsample(np.flatnonzero(images.split == "train"), images.y, images.groups, images.digests, seed=0)
+    index = subsample(np.flatnonzero(images.split == "train"), images.y, images.groups, images.digests)
     return images.subset(index)
 
 

@@ -203,8 +203,9 @@ def _fit(U: Floats, labels: Labels) -> Novelty:
     R = U - means[labels]
     ridge = max(float((R**2).sum()) / max(len(U) - k, 1), 1e-12)
     wide = R.shape[1] > R.shape[0]
-    squares, vectors = eigh(R @ R.T if wide else R.T @ R, check_finite=False, driver="evd")
-    keep = squares > 1e-9 * max(float(squares[-1]), 1e-12)
+    scatter = (R @ R.T if wide else R.T @ R).astype(np.float32)  # the axes are kept in float32 too
+    squares, vectors = eigh(scatter, overwrite_a=True, check_finite=False, driver="evd")
+    keep = squares > 1e-6 * max(float(squares[-1]), 1e-12)
     squares, vectors = squares[keep], vectors[:, keep]
     basis = (vectors / np.sqrt(squares)).T @ R if wide else vectors.T  # (r, d), orthonormal
     axes = np.sqrt(squares / (squares + ridge))[:, None] * basis

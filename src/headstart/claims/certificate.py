@@ -121,13 +121,12 @@ class Certificate:
         return max(self.depths, key=lambda depth: depth.pretrained.value, default=None)
 
 
-def subsample(
-    index: Index, y: Labels, groups: Index, digests: Sequence[str], *, seed: int, most: int = ENOUGH_PICTURES
-) -> Index:
-    """At most ``most`` of the pictures ``index``, stratified, whole groups; the same ones for the same seed.
+def subsample(index: Index, y: Labels, groups: Index, digests: Sequence[str], *, most: int = ENOUGH_PICTURES) -> Index:
+    """At most ``most`` of the pictures ``index``, stratified, whole groups; always the same ones.
 
     ``y``, ``groups`` and ``digests`` (n,) are those of all pictures. Pictures are taken in the order of a hash of the
-    seed and of the lowest digest in their group, which does not depend on the order of the folder.
+    lowest digest in their group, which depends neither on the order of the folder nor on the seed of the run: so what
+    an untrained network makes of them, which takes longest, is computed once.
     """
     if len(index) <= most:
         return index
@@ -135,7 +134,7 @@ def subsample(
     of_group = groups.tolist()
     for i in index.tolist():
         lowest[of_group[i]] = min(digests[i], lowest.get(of_group[i], "g"))
-    place = {g: hashlib.sha256(f"certificate {seed} {digest}".encode()).digest() for g, digest in lowest.items()}
+    place = {g: hashlib.sha256(f"certificate {digest}".encode()).digest() for g, digest in lowest.items()}
     chosen: list[int] = []
     for c in np.unique(y[index]):
         members = sorted(index[y[index] == c].tolist(), key=lambda i: (place[of_group[i]], i))
@@ -159,7 +158,7 @@ def transfer_certificate(
     its ``depths`` (see `headstart.backbones.space.NetworkSpec`), without which single depths are not looked at.
     """
     images = pretrained.images
-    sample = subsample(index, images.y, images.groups, images.digests, seed=seed)
+    sample = subsample(index, images.y, images.groups, images.digests)
     trained, random = (
         by_depth(table.rows(size, "depths", sample), channels) if channels else {} for table in (pretrained, untrained)
     )

@@ -43,7 +43,7 @@ def measure_worth(table: FeatureTable, choice: Choice, quoted: Measurement, opti
     images, chosen, network, seed = table.images, choice.candidate, table.bench.network, options.seed
     train = images.in_split("train")
     with table.bench.timed("learning curve"):
-        sample = subsample(train, images.y, images.groups, images.digests, seed=seed, most=MOST_ON_THE_CURVE)
+        sample = subsample(train, images.y, images.groups, images.digests, most=MOST_ON_THE_CURVE)
         pictures = Pictures(
             X=table.rows(chosen.size, chosen.output, sample, chosen.views),
             y=images.y[sample],

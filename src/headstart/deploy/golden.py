@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -33,7 +34,8 @@ answers near 0 and 1 it sees what the probability hides. Measured with lite0: be
 _TINY = 1e-300  # below it a probability is taken for this
 
 
-def pictures(levels: Levels | None = None) -> dict[str, bytes]:
+@cache
+def pictures(levels: Levels | None = None) -> Mapping[str, bytes]:
     """Pictures as files: ``{name: bytes}``. Between them they pass through every step of decoding and geometry: JPEG at
     a scale where draft decoding applies, transparency, one channel, a tall format; 16 bits where the model has levels.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 
@@ -31,7 +32,17 @@ def one_of_each(images: ImageSet, count: int) -> list[int]:
 
 def thumbnail(images: ImageSet, i: int, caption: str = "") -> Thumbnail:
     """The middle of picture ``i``, under it its label unless told otherwise."""
-    return picture(images.paths[i], caption=caption or images.classes[images.y[i]], levels=images.levels)
+    shown = _of_set(images.paths[i], images.digests[i], images.levels)
+    return Thumbnail(jpeg=shown, caption=caption or images.classes[images.y[i]])
+
+
+@lru_cache(maxsize=64)
+def _of_set(path: Path, digest: str, levels: Levels | None) -> bytes:
+    """`small_jpeg` of a picture of a set, known by its digest: the page of every state shows nearly the same ones."""
+    try:
+        return small_jpeg(path, levels)
+    except UnreadableImageError as error:
+        raise changed({path: error.reason}) from error
 
 
 def picture(path: Path, *, caption: str, levels: Levels | None = None) -> Thumbnail:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -158,7 +158,7 @@ def verify(
 
 
 def _both(
-    other: Answering, model: Model, pictures: dict[str, Path] | dict[str, bytes], progress: Progress
+    other: Answering, model: Model, pictures: Mapping[str, Path] | Mapping[str, bytes], progress: Progress
 ) -> tuple[Agreement, Agreement]:
     """How ``other`` agrees with the model on pictures by name: of the same pixels, and of the files."""
     theirs: list[Prediction] = []
