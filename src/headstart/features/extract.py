@@ -11,7 +11,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -132,11 +131,12 @@ def extract_to_store(
     for key in keys.values():
         known &= store.known(key, known)
     todo = {digest: path for digest, path in zip(digests, paths, strict=True) if digest not in known}
+    if not todo:
+        return {}
     failed: dict[str, str] = {}
     waiting: dict[str, dict[str, Rows | bytes]] = {}
     committed = time.monotonic()
-    stage = (progress or Silent()).stage(f"features at {space.geometry.size}", len(todo)) if todo else None
-    with stage or nullcontext(lambda done: None) as advance:
+    with (progress or Silent()).stage(f"features at {space.geometry.size}", len(todo)) as advance:
         misses = Misses(sources=list(todo.values()), space=space, views=views, digests=list(todo), notes=notes)
         extracted = (engine or here)(misses)
         try:

@@ -89,7 +89,8 @@ def unpacked(paths: Sequence[Path], kept: Sequence[bytes | None]) -> Facts:
     """The facts of many files, of which the note `FACTS` was ``kept``; None where a file could not be read."""
     return Facts(
         images=tuple(
-            None if data is None else _unpacked(json.loads(data), path) for path, data in zip(paths, kept, strict=True)
+            None if data is None else _unpacked(json.loads(data.decode()), path)
+            for path, data in zip(paths, kept, strict=True)
         )
     )
 
