@@ -167,7 +167,7 @@ def stacked(images: Iterable[Pixels], size: int) -> Iterator[Pixels]:
     """Images (s, s, 3) in batches (n, s, s, 3), n ≤ size; none is drawn before its batch is asked for."""
     drawn = iter(images)
     while batch := list(islice(drawn, size)):
-        yield np.stack(batch)
+        yield np.stack(batch) if size > 1 else batch[0][None]
 
 
 def padded(images: Pixels, *, batch: int, size: int) -> Pixels:
