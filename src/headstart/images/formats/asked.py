@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ class Part:
     file: Path
     split: str = ""
     """The split of all in it, as its name or its folder says; empty where neither does."""
+    glance: Glance | None = field(default=None, repr=False, compare=False)
+    """By which it was recognised."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from headstart.files import display
 from headstart.images import tables
 from headstart.images.columns import Columns, chosen
 from headstart.images.formats.asked import Asked, Part, each_part
+from headstart.images.formats.given import Given
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, classes_in, gathered, several
 from headstart.images.labelled import Entries, Understood
@@ -29,11 +30,8 @@ def is_table(glance: Glance) -> bool:
     """Whether a text has a header with a column of files and one of classes."""
     if not glance.text or glance.text.lstrip()[:1] in "[{<":
         return False
-    try:
-        tables.read(glance.file)
-    except DataError as error:
-        return error.problems[0].expected.startswith("one column")
-    return True
+    table = glance.table
+    return not isinstance(table, DataError) or table.problems[0].expected.startswith("one column")
 
 
 def is_records(glance: Glance) -> bool:
@@ -57,7 +55,7 @@ def read_table(asked: Asked) -> Entries:
     read: list[tables.Table] = []
 
     def listing(part: Part) -> Listing:
-        read.append(table := tables.read(part.file, path_column=given.path_column, label_column=given.label_column))
+        read.append(table := _table(part, given))
         return Listing(file=part.file, folder=table.folder, said=_rows(table, part))
 
     def together(listings: Sequence[Listing]) -> Entries:
@@ -78,6 +76,15 @@ def read_table(asked: Asked) -> Entries:
         )
 
     return each_part(asked, listing, together)
+
+
+def _table(part: Part, given: Given) -> tables.Table:
+    """The table, as it was recognised unless its columns are named. Raises DataError where it is none."""
+    if given.path_column or given.label_column or part.glance is None:
+        return tables.read(part.file, path_column=given.path_column, label_column=given.label_column)
+    if isinstance(part.glance.table, DataError):
+        raise part.glance.table
+    return part.glance.table
 
 
 def _rows(table: tables.Table, part: Part) -> list[Said]:
