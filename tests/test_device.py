@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import platform
 import subprocess
 import sys
 
@@ -67,3 +69,16 @@ def test_products_have_one_thread_and_afterwards_as_many_as_before() -> None:
     with device.single_blas():
         assert of_blas() == [1] * len(before)
     assert of_blas() == before
+
+
+def test_sums_are_the_same_each_time_and_change_with_the_kernels() -> None:
+    script = "from headstart.device import single_blas, sums\nwith single_blas(): print(sums())"
+    command = [sys.executable, "-c", script]
+    found = [
+        subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **more}).stdout
+        for more in ({}, {}, {"OPENBLAS_CORETYPE": "Nehalem"})
+    ]
+    assert len(found[0]) == 65
+    assert found[0] == found[1]
+    if platform.machine() == "x86_64":
+        assert found[2] != found[0]

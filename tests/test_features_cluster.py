@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,14 @@ from headstart.backbones.space import NetworkSpec
 from headstart.deploy.model import Model
 from headstart.errors import DiskError, MissingPackageError, OptionError, WeightsError
 from headstart.features import cluster
-from headstart.features.cluster import ENDED, connected
+from headstart.features.cluster import ENDED, Cluster, connected
 from headstart.features.extract import NO_SUCH_FILE, Misses, extract_to_store
 from headstart.features.pool import Place, PooledWorker
+from headstart.features.spread import AmongWorkers
 from headstart.images.decode import Picture, encode
 from headstart.images.notes import Note
 from headstart.options import FitOptions
+from headstart.probe import heads
 from headstart.store import FeatureStore
 from headstart.workflows.predict import PredictOptions, predict
 from headstart.workflows.train import train
@@ -70,6 +73,16 @@ def test_a_file_that_is_here_and_not_where_the_worker_runs_is_named(photos: Path
     assert f"{path} is here on" in caught.value.problems[0].found
     assert caught.value.problems[0].found.endswith("and not on far")
     job._require_shared(0, "empty file: fetch it again", worker)
+
+
+def test_enough_for_the_workers_of_all_machines_that_are_there() -> None:
+    def node(cpus: int, *, alive: bool = True) -> dict[str, Any]:
+        return {"Alive": alive, "NodeID": "a", "NodeManagerHostname": "h", "Resources": {"CPU": cpus}}
+
+    ray = SimpleNamespace(nodes=lambda: [node(1), node(9), node(64, alive=False)])
+    on_cpu = SimpleNamespace(runtime=SimpleNamespace(name="OpenVINO f32"))
+    of_one = cluster.AHEAD * cluster.TOGETHER
+    assert Cluster(ray).enough(on_cpu) == (1 + 3) * of_one  # type: ignore[arg-type]
 
 
 # ── three machines ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,9 +199,14 @@ def test_a_model_is_the_same_byte_for_byte_and_so_are_answers(
     nodes: Any, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = {}
+    monkeypatch.setattr(heads, "WORTH_SENDING", 0)
+    by_workers: list[Any] = []
+    results = AmongWorkers._results
+    monkeypatch.setattr(AmongWorkers, "_results", lambda *given: by_workers.append(given) or results(*given))
     for name, engine in (("alone", None), ("three", "ray")):
         options = FitOptions(sizes=(224,), finetune="never", cache=str(tmp_path / f"cache {name}"))
         runs[name] = train(photos, tmp_path / name, options, engine=engine, title="photos").folder
+    assert by_workers  # folds too
     files = [path.relative_to(runs["alone"]) for path in sorted((runs["alone"] / "model").rglob("*")) if path.is_file()]
     for file in [*files, Path("metrics.json"), Path("predictions.csv"), Path("review.csv")]:
         assert (runs["alone"] / file).read_bytes() == (runs["three"] / file).read_bytes(), file

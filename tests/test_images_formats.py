@@ -96,6 +96,23 @@ def test_all_that_is_wrong_with_rows_is_said_at_once(name: str, tmp_path: Path) 
     assert place(name, 14) not in said, "a row that agrees is no fault"
 
 
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "voc"])  # of which each picture has a file
+def test_rows_are_told_of_beside_files_that_cannot_be_read(name: str, tmp_path: Path) -> None:
+    rows = [good()[0], Row("gone.png", ("cat",)), Row("0001.png", ("cat", "dog")), *good()[2:]]
+    for split, of_split in (("train", rows), ("test", good()), ("val", good())):
+        FORMATS[name](tmp_path / "a" / split, of_split)
+    for split in ("test", "val"):
+        endings = (*ENDINGS, ".json", ".tsv", ".tar")
+        (file,) = (path for path in (tmp_path / "a" / split).iterdir() if path.suffix in endings)
+        data = file.read_bytes()
+        file.write_bytes(data + b'"open' if file.suffix in (".csv", ".tsv") else data[: len(data) * 2 // 3])
+    said = error_of(tmp_path / "a")
+    for split in ("test", "val"):
+        assert f"{split}/{file.name}: " in said
+    assert re.search(rf"train/{file.name}: .*0001(\.png)?: cat, dog", said)
+    assert name in EMBEDDED or re.search(rf"train/{file.name}: (data/)?gone", said)
+
+
 @pytest.mark.parametrize("name", ["comma", "lines", "imagefolder_parquet", "voc", "coco", "fiftyone"])
 def test_a_thousand_faults_are_counted(name: str, tmp_path: Path) -> None:
     rows = [Row(f"gone{number}.png", ("cat",)) for number in range(500)]

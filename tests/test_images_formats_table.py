@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import DataError
+from headstart.images import tables
 from headstart.images.formats.reading import labels_of
+from headstart.images.formats.unlabelled import pictures_of
 from headstart.images.labelled import Entry
 
 
@@ -143,3 +145,21 @@ def test_a_record_that_is_none_is_one_problem(tmp_path: Path) -> None:
     said = table_error(table(tmp_path, '{"path": "a.jpg", "label": "x"}\n{"path": "d.jpg", "label": "y"}\n{"path": "d'))
     assert "1 problem" in said
     assert 'found: record 3: {"path": "d' in said
+
+
+def test_a_table_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path, "path,label\na.jpg,x\nd.jpg,y\n")
+    read: list[Path] = []
+    whole = tables.read
+    monkeypatch.setattr(tables, "read", lambda file, **named: read.append(file) or whole(file, **named))
+    assert len(labels_of(path).entries) == 2
+    assert read == [path]
+    assert len(labels_of(tmp_path).entries) == 2
+    assert read == [path] * 2
+    assert len(pictures_of([str(path)]).files) == 2
+    assert read == [path] * 3
+
+
+def test_a_table_in_which_nothing_is_found_says_so_as_it_was_recognised(tmp_path: Path) -> None:
+    assert "expected: a first line that names the columns" in table_error(table(tmp_path, "one,two\nthree,four\n"))
+    assert "expected: one column of each name" in table_error(table(tmp_path, "path,label,label\na.jpg,x,y\n"))

@@ -147,8 +147,14 @@ def test_a_model_is_trained_and_asked_from_an_address_though_the_line_was_cut(
     assert [row["label"] for row in rows] == [row["label"] for row in as_files] * 2
 
 
-def test_a_store_whose_package_is_missing_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(MissingPackageError, match="reading gs:// needs the package gcsfs") as caught:
-        remote.fetched("gs://bucket/photos")
-    assert "pip install gcsfs" in str(caught.value)
+@pytest.mark.parametrize(
+    ("scheme", "package", "command"),
+    [("gs", "gcsfs", 'pip install "headstart[gcs]"'), ("abfs", "adlfs", "pip install adlfs")],
+)
+def test_a_store_whose_package_is_missing_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, package: str, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=f"reading {scheme}:// needs the package {package}") as caught:
+        remote.fetched(f"{scheme}://bucket/photos")
+    assert command in str(caught.value)

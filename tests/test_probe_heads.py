@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -180,3 +184,28 @@ def test_a_large_matrix_is_rotated_in_its_own_memory(rank: int, monkeypatch: pyt
     y, rows = (X[:, 0] > 0).astype(np.int64), np.arange(500) % 5 != np.arange(5)[:, None]
     for one, other in zip(*(fit_path(axes, y, rows, (1e-2,), 2) for axes in (apart, inside)), strict=True):
         np.testing.assert_allclose(one[1], other[1], atol=1e-4)
+
+
+def test_only_parts_of_much_work_are_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = data(120, 30, 12)
+    axes, rows = principal_axes(X), np.arange(120) % 10 != np.arange(10)[:, None]
+    asked: list[int] = []
+
+    def spread(work: Callable[..., Any], items: Sequence[Any], X: np.ndarray) -> list[Any]:
+        asked.append(len(items))
+        pickled = pickle.dumps([work, *items])
+        assert X.tobytes() not in pickled
+        X = X.copy()
+        X.flags.writeable = False
+        work, *items = pickle.loads(pickled)
+        return [work(item, X) for item in items]
+
+    def fitted(worth: int) -> list[tuple[float, bytes, bytes]]:
+        monkeypatch.setattr(heads, "WORTH_SENDING", worth)
+        return [(C, W.tobytes(), b.tobytes()) for C, W, b in fit_path(axes, y, rows, (1e-3, 1e-2), 12, spread=spread)]
+
+    work = axes.Z.size * 10 * 12
+    alone = fitted(work + 1)
+    assert asked == []
+    assert fitted(work) == alone
+    assert asked == [2, 2]

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from headstart.deploy.answer_log import AnswerLog
 from headstart.deploy.model import Model
 from headstart.errors import OptionError
+from headstart.features.extract import Misses, here
 from headstart.workflows import predict as workflow
 from headstart.workflows.predict import PredictOptions, check_table, predict, predict_to_file
 
@@ -111,6 +113,28 @@ def test_a_table_is_written_as_answers_come_and_goes_on_where_it_was_cut_off(
     assert len(asked) == 100 + 21 - 9
     assert cut.read_bytes() == whole.read_bytes()
     assert not [*tmp_path.glob(".*")]
+
+
+def test_as_many_are_answered_together_as_workers_need_and_the_table_is_the_same(
+    model: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "TOGETHER", 7)
+    monkeypatch.setattr(workflow, "MOST_TOGETHER", 18)
+    paths = sorted(photos.glob("*/*"))[:20]
+    predict(model, paths, PredictOptions()).write(tmp_path / "at once.csv")
+    asked: list[tuple[int, bool]] = []
+    for enough, expected in ((0, [7, 7, 6]), (9, [9, 9, 2]), (10**6, [18, 2])):
+
+        def engine(misses: Misses) -> Iterator[Any]:
+            asked.append((len(misses.sources), misses.space is model.space))
+            return here(misses)
+
+        engine.enough = lambda space, enough=enough: enough  # type: ignore[attr-defined]
+        monkeypatch.setattr(workflow, "connected", lambda name, engine=engine: nullcontext(engine))
+        asked.clear()
+        predict_to_file(model, paths, tmp_path / "table.csv", PredictOptions(), engine="ray")
+        assert asked == [(count, True) for count in expected]  # the last few by the network of batches too
+        assert (tmp_path / "table.csv").read_bytes() == (tmp_path / "at once.csv").read_bytes()
 
 
 def test_answers_of_another_model_or_other_pictures_are_not_gone_on_from(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
@@ -123,3 +124,19 @@ def single_blas() -> Iterator[None]:
 
     with threadpool_limits(1, "blas"):
         yield
+
+
+@cache
+def sums() -> str:
+    """A hash of sums, exponentials and logarithms of fixed numbers, which is the same where heads come out the same.
+
+    Processors of another kind and other libraries round otherwise. To be asked for within `single_blas`.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    X, W = (rng.normal(size=size).astype(np.float32) for size in ((301, 457), (457, 67)))
+    logits = X @ W
+    P = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found = [P, X.T @ P, np.log(P.sum(axis=1, dtype=np.float64)), P.astype(np.float64).T @ P, X.sum(axis=0)]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(each).tobytes() for each in found)).hexdigest()

@@ -150,10 +150,14 @@ class Model:
         stage: str = "predicting",
         progress: Progress | None = None,
         engine: Engine | None = None,
+        of: int = 0,
     ) -> Iterator[tuple[Prediction, Outputs]]:
-        """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one."""
+        """As `predict`, one after the other, each with the picture's rows (d,) by output; none of an unreadable one.
+
+        ``of``: how many pictures there are in all, where these are a part of them; the answers are those of all.
+        """
         sources = listed(pictures)
-        few = len(sources) < max(self.space.runtime.batch, FEW)
+        few = max(of, len(sources)) < max(self.space.runtime.batch, FEW)
         if self.batches and not few:
             self.batches()
         block: list[tuple[int, Outputs | str]] = []

@@ -26,7 +26,8 @@ from headstart.errors import DiskError, HeadstartError, MissingPackageError, Opt
 from headstart.features.calls import as_they_come
 from headstart.features.extract import NO_SUCH_FILE, VANISHED, Found, Misses, here
 from headstart.features.part import Part
-from headstart.features.pool import Answer, Pool, PooledWorker, last_line
+from headstart.features.pool import Answer, Pool, PooledWorker, last_line, places
+from headstart.features.spread import AmongWorkers, Spread
 from headstart.files import display
 from headstart.images.transforms import View
 
@@ -122,22 +123,28 @@ class Cluster:
         self._ray = ray
         self._pools: dict[bool, Pool] = {}
         self._sent: dict[str, Any] = {}
+        self.spread: Spread = AmongWorkers(ray, self._any_pool)
+        """Who does the parts of other work on rows, see `spread`."""
 
     def __call__(self, misses: Misses) -> Iterator[Found | str]:
         """What workers find of the ``misses``, in order; one call at a time. What is no path is computed here."""
         if not all(isinstance(source, (str, Path)) for source in misses.sources):
             return here(misses)
         space = opened(misses.space)
-        key = space.key(View.CENTRE, "last")
+        key, on_gpu = space.key(View.CENTRE, "last"), _on_gpu(space)
         if key not in self._sent:
             # as bytes: the server that Ray's client talks to is not to open it on the way
             self._sent[key] = self._ray.put(pickle.dumps(space.spec or space))
-        on_gpu = "cuda" in space.runtime.name.split()
         if on_gpu not in self._pools:
             self.close()  # workers of the other kind hold the processors
             self._pools[on_gpu] = Pool(self._ray, gpu=on_gpu)
         paths = [Path(str(source)).absolute() for source in misses.sources]
         return _Job(self._pools[on_gpu], key, self._sent[key], space, misses, paths).answers()
+
+    def enough(self, space: Space) -> int:
+        """How many pictures keep all the workers at work that the machines of now have, for rows of ``space``."""
+        alive = [node for node in self._ray.nodes() if node["Alive"]]
+        return AHEAD * TOGETHER * sum(len(places(node, gpu=_on_gpu(space))) for node in alive)
 
     def each(
         self, call: Callable[[Any], Any], items: Sequence[Any], *, cpus: int, gpu: bool
@@ -146,11 +153,21 @@ class Cluster:
         self.close()  # workers hold the processors
         return as_they_come(self._ray, call, items, cpus=cpus, gpu=gpu)
 
+    def _any_pool(self) -> Pool:
+        """The workers there are, of either kind; those that compute on processors are started where there are none."""
+        if not self._pools:
+            self._pools[False] = Pool(self._ray, gpu=False)
+        return next(iter(self._pools.values()))
+
     def close(self) -> None:
         """End the workers."""
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+
+
+def _on_gpu(space: Space) -> bool:
+    return "cuda" in space.runtime.name.split()
 
 
 @dataclass

@@ -19,7 +19,9 @@ import numpy as np
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.errors import UnreadableImageError
+from headstart.features.cluster import Cluster
 from headstart.features.extract import Engine, extract_to_store, here
+from headstart.features.spread import Spread, in_threads
 from headstart.images.decode import DECODER, read_extent
 from headstart.images.folder import ImageSet
 from headstart.images.grey_levels import Extent
@@ -70,6 +72,11 @@ class Workbench:
         with open_store(network.cache) as store:
             progress, clock = progress or Silent(), Clock(budget)
             yield cls(store=store, network=network, progress=progress, clock=clock, engine=engine or here)
+
+    @property
+    def spread(self) -> Spread:
+        """Who does the parts of work on rows that falls into some."""
+        return self.engine.spread if isinstance(self.engine, Cluster) else in_threads
 
     def space(self, size: int) -> Space:
         """The network, ready to run at an input size in pixels; preparing it takes seconds, once."""

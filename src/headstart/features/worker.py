@@ -6,14 +6,15 @@ It knows nothing of who started it. Files are read where it runs, and only rows 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from headstart.backbones.space import NetworkSpec, Space, SpaceSpec
 from headstart.backbones.weights import Weights, locate
 from headstart.cache_folder import cache_folder
-from headstart.device import take_share
+from headstart.device import sums, take_share
 from headstart.errors import HeadstartError, OptionError, WeightsError
 from headstart.features.extract import Found, Misses, here
 from headstart.images.notes import Note
@@ -61,6 +62,18 @@ class Worker:
             return list(here(misses))
         except HeadstartError as error:
             return error
+
+    def sums(self) -> str:
+        """See `device.sums`. From then on BLAS has one thread, so that sums do not depend on the processors."""
+        import scipy.linalg  # noqa: F401  which has a BLAS of its own: only one that is loaded can be told
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1, "blas")
+        return sums()
+
+    def work(self, call: Callable[[Any, Any], Any], item: Any, X: Any) -> Any:
+        """What ``call`` gives for one part of the work on a matrix, see `spread.Spread`."""
+        return call(item, X)
 
 
 def _as_here(spec: SpaceSpec) -> SpaceSpec:

@@ -30,8 +30,8 @@ if sys.platform != "win32":
     import fcntl
 
 _READER = "remote 1"
-_OURS = ("fsspec", "s3fs", "aiohttp")
-"""Packages of the extra; those of other stores, such as gcsfs, are installed by themselves."""
+_EXTRAS = {"fsspec": "remote", "s3fs": "remote", "aiohttp": "remote", "gcsfs": "gcs"}
+"""The extra in which a package is; those of other stores, such as adlfs, are installed by themselves."""
 _BLOCK = 4 << 20
 """Bytes that are fetched and written at a time; what is lost at most when a fetch is cut off."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "mtime", "LastModified", "last_modified", "created")
@@ -89,7 +89,7 @@ def _listed(address: str, what: str) -> tuple[Any, bool, list[_Remote]]:
         system, path = fsspec.core.url_to_fs(address)
     except ImportError as error:
         package = error.name or getattr(error.__cause__, "name", None) or "fsspec"
-        command = 'pip install "headstart[remote]"' if package in _OURS else f"pip install {package}"
+        command = f'pip install "headstart[{_EXTRAS[package]}]"' if package in _EXTRAS else f"pip install {package}"
         raise MissingPackageError(package, f"reading {address.partition(':')[0]}://", command) from error
     system.invalidate_cache()
     info = system.info(path)

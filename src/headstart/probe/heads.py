@@ -32,7 +32,7 @@ import numpy as np
 from headstart.arrays import Floats, Labels, Mask, Reals, Rows
 from headstart.evaluation.calibration import softmax
 from headstart.features.rows import divisors
-from headstart.images.threads import in_order
+from headstart.features.spread import Spread, in_threads
 
 Fit = tuple[float, Reals, Reals]
 """A strength of regularisation, the weights W (folds, r, k) and the intercepts b (folds, k) of all folds."""
@@ -49,6 +49,8 @@ Measured, log-loss out of fold with 0, 0.3 and 1: last layer of ants and bees .1
 LARGE = 100_000_000
 """Numbers of a matrix, 400 MB, from which it is rotated in its own memory, some rows at a time."""
 _TOGETHER = 8_192  # of these rows
+WORTH_SENDING = 1_000_000_000
+"""Numbers of a matrix, times folds, times classes, from which ``spread`` does parts. Chosen: fits then take seconds."""
 MOST_STEPS = 200
 """Of L-BFGS for one C."""
 PARTS = 2
@@ -89,16 +91,17 @@ def fit_family(
     strengths: tuple[float, ...] = C_PATH,
     tolerance: float = 1e-3,
     start: Fit | None = None,
+    spread: Spread = in_threads,
 ) -> Iterator[Fit]:
     """Fit one family on each row set of ``rows`` (folds, n); only logistic regression has more than one strength.
 
-    ``balanced`` lets every class of ``y`` count the same in the loss of logistic regression; ``tolerance`` and
-    ``start`` are those of `fit_path`.
+    ``balanced`` lets every class of ``y`` count the same in the loss of logistic regression; ``tolerance``,
+    ``start`` and ``spread`` are those of `fit_path`.
     """
     if family == "logistic regression":
         counts = np.bincount(y, minlength=num_classes)
         weight = len(y) / (num_classes * np.maximum(counts, 1.0)) if balanced else None
-        yield from fit_path(axes, y, rows, strengths, num_classes, weight, tolerance, start)
+        yield from fit_path(axes, y, rows, strengths, num_classes, weight, tolerance, start, spread)
         return
     d, fitted = len(axes.mean), []
     for row in rows:
@@ -204,51 +207,57 @@ def fit_path(
     class_weight: Reals | None = None,
     tolerance: float = 1e-3,
     start: Fit | None = None,
+    spread: Spread = in_threads,
 ) -> Iterator[Fit]:
     """Fit all folds for each C, ascending; ``start`` is a fit of the same folds at a C nearby.
 
     ``rows`` (folds, n) says which rows each fold is fitted on; ``class_weight`` (k,) multiplies the loss of a class.
     ``tolerance`` bounds the largest entry of the preconditioned gradient, relative to that at zero weights. The folds
-    are fitted in `PARTS`, each by a thread; how many there are does not depend on the machine, so neither do the heads.
+    are fitted in `PARTS`, by ``spread`` where they are worth it; how many there are does not depend on the machine, so
+    neither do the heads.
     """
     cost = np.ones(num_classes) if class_weight is None else class_weight
     curvature = 0.5 * cost.max() * np.append(axes.squares, len(y))[:, None]
     count = min(PARTS, len(rows), max(1, len(rows) * num_classes // LEAST_COLUMNS))
+    worth = axes.Z.size * len(rows) * num_classes >= WORTH_SENDING
     parts = [_Folds(axes, y, part, cost) for part in np.array_split(rows, count)]
-    for part, of_part in zip(parts, np.array_split(np.arange(len(rows)), len(parts)), strict=True):
-        if start is not None:
-            part.W = _stacked((start[0], start[1][of_part], start[2][of_part]))
+    if start is not None:
+        by_fold = np.concatenate([start[1], start[2][:, None]], axis=1)
+        for part, of_part in zip(parts, np.array_split(by_fold, count), strict=True):
+            part.W = of_part.transpose(1, 0, 2).reshape(part.W.shape)
     for C in Cs:
         root = np.sqrt(C * curvature + np.append(np.ones(len(axes.squares)), 0.0)[:, None])
-        fitted = list(in_order(partial(_Folds.fit, C=C, root=root, tolerance=tolerance), parts))
-        yield C, np.concatenate([W for W, _ in fitted]), np.concatenate([b for _, b in fitted])
+        fit = partial(_Folds.fit, C=C, root=root, tolerance=tolerance)
+        for part, W in zip(parts, (spread if worth else in_threads)(fit, parts, axes.Z), strict=True):
+            part.W = W
+        by_fold = np.concatenate([part.by_fold() for part in parts])
+        yield C, by_fold[:, :-1], by_fold[:, -1]
 
 
 class _Folds:
-    """Folds of one matrix that are fitted together, see `fit_path`."""
+    """Folds of one matrix that are fitted together, see `fit_path`: all but the matrix itself."""
 
     def __init__(self, axes: Axes, y: Labels, rows: Mask, cost: Reals) -> None:
         (n, r), k = axes.Z.shape, len(cost)
-        self._Z, self._shape = axes.Z, (n, len(rows), k)
+        self._shape, self._true = (n, len(rows), k), y[:, None, None]
         self._sample = (rows * cost[y]).T.astype(np.float32)[..., None]  # (n, folds, 1)
-        self._true = np.broadcast_to(y[:, None, None], (n, len(rows), 1))
         self.W = np.zeros((r + 1, len(rows) * k))
         """Weights of all folds side by side; the last row is the intercept."""
 
-    def fit(self, *, C: float, root: Reals, tolerance: float) -> tuple[Reals, Reals]:
-        """Weights (folds, r, k) and intercepts (folds, k) at C, from those of the call before; ``root`` scales axes."""
-        objective = partial(self._objective, C=C, root=root)
-        at_zero = np.abs(objective(np.zeros(self.W.size))[1]).max()
-        found = minimise(
-            objective, (self.W * root).ravel(), gradient_tolerance=tolerance * at_zero, max_iter=MOST_STEPS
-        )
-        self.W = found.reshape(self.W.shape) / root
-        by_fold = self.W.reshape(len(self.W), *self._shape[1:]).transpose(1, 0, 2)
-        return by_fold[:, :-1], by_fold[:, -1]
+    def by_fold(self) -> Reals:
+        """Weights and intercepts (folds, r + 1, k)."""
+        return self.W.reshape(len(self.W), *self._shape[1:]).transpose(1, 0, 2)
 
-    def _objective(self, v: Reals, *, C: float, root: Reals) -> tuple[float, Reals]:
+    def fit(self, Z: Rows, *, C: float, root: Reals, tolerance: float) -> Reals:
+        """The next ``W``, of the matrix Z (n, r) at C, from that before; ``root`` (r + 1, 1) scales axes."""
+        objective = partial(self._objective, Z=Z, C=C, root=root)
+        least = tolerance * np.abs(objective(np.zeros(self.W.size))[1]).max()
+        found = minimise(objective, (self.W * root).ravel(), gradient_tolerance=least, max_iter=MOST_STEPS)
+        return found.reshape(self.W.shape) / root
+
+    def _objective(self, v: Reals, *, Z: Rows, C: float, root: Reals) -> tuple[float, Reals]:
         W = v.reshape(self.W.shape) / root
-        logits = self._Z @ W[:-1].astype(np.float32)
+        logits = Z @ W[:-1].astype(np.float32)
         logits += W[-1].astype(np.float32)
         P = logits.reshape(self._shape)
         P -= P.max(axis=2, keepdims=True)
@@ -260,17 +269,11 @@ class _Folds:
         np.put_along_axis(P, self._true, np.take_along_axis(P, self._true, axis=2) - 1, axis=2)
         P *= C * self._sample
         gradient = np.empty_like(W)
-        gradient[:-1] = self._Z.T @ logits
+        gradient[:-1] = Z.T @ logits
         gradient[:-1] += W[:-1]
         gradient[-1] = logits.sum(axis=0, dtype=np.float64)
         gradient /= root
         return loss + 0.5 * float((W[:-1] ** 2).sum()), gradient.ravel()
-
-
-def _stacked(fit: Fit) -> Reals:
-    """Weights and intercepts of all folds as one matrix (r + 1, folds · k)."""
-    _, W, b = fit
-    return np.concatenate([W, b[:, None]], axis=1).transpose(1, 0, 2).reshape(W.shape[1] + 1, -1)
 
 
 def minimise(

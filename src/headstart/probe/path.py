@@ -9,6 +9,7 @@ import numpy as np
 from headstart.arrays import Floats, Index, Labels, Mask, Rows
 from headstart.evaluation.calibration import fit_temperature, fit_temperatures, softmax
 from headstart.evaluation.losses import LARGEST_LOSS, log_losses, mean_and_error
+from headstart.features.spread import Spread, in_threads
 from headstart.probe.heads import C_PATH, Axes, Family, Fit, fit_family
 
 LEAST_GAIN = 1e-4
@@ -70,6 +71,7 @@ class Path:
         rounds: folds of the n images, dealt anew in each round.
         num_classes: k.
         balanced: as for `fit_family`.
+        spread: the same.
     """
 
     def __init__(
@@ -82,9 +84,10 @@ class Path:
         *,
         num_classes: int,
         balanced: bool = False,
+        spread: Spread = in_threads,
     ) -> None:
         self.family, self.axes, self.y, self.groups, self.rounds = family, axes, y, groups, rounds
-        self.num_classes, self.balanced = num_classes, balanced
+        self.num_classes, self.balanced, self._spread = num_classes, balanced, spread
         rows = np.stack([np.isin(np.arange(len(y)), train) for splits in rounds for train, _ in splits])
         self._views = len(axes.Z) // len(y)
         self._rows = np.tile(rows, self._views)
@@ -128,6 +131,7 @@ class Path:
             balanced=self.balanced,
             strengths=strengths,
             start=start,
+            spread=self._spread,
         ):
             strength = fit[0]
             self._fits[strength], self.logits[strength] = fit, self._answers(fit)

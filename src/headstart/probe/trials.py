@@ -285,6 +285,7 @@ class Trials:
             sample.rounds,
             num_classes=sample.num_classes,
             balanced=self.options.balanced,
+            spread=self.table.bench.spread,
         )
         if strength is None:
             path.search()

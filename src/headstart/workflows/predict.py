@@ -13,7 +13,7 @@ from headstart.deploy import predictions as table
 from headstart.deploy.answer_log import AnswerLog
 from headstart.deploy.model import ANSWERED_TOGETHER, Model, Prediction
 from headstart.errors import OptionError
-from headstart.features.cluster import connected
+from headstart.features.cluster import Cluster, connected
 from headstart.files import digest, display, plain
 from headstart.images.formats.unlabelled import Pictures, pictures_of
 from headstart.output_folder import check_files
@@ -22,6 +22,8 @@ from headstart.progress import Progress, Silent
 PARQUET = ".parquet"
 TOGETHER = 2_048
 """Pictures that are answered before the next are looked for: what is known of each stays in memory as long."""
+MOST_TOGETHER = 65_536
+"""The same, where more workers of a cluster are to have work. Chosen for memory: some 60 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +152,11 @@ def predict_to_file(
     with connected(engine) as computing, AnswerLog.beside(path, key) as log:
         with (progress or Silent()).stage("predicting", len(paths)) as advance:
             advance(log.count)
-            for start in range(log.count, len(paths), TOGETHER):
+            while log.count < len(paths):
                 rows: list[dict[str, Any]] = []
-                asked = paths[start : start + TOGETHER]
-                for prediction, _ in model.answers(asked, coverage=options.coverage, engine=computing):
+                asked = paths[log.count : log.count + _together(computing, model)]
+                answers = model.answers(asked, coverage=options.coverage, engine=computing, of=len(paths))
+                for prediction, _ in answers:
                     at = log.count + len(rows)
                     rows.append(_called(table.with_proba(prediction, model.classes), found, at))
                     if len(rows) == ANSWERED_TOGETHER:
@@ -164,6 +167,11 @@ def predict_to_file(
                 advance(log.count)
         _write(path, log.rows(), model.classes)
         return Tally.of(log.rows())
+
+
+def _together(cluster: Cluster | None, model: Model) -> int:
+    """Pictures that are answered before the next are looked for: enough for all workers of a cluster."""
+    return TOGETHER if cluster is None else max(TOGETHER, min(cluster.enough(model.space), MOST_TOGETHER))
 
 
 def _called(row: dict[str, Any], found: Pictures, position: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from headstart.files import display
@@ -35,8 +36,8 @@ def read_coco(asked: Asked) -> Entries:
         DataError: bad records, all of them, with their numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
-    return gathered(
-        each_part(asked, lambda part: _listing(part, asked, left_out)),
+    together = partial(
+        gathered,
         what=asked.what,
         root=asked.root,
         layout="coco",
@@ -45,6 +46,7 @@ def read_coco(asked: Asked) -> Entries:
         understood=Understood(label_files=asked.label_files),
         left_out=left_out,
     )
+    return each_part(asked, lambda part: _listing(part, asked, left_out), together)
 
 
 def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:

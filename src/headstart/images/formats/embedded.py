@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from headstart.cache_folder import size_limit
-from headstart.errors import DataError
+from headstart.errors import DataError, Problem
 from headstart.files import digest, sha256
 from headstart.images.archives import safe_name
 from headstart.images.columns import Columns
-from headstart.images.formats.asked import Asked, Part
+from headstart.images.formats.asked import Asked, Part, in_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.table import of_records, records_in
 from headstart.images.labelled import Entries
@@ -40,25 +40,28 @@ class Embedded:
     group: str | None = None
 
 
-def taken_out(asked: Asked, reader: str, pictures: Callable[[], Iterable[Embedded]], *, needed: int) -> Entries:
+def taken_out(
+    asked: Asked, reader: str, pictures: Callable[[Asked], Iterable[Embedded]], size: Callable[[Part], int]
+) -> Entries:
     """The entries of pictures that lie in the label files.
 
     Args:
         asked: the label files.
         reader: its name and version, which decide what comes out, beside the files.
-        pictures: reads them, all or none.
-        needed: bytes of all pictures, as the label files say.
+        pictures: reads those of label files, all or none.
+        size: bytes of all pictures of one, as it says.
 
     Raises:
-        DataError: the label files are damaged, or hold more than the cache.
+        DataError: the label files are damaged, or hold more than the cache; or what is wrong with rows.
     """
-    parts = [[part.split, sha256(part.file)] for part in asked.parts]
-    key = digest([reader, parts, asked.given.path_column, asked.given.label_column])
-    folder = unpacked(key, lambda target: _write(target, pictures(), asked.what), needed=needed, what=asked.what)
+    try:
+        folder = _unpacked(asked, reader, pictures, size)
+    except DataError as error:
+        raise _each_alone(asked, reader, pictures, size, error) from error
     table = Part(file=folder / TABLE)
     inner = replace(asked, root=folder, parts=(table,), inside=True)
     records = records_in(Glance(table.file)) or []
-    entries = of_records(inner, [records], columns=_COLUMNS, unlabelled="no class in the source")
+    entries = of_records(inner, lambda part: records, columns=_COLUMNS, unlabelled="no class in the source")
     understood = replace(
         entries.understood,
         unpacked=str(folder),
@@ -66,6 +69,33 @@ def taken_out(asked: Asked, reader: str, pictures: Callable[[], Iterable[Embedde
         label_files=asked.label_files,
     )
     return replace(entries, understood=understood)
+
+
+def _unpacked(
+    asked: Asked, reader: str, pictures: Callable[[Asked], Iterable[Embedded]], size: Callable[[Part], int]
+) -> Path:
+    """The folder in the cache where the pictures lie beside their table."""
+    parts = [[part.split, sha256(part.file)] for part in asked.parts]
+    key = digest([reader, parts, asked.given.path_column, asked.given.label_column])
+    needed = sum(map(size, asked.parts))
+    return unpacked(key, lambda target: _write(target, pictures(asked), asked.what), needed=needed, what=asked.what)
+
+
+def _each_alone(
+    asked: Asked,
+    reader: str,
+    pictures: Callable[[Asked], Iterable[Embedded]],
+    size: Callable[[Part], int],
+    error: DataError,
+) -> DataError:
+    """What is wrong with each of the label files, one of which cannot be read, which gave ``error``."""
+    problems: list[Problem] = []
+    for part in asked.parts if len(asked.parts) > 1 else ():
+        try:
+            taken_out(replace(asked, parts=(part,)), reader, pictures, size)
+        except DataError as alone:
+            problems += in_part(part, asked, alone).problems
+    return DataError(asked.what, problems) if problems else error
 
 
 def _write(folder: Path, pictures: Iterable[Embedded], what: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from headstart.errors import DataError
@@ -43,7 +44,7 @@ def read_labels(asked: Asked) -> Entries:
         DataError: bad records, all of them, with their numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
-    return _gathered(asked, each_part(asked, lambda part: _labels(part, asked, left_out)), left_out)
+    return each_part(asked, lambda part: _labels(part, asked, left_out), partial(_gathered, asked, left_out))
 
 
 def _labels(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
@@ -103,7 +104,7 @@ def read_samples(asked: Asked) -> Entries:
             classes.
     """
     left_out: list[LeftOut] = []
-    return _gathered(asked, each_part(asked, lambda part: _samples(part, asked, left_out)), left_out)
+    return each_part(asked, lambda part: _samples(part, asked, left_out), partial(_gathered, asked, left_out))
 
 
 def _samples(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
@@ -156,7 +157,7 @@ def _classified(value: Any) -> tuple[str, ...] | None:
     return classes_in(labels or value.get("label"))
 
 
-def _gathered(asked: Asked, listings: list[Listing], left_out: list[LeftOut]) -> Entries:
+def _gathered(asked: Asked, left_out: list[LeftOut], listings: Sequence[Listing]) -> Entries:
     return gathered(
         listings,
         what=asked.what,

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from headstart.errors import DataError
+from headstart.images import tables
 from headstart.images.archives import is_compressed
 from headstart.images.tables import encoding_of
 
@@ -55,6 +57,14 @@ class Glance:
             return list(csv.reader(io.StringIO(self.text, newline="")))
         except csv.Error:
             return []
+
+    @cached_property
+    def table(self) -> tables.Table | DataError:
+        """The whole file as a table of files and classes, or why it is none; it is read once."""
+        try:
+            return tables.read(self.file)
+        except DataError as error:
+            return error
 
     @property
     def document(self) -> Any:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from headstart.errors import DataError
 from headstart.files import display, some
-from headstart.images.formats.asked import Asked, Part, each_part
+from headstart.images.formats.asked import Asked, Part, document_of, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.one_hot import rows_of
 from headstart.images.formats.said import Listing, Said, classes_in, gathered
@@ -51,8 +52,8 @@ def read_label_studio(asked: Asked) -> Entries:
             numbers; also pictures of several classes, and annotators who do not agree.
     """
     left_out: list[LeftOut] = []
-    return gathered(
-        each_part(asked, lambda part: _listing(part, asked, left_out)),
+    together = partial(
+        gathered,
         what=asked.what,
         root=asked.root,
         layout="label-studio",
@@ -61,12 +62,12 @@ def read_label_studio(asked: Asked) -> Entries:
         understood=Understood(label_files=asked.label_files),
         left_out=left_out,
     )
+    return each_part(asked, lambda part: _listing(part, asked, left_out), together)
 
 
 def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
-    glance = Glance(part.file)
-    if isinstance(glance.document, list):
-        answers = list(_of_json(glance.document))
+    if Glance(part.file).text.lstrip()[:1] in ("[", "{"):
+        answers = list(_of_json(_listed(document_of(part, asked))))
     else:
         (_, header), *rows = rows_of(part.file, asked.what) or [(1, [])]
         answers = [_flat(at, dict(zip(header, row, strict=False))) for at, (_, row) in enumerate(rows, 1)]

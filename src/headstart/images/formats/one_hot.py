@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import partial
 from pathlib import Path
 
 from headstart.errors import DataError
@@ -38,26 +39,21 @@ def read_one_hot(asked: Asked) -> Entries:
         DataError: bad rows, all of them, with their line numbers; also pictures of several classes.
     """
     left_out: list[LeftOut] = []
-    read = each_part(asked, lambda part: _rows(asked, part, left_out))
-    listings = [
-        Listing(file=part.file, folder=part.file.parent, said=said)
-        for part, said in zip(asked.parts, read, strict=True)
-    ]
-    understood = Understood(label_files=asked.label_files, separator=",")
-    return gathered(
-        listings,
+    together = partial(
+        gathered,
         what=asked.what,
         root=asked.root,
         layout="one-hot",
         inside=asked.inside,
         unit="line",
         rules=_RULES,
-        understood=understood,
+        understood=Understood(label_files=asked.label_files, separator=","),
         left_out=left_out,
     )
+    return each_part(asked, lambda part: _listing(asked, part, left_out), together)
 
 
-def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
+def _listing(asked: Asked, part: Part, left_out: list[LeftOut]) -> Listing:
     (_, first), *rows = rows_of(part.file, asked.what) or [(1, [])]
     header = [cell.strip() for cell in first]
     said = []
@@ -71,7 +67,7 @@ def _rows(asked: Asked, part: Part, left_out: list[LeftOut]) -> list[Said]:
             left_out.append(LeftOut(part.file.parent / name, "no class is marked"))
         else:
             said.append(Said(at=line, names=(name,), labels=labels, split=part.split or "train", broken=broken))
-    return said
+    return Listing(file=part.file, folder=part.file.parent, said=said)
 
 
 def rows_of(file: Path, what: str) -> list[tuple[int, list[str]]]:

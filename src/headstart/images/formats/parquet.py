@@ -11,7 +11,7 @@ from typing import Any
 from headstart.errors import DataError, MissingPackageError
 from headstart.files import display, some
 from headstart.images.columns import LABELS, plain_name
-from headstart.images.formats.asked import Asked, Part, each_part
+from headstart.images.formats.asked import Asked, Part, in_part
 from headstart.images.formats.embedded import Embedded, taken_out
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.table import of_records
@@ -34,17 +34,29 @@ def read_parquet(asked: Asked) -> Entries:
         DataError: a damaged file, no column of pictures or classes, or bad rows.
         MissingPackageError: pyarrow is not installed.
     """
-    parts = each_part(asked, lambda part: picture_columns(part.file, asked.what))
-    pictures = parts[0][0]
+    pictures = _pictures(asked)
     if not pictures:
-        return of_records(asked, each_part(asked, lambda part: list(rows_of(part.file, asked.what))))
+        return of_records(asked, lambda part: list(rows_of(part.file, asked.what)))
     wanted = asked.given.path_column
     if (wanted and wanted not in pictures) or (not wanted and len(pictures) > 1):
         todo = f"say which: --path-column {display(pictures[0])}"
         found = some([*map(display, pictures)])
         raise DataError.of(asked.what, expected="one column of pictures", found=found, todo=todo)
-    picture, needed = wanted or pictures[0], sum(size for _, size in parts)
-    return taken_out(asked, _READER, lambda: _taken_out(asked, picture), needed=needed)
+    picture = wanted or pictures[0]
+    return taken_out(
+        asked, _READER, lambda asked: _taken_out(asked, picture), lambda part: picture_columns(part.file, asked.what)[1]
+    )
+
+
+def _pictures(asked: Asked) -> list[str]:
+    """Names of the columns that hold pictures, in the first file that can be read. Raises DataError if none can."""
+    errors: list[DataError] = []
+    for part in asked.parts:
+        try:
+            return picture_columns(part.file, asked.what)[0]
+        except DataError as error:
+            errors.append(in_part(part, asked, error))
+    raise DataError(asked.what, [problem for error in errors for problem in error.problems])
 
 
 def picture_columns(file: Path, what: str) -> tuple[list[str], int]:

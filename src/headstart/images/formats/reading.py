@@ -99,7 +99,7 @@ def _of_file(given: Given, file: Path) -> Entries:
     if not formats:
         raise _unknown(given, _not_known(glance))
     _refuse_several(given, [each.name for each in formats])
-    return _read(given, formats[0], file.parent, [Part(file=file)])
+    return _read(given, formats[0], file.parent, [Part(file=file, glance=glance)])
 
 
 def _read(given: Given, format: Format, root: Path, parts: Sequence[Part], *, inside: bool = False) -> Entries:
@@ -185,7 +185,7 @@ def _label_files(given: Given, root: Path) -> tuple[dict[Format, list[Part]], di
             glance, known = Glance(file), False
             for format in _recognised(glance, given):
                 if file.suffix.lower() in format.endings and (not given.format or format.recognises(glance)):
-                    found.setdefault(format, []).append(Part(file=file, split=_split(file, top)))
+                    found.setdefault(format, []).append(Part(file=file, split=_split(file, top), glance=glance))
                     known = True
             if not known:
                 others[file] = glance.damage

@@ -60,5 +60,9 @@ NAMES = (FOLDERS, ZIP, TAR, *(each.name for each in FORMATS))
 
 def recognised(glance: Glance) -> list[Format]:
     """The formats that a file may be of."""
-    found = [each for each in FORMATS if each.recognises(glance)]
-    return [each for each in found if not each.is_general] or found
+    return special(glance) or [each for each in FORMATS if each.is_general and each.recognises(glance)]
+
+
+def special(glance: Glance) -> list[Format]:
+    """The same, of those in which no other is written; a table is not read for it."""
+    return [each for each in FORMATS if not each.is_general and each.recognises(glance)]

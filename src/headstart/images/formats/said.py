@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headstart.errors import DataError
-from headstart.files import display, some
+from headstart.files import below, display, some
 from headstart.images.faults import Faults
 from headstart.images.labelled import Entries, Entry, Understood, class_name, merged_names, twins
 from headstart.images.located import Located, located
@@ -95,11 +95,14 @@ def gathered(
     splits: dict[str, str] = {}
     columns: dict[str, dict[Path, str]] = defaultdict(dict)
     moved, without = [], list(left_out)
+    names_of_files = Counter(listing.file.name for listing in listings)
     for listing in listings:
         found = located(listing.folder, [said.names for said in listing.said], inside=inside, near=listing.file.stem)
         _refuse_rivals(found, what)
         moved += [found.moved] if found.moved else []
-        label_file = f"{display(listing.file.name)}: " if len(listings) > 1 else ""
+        is_alone = names_of_files[listing.file.name] == 1
+        label_file = display(listing.file.name) if is_alone else below(root, listing.file)
+        label_file = f"{label_file}: " if len(listings) > 1 else ""
         for said, path, wrong in zip(listing.said, found.paths, found.wrong, strict=True):
             if unlabelled and not said.labels and not said.broken:
                 without.append(LeftOut(path, unlabelled))

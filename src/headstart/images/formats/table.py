@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from headstart.files import display
 from headstart.images import tables
 from headstart.images.columns import Columns, chosen
 from headstart.images.formats.asked import Asked, Part, each_part
+from headstart.images.formats.given import Given
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, classes_in, gathered, several
 from headstart.images.labelled import Entries, Understood
@@ -29,11 +30,8 @@ def is_table(glance: Glance) -> bool:
     """Whether a text has a header with a column of files and one of classes."""
     if not glance.text or glance.text.lstrip()[:1] in "[{<":
         return False
-    try:
-        tables.read(glance.file)
-    except DataError as error:
-        return error.problems[0].expected.startswith("one column")
-    return True
+    table = glance.table
+    return not isinstance(table, DataError) or table.problems[0].expected.startswith("one column")
 
 
 def is_records(glance: Glance) -> bool:
@@ -54,28 +52,39 @@ def read_table(asked: Asked) -> Entries:
         DataError: no columns of files and classes, or bad rows: all of them, with their line numbers.
     """
     given = asked.given
-    path, label = given.path_column, given.label_column
-    read = each_part(asked, lambda part: tables.read(part.file, path_column=path, label_column=label))
-    listings = [
-        Listing(file=part.file, folder=table.folder, said=_rows(table, part))
-        for part, table in zip(asked.parts, read, strict=True)
-    ]
-    first = read[0]
-    read_as = "" if first.is_utf else f", read as {first.encoding}"
-    columns = _told(first.columns)
-    understood = Understood(
-        encoding=first.encoding, separator=first.separator, columns=columns, label_files=asked.label_files
-    )
-    return gathered(
-        listings,
-        what=f"table {display(given.address)}{read_as}",
-        root=asked.root,
-        layout="table",
-        inside=asked.inside,
-        unit="line",
-        rules=_RULES,
-        understood=understood,
-    )
+    read: list[tables.Table] = []
+
+    def listing(part: Part) -> Listing:
+        read.append(table := _table(part, given))
+        return Listing(file=part.file, folder=table.folder, said=_rows(table, part))
+
+    def together(listings: Sequence[Listing]) -> Entries:
+        first = read[0]
+        read_as = "" if first.is_utf else f", read as {first.encoding}"
+        columns = _told(first.columns)
+        return gathered(
+            listings,
+            what=f"table {display(given.address)}{read_as}",
+            root=asked.root,
+            layout="table",
+            inside=asked.inside,
+            unit="line",
+            rules=_RULES,
+            understood=Understood(
+                encoding=first.encoding, separator=first.separator, columns=columns, label_files=asked.label_files
+            ),
+        )
+
+    return each_part(asked, listing, together)
+
+
+def _table(part: Part, given: Given) -> tables.Table:
+    """The table, as it was recognised unless its columns are named. Raises DataError where it is none."""
+    if given.path_column or given.label_column or part.glance is None:
+        return tables.read(part.file, path_column=given.path_column, label_column=given.label_column)
+    if isinstance(part.glance.table, DataError):
+        raise part.glance.table
+    return part.glance.table
 
 
 def _rows(table: tables.Table, part: Part) -> list[Said]:
@@ -105,11 +114,11 @@ def read_records(asked: Asked) -> Entries:
     Raises:
         DataError: no values of files and classes, or bad records: all of them, with their numbers.
     """
-    return of_records(asked, [records_in(Glance(part.file)) or [] for part in asked.parts])
+    return of_records(asked, lambda part: records_in(Glance(part.file)) or [])
 
 
 def of_records(
-    asked: Asked, listed: Sequence[Sequence[Any]], *, columns: Columns | None = None, unlabelled: str = ""
+    asked: Asked, records_of: Callable[[Part], Sequence[Any]], *, columns: Columns | None = None, unlabelled: str = ""
 ) -> Entries:
     """The entries of the records of each part, which are objects with a file and a class, in ``columns`` if those are
     known.
@@ -117,30 +126,35 @@ def of_records(
     ``unlabelled``: why those without a class are left out; where it is empty, that is a fault.
 
     Raises:
-        DataError: as `read_records`.
+        DataError: as `read_records`, and what ``records_of`` raises.
     """
-    listings: list[Listing] = []
-    told: tuple[tuple[str, str], ...] = ()
-    for part, records in zip(asked.parts, listed, strict=True):
+    told: dict[Part, tuple[tuple[str, str], ...]] = {}
+
+    def listing(part: Part) -> Listing:
+        records = records_of(part)
         found = columns or columns_of(part.file, records, asked.given.path_column, asked.given.label_column)
         if found is None:
             names = sorted({display(name) for record in records[:100] if isinstance(record, dict) for name in record})
             todo = "name them: --path-column and --label-column"
             what = f"{display(part.file.name)}: {', '.join(names) or 'no record that is an object'}"
             raise DataError.of(asked.what, expected="values that name a file and a class", found=what, todo=todo)
-        told = _told(found)
+        told[part] = _told(found)
         said = [_record(at, record, found, part) for at, record in enumerate(records, 1)]
-        listings.append(Listing(file=part.file, folder=part.file.parent, said=said))
-    return gathered(
-        listings,
-        what=asked.what,
-        root=asked.root,
-        layout="table",
-        inside=asked.inside,
-        rules=_RECORD_RULES,
-        understood=Understood(columns=told, label_files=asked.label_files),
-        unlabelled=unlabelled,
-    )
+        return Listing(file=part.file, folder=part.file.parent, said=said)
+
+    def together(listings: Sequence[Listing]) -> Entries:
+        return gathered(
+            listings,
+            what=asked.what,
+            root=asked.root,
+            layout="table",
+            inside=asked.inside,
+            rules=_RECORD_RULES,
+            understood=Understood(columns=[*told.values()][-1], label_files=asked.label_files),
+            unlabelled=unlabelled,
+        )
+
+    return each_part(asked, listing, together)
 
 
 _FLAT = "every record is a JSON object, in UTF-8"

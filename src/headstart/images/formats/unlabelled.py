@@ -15,7 +15,7 @@ from headstart.images.formats.given import Given
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.parquet import is_parquet, picture_columns, rows_of
 from headstart.images.formats.reading import archive_files
-from headstart.images.formats.registry import recognised
+from headstart.images.formats.registry import special
 from headstart.images.formats.said import files_named
 from headstart.images.formats.table import cells_of, columns_of, records_in
 from headstart.images.formats.webdataset import CLASSES, is_webdataset
@@ -24,8 +24,6 @@ from headstart.images.remote import fetched
 from headstart.images.walk import find_images, find_names
 
 _EXPECTED = "pictures: files, folders, archives, addresses, or a table with a column of files"
-_TABLES = ("table", "jsonl", "parquet")
-"""Formats of which a column of files is read, whatever else is in them."""
 _ENDINGS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".json", ".parquet", ".xml")
 """Of files that are taken for a list of pictures; one of another name that is no archive is a picture itself."""
 
@@ -103,9 +101,9 @@ def _add_file(found: Pictures, given: Given, file: Path, *, inside: bool = False
 
 def _named(asked: Asked, file: Path, glance: Glance) -> Iterator[tuple[int, str]]:
     """Line or number of each row of a table, and the file that it names."""
-    formats = [each.name for each in recognised(glance)]
+    formats = [each.name for each in special(glance)]
     has_pictures = is_parquet(glance) and bool(picture_columns(file, asked.what)[0])
-    if has_pictures or (formats and not {*formats} & {*_TABLES}):
+    if has_pictures or (formats and "parquet" not in formats):
         what = "Parquet with the pictures in it" if has_pictures else f"labels in the format {formats[0]}"
         todo = f"give the pictures themselves, or first: headstart convert {display(file.name)} OUT --to csv"
         raise DataError.of(asked.what, expected=_EXPECTED, found=what, todo=todo)

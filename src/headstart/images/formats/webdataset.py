@@ -50,8 +50,7 @@ def read_webdataset(asked: Asked) -> Entries:
     Raises:
         DataError: damaged tars, or what has no place in them; no class for a picture; also pictures of several.
     """
-    needed = sum(part.file.stat().st_size for part in asked.parts)
-    return taken_out(asked, _READER, lambda: _pictures(asked), needed=needed)
+    return taken_out(asked, _READER, _pictures, lambda part: part.file.stat().st_size)
 
 
 def _pictures(asked: Asked) -> Iterator[Embedded]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -45,7 +47,7 @@ def read_cvat(asked: Asked) -> Entries:
         DataError: damaged XML; bad pictures, all of them, with their numbers; also those of several classes.
     """
     left_out: list[LeftOut] = []
-    return _gathered(asked, each_part(asked, lambda part: _of_cvat(part, asked, left_out)), "cvat", left_out)
+    return each_part(asked, lambda part: _of_cvat(part, asked, left_out), partial(_gathered, asked, "cvat", left_out))
 
 
 def _of_cvat(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
@@ -92,10 +94,10 @@ def read_voc(asked: Asked) -> Entries:
             said.append(Said(at=at, names=names, labels=labels, split=split))
         apart = folder.name.casefold().startswith(("annotation", "label", "xml"))
         listings.append(Listing(file=folder, folder=folder.parent if apart else folder, said=said))
-    return _gathered(asked, listings, "voc", left_out)
+    return _gathered(asked, "voc", left_out, listings)
 
 
-def _gathered(asked: Asked, listings: list[Listing], layout: str, left_out: list[LeftOut]) -> Entries:
+def _gathered(asked: Asked, layout: str, left_out: list[LeftOut], listings: Sequence[Listing]) -> Entries:
     names = asked.label_files
     few = names if len(names) < 10 else (*names[:1], *names[-1:])
     return gathered(
