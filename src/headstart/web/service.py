@@ -44,7 +44,8 @@ class Service:
             served.model.abstention.require(coverage)
         except OptionError as error:
             raise Refusal.of_input(error) from error
-        answered = await asyncio.gather(*(self._answer(served, one.data, coverage) for one in uploads))
+        answers = [self._answer(served, one.data, coverage) for one in uploads]
+        answered = await asyncio.gather(*answers) if answers[1:] else [await answers[0]]  # one needs no task of its own
         predictions = [replace(one, position=i) for i, one in enumerate(answered)]
         self.metrics.answered(predictions)
         return predictions
