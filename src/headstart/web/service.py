@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from headstart.deploy.model import Prediction
 from headstart.errors import OptionError, UnreadableImageError
+from headstart.images.sniff import without_folder
 from headstart.web.admission import Admission
 from headstart.web.batches import Batches
 from headstart.web.body import Upload
@@ -55,7 +56,7 @@ class Service:
             with self.batches.expecting():
                 pixels = await self.decoders.decode(data, served.model.space.geometry)
         except UnreadableImageError as error:
-            return Prediction(proba=None, reason=error.reason)
+            return Prediction(proba=None, reason=without_folder(error.reason))
         return await self.batches.answer(served.model, pixels, coverage=coverage)
 
     async def reload(self) -> bool:
