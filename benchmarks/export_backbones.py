@@ -14,13 +14,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from headstart.backbones import catalog, network, saved, weights
 from headstart.backbones.exported import IMAGES, network_to_onnx
 from headstart.backbones.runtime import synthetic_images
-from headstart.deploy.onnx_nodes import OPSET
+from headstart.deploy.onnx_nodes import OPSET, import_onnxruntime
 
 SAME = 1e-4
 """Relative distance of rows: networks of random weights have larger numbers than trained ones."""
@@ -34,7 +33,7 @@ def distance(name: str) -> float:
     with tempfile.TemporaryDirectory() as folder:
         saved.write(frozen, {"size": size}, Path(folder))
         content = network_to_onnx(Path(folder), list(frozen.widths), opset=OPSET)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     images, worst = synthetic_images(size, 3), 0.0
     with torch.inference_mode():
         expected = [rows.numpy() for rows in frozen(torch.from_numpy(images))]

@@ -1,11 +1,11 @@
 // Classify pictures with an exported model in Node, with onnxruntime-node and sharp.
 //     npm install onnxruntime-node sharp
 //     node classify.mjs photos.onnx new.jpg other.png
-//
 // One JSON document a picture, of the model's golden ones if none is given. Expected: its answers, to 1e-3.
 import { readFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
+process.env.ORT_DISABLE_TELEMETRY ??= "1"; // before a model is opened: it reports its use to its makers
 
 function metadata(file) { // of an ONNX file: field 14 of the protocol buffer holds pairs of a key and a value
   let at = 0;

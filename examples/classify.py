@@ -10,11 +10,14 @@ for the same pixels, to 1e-3.
 import base64
 import io
 import json
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 from PIL import Image, ImageOps
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported: it reports its use to its makers
+import onnxruntime
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 model = json.loads(session.get_modelmeta().custom_metadata_map["headstart"])

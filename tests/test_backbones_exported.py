@@ -3,14 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
 from headstart.backbones import catalog, network, saved, weights
 from headstart.backbones.exported import IMAGES, network_to_onnx
 from headstart.backbones.runtime import synthetic_images
-from headstart.deploy.onnx_nodes import OPSET
+from headstart.deploy.onnx_nodes import OPSET, import_onnxruntime
 from headstart.errors import ModelError
 
 SIZE = 160
@@ -22,7 +21,7 @@ def test_any_number_of_images_gives_the_rows_of_torch(name: str, tmp_path: Path)
     frozen = network.freeze(backbone, weights.locate(backbone, random=True), size=SIZE)
     saved.write(frozen, {"size": SIZE}, tmp_path)
     content = network_to_onnx(tmp_path, ["depths", "last"], opset=OPSET)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     images = synthetic_images(SIZE, 3)
     with torch.inference_mode():
         expected = dict(zip(frozen.widths, frozen(torch.from_numpy(images)), strict=True))

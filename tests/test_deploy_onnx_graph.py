@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from PIL import Image
 
@@ -17,7 +16,7 @@ from headstart.deploy.export import to_onnx
 from headstart.deploy.manifest import manifest_of
 from headstart.deploy.model import Model
 from headstart.deploy.onnx_graph import OUTPUTS, rows_of, whole_graph
-from headstart.deploy.onnx_nodes import OPSET
+from headstart.deploy.onnx_nodes import OPSET, import_onnxruntime
 from headstart.deploy.portable import Portable, of_onnx, open_onnx
 from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
@@ -68,7 +67,7 @@ def same_answers(portable: Portable, model: Model) -> None:
 
 
 def test_a_batch_gives_what_its_pictures_give_alone(small_onnx: Path) -> None:
-    session = onnxruntime.InferenceSession(str(small_onnx), providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(str(small_onnx), providers=["CPUExecutionProvider"])
     pictures = np.stack([scene(seed) for seed in range(3)])
     together = dict(zip(OUTPUTS, session.run(list(OUTPUTS), {"image": pictures}), strict=True))
     assert {name: value.dtype.type for name, value in together.items()} == OUTPUTS
@@ -86,7 +85,7 @@ def test_a_model_that_has_not_learned_when_not_to_answer_is_never_unsure_and_has
     content = whole_graph(model, network, manifest).SerializeToString()
     (answer,) = of_onnx(content, manifest, "it").answers([scene(0)])
     assert (answer.unsure, answer.unfamiliar, answer.novelty) == (None, None, None)
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = import_onnxruntime().InferenceSession(content, providers=["CPUExecutionProvider"])
     values = dict(zip(OUTPUTS, session.run(list(OUTPUTS), {"image": scene(0)[None]}), strict=True))
     assert np.isnan(values["novelty"]).all()
     assert not values["unsure"].any()

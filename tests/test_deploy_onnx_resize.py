@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 
-from headstart.deploy.onnx_nodes import IR_VERSION, OPSET, Nodes
+from headstart.deploy.onnx_nodes import IR_VERSION, OPSET, Nodes, import_onnxruntime
 from headstart.deploy.onnx_resize import pillow_chooses_the_order, resized
 from headstart.images.decode import resample
 from headstart.images.transforms import Geometry, load
@@ -30,7 +29,7 @@ def session(geometry: Geometry) -> Any:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return import_onnxruntime().InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])

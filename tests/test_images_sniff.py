@@ -204,6 +204,14 @@ def test_every_reason_says_what_to_do() -> None:
         assert reason == reason.strip(" .")
 
 
+def test_a_file_that_came_alone_is_taken_out_of_no_folder() -> None:
+    assert sniff.without_folder(sniff.TEXT) == "text, not a picture"
+    assert sniff.without_folder(sniff.UNKNOWN) == "not a picture of a known format: export as JPEG or PNG"
+    reasons = [value for name, value in vars(sniff).items() if name.isupper() and isinstance(value, str)]
+    assert not [reason for reason in reasons if "folder" in sniff.without_folder(reason)]
+    assert sniff.without_folder(sniff.FILM) == sniff.FILM
+
+
 def test_a_real_database_is_data(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "a.jpg") as database:
         database.execute("CREATE TABLE a (b)")

@@ -10,6 +10,7 @@ import pytest
 
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode
+from headstart.images.grey_levels import Levels
 from headstart.images.transforms import Geometry, load
 from headstart.web import decoders as module
 from headstart.web.decoders import Decoder, Decoders
@@ -51,6 +52,17 @@ def test_pixels_are_those_of_training_in_whatever_order_they_are_asked_for() -> 
             await decoders.decode(b"no picture", GEOMETRY)
 
     carried_out(work, count=2)
+
+
+def test_one_process_decodes_for_several_geometries_in_turn() -> None:
+    geometries = [Geometry(size=size, levels=Levels(integers=(0, top))) for size in (32, 64) for top in (255, 4095)]
+
+    async def work(decoders: Decoders) -> None:
+        for geometry in 2 * geometries:
+            data = encode(np.arange(10_000, dtype=np.uint16).reshape(100, 100) % 4096, format="PNG")
+            np.testing.assert_array_equal(await decoders.decode(data, geometry), load(data, geometry)[0])
+
+    carried_out(work)
 
 
 def test_a_process_that_was_killed_is_replaced_and_no_picture_is_blamed_that_came_later() -> None:

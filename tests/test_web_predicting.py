@@ -57,6 +57,8 @@ def test_what_cannot_be_read_has_a_reason_in_its_place(served: Served) -> None:
     problems = answer.json()["problems"]
     assert [problem["expected"] for problem in problems] == ["a picture that can be read"] * 2
     assert problems[1]["found"].startswith("c: ")
+    answer = served.ask("POST", "/predict", data=b"a note")  # there is no folder to take it out of
+    assert answer.json()["problems"][0]["found"] == "picture 1: text, not a picture"
 
 
 @pytest.mark.parametrize(

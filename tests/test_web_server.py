@@ -2,21 +2,37 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 import time
 from collections import Counter
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from packaging.requirements import Requirement
 
+import headstart
 from headstart.errors import OptionError
 from headstart.web.server import listening
 from server import as_process, drawn
+
+DOCKERFILE = Path(__file__).parents[1] / "examples" / "serve" / "Dockerfile"
+ALONE = """
+import sys
+from importlib.abc import MetaPathFinder
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Missing())
+"""
+"""``sitecustomize`` of a process that lacks some packages."""
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
@@ -108,6 +124,43 @@ def test_a_server_that_is_killed_leaves_no_process(small_model: Path) -> None:
         while alive := [pid for pid in started if Path(f"/proc/{pid}").exists() and not _is_zombie(pid)]:
             assert time.monotonic() < end, alive
             time.sleep(0.05)
+
+
+def with_what_they_need(names: set[str]) -> set[str]:
+    """The distributions of these names, as normalised, and all that they require without extras."""
+    found: set[str] = set()
+    while names:
+        found |= names
+        needed = {Requirement(line) for name in names for line in requires(name) or []}
+        wanted = {each.name for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})}
+        names = {normalised(name) for name in wanted} - found
+    return found
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@posix
+def test_the_image_of_the_example_has_all_that_a_server_imports(
+    small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, listed = DOCKERFILE.read_text().partition("pip install --no-cache-dir fastapi")
+    names = listed.partition("&&")[0].replace("\\\n", " ").split()
+    there = with_what_they_need({"fastapi", *map(normalised, names)}) | {"headstart"}
+    missing = {
+        module
+        for module, distributions in packages_distributions().items()
+        if not there & {normalised(name) for name in distributions}
+    }
+    assert {"torch", "scipy"} <= missing
+    (tmp_path / "sitecustomize.py").write_text(ALONE.format(missing=missing))
+    source = str(Path(headstart.__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), source]))
+    with as_process(small_model, "--workers", "1") as (address, process):
+        assert requests.post(f"{address}/predict", drawn(1), timeout=60).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_a_port_in_use_is_an_error_that_says_so() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import OptionError
-from headstart.workflows.export import export
+from headstart.workflows.export import ENDINGS, export
 
 
 def test_what_is_written_is_named_after_the_run(
@@ -31,10 +31,21 @@ def test_another_format_is_refused_before_any_work(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("to", ["onnx", "openvino"])
 def test_a_file_of_somebody_else_is_never_replaced(to: str, small_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("mine")
+    mine = tmp_path / f"mine{ENDINGS[to]}"
+    mine.write_text("mine")
     with pytest.raises(OptionError, match="which is something else"):
-        export(small_model, to, tmp_path / "mine")
-    assert (tmp_path / "mine").read_text() == "mine"
+        export(small_model, to, mine)
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(("to", "ending"), [("onnx", ".onnx"), ("openvino", ".xml")])
+def test_a_name_by_which_no_runtime_knows_the_file_is_refused(
+    to: str, ending: str, small_model: Path, tmp_path: Path
+) -> None:
+    said = rf"whose name ends in \{ending}\n.*found: -o .*/m\.bin\n.*-o .*/m\.bin\{ending}"
+    with pytest.raises(OptionError, match=said):
+        export(small_model, to, tmp_path / "m.bin")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_numbers_that_stand_alone_are_not_written_over(small_model: Path, tmp_path: Path) -> None:

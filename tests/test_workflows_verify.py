@@ -56,5 +56,7 @@ def test_another_model_and_pictures_without_a_run_are_refused(
 ) -> None:
     with pytest.raises(OptionError, match="is of another model"):
         verify(small_onnx, run_folder)
+    with pytest.raises(OptionError, match=r"or the address of a server\n.*no such file or folder\n.*check the path"):
+        verify(tmp_path / "missing.onnx", run_folder)
     with pytest.raises(OptionError, match="pictures and no run"):
         verify(small_onnx, None, [tmp_path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,21 @@ def import_onnx() -> Any:
     except ImportError as error:
         raise MissingPackageError("onnx", "an ONNX file", 'pip install "headstart[onnx]"') from error
     return onnx
+
+
+def import_onnxruntime() -> Any:
+    """The ``onnxruntime`` module, unable to report its use to anyone. Raises MissingPackageError.
+
+    From version 1.29 on it writes an identifier of the machine to the disk and sends what it runs to its makers, by
+    default, without asking, and from its first import on: what forbids it must be there before.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingPackageError("onnxruntime", "an ONNX file", 'pip install "headstart[onnx]"') from error
+    onnxruntime.disable_telemetry_events()  # on Windows, where the system collects them
+    return onnxruntime
 
 
 class Nodes:

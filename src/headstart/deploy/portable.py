@@ -16,6 +16,7 @@ from headstart.deploy import onnx_file
 from headstart.deploy.manifest import COPY, KEY, Manifest
 from headstart.deploy.model import Prediction
 from headstart.deploy.onnx_graph import INPUT, OUTPUTS, WIDE
+from headstart.deploy.onnx_nodes import import_onnxruntime
 from headstart.errors import MissingPackageError, ModelError
 from headstart.untrusted import bounded_memory, file_in
 
@@ -70,10 +71,7 @@ def open_onnx(path: Path) -> Portable:
 
 def of_onnx(content: bytes, manifest: Manifest, what: str) -> Portable:
     """The same of an ONNX file's bytes that were looked at; ``what`` is for the error."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingPackageError("onnxruntime", "an ONNX file", 'pip install "headstart[onnx]"') from error
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what is wrong is raised, and said once
     try:

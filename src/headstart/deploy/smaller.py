@@ -15,7 +15,7 @@ from headstart.arrays import Pixels
 from headstart.deploy.export import Exported, in_onnx
 from headstart.deploy.manifest import KEY, Manifest, Precision
 from headstart.deploy.onnx_graph import INPUT, NETWORK, PRODUCER
-from headstart.deploy.onnx_nodes import import_onnx
+from headstart.deploy.onnx_nodes import import_onnx, import_onnxruntime
 from headstart.deploy.portable import Portable
 from headstart.deploy.verify import golden_agreement
 from headstart.versions import version
@@ -53,6 +53,7 @@ def int8(exported: Exported, pictures: Iterable[Pixels], opened: Opened = in_onn
     The first convolution and those of one channel each stay in float32: they have few numbers, and rounding them costs
     most (of 153 pictures of ants and bees 96.1 % kept their label with them in 8 bits, 99.3 % without).
     """
+    import_onnxruntime()
     from onnxruntime import quantization
 
     graph = import_onnx().load_model_from_string(exported.content).graph

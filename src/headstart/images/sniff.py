@@ -36,6 +36,14 @@ ZEROS = "begins with nothing but zeros, as a copy or download does that was cut 
 EMPTY = "empty file: fetch it again"
 UNKNOWN = "not a picture of a known format: export as JPEG or PNG, or take it out of the folder"
 
+_FROM_FOLDER = re.compile("(:|, or) take it out of the folder$")
+
+
+def without_folder(reason: str) -> str:
+    """A reason of those above for a file that came alone, which there is no folder to take out of."""
+    return _FROM_FOLDER.sub("", reason)
+
+
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (4, b"\x10\0\0\0CR\x02\0", RAW), (0, b"FUJIFILMCCD-RAW", RAW),
     (0, b"IIRO", RAW), (0, b"IIRS", RAW), (0, b"MMOR", RAW), (0, b"IIU\0", RAW), (0, b"\0MRM", RAW), (0, b"FOVb", RAW),

@@ -71,7 +71,7 @@ async def read_body(request: Request, options: ServeOptions, share: Share, *, mo
 
 
 async def uploads(request: Request, body: bytes, options: ServeOptions) -> Sequence[Upload]:
-    """The pictures in a body: every file and field of a form, whatever their names; else the body itself.
+    """The pictures in a body: every file of a form, whatever its field is called; else the body itself.
 
     Raises:
         Refusal: 400 for a form that is none, or has no picture; 413 for too many.

@@ -10,6 +10,7 @@ import pickle
 import signal
 import struct
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from socket import socket
 
@@ -38,8 +39,14 @@ def decode_all(connection: socket, memory: int) -> None:
         connection.sendall(ANSWERED.pack(READY, 0))
         while head := asked.read(ASKED.size):
             geometry, data = (asked.read(size) for size in ASKED.unpack(head))
-            kind, content = _decoded(data, pickle.loads(geometry))
+            kind, content = _decoded(data, _unpickled(geometry))
             connection.sendall(ANSWERED.pack(kind, len(content)) + content)
+
+
+@lru_cache(2)
+def _unpickled(geometry: bytes) -> Geometry:
+    read: Geometry = pickle.loads(geometry)
+    return read
 
 
 def _decoded(data: bytes, geometry: Geometry) -> tuple[bytes, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import pickle
+from functools import lru_cache
 from multiprocessing.process import BaseProcess
 from socket import socketpair
 from typing import cast
@@ -23,6 +24,11 @@ STARTING_S = 60.0
 _MOST_ANSWERED = 3 * 4096**2
 """Bytes: pixels of the largest side that a network may have, twice over. What says that it has more is not believed."""
 _SPAWN = multiprocessing.get_context("spawn")  # a fork would copy the threads' locks of a running server
+
+
+@lru_cache(2)  # of the model in use, and of the one before while requests end with it
+def _pickled(geometry: Geometry) -> bytes:
+    return pickle.dumps(geometry)
 
 
 class _Answers(asyncio.BufferedProtocol):
@@ -112,7 +118,7 @@ class Decoder:
             await self._answers.next()
 
     async def _ask(self, data: bytes, geometry: Geometry) -> tuple[bytes, bytearray]:
-        pickled = pickle.dumps(geometry)
+        pickled = _pickled(geometry)
         self._answers.transport.writelines([ASKED.pack(len(pickled), len(data)), pickled, data])
         return await self._answers.next()
 

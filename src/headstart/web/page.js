@@ -67,7 +67,7 @@ async function send(file, shown) {
     } else if (response.ok) {
       return fill(shown, body.predictions[0]);
     } else {
-      const why = body.problems[0].found.replace(/^picture 1: /, "").replace(/(:|, or) take it out of the folder$/, "");
+      const why = body.problems[0].found.replace(/^picture 1: /, "");
       return refuse(shown, "No answer", why + ".");
     }
   }

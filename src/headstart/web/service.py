@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from headstart.deploy.model import Prediction
 from headstart.errors import OptionError, UnreadableImageError
+from headstart.images.sniff import without_folder
 from headstart.web.admission import Admission
 from headstart.web.batches import Batches
 from headstart.web.body import Upload
@@ -44,7 +45,8 @@ class Service:
             served.model.abstention.require(coverage)
         except OptionError as error:
             raise Refusal.of_input(error) from error
-        answered = await asyncio.gather(*(self._answer(served, one.data, coverage) for one in uploads))
+        answers = [self._answer(served, one.data, coverage) for one in uploads]
+        answered = await asyncio.gather(*answers) if answers[1:] else [await answers[0]]  # one needs no task of its own
         predictions = [replace(one, position=i) for i, one in enumerate(answered)]
         self.metrics.answered(predictions)
         return predictions
@@ -54,7 +56,7 @@ class Service:
             with self.batches.expecting():
                 pixels = await self.decoders.decode(data, served.model.space.geometry)
         except UnreadableImageError as error:
-            return Prediction(proba=None, reason=error.reason)
+            return Prediction(proba=None, reason=without_folder(error.reason))
         return await self.batches.answer(served.model, pixels, coverage=coverage)
 
     async def reload(self) -> bool:

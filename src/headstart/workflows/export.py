@@ -65,8 +65,8 @@ def export(run: Path, to: str, out: Path | None = None, options: ExportOptions =
         options: how.
 
     Raises:
-        OptionError: another format or precision; ``out`` cannot be written, or is there and was not exported before;
-            no runtime; fewer bits without labelled pictures to hold them against.
+        OptionError: another format or precision; ``out`` has another ending than the format, cannot be written, or is
+            there and was not exported before; no runtime; fewer bits without labelled pictures to hold them against.
         ModelError: fewer bits cost accuracy on pictures held out of training.
         ModelError, MissingPackageError: as `headstart.deploy.export.to_onnx`.
     """
@@ -76,6 +76,9 @@ def export(run: Path, to: str, out: Path | None = None, options: ExportOptions =
             raise OptionError.of(option, expected=expected, found=repr(value), todo="choose one of them")
     name = run_name(run)
     path = out or Path(f"{name}{ENDINGS[to]}")
+    if (ending := ENDINGS[to]).startswith(".") and path.suffix != ending:  # by which runtimes tell what a file is
+        expected, todo = f"a file whose name ends in {ending}", f"-o {display(path)}{ending}"
+        raise OptionError.of("where to write", expected=expected, found=f"-o {display(path)}", todo=todo)
     write = {"onnx": _onnx, "openvino": _openvino, "web": _web, "hub": _hub}[to](run, path, name, options.runtime)
     exported, beside = formats.to_onnx(run), None
     if options.precision != "f32":

@@ -15,7 +15,7 @@ from headstart.deploy.portable import Portable, open_onnx, open_openvino
 from headstart.deploy.remote import Remote
 from headstart.deploy.verify import LARGEST_DIFFERENCE, LEAST_AGREEMENT, Agreement, agreement, golden_agreement
 from headstart.errors import OptionError, UnreadableImageError
-from headstart.files import plain
+from headstart.files import display, plain
 from headstart.images.decode import decode
 from headstart.images.formats.unlabelled import pictures_of
 from headstart.progress import Progress, Silent
@@ -75,6 +75,7 @@ def opened(file: str, token: str | None = None) -> Answering:
 
     Raises:
         ModelError, MissingPackageError: it cannot be opened.
+        OptionError: there is no such file.
     """
     if file.startswith(ADDRESS):
         remote = Remote(address=file, token=token)
@@ -87,6 +88,9 @@ def opened(file: str, token: str | None = None) -> Answering:
             precision="auto",
         )
     path = Path(file)
+    if not path.exists():
+        expected = "what `headstart export` wrote, a file or a folder; a model folder; or the address of a server"
+        raise OptionError.of(display(path), expected=expected, found="no such file or folder", todo="check the path")
     if (path / MODEL).is_file():  # an export for the web or a hub
         path = path / MODEL
     if path.suffix in (".onnx", ".xml"):
@@ -136,7 +140,7 @@ def verify(
 
     Raises:
         ModelError, MissingPackageError: the file or the model cannot be opened.
-        OptionError: pictures without a run; classes of another model.
+        OptionError: no such file; pictures without a run; classes of another model.
     """
     file = str(file)
     is_server = file.startswith(ADDRESS)
