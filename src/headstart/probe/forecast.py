@@ -28,13 +28,16 @@ REMEMBERED = 10
 """Last runs that the factor of a machine is the median of. Chosen: enough that one beside other work does not count."""
 WIDEST = 20.0
 """Largest factor, and inverse of the smallest, that is believed."""
-BEGINNING_S, EACH_S, DECODE_S, CHOOSE_S = 3.0, 0.0012, 0.002, 0.03
-"""Seconds to the first answer on two cores, measured with two to fifty classes: whatever the pictures are; by picture;
-by picture that is decoded; and by the square root of answers · views · classes, to choose a head."""
-WRITE_S = 1.5
-"""Seconds in which a state is written that follows the first."""
-QUESTIONS_S, QUESTION_S, ASKED = 5.0, 0.003, 500
-"""Seconds of the last part, and by picture; so many pictures are answered once more, by a network without training."""
+BEGINNING_S, EACH_S, DECODE_S, CHOOSE_S = 0.8, 0.0005, 0.0041, 0.012
+"""Seconds to the first answer on two cores, measured with ants and bees, cats and dogs, and fabric: whatever the
+pictures are; by picture; by picture that is decoded and noted; and by the square root of answers · views · classes, to
+choose a head."""
+WRITE_S, WIDER, AGAIN = 1.0, 3, 0.5
+"""Seconds in which a state is written that follows the first; times that a head takes at a larger size, where all
+depths are tried; share of `DECODE_S` that decoding takes where nothing is noted."""
+QUESTIONS_S, QUESTION_S, UNTRAINED_S, ASKED = 1.5, 0.0004, 1.5, 500
+"""Seconds of the last part, and by picture; those in which a network without training is made ready, which answers so
+many pictures once more. Where the first features are in the store, so are those."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +52,10 @@ class Work:
     """Of these in the smallest class."""
     base: int
     """Pictures whose features at the base size are to be computed."""
+    again: int
+    """The same at larger sizes, if these are looked at."""
     larger: float
-    """The same at larger sizes, if these are looked at: as many of the base size take as long."""
+    """As many of the base size take as long as those."""
 
     @property
     def first(self) -> float:
@@ -64,9 +69,19 @@ class Work:
         return CHOOSE_S * math.sqrt(max(self.train, min(MOST_ROUNDS * self.train, ANSWERS)) * views * self.classes)
 
     @property
+    def sizes(self) -> float:
+        """Seconds in which larger sizes are looked at, but for those of the network."""
+        return WIDER * self.choosing + WRITE_S + AGAIN * DECODE_S * self.again
+
+    @property
+    def asked(self) -> int:
+        """Pictures that a network without training answers."""
+        return min(self.train, ASKED) if self.base else 0
+
+    @property
     def questions(self) -> float:
         """Seconds of its last part, what may be doubted, but for those of the network."""
-        return QUESTIONS_S + QUESTION_S * self.train
+        return QUESTIONS_S + QUESTION_S * self.train + (UNTRAINED_S + AGAIN * DECODE_S * self.asked) * (self.asked > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +114,7 @@ def work_of(images: ImageSet, bench: Workbench, sizes: Sequence[int]) -> Work:
         classes=len(images.classes),
         fewest=int(counts.min()),
         base=missing[0],
+        again=sum(missing[1:]),
         larger=sum(count * (size / sizes[0]) ** 2 for count, size in zip(missing[1:], sizes[1:], strict=True)),
     )
 
@@ -109,9 +125,9 @@ def forecast(work: Work, bench: Workbench, options: FitOptions, size: int) -> Fo
     factor = min(max(statistics.median(before.factors or [1.0]), 1 / WIDEST), WIDEST)
     if bench.measured is None and not work.base:  # the network may not be needed at all: take what it did before
         bench.measured = before.rate
-    picture, asked = 1 / bench.rate(size) if work.base or work.larger else 0.0, min(work.train, ASKED)
-    sizes = factor * (work.choosing + WRITE_S) + work.larger * picture if options.until != "first" else 0.0
-    questions = factor * work.questions + asked * picture if options.until == "all" else 0.0
+    picture = 1 / bench.rate(size) if work.base or work.larger else 0.0
+    sizes = factor * work.sizes + work.larger * picture if options.until != "first" else 0.0
+    questions = factor * work.questions + work.asked * picture if options.until == "all" else 0.0
     first = bench.clock.elapsed + factor * work.first + work.base * picture
     may_tune = options.finetune != "never" and options.until in ("finetuned", "all")
     least = first + questions
