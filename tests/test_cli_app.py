@@ -143,3 +143,9 @@ def test_an_interruption_while_what_was_typed_is_parsed_is_told_too(monkeypatch:
     done = typed("train", "photos")
     assert (done.returncode, done.stdout) == (130, "")
     assert "what was computed is kept" in done.stderr
+
+
+def test_what_is_left_in_the_end_is_not_looked_through_once_more() -> None:
+    script = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import headstart.__main__"
+    done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["True"], done.stderr
