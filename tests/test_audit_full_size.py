@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from headstart.audit.clusters import ALIKE
-from headstart.audit.full_size import Difference, Ground, compare, luminance, side_of
+from headstart.audit.full_size import Difference, Ground, Limit, compare, luminance, side_of
 from headstart.errors import UnreadableImageError
 from headstart.images.decode import encode, resample
 from test_audit_duplicates import panel
@@ -21,7 +21,7 @@ def difference(tmp_path: Path, first: NDArray[np.uint8], second: bytes, *, mirro
     paths = tmp_path / "first", tmp_path / "second"
     side = min(map(side_of, paths))
     pictures = (luminance(path, side) for path in paths)
-    return compare(Ground.of(next(pictures)), next(pictures), AS_IT_LIES, mirrored=mirrored)[0]
+    return compare(Ground.of(next(pictures)), next(pictures), AS_IT_LIES, mirrored=mirrored, enough=ALIKE)[0]
 
 
 def test_pictures_are_compared_at_their_own_size_up_to_a_limit(tmp_path: Path) -> None:
@@ -70,7 +70,19 @@ def test_other_grain_on_the_same_thing_tells_them_apart(tmp_path: Path) -> None:
     assert not found.within(ALIKE)
 
 
+def test_pictures_are_laid_on_each_other_better_only_where_they_differ_by_more_than_enough() -> None:
+    rows, columns = np.mgrid[:160, :160].astype(np.float32)
+    picture, moved = (127 + 60 * np.sin((columns - x) / 12) + 40 * np.cos(rows / 9) for x in (0, 2))
+    lying = [
+        compare(Ground.of(picture), moved, AS_IT_LIES, mirrored=False, enough=Limit(each, each)) for each in (255, 0)
+    ]
+    (as_it_lay, unmoved), (better, placed) = lying
+    np.testing.assert_array_equal(unmoved, AS_IT_LIES)
+    assert placed[3] * len(picture) / 2 == pytest.approx(2, abs=0.2)  # pixels to the right
+    assert better.typical < as_it_lay.typical / 5
+
+
 def test_pictures_too_small_to_be_told_apart_are_no_copies() -> None:
     picture = np.zeros((8, 8), np.float32)
-    found, _ = compare(Ground.of(picture), picture, AS_IT_LIES, mirrored=False)
+    found, _ = compare(Ground.of(picture), picture, AS_IT_LIES, mirrored=False, enough=ALIKE)
     assert found == Difference(typical=np.inf, largest=np.inf, grain=-1)

@@ -204,3 +204,14 @@ def test_a_network_that_was_replaced_is_not_opened_under_the_old_spec(tuned: Pat
         spec.open()
     with pytest.raises(ModelError, match="expected: a network for pictures of 32 pixels"):
         SpaceSpec(network=SavedSpec.of(tuned), geometry=Geometry(size=32)).open()
+
+
+def test_only_what_runs_from_a_topology_needs_no_torch(cache: Path) -> None:
+    def needs_none(name: str, weights: str | None = None, device: str = "openvino") -> bool:
+        return NetworkSpec.named(name, weights, cache=cache, device=device).needs_no_torch
+
+    assert needs_none("efficientnet_lite0")
+    assert needs_none("efficientnet_lite0", device="auto")
+    assert not needs_none("efficientnet_lite0", device="torch")
+    assert not needs_none("efficientnet_lite0", "random")
+    assert not needs_none("test_resnet.r160_in1k", "random")

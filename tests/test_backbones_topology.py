@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from headstart.backbones import catalog, conversion, network, proof, saved, topology, weights
+from headstart.backbones import catalog, conversion, graph, graph_folder, network, proof, saved, topology, weights
 from headstart.backbones.network import FrozenNetwork
 from headstart.backbones.runtime import LEAST_PARITY, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec
@@ -110,6 +110,23 @@ def test_other_weights_and_other_networks_are_torchs_to_build(shipped: topology.
     assert topology.of(replace(LITE0, mean=(0.1, 0.5, 0.5)), PUBLISHED) is None
     assert topology.named("resnet18.tv_in1k") is None
     assert topology.of(LITE0, shipped.untrained()) is shipped
+
+
+def test_it_is_proven_in_every_precision_that_this_machine_computes_in(
+    shipped: topology.Topology, tmp_path: Path
+) -> None:
+    shipped.write(LITE0, PUBLISHED, {"size": 224}, tmp_path)
+    parity = graph_folder.describe(tmp_path)["parity"]
+    precisions = {"f32", "bf16"} if graph.computes_in_bf16() else {"f32"}
+    assert {name.split()[1] for name in parity} == precisions
+    assert min(parity.values()) >= LEAST_PARITY
+    before = dict(parity)
+    for precision in precisions:
+        runtime, _ = graph.compile_graph(tmp_path, precision=precision)
+        assert runtime is not None
+        runtime._description["parity"].clear()
+        runtime.measure_parity()
+        assert runtime.parity == pytest.approx(before[runtime.parity_key], abs=1e-6)
 
 
 def test_a_file_that_was_replaced_and_rows_that_stray_are_refused(shipped: topology.Topology, tmp_path: Path) -> None:

@@ -143,3 +143,21 @@ def test_an_interruption_while_what_was_typed_is_parsed_is_told_too(monkeypatch:
     done = typed("train", "photos")
     assert (done.returncode, done.stdout) == (130, "")
     assert "what was computed is kept" in done.stderr
+
+
+def test_what_is_left_in_the_end_is_not_looked_through_once_more() -> None:
+    script = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import headstart.__main__"
+    done = subprocess.run([sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["True"], done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("typed", [["--version"], ["check", "--help"]])
+def test_what_is_shown_before_a_command_runs_meets_a_full_disk_too(typed: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "headstart", *typed], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from headstart.backbones.runtime import Runtime
 from headstart.backbones.space import NetworkSpec, Space
 from headstart.cache_folder import Troubles, troubles
-from headstart.errors import DataError
+from headstart.errors import DataError, WeightsError
 from headstart.features import table as module
 from headstart.features.table import Workbench
 from headstart.images.decode import encode, read_extent
@@ -140,6 +142,46 @@ def test_the_store_is_closed_when_the_work_is_done(cache: Path) -> None:
         assert network.untrained() == network
     with pytest.raises(Exception, match="closed"):
         bench.store.known("space", ["00"])
+
+
+def test_a_network_that_was_begun_is_made_ready_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = NetworkSpec.named("efficientnet_lite0", cache=cache, device="openvino", precision="f32")
+    threads: list[str] = []
+    raw = NetworkSpec.prepare
+
+    def preparing(self: NetworkSpec, size: int) -> Runtime:
+        threads.append(threading.current_thread().name)
+        return raw(self, size)
+
+    monkeypatch.setattr(NetworkSpec, "prepare", preparing)
+    with Workbench.open(network) as bench:
+        bench.begin(64)
+        opened = bench.space(64)
+        assert bench.space(64) is opened
+        other = bench.space(96)  # was not begun
+    main = threading.current_thread().name
+    assert (threads[0] == main, threads[1:]) == (False, [main])
+    assert (opened.geometry.size, other.geometry.size) == (64, 96)
+    assert opened.key(View.CENTRE, "last") == network.at(64).open().key(View.CENTRE, "last")
+
+
+def test_a_network_that_torch_makes_is_not_begun(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NetworkSpec, "prepare", lambda self, size: pytest.fail("was begun"))
+    with Workbench.open(NetworkSpec.named("test_resnet.r160_in1k", "random", cache=cache)) as bench:
+        bench.begin(64)
+
+
+def test_what_is_wrong_with_a_begun_network_is_said_where_it_is_needed(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(self: NetworkSpec, size: int) -> Runtime:
+        raise WeightsError.of("weights", expected="some", found="none", todo="install them")
+
+    monkeypatch.setattr(NetworkSpec, "prepare", refusing)
+    with Workbench.open(NetworkSpec.named("efficientnet_lite0", cache=cache, device="openvino")) as bench:
+        bench.begin(64)
+        with pytest.raises(WeightsError, match="install them"):
+            bench.space(64)
 
 
 def deep_folder(root: Path, *, white: int = 4095) -> Path:

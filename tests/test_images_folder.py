@@ -185,6 +185,17 @@ def test_copies_join_groups_of_a_table(tmp_path: Path) -> None:
     assert images.groups.tolist() == in_turn(images.groups.tolist())
 
 
+def test_groups_that_share_copies_are_one_however_long_the_chain(tmp_path: Path) -> None:
+    """Picture n has the group of the one before and the bytes of the one after, or the other way round."""
+    classes_in(tmp_path, "a b", count=9)
+    for n in range(1, 8, 2):
+        shutil.copy(tmp_path / "a" / f"{n + 1}.png", tmp_path / "a" / f"{n}.png")
+    rows = [f"a/{n}.png,a,{(n, n - 1)[n % 2]}" for n in reversed(range(9))] + [f"b/{n}.png,b," for n in range(9)]
+    (tmp_path / "t.csv").write_text("path,label,group\n" + "\n".join(rows))
+    images = scan(tmp_path / "t.csv", for_training=False)
+    assert images.groups.tolist() == [0] * 9 + list(range(1, 10))
+
+
 def test_table_with_splits(tmp_path: Path) -> None:
     classes_in(tmp_path, "a b", count=5)
     rows = [f"{name}/{n}.png,{name},{'Valid' if n == 4 else 'train'}" for name in "ab" for n in range(5)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from headstart import exchange as exchange_module
+from headstart.errors import OptionError
 from headstart.workflows import states as module
 from headstart.workflows.states import States
 
@@ -115,3 +117,24 @@ def test_without_links_names_are_replaced_one_by_one(tmp_path: Path, monkeypatch
         assert shown(tmp_path) == {state}
         assert (tmp_path / "review.csv").exists() == state.endswith("2")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")
+def test_of_two_runs_at_once_the_later_one_is_refused_and_harms_nothing(tmp_path: Path) -> None:
+    first, second = States(tmp_path, NAMES), States(tmp_path, NAMES)
+    with first.next() as new:
+        with pytest.raises(OptionError, match=f"(?s)no other run is writing.*found: {tmp_path}, .*choose another"):
+            second.next().__enter__()
+        write(new, "first", review=False)
+    with pytest.raises(OptionError):
+        second.next().__enter__()  # more states of the first may follow
+    first.settle()
+    assert shown(tmp_path) == {"first"}
+    with second.next() as new:
+        write(new, "second", review=False)
+    del second  # as when a run ends before its last state
+    third = States(tmp_path, NAMES)
+    with third.next() as new:
+        write(new, "third", review=False)
+    third.settle()
+    assert shown(tmp_path) == {"third"}

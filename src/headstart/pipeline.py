@@ -21,7 +21,6 @@ from headstart.audit.findings import Findings, inspect
 from headstart.audit.leak import Leak, measure_leak
 from headstart.audit.summary import Audit, audit
 from headstart.backbones.space import NetworkSpec
-from headstart.cache_folder import cache_folder
 from headstart.claims.colour_baseline import COLOURS
 from headstart.claims.measured import Measurement, measure_fit
 from headstart.claims.worth import Worth, measure_worth
@@ -90,14 +89,12 @@ NOTES = (FACTS, MINIATURE, COLOURS)
 def workbench(
     options: FitOptions, progress: Progress | None = None, engine: Engine | None = None
 ) -> Iterator[Workbench]:
-    """A workbench for the network that ``options`` name. Raises OptionError or WeightsError if there is none."""
-    cache = Path(options.cache) if options.cache else cache_folder()
-    network = NetworkSpec.named(
-        options.backbone, options.weights, cache=cache, device=options.device, precision=options.precision
-    )
-    bench = Workbench.open(network, progress=progress, budget=options.budget, engine=engine)
-    with single_blas(), bench as opened:
-        yield opened
+    """A workbench for the network that ``options`` name, and BLAS on one thread while it is used.
+
+    Raises OptionError or WeightsError if there is none.
+    """
+    with single_blas(), Workbench.of(options, progress, engine) as bench:
+        yield bench
 
 
 def fit(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate: bool = True) -> Fitted:

@@ -109,7 +109,7 @@ class Measure:
             pictures = self._ground(paths[0], side), self._luminance(paths[1], side)
         except UnreadableImageError:
             return None, move
-        difference, placement = compare(*pictures, placement, mirrored=mirrored)
+        difference, placement = compare(*pictures, placement, mirrored=mirrored, enough=ALIKE)
         return difference, Move.placed(placement, mirrored=mirrored)
 
 

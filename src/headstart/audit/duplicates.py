@@ -58,7 +58,7 @@ _PAIRS = 64  # pairs of small pictures that a thread compares at a time
 
 Members = tuple[int, ...]
 
-_PAIRS_SPACE = f"near copies 5|{MINIATURE.space(None)}"
+_PAIRS_SPACE = f"near copies 6|{MINIATURE.space(None)}"
 """Where pairs and series of a set of pictures are kept; whoever changes how they are found raises the number."""
 
 

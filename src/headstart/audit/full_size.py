@@ -32,6 +32,7 @@ LARGEST_SIDE = 512
 
 _STEP = 16  # pixels that a side is a multiple of, so that it can be halved and cut into patches
 _ALIGNED_AT = 256  # pixels along each side at which the placement is refined at most: a quarter of a pixel is enough
+_LEVELS = ((4, 3), (2, 3), (1, 2))  # pixels averaged, and steps taken, from coarse to fine
 _BLUR = 3.0  # pixels over which compression averages out
 _GRAIN_BLUR = 0.6  # pixels: of the finest grain, which resizing changes most, less is left
 _GRAIN = np.array([1, -2, 1]) / 6**0.5  # along rows and columns; of white noise its standard deviation is left
@@ -103,7 +104,9 @@ class Ground:
         return cls(luminance=luminance, smoothed=smooth(luminance[None], _BLUR)[0], grain=_grain(luminance))
 
 
-def compare(first: Ground, second: Singles, placement: Singles, *, mirrored: bool) -> tuple[Difference, Singles]:
+def compare(
+    first: Ground, second: Singles, placement: Singles, *, mirrored: bool, enough: Limit
+) -> tuple[Difference, Singles]:
     """Compare two pictures of one size: what differs, and the placement, refined.
 
     Args:
@@ -111,23 +114,31 @@ def compare(first: Ground, second: Singles, placement: Singles, *, mirrored: boo
         second: (s, s) luminance of the other.
         placement: (4,) of the second picture on the first (`headstart.audit.alignment`), which is refined.
         mirrored: whether the second is mirrored first.
+        enough: pictures that differ by no more as they lie are not laid on each other any better, which takes most of
+            the time.
     """
     a, b = first.luminance[None], (second[:, ::-1] if mirrored else second)[None]
     place = placement[None]
-    for pixels, steps in ((4, 3), (2, 3), (1, 2)):
+    if (difference := _difference(first, b, place)).within(enough):
+        return difference, placement
+    for pixels, steps in _LEVELS:
         if _STEP * 4 <= len(second) // pixels <= _ALIGNED_AT:
             place, _ = align(shrink(a, pixels), shrink(b, pixels), place, steps)
-    laid, overlap = lay(b, place)
+    return _difference(first, b, place), place[0]
+
+
+def _difference(first: Ground, second: Singles, place: Singles) -> Difference:
+    """What tells pictures apart that lie on each other at ``place`` (1, 4); the second is (1, s, s)."""
+    laid, overlap = lay(second, place)
     apart = levels_apart(first.smoothed[None], smooth(laid, _BLUR), overlap, blur=_BLUR)
     seen = ~np.isnan(apart)
     if not seen.any():  # too small to be told apart from anything
-        return Difference(typical=np.inf, largest=np.inf, grain=-1.0), placement
-    difference = Difference(
+        return Difference(typical=np.inf, largest=np.inf, grain=-1.0)
+    return Difference(
         typical=float(np.percentile(apart[seen], 99)),
         largest=float(apart[seen].max()),
         grain=_same_grain(first.grain, _grain(laid[0]), seen[0].astype(np.float32)),
     )
-    return difference, place[0]
 
 
 def _grain(luminance: Singles) -> Singles:

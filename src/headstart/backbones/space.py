@@ -15,7 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from headstart import cache_folder
-from headstart.backbones import catalog, topology
+from headstart.backbones import catalog, graph, topology
 from headstart.backbones.prepared import AnySize, prepare
 from headstart.backbones.pretrained import Backbone
 from headstart.backbones.runtime import Runtime
@@ -91,6 +91,12 @@ class NetworkSpec:
         record = catalog.get(backbone)
         located = locate_named(record, weights)
         return cls(backbone=record, weights=located, cache=cache, device=device, precision=precision)
+
+    @property
+    def needs_no_torch(self) -> bool:
+        """Whether it is run in OpenVINO from a `topology`."""
+        on_the_cpu = self.device in ("auto", "openvino") and graph.available()
+        return on_the_cpu and topology.of(self.backbone, self.weights) is not None
 
     def untrained(self) -> NetworkSpec:
         """The same network with random weights, which for networks with a `topology` NumPy draws."""

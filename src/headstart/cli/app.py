@@ -32,12 +32,14 @@ class Commands(TyperGroup):
     """Prints the errors that headstart raises on purpose and ends with their exit code, for every command alike."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Parse what was typed; what that needs is imported now, and may be interrupted."""
+        """Parse what was typed; what that needs is imported now, and may be interrupted. Help is shown now too."""
         verb = next(iter(args), None)  # before parsing takes it away
         try:
             return super().make_context(info_name, args, parent, **extra)
         except KeyboardInterrupt:
             raise typer.Exit(interrupted(verb)) from None
+        except OSError as error:
+            raise typer.Exit(_say_refused(error)) from error
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -48,14 +50,19 @@ class Commands(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt:
             raise typer.Exit(interrupted(ctx.invoked_subcommand)) from None
-        except BrokenPipeError:  # the reader of our output has gone; there is nobody left to tell
-            sys.stderr.close()
-            raise typer.Exit(1) from None
         except (OSError, sqlite3.OperationalError) as error:
-            say(f"error: {refused(error)}")
-            raise typer.Exit(2) from error
+            raise typer.Exit(_say_refused(error)) from error
         finally:
             _say_troubles()
+
+
+def _say_refused(error: OSError | sqlite3.OperationalError) -> int:
+    """Say what the machine would not do; returns the exit code."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output has gone; there is nobody left to tell
+        sys.stderr.close()
+        return 1
+    say(f"error: {refused(error)}")
+    return 2
 
 
 def _say_troubles() -> None:

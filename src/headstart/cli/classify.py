@@ -92,27 +92,37 @@ def check(
     if listing:
         _list(given(context, photos), group_by, as_json=as_json)
         return
-    from headstart.report.pictures import applied_line, review_reasons
-    from headstart.workflows import check as workflow
+    from headstart.workflows.check_begun import LIST, begun
 
     source = given(context, photos)
     folder = out or Path("checks") / source.name
     if apply:
-        applied = workflow.apply_review(source, apply, folder)
-        say(applied_line(applied))
-        answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
+        _apply(source, apply, folder, as_json=as_json)
         return
+    options = fit_options(context)
     with showing_progress(as_json=as_json) as progress:
-        done = workflow.check_pictures(
-            source, folder, fit_options(context), tell=_telling(progress), progress=progress, engine=engine
-        )
+        tell = _telling(progress)
+        with begun(source, folder, options, tell=tell, progress=progress, engine=engine) as (images, bench):
+            from headstart.report.pictures import review_reasons
+            from headstart.workflows.check import examine  # meanwhile the network is made ready
+
+            done = examine(source, folder, options, images, bench)
     answer(done.to_dict, _checked(done), as_json=as_json)
     if not as_json and review_reasons(done.findings):
-        say(f"Fill in the column `decision` of {workflow.LIST} (keep, drop or relabel:NAME), then:")
+        say(f"Fill in the column `decision` of {LIST} (keep, drop or relabel:NAME), then:")
         say(done.apply)
     say(f"{done.seconds:.1f} s")
     if done.findings.images.left_out:
         raise typer.Exit(1)
+
+
+def _apply(source: Given, decided: Path, folder: Path, *, as_json: bool) -> None:
+    from headstart.report.pictures import applied_line
+    from headstart.workflows.check import apply_review
+
+    applied = apply_review(source, decided, folder)
+    say(applied_line(applied))
+    answer(lambda: plain(applied), [command("train", applied.table, options={})], as_json=as_json)
 
 
 def _list(photos: Given, group_by: str | None, *, as_json: bool) -> None:
@@ -171,7 +181,7 @@ def _is_event(progress: Any, event: dict[str, Any]) -> bool:
 
 
 def _checked(done: Checkup) -> Iterator[str]:
-    from headstart.workflows.check import LIST, PAGE
+    from headstart.workflows.check_begun import LIST, PAGE
 
     yield from done.lines or ["Nothing was found that is doubtful."]
     yield f"page    {done.folder / PAGE}"

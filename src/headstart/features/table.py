@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ import numpy as np
 
 from headstart.arrays import Index, Rows
 from headstart.backbones.space import NetworkSpec, Space
+from headstart.cache_folder import cache_folder
 from headstart.errors import UnreadableImageError
 from headstart.features.cluster import Cluster
 from headstart.features.extract import Engine, extract_to_store, here
@@ -29,6 +31,7 @@ from headstart.images.notes import Note
 from headstart.images.reading import changed
 from headstart.images.threads import in_order
 from headstart.images.transforms import View
+from headstart.options import FitOptions
 from headstart.progress import Clock, Progress, Silent
 from headstart.store import FeatureStore, open_store
 
@@ -53,6 +56,7 @@ class Workbench:
     lock: Lock = field(default_factory=Lock)
     """Held while rows are computed or read: the store serves one thread at a time."""
     _spaces: dict[int, Space] = field(default_factory=dict)
+    _begun: dict[int, Future[Space]] = field(default_factory=dict)
     _only: Space | None = None
     """The one space there is, where this is a bench made by `through`."""
     measured: tuple[float, int] | None = None
@@ -78,14 +82,38 @@ class Workbench:
         """Who does the parts of work on rows that falls into some."""
         return self.engine.spread if isinstance(self.engine, Cluster) else in_threads
 
+    @classmethod
+    @contextmanager
+    def of(
+        cls, options: FitOptions, progress: Progress | None = None, engine: Engine | None = None
+    ) -> Iterator[Workbench]:
+        """The workbench of the network that ``options`` name. Raises OptionError or WeightsError if there is none."""
+        cache = Path(options.cache) if options.cache else cache_folder()
+        network = NetworkSpec.named(
+            options.backbone, options.weights, cache=cache, device=options.device, precision=options.precision
+        )
+        with cls.open(network, progress=progress, budget=options.budget, engine=engine) as bench:
+            yield bench
+
     def space(self, size: int) -> Space:
         """The network, ready to run at an input size in pixels; preparing it takes seconds, once."""
         if self._only is not None:
             return self._only
         if size not in self._spaces:
             with self.progress.stage(f"preparing the network at {size}", None):
-                self._spaces[size] = self.network.at(size).open()
+                begun = self._begun.pop(size, None)
+                self._spaces[size] = begun.result() if begun else self.network.at(size).open()
         return self._spaces[size]
+
+    def begin(self, size: int) -> None:
+        """Prepare the network at an input size while other work is done, for which `space` then waits.
+
+        Not where that may need torch, which no thread should import beside others that import.
+        """
+        if self.network.needs_no_torch:
+            pool = ThreadPoolExecutor(1, thread_name_prefix="headstart")
+            self._begun[size] = pool.submit(self.network.at(size).open)
+            pool.shutdown(wait=False)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -95,11 +123,11 @@ class Workbench:
 
     def with_network(self, network: NetworkSpec) -> Workbench:
         """The same store, progress and clock with another network."""
-        return replace(self, network=network, _spaces={}, _only=None, measured=None)
+        return replace(self, network=network, _spaces={}, _begun={}, _only=None, measured=None)
 
     def through(self, space: Space) -> Workbench:
         """The same store, progress and clock with one open network, whatever the size asked for."""
-        return replace(self, _spaces={}, _only=space, measured=None)
+        return replace(self, _spaces={}, _begun={}, _only=space, measured=None)
 
     def saw(self, images: int, seconds: float, size: int) -> None:
         """Remember how fast rows were computed; of a few images that says nothing."""

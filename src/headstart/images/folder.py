@@ -290,20 +290,20 @@ def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progr
 
 def _merged(*columns: Sequence[Hashable | None]) -> NDArray[np.int64]:
     """Groups of rows, numbered from 0 by their first row: rows that share a key in any column are in one group."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    earlier = list(range(len(columns[0])))  # of each row one of its group that is not later, in the end the first
 
-    n = len(columns[0])
-    if not n:
-        return np.empty(0, np.int64)
-    links = []
+    def first(row: int) -> int:
+        while earlier[row] != row:
+            earlier[row] = row = earlier[earlier[row]]
+        return row
+
     for column in columns:
-        first: dict[Hashable, int] = {}
-        links += [(first.setdefault(key, row), row) for row, key in enumerate(column) if key is not None]
-    earlier, later = np.array(links, dtype=np.intp).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(links), np.int8), (earlier, later)), shape=(n, n))
-    _, labels = connected_components(graph, directed=False)
-    return np.array(in_turn(labels.tolist()), np.int64)
+        known: dict[Hashable, int] = {}
+        for row, key in enumerate(column):
+            if key is not None:
+                one, other = first(known.setdefault(key, row)), first(row)
+                earlier[max(one, other)] = min(one, other)
+    return np.array(in_turn([first(row) for row in range(len(earlier))]), np.int64)
 
 
 def _with_enough(images: ImageSet, declared: Mapping[str, set[str]] | None = None) -> ImageSet:

@@ -15,6 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jinja2  # noqa: F401  with scipy it is loaded here, while a thread of `begun` makes the network ready
+import scipy.interpolate
+import scipy.ndimage
+import scipy.sparse.csgraph  # noqa: F401
+
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.audit.duplicates import Deduplicated
@@ -23,12 +28,11 @@ from headstart.audit.leak import Leak
 from headstart.claims.alarms import alarms_of_pictures
 from headstart.command import command, fit_options
 from headstart.errors import DataError
-from headstart.features.cluster import connected
+from headstart.features.table import Workbench
 from headstart.files import below, display, plain
 from headstart.images.folder import ImageSet, scan
 from headstart.images.formats.given import Given, Source
 from headstart.images.formats.reading import picture_folders
-from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.progress import Progress
 from headstart.report import gallery, review
@@ -43,8 +47,9 @@ from headstart.report.pictures import (
     review_reasons,
     suspect_reasons,
 )
+from headstart.workflows.check_begun import LIST, PAGE, begun
 
-PAGE, LIST, TABLE = "review.html", "review.csv", "pictures.csv"
+TABLE = "pictures.csv"
 _FOLDERS = {"--to": "folders"}
 PARAMETERS = ("backbone", "sizes", "budget", "group_by", "random_state")
 """What `headstart check` has an option for."""
@@ -127,24 +132,21 @@ def check_pictures(
     progress: Progress | None = None,
     engine: str | None = None,
 ) -> Checkup:
-    """Choose a head for the pictures in order to doubt them; write the page and the list into ``folder``.
+    """`examine` what `begun` reads: choose a head for the pictures in order to doubt them."""
+    with begun(source, folder, options, tell=tell, progress=progress, engine=engine) as (images, bench):
+        return examine(source, folder, options, images, bench)
 
-    ``tell`` is given the pictures as they were understood, before anything is computed of them. ``engine``: where
-    features are computed, see `cluster.connected`.
+
+def examine(source: Source, folder: Path, options: FitOptions, images: ImageSet, bench: Workbench) -> Checkup:
+    """Doubt the pictures that were read from ``source``; write the page and the list into ``folder``.
 
     Raises:
-        OptionError: the folder lies among the pictures; an option has no meaning.
         DataError: with everything that keeps the pictures from being used.
     """
     given = Given.of(source)
-    pictures = picture_folders(given)
-    output_folder.refuse_unsafe(given.path, folder, what="review", writes=(PAGE, LIST), pictures=pictures)
-    with connected(engine) as computing, pipeline.workbench(options, progress, computing) as bench:
-        images = read(given, options.group_by, bench.progress)
-        tell(images)
-        fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
-        findings, leak = pipeline.doubt_images(fitted, bench)
-        seconds = bench.clock.elapsed
+    fitted = pipeline.fit(images, replace(options, finetune="never"), bench, evaluate=False)
+    findings, leak = pipeline.doubt_images(fitted, bench)
+    seconds = bench.clock.elapsed
     output_folder.claim(folder, "review")
     decisions.write_review(folder / LIST, findings, review_reasons(findings))
     apply = command("check", given.address, options={"--apply": folder / LIST, "-o": folder, **given.options})

@@ -10,17 +10,25 @@ Renaming a new link over ``.state`` replaces them all at one instant, as Kuberne
 configuration (``AtomicWriter`` of kubelet). A state that was replaced stays until the next one is, for readers that
 have begun. In the end files and links change places, which alters nothing that a reader sees, and the folder is an
 ordinary one. Where a system has no links, names are replaced one after the other, the last of them last.
+
+The folder is locked from the first state to the last: of two runs at once the later one is refused.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from headstart.errors import OptionError
 from headstart.exchange import exchange
+from headstart.files import display
+
+if sys.platform != "win32":
+    import fcntl
 
 CURRENT, STATES = ".state", ".states"
 
@@ -31,10 +39,19 @@ class States:
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder, self.names = folder, names
         self._kept = folder / STATES
+        self._lock: int | None = None
+
+    def __del__(self) -> None:
+        self._unlock()
 
     @contextmanager
     def next(self) -> Iterator[Path]:
-        """A new folder to write a state into, which is shown when the block is left without an error."""
+        """A new folder to write a state into, which is shown when the block is left without an error.
+
+        Raises:
+            OptionError: another run has begun to write into the folder and is not done.
+        """
+        self._take_lock()
         self._sweep()
         number = max((int(path.name) for path in self._kept.glob("*") if path.name.isdecimal()), default=0) + 1
         new = self._kept / str(number)
@@ -59,6 +76,27 @@ class States:
                     (shown / name).unlink()
             (self.folder / CURRENT).unlink()
         shutil.rmtree(self._kept, ignore_errors=True)
+        self._unlock()
+
+    def _take_lock(self) -> None:
+        """Lock the folder for this run; some network drives, and Windows, cannot."""
+        if sys.platform == "win32" or self._lock is not None:
+            return
+        self._lock = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._unlock()
+            expected, found = "a folder that no other run is writing", f"{display(self.folder)}, which one is writing"
+            todo = "wait until that is done, or choose another folder with -o"
+            raise OptionError.of("where to write the run", expected=expected, found=found, todo=todo) from error
+        except OSError:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _show(self, new: Path) -> None:
         """Let every name of the folder stand for what it is in ``new``."""
