@@ -125,6 +125,7 @@ def test_of_two_runs_at_once_the_later_one_is_refused_and_harms_nothing(tmp_path
     with first.next() as new:
         with pytest.raises(OptionError, match=f"(?s)no other run is writing.*found: {tmp_path}, .*choose another"):
             second.next().__enter__()
+        second.settle()
         write(new, "first", review=False)
     with pytest.raises(OptionError):
         second.next().__enter__()  # more states of the first may follow

@@ -40,6 +40,7 @@ class States:
         self.folder, self.names = folder, names
         self._kept = folder / STATES
         self._lock: int | None = None
+        self._is_ours = False
 
     def __del__(self) -> None:
         self._unlock()
@@ -52,6 +53,7 @@ class States:
             OptionError: another run has begun to write into the folder and is not done.
         """
         self._take_lock()
+        self._is_ours = True
         self._sweep()
         number = max((int(path.name) for path in self._kept.glob("*") if path.name.isdecimal()), default=0) + 1
         new = self._kept / str(number)
@@ -68,7 +70,12 @@ class States:
             raise
 
     def settle(self) -> None:
-        """No further state follows: make the folder an ordinary one, in which nothing else remains of the states."""
+        """No further state follows: make the folder an ordinary one, in which nothing else remains of the states.
+
+        Nothing is done where this run has written none.
+        """
+        if not self._is_ours:
+            return
         if (shown := self._shown()) is not None:
             for name in self.names:
                 if (self.folder / name).is_symlink() and (shown / name).exists():
