@@ -178,6 +178,8 @@ def test_what_pillow_reads_is_left_to_it() -> None:
         b"MM\0*\0\0\0\x08\xff\xff" + bytes(40),
         joined([b""], [{256: ("I", [1 << 31]), 257: ("I", [1 << 31]), 277: ("H", [5]), 262: ("H", [2])}]),
         written(scene(bands=5), photometric=8),
+        written(scene(bands=7), extra=[0] * 4, planar=2, more={277: ("H", [0])}),
+        written(scene(40, 50, 7), extra=[0] * 4, tile=16, more={322: ("I", [0xFFFFFFFF])}),
     ],
 )
 def test_damage_and_other_kinds_have_a_reason(content: bytes) -> None:

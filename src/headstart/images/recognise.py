@@ -134,13 +134,15 @@ def _of_unusual_layout(stream: IO[bytes], head: bytes, page: tiff.Page) -> Image
     pixels = bmp.masked(data)
     if pixels is not None:
         image = Image.fromarray(pixels)
-    elif (bands := tiff.bands(data, page)) is None:
-        return None
     else:
         try:
+            if (bands := tiff.bands(data, page)) is None:
+                return None
             image = _of_bands(bands)
         except UnidentifiedImageError:
             return None
+        except UnreadableImageError:
+            raise
         except Exception as error:  # as in `_loaded`
             raise UnreadableImageError(damaged(error)) from error
     image.format = "BMP" if head.startswith(b"BM") else "TIFF"

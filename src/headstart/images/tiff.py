@@ -146,10 +146,11 @@ def bands(data: bytes, page: Page) -> Bands | None:
 
     Raises:
         UnreadableImageError: too large.
+        ValueError, struct.error: numbers that no such file can have.
     """
     count, photometric = page.first(_SAMPLES, 1), page.first(_PHOTOMETRIC)
     bits, formats = (set(page.tags.get(tag, (1,))) for tag in (_BITS, _FORMAT))
-    if not page.tags or len(bits) > 1 or len(formats) > 1 or photometric not in (_INVERTED, _GREY, _RGB):
+    if not page.tags or count < 1 or len(bits) > 1 or len(formats) > 1 or photometric not in (_INVERTED, _GREY, _RGB):
         return None
     if page.first(_COMPRESSION, 1) not in _ANY_BYTES:
         return None
