@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -89,3 +91,10 @@ def test_weights_come_from_the_hub_once_and_then_from_its_cache(photos: Path, tm
     assert "hub weights" in (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
     first, second = (json.loads(one.stdout) for one in (done, again))
     assert first["initial"] == second["initial"]
+
+
+def test_torch_says_nothing_of_its_own_at_the_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "headstart", "recipes", "show", "resnet18-frozen"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -82,3 +82,10 @@ def test_sums_are_the_same_each_time_and_change_with_the_kernels() -> None:
     assert found[0] == found[1]
     if platform.machine() == "x86_64":
         assert found[2] != found[0]
+
+
+def test_what_is_kept_is_not_looked_through_again_unless_torch_is_loaded() -> None:
+    script = "import gc, sys; from headstart.device import keep; keep(); print(gc.get_freeze_count() > 0)"
+    for first, kept in (("", "True"), ("import torch; ", "False")):
+        done = subprocess.run([sys.executable, "-c", first + script], capture_output=True, text=True, check=True)
+        assert (done.stdout.strip(), done.stderr) == (kept, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import platform
@@ -63,6 +64,15 @@ def take_share(count: int) -> None:
     _share = count
     os.environ[_THREADS] = str(count)
     _tell_torch(count)
+
+
+def keep() -> None:
+    """Let Python's collector pass over all that is there now, from now on and at the end.
+
+    Not where torch is loaded, whose compiler then tells at the end what it takes for leaks.
+    """
+    if "torch" not in sys.modules:
+        gc.freeze()
 
 
 def share() -> int | None:

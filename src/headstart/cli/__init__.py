@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -14,6 +13,7 @@ from headstart.cli import classify, predict, compare, convert, machine, recipes,
 
 # isort: on
 from headstart.cli.app import app, interrupted
+from headstart.device import keep
 
 _ESCAPED = "backslashreplace"
 """What becomes of characters that a terminal or a file in another encoding than UTF-8 does not have."""
@@ -39,5 +39,5 @@ def main() -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    gc.freeze()  # Python is not to look through all that is left once more, which takes 0.15 s
+    keep()  # Python is not to look through all that is left once more, which takes 0.15 s
     raise SystemExit(code)

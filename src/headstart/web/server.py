@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import FrameType
 import uvicorn
 from threadpoolctl import threadpool_limits
 
+from headstart.device import keep
 from headstart.errors import OptionError
 from headstart.web.app import application
 from headstart.web.protocol import Protocol
@@ -92,6 +92,6 @@ def serve(run: Path, options: ServeOptions, *, tell: Callable[[str], None] = lam
         service = Service(LiveModel(run), options)
         host, port = opened.getsockname()[:2]
         tell(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-        gc.freeze()  # what is there now stays: the collector would look through all of it again and again
+        keep()  # what is there now stays: the collector would look through all of it again and again
         with threadpool_limits(1, "blas"):  # its own threads would spin on the processors that the network computes on
             Server(configured(service), service).run([opened])
