@@ -15,11 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2  # noqa: F401  with scipy it is loaded here, while a thread of `begun` makes the network ready
-import scipy.interpolate
-import scipy.ndimage
-import scipy.sparse.csgraph  # noqa: F401
-
 from headstart import output_folder, pipeline
 from headstart.audit import decisions
 from headstart.audit.duplicates import Deduplicated
