@@ -154,5 +154,13 @@ def test_the_plan_begins_with_the_probe_above_the_frozen_part(tmp_path: Path) ->
 
 
 def test_seconds_grow_with_pictures_and_fall_with_the_rate() -> None:
-    assert seconds_for(100, 40.0) == 2 * 100 * (2 / 40 + 6 * 3 / 40)
+    assert seconds_for(100, 40.0) == 100 * (2 / 40 + 6 * 3 / 40)
     assert seconds_for(200, 80.0) == seconds_for(100, 40.0)
+
+
+def test_a_network_learns_from_all_where_pictures_are_few_or_time_is_left() -> None:
+    assert trial.learns_again(trial.AGAIN_UP_TO, 1e-9, None)
+    assert not trial.learns_again(trial.AGAIN_UP_TO + 1, 1e9, None)
+    needed = seconds_for(1_000, 100.0)
+    assert trial.learns_again(1_000, 100.0, time.monotonic() + needed + 60)
+    assert not trial.learns_again(10, 1e-3, time.monotonic() + 1)

@@ -3,7 +3,8 @@
 A part of the training pictures is held out. On the rest the whole probe is chosen anew, and a network is fine-tuned
 from the probe of its last layer (LP-FT, Kumar et al. 2022); both answer the held-out part. How far to go from the
 pretrained weights to the fine-tuned ones (WiSE-FT, Wortsman et al. 2022) and the temperature (Guo et al. 2017) are
-settled for each half of the held-out part on the other half. A network that is kept is trained once more on everything.
+settled for each half of the held-out part on the other half. A network that is kept is trained once more, on
+everything, where pictures are few or a budget is left: that takes as long again, and gains less the more there are.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ CLIP = 1.0
 """Greatest norm of the gradient."""
 STEP = 3
 """Passes forward that a step of training costs: one itself, and about two for the gradient."""
-TRAININGS = 2
-"""One with some pictures held out, and one with all."""
+AGAIN_UP_TO = 500
+"""Training pictures up to which a network that is kept learns from all of them without being given time for it. Chosen:
+about a minute on two cores, and of so few the held-out fifth may count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +167,7 @@ def selections(
     """What is deployed for the pictures ``index``, from what is known at once to the best.
 
     The probe ``choice``, where that is better or fine-tuning is not tried. Else first the network that was measured on
-    the held-out pictures, then one that learned from all: the held-out ones are among those it learns from.
+    the held-out pictures, then, of up to `AGAIN_UP_TO` pictures or within the deadline, one that learned from all.
 
     Args:
         table: features of the pictures.
@@ -174,7 +176,8 @@ def selections(
         options: it was chosen with; their seed is also that of what is held out, and of training.
         network: that gives the features, and is fine-tuned.
         finetune: one of `headstart.options.FINETUNE`, but for ``never``.
-        deadline: in seconds of ``time.monotonic``; ``auto`` does not try what would not meet it.
+        deadline: in seconds of ``time.monotonic``; ``auto`` does not try what would not meet it, and what is left is
+            used.
     """
     declined = declines(table, index, choice, options, deadline=deadline) if finetune == "auto" else None
     if declined is not None:
@@ -186,8 +189,13 @@ def selections(
         return
     yield _tuned(run, trial)
     del run
-    if deadline is None or time.monotonic() < deadline:
+    if learns_again(len(index), table.bench.rate(trial.plan.size), deadline):
         yield _tuned(trained(table, index, trial.index, trial.plan, options, network), trial)
+
+
+def learns_again(n: int, rate: float, deadline: float | None) -> bool:
+    """Whether a network that is kept is trained on all n pictures, where the frozen one does ``rate`` a second."""
+    return n <= AGAIN_UP_TO if deadline is None else time.monotonic() + seconds_for(n, rate) <= deadline
 
 
 def _tuned(run: FineTuned, trial: Trial) -> Selection:
@@ -220,11 +228,11 @@ def held_out_share(n: int) -> float:
 
 
 def seconds_for(n: int, rate: float) -> float:
-    """About how long trial and final training of n pictures take, where the frozen network does ``rate`` a second.
+    """About how long a training of n pictures takes, where the frozen network does ``rate`` a second.
 
     It counts every step as one of the whole network, of which less is trained.
     """
-    return TRAININGS * n * (VIEWS + EPOCHS * STEP) / rate
+    return n * (VIEWS + EPOCHS * STEP) / rate
 
 
 def attempt(
