@@ -121,7 +121,8 @@ def test_an_interruption_says_how_to_go_on(photos: Path, tmp_path: Path) -> None
         stderr=subprocess.PIPE,
         text=True,
     )
-    time.sleep(4)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("understood as")  # long before the first answer
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -14,12 +14,27 @@ HeadstartError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import Self
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """An interruption stays one: a module in C that it meets while it is loaded makes an ImportError of it."""
+    try:
+        yield
+    except ImportError as error:
+        behind: BaseException | None = error
+        while behind is not None:
+            if isinstance(behind, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            behind = behind.__cause__ or behind.__context__
+        raise
 
 
 class HeadstartError(Exception):

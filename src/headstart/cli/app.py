@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from headstart.cache_folder import Troubles, troubles
 from headstart.command import command
-from headstart.errors import HeadstartError, OptionError, Problem
+from headstart.errors import HeadstartError, OptionError, Problem, interruptible
 from headstart.files import display
 from headstart.options import DEFAULTS, LARGEST_SEED, FitOptions
 from headstart.versions import version
@@ -44,7 +44,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with interruptible():
+                return super().invoke(ctx)
         except HeadstartError as error:
             say(f"error: {error}")
             raise typer.Exit(error.exit_code) from error

@@ -35,7 +35,7 @@ from headstart.audit import decisions
 from headstart.command import command, fit_options
 from headstart.deploy.model import versions
 from headstart.device import computing_with, threads
-from headstart.errors import OptionError
+from headstart.errors import OptionError, interruptible
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.features.cluster import connected
 from headstart.files import sha256, write_json
@@ -164,14 +164,15 @@ def train(
         writer = _Writer(given, folder, options, title or given.title, bench.clock)
         run: Run | None = None
         try:
-            for run in writer.written(pipeline.states(images, options, bench)):
-                if run.state == "first":
-                    remember(work, run.seconds - began, bench, sizes[0])
-                reached(run)
-            assert run is not None
-            if options.until == "all" and bench.clock.reaches(foreseen.questions):
-                run = replace(run, doubts=pipeline.doubt(run.fitted, bench))
-            run = writer.write(run)
+            with interruptible():
+                for run in writer.written(pipeline.states(images, options, bench)):
+                    if run.state == "first":
+                        remember(work, run.seconds - began, bench, sizes[0])
+                    reached(run)
+                assert run is not None
+                if options.until == "all" and bench.clock.reaches(foreseen.questions):
+                    run = replace(run, doubts=pipeline.doubt(run.fitted, bench))
+                run = writer.write(run)
         except KeyboardInterrupt:
             if run is None:
                 raise
