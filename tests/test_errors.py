@@ -5,12 +5,17 @@ import pytest
 from headstart.errors import interruptible
 
 
+def loaded() -> None:
+    """As a package does whose module in C is interrupted."""
+    try:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+    except ImportError as error:
+        raise ImportError("package not found") from error
+
+
 def test_an_interruption_of_a_module_that_is_loaded_is_one() -> None:
     with pytest.raises(KeyboardInterrupt), interruptible():
-        try:
-            raise ImportError("initialization failed") from KeyboardInterrupt()
-        except ImportError as error:
-            raise ImportError("package not found") from error
+        loaded()
 
 
 def test_other_errors_stay() -> None:
