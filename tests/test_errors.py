@@ -2,7 +2,21 @@ from __future__ import annotations
 
 import pytest
 
+from headstart import errors
 from headstart.errors import interruptible
+
+
+def test_errors_form_one_tree_and_hold_every_problem() -> None:
+    problems = [errors.Problem(expected="a", found="b", todo="c"), errors.Problem(expected="d", found="e", todo="f")]
+    error = errors.DataError("photos", problems)
+    assert isinstance(error, errors.UserInputError)
+    assert error.exit_code == 2
+    assert (
+        str(error) == "photos: 2 problems\nexpected: a\n   found: b\n   to do: c\nexpected: d\n   found: e\n   to do: f"
+    )
+    for name, value in vars(errors).items():
+        if name.endswith("Error"):
+            assert issubclass(value, errors.HeadstartError)
 
 
 def loaded() -> None:
