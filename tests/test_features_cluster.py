@@ -174,7 +174,7 @@ def deadly(picture: Picture) -> bytes:
     """Ends the process that decodes a picture that is all red, as a fault in a decoder does."""
     pixels = np.asarray(picture.square)
     if (pixels[..., 0] > 250).all() and (pixels[..., 1] < 5).all():
-        os.kill(os.getpid(), signal.SIGSEGV)
+        signal.raise_signal(signal.SIGSEGV)  # to this thread, which does no more, as at a fault of its own
     return b"sound"
 
 
