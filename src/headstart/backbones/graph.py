@@ -179,10 +179,10 @@ _alive: WeakValueDictionary[tuple[Any, ...], Any] = WeakValueDictionary()
 class OpenVinoRuntime(RuntimeBase):
     """A graph, compiled when it is first run; see `headstart.backbones.runtime.Runtime`.
 
-    Each image is computed alone, by one core, and as many at a time as there are cores: what a layer gives stays in the
-    core's cache. In float32 two cores so compute a quarter more of them than in batches of 16; in bf16 hardly more at 224
-    pixels, and a third more at 384 (``benchmarks/batches.py``). The row of an image is then the same, bit for bit, however many are asked for and
-    however many threads there are.
+    Each image is computed alone, by one core, and as many at a time as there are cores: what a layer gives stays in
+    the core's cache. In float32 two cores so compute a quarter more of them than in batches of 16; in bf16 hardly more
+    at 224 pixels, and a third more at 384 (``benchmarks/batches.py``). The row of an image is then the same, bit for
+    bit, however many are asked for and however many threads there are.
     """
 
     def __init__(
