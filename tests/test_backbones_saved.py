@@ -33,7 +33,9 @@ def frozen(name: str) -> FrozenNetwork:
     return FrozenNetwork(backbone, network.build(backbone, locate(backbone, random=True), size=SIZE), size=SIZE)
 
 
-def tuned(name: str, train_from: str, *, reads_map: bool = False, body: nn.Sequential | None = None) -> TunedNetwork:
+def tuned(
+    name: str, train_from: str, *, reads_map: bool = False, body: nn.Sequential | None = None, joined: bool = False
+) -> TunedNetwork:
     """Fine-tuned by hand: what learns is half as large again, and batch norms that learn have other statistics."""
     backbone = catalog.get(name)
     before, after = (network.build(backbone, locate(backbone, random=True), size=SIZE) for _ in range(2))
@@ -43,7 +45,8 @@ def tuned(name: str, train_from: str, *, reads_map: bool = False, body: nn.Seque
             if parameter_name in cut.trained:
                 parameter.mul_(1.5)
     pretrained = split(before, train_from, reads_map=reads_map).suffix
-    return TunedNetwork(backbone, cut, pretrained=pretrained, body=body or nn.Sequential(), size=SIZE)
+    body = body or nn.Sequential()
+    return TunedNetwork(backbone, cut, pretrained=pretrained, body=body, size=SIZE, joined=joined)
 
 
 def images() -> torch.Tensor:
@@ -93,6 +96,18 @@ def test_a_fine_tuned_network_is_built_again(
     assert_same(made, again)
     assert isinstance(again, TunedNetwork)
     assert again.layers() == made.layers()
+
+
+def test_one_that_answers_beside_the_pretrained_network_is_built_again(tmp_path: Path) -> None:
+    made = tuned(CNN, "blocks.4", joined=True)
+    saved.write(made, IDENTITY, tmp_path)
+    again, _ = saved.read(tmp_path, size=SIZE)
+    assert_same(made, again)
+    document = json.loads((tmp_path / "network.json").read_text())
+    del document["tuned"]["joined"]  # as earlier versions wrote it, which had no such rows
+    (tmp_path / "network.json").write_text(json.dumps(document))
+    with pytest.raises(ModelError, match="rows of"):
+        saved.read(tmp_path, size=SIZE)
 
 
 def test_what_did_not_change_is_stored_once(tmp_path: Path) -> None:

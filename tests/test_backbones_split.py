@@ -176,6 +176,10 @@ def test_a_tuned_network_gives_the_rows_of_both_networks_and_keeps_its_own_copy(
     torch.testing.assert_close(tuned, after)
     assert not torch.allclose(last, tuned)
     assert both.widths == {"last": 256, "tuned": 256}
+    joined = TunedNetwork(backbone, parts, pretrained=pretrained, body=nn.Sequential(nn.ReLU()), size=64, joined=True)
+    with torch.inference_mode():
+        torch.testing.assert_close(joined(images)[1], torch.cat([before, after], dim=1))
+    assert joined.widths == {"last": 256, "tuned": 512}
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()

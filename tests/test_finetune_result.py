@@ -11,7 +11,9 @@ from headstart.finetune.job import Job
 from headstart.finetune.loop import finetune
 from headstart.finetune.plan import Augment, Optimiser, Phase, Plan
 from headstart.finetune.result import FineTuned
+from headstart.finetune.verdict import joined
 from headstart.images.folder import scan
+from headstart.images.transforms import View, load
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +44,15 @@ def test_files_that_cannot_be_read_are_named(tuned: FineTuned, tmp_path: Path) -
     (tmp_path / "bad.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"bad\.jpg"):
         tuned.predict_proba([tmp_path / "bad.jpg"])
+
+
+def test_it_is_served_beside_the_pretrained_network_as_it_was_measured(tuned: FineTuned, photos: Path) -> None:
+    images = scan(photos)
+    space, head = tuned.deploy(joined=True)
+    pictures = [load(images.paths[i], space.geometry)[0][None] for i in tuned.activations.job.val]
+    rows = np.concatenate([batch["tuned"] for batch in space.runtime.run(iter(pictures))])
+    expected = joined(tuned.val_proba(tuned.mixed(0.0)), tuned.val_proba())
+    np.testing.assert_allclose(head.predict_proba(rows), expected, atol=5e-3)
+    alone, one = tuned.deploy()
+    assert head.weight.shape == (2 * one.weight.shape[0], 2)
+    assert space.key(View.CENTRE, "tuned") != alone.key(View.CENTRE, "tuned")

@@ -138,7 +138,7 @@ def proba(y: np.ndarray, right: float, sure: float, seed: int = 0) -> np.ndarray
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("efficientnet_lite0", "blocks.4"), ("resnet18", "layer4"), ("test_vit", "blocks.")]
+    ("name", "expected"), [("efficientnet_lite0", "blocks.5"), ("resnet18", "layer4"), ("test_vit", "blocks.")]
 )
 def test_the_upper_part_of_a_network(name: str, expected: str, tmp_path: Path) -> None:
     spec = NetworkSpec.named(name, "random", cache=tmp_path)
@@ -154,7 +154,7 @@ def test_the_plan_begins_with_the_probe_above_the_frozen_part(tmp_path: Path) ->
 
 
 def test_seconds_grow_with_pictures_and_fall_with_the_rate() -> None:
-    assert seconds_for(100, 40.0) == 100 * (2 / 40 + 6 * 3 / 40)
+    assert seconds_for(100, 40.0) == 100 * (4 / 40 + 6 / 40)
     assert seconds_for(200, 80.0) == seconds_for(100, 40.0)
 
 

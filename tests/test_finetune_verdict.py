@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from headstart.finetune.verdict import better, gain, settle, tempered
+from headstart.evaluation.calibration import softmax
+from headstart.finetune.verdict import Mix, better, gain, joined, settle, tempered
 
 
 def proba(y: np.ndarray, right: float, sure: float, seed: int = 0) -> np.ndarray:
@@ -33,18 +34,27 @@ def test_better_means_surely_lower_loss_and_no_more_mistakes() -> None:
 
 def test_share_and_temperature_are_those_with_the_lowest_loss() -> None:
     y = np.arange(200) % 2
-    answers = {0.5: proba(y, 0.8, 0.99), 1.0: proba(y, 0.95, 0.99)}
+    half, whole = (Mix(share=share, joined=False) for share in (0.5, 1.0))
+    answers = {half: proba(y, 0.8, 0.99), whole: proba(y, 0.95, 0.99)}
     settled = settle(answers, y)
-    assert settled.share == 1.0
+    assert settled.mix == whole
     assert settled.temperature > 1.0  # 99 % sure and right in 95 %
-    np.testing.assert_array_equal(settled.proba, tempered(answers[1.0], settled.temperature))
+    np.testing.assert_array_equal(settled.proba, tempered(answers[whole], settled.temperature))
     assert settled.proba.max(axis=1).mean() == pytest.approx(0.95, abs=0.02)
 
 
 def test_of_equal_shares_the_one_nearer_to_the_pretrained_weights_is_taken() -> None:
     y = np.arange(200) % 2
     same = proba(y, 0.9, 0.9)
-    assert settle({1.0: same, 0.5: same, 0.75: same}, y).share == 0.5
+    mixes = [Mix(share=share, joined=joined) for share in (1.0, 0.5, 0.75) for joined in (True, False)]
+    assert settle(dict.fromkeys(mixes, same), y).mix == Mix(share=0.5, joined=False)
+
+
+def test_two_networks_are_joined_by_the_mean_of_their_logits() -> None:
+    logits, other = np.random.default_rng(0).normal(size=(2, 5, 3))
+    np.testing.assert_allclose(joined(softmax(logits), softmax(other)), softmax((logits + other) / 2))
+    sure, unsure = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])  # a probability of 0 stays one of next to nothing
+    assert joined(sure, unsure)[0, 1] == pytest.approx(0, abs=1e-14)
 
 
 def test_gain_is_how_much_lower_the_loss_is() -> None:

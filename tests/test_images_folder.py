@@ -273,8 +273,9 @@ def test_folders_that_may_not_be_listed_are_named(tmp_path: Path) -> None:
     assert reasons(scan(tmp_path)) == {"a/locked": "folder cannot be listed: Permission denied"}
 
 
-def test_how_far_reading_is_can_be_shown(tmp_path: Path) -> None:
+def test_how_far_reading_is_can_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     classes_in(tmp_path, "dog cat")
+    monkeypatch.setattr("headstart.images.folder.AT_A_TIME", 3)
     told: list[tuple[str, int]] = []
 
     class Listening:
@@ -284,4 +285,4 @@ def test_how_far_reading_is_can_be_shown(tmp_path: Path) -> None:
 
     images = scan(tmp_path, progress=Listening())
     assert told[0] == ("reading the pictures", len(images))
-    assert told[1:] == [("done", done) for done in range(1, len(images) + 1)]
+    assert told[1:] == [("done", min(done, len(images))) for done in range(3, len(images) + 3, 3)]

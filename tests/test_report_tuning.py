@@ -7,6 +7,7 @@ from headstart.backbones.space import Space
 from headstart.evaluation.history import Epoch, History
 from headstart.finetune.plan import Plan
 from headstart.finetune.trial import Declined, Selection, Trial
+from headstart.finetune.verdict import Mix
 from headstart.images.transforms import Geometry
 from headstart.probe.choice import Choice, Spared
 from headstart.probe.heads import LinearHead
@@ -16,7 +17,7 @@ from headstart.report.tuning import choice_reason, document, outcome, tuning
 from tiny import TinyRuntime
 
 
-def trial(*, kept: bool, n: int = 100, gain: float = 0.1, forced: bool = False) -> Trial:
+def trial(*, kept: bool, n: int = 100, gain: float = 0.1, forced: bool = False, joined: bool = False) -> Trial:
     y = np.arange(n) % 2
     probe, tuned = np.eye(2)[y] * 0.8 + 0.1, np.eye(2)[y] * 0.9 + 0.05
     probe[:6] = probe[:6, ::-1]
@@ -34,7 +35,7 @@ def trial(*, kept: bool, n: int = 100, gain: float = 0.1, forced: bool = False) 
         probe=probe,
         tuned=tuned,
         procedure=tuned,
-        share=0.75,
+        mix=Mix(share=0.75, joined=joined),
         temperature=1.2,
         gain=gain,
         gain_error=0.02,
@@ -63,6 +64,14 @@ def test_both_networks_are_shown_and_the_used_one_is_marked() -> None:
         html = render(PlainPage(title="T", lede=(), sections=(section,)))
         assert "that neither had seen" in html
         assert "<svg" in html
+
+
+def test_it_is_said_where_both_networks_answer() -> None:
+    for joined in (True, False):
+        section = tuning(selected(trial(kept=True, joined=joined)))
+        assert section is not None
+        assert ("mean of the logits of two networks" in section.sentences[2]) == joined
+        assert document(selected(trial(kept=True, joined=joined)))["beside_the_pretrained_network"] == joined
 
 
 def test_where_it_was_not_tried_the_reason_is_all() -> None:

@@ -44,6 +44,7 @@ class Tuned:
     reads_map: bool
     cut_at: int
     layers: tuple[str, ...]
+    joined: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ def write(frozen: FrozenModule, identity: Mapping[str, Any], folder: Path) -> No
         before, after, body = frozen.tensors()
         changed = {name: value for name, value in after.items() if not value.equal(before[name])}
         tensors = {**_named("pretrained", before), **_named("tuned", changed), **_named("body", body)}
-        tuned = {field: getattr(frozen, field) for field in ("train_from", "reads_map", "cut_at")}
+        tuned = {field: getattr(frozen, field) for field in ("train_from", "reads_map", "cut_at", "joined")}
         tuned["layers"] = frozen.layers()
     else:
         return
@@ -279,7 +280,8 @@ def _tuned(backbone: Backbone, description: Description, tensors: Mapping[str, T
     if cut.at != saved.cut_at:
         raise ValueError(f"{saved.train_from} cuts the network after {cut.at} operations, not {saved.cut_at}")
     body = _body(saved, tensors)
-    frozen = TunedNetwork(backbone, cut, pretrained=copy.deepcopy(cut.suffix), body=body, size=size)
+    pretrained = copy.deepcopy(cut.suffix)
+    frozen = TunedNetwork(backbone, cut, pretrained=pretrained, body=body, size=size, joined=saved.joined)
     before, after, own_body = frozen.tensors()
     _fill({**_named("pretrained", before), **_named("tuned", after), **_named("body", own_body)}, tensors)
     return frozen

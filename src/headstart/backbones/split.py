@@ -213,7 +213,8 @@ class TunedNetwork(network.FrozenModule):
 
     uint8 (n, s, s, 3) → ``last`` (n, num_features), on which what is unfamiliar can be told as before, and ``tuned``
     (n, d), what the last linear layer of the fine-tuned network reads. Where the head reads the last map, ``last`` is
-    that map's mean over all positions. Holds copies: what is trained later does not change it.
+    that map's mean over all positions. ``joined`` puts ``last`` before the fine-tuned numbers in ``tuned``, for a layer
+    that reads both. Holds copies: what is trained later does not change it.
 
     Args:
         backbone: whose normalisation applies.
@@ -221,13 +222,21 @@ class TunedNetwork(network.FrozenModule):
         pretrained: what came after the cut before training; None where the prefix is all of it.
         body: the head without its last linear layer, of `BODY_LAYERS`.
         size: side in pixels of the images.
+        joined: whether ``tuned`` begins with ``last``.
     """
 
     def __init__(
-        self, backbone: Backbone, cut: Split, *, pretrained: nn.Module | None, body: nn.Sequential, size: int
+        self,
+        backbone: Backbone,
+        cut: Split,
+        *,
+        pretrained: nn.Module | None,
+        body: nn.Sequential,
+        size: int,
+        joined: bool = False,
     ) -> None:
         super().__init__()
-        self.backbone, self.size = backbone, size
+        self.backbone, self.size, self.joined = backbone, size, joined
         self.cut_at, self.train_from, self.reads_map = cut.at, cut.train_from, cut.reads_map
         self.normalise = network.Normalise(backbone)
         self.prefix, self.pretrained, self.tuned, self.body = (
@@ -241,8 +250,9 @@ class TunedNetwork(network.FrozenModule):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(last, tuned)`` of a batch of decoded images."""
         shared = self.prefix(self.normalise(images))
-        last = cast("Tensor", self.pretrained(shared))
-        return last.mean((2, 3)) if last.ndim == 4 else last, self.body(self.tuned(shared))
+        last, tuned = cast("Tensor", self.pretrained(shared)), self.body(self.tuned(shared))
+        last = last.mean((2, 3)) if last.ndim == 4 else last
+        return last, torch.cat([last, tuned], dim=1) if self.joined else tuned
 
     def layers(self) -> list[str]:
         """Names of the layers of ``body``, see `BODY_LAYERS`."""

@@ -30,9 +30,9 @@ from headstart.files import plain
 from headstart.images.splits import folds
 from headstart.images.threads import in_order
 
-ENOUGH_PICTURES = 500
-"""Pictures that are compared at most: the interval of a difference of two such accuracies is some 5 points wide. Chosen
-for its cost, a minute of an untrained network on two cores."""
+ENOUGH_PICTURES = 300
+"""Pictures that are compared at most: the interval of a difference of two such accuracies is some 6 points wide. Chosen
+for its cost, seconds of an untrained network on two cores."""
 MOST_REPEATS = 3
 """Rounds of folds, for as long as rounds × pictures stay within ENOUGH_PICTURES: they even out how folds fell. Chosen
 for its cost."""

@@ -96,12 +96,18 @@ class FineTuned:
         computed = self.activations.of_files(self.phase, paths, [_digest(path) for path in paths], [])
         return self.activations.proba(self.phase, computed, range(len(paths)))
 
-    def deploy(self, weights: Named | State = "chosen", *, temperature: float = 1.0) -> tuple[Space, LinearHead]:
-        """What a model directory is made of: a network whose row ``tuned`` the linear head reads."""
+    def deploy(
+        self, weights: Named | State = "chosen", *, temperature: float = 1.0, joined: bool = False
+    ) -> tuple[Space, LinearHead]:
+        """What a model directory is made of: a network whose row ``tuned`` the linear head reads.
+
+        ``joined``: it reads what the pretrained network gives too, see `headstart.finetune.trainable.Trainable.served`.
+        """
         job, trainable = self.activations.job, self.activations.trainable
-        module, head = trainable.served(self.state(weights), temperature=temperature)
+        module, head = trainable.served(self.state(weights), temperature=temperature, joined=joined)
         cuts = [cut.at for cut in trainable.splits]
-        runtime = prepared(module, job.network, head=repr(job.plan.head), cut=cuts, size=job.plan.size)
+        read = repr(job.plan.head)
+        runtime = prepared(module, job.network, head=read, cut=cuts, size=job.plan.size, joined=joined)
         return Space(runtime=runtime, geometry=self.activations.look.geometry), head
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -144,10 +146,14 @@ class Trainable:
         after = [] if cut.suffix is None else [cut.suffix]
         return nn.Sequential(*before, *after, self.head)
 
-    def served(self, state: State, *, temperature: float = 1.0) -> tuple[TunedNetwork, LinearHead]:
+    def served(
+        self, state: State, *, temperature: float = 1.0, joined: bool = False
+    ) -> tuple[TunedNetwork, LinearHead]:
         """The network with the tensors ``state`` as it is deployed, and its last linear layer.
 
         Beside the fine-tuned rows it gives those of the pretrained network; what no phase changes runs once for both.
+        ``joined`` lets that layer read both rows: its logits are the mean of the fine-tuned network's and of the
+        pretrained one's with the head that training began with, which must read features without layers between.
         """
         learning = [cut for cut in self.splits if cut.trained]
         cut = min(learning, key=lambda cut: cut.at) if learning else self._nothing_learns()
@@ -155,11 +161,19 @@ class Trainable:
         pretrained = copy.deepcopy(cut.suffix)
         self.load(state)
         body = self.head[:-1]
-        both = TunedNetwork(self.backbone, cut, pretrained=pretrained, body=body, size=self.plan.size)
-        weight, bias = (state[f"head.{len(body)}.{name}"].numpy() for name in ("weight", "bias"))  # (k, d), (k,)
+        both = TunedNetwork(self.backbone, cut, pretrained=pretrained, body=body, size=self.plan.size, joined=joined)
+        weight, bias = self._last_layer(state)
+        if joined:
+            before, its_bias = self._last_layer(self.start)
+            weight, bias = np.concatenate([before, weight], axis=1) / 2, (its_bias + bias) / 2
         if self.plan.head.logit == "one":  # a sigmoid is a softmax over half the logit either way
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
         return both, LinearHead(weight=np.ascontiguousarray(weight.T), bias=bias.copy(), temperature=temperature)
+
+    def _last_layer(self, state: State) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Its weight (k, d) and its bias (k,)."""
+        weight, bias = (state[f"head.{len(self.head) - 1}.{name}"].numpy() for name in ("weight", "bias"))
+        return weight, bias
 
     def settle(self, *states: State) -> tuple[State, ...]:
         """The same states as those of the ordinary network, which this is from now on: adapters become plain weights.

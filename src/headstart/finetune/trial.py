@@ -2,9 +2,10 @@
 
 A part of the training pictures is held out. On the rest the whole probe is chosen anew, and a network is fine-tuned
 from the probe of its last layer (LP-FT, Kumar et al. 2022); both answer the held-out part. How far to go from the
-pretrained weights to the fine-tuned ones (WiSE-FT, Wortsman et al. 2022) and the temperature (Guo et al. 2017) are
-settled for each half of the held-out part on the other half. A network that is kept is trained once more, on
-everything, where pictures are few or a budget is left: that takes as long again, and gains less the more there are.
+pretrained weights to the fine-tuned ones (WiSE-FT, Wortsman et al. 2022), whether the pretrained network answers beside
+the fine-tuned one, and the temperature (Guo et al. 2017) are settled for each half of the held-out part on the other
+half. A network that is kept is trained once more, on everything, where pictures are few or a budget is left: that takes
+as long again, and gains less the more there are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from headstart.evaluation.paired import ALPHA, mcnemar_exact
 from headstart.features.table import FeatureTable
 from headstart.files import plain
 from headstart.finetune.plan import Augment, Head, Optimiser, Phase, Plan, Schedule
-from headstart.finetune.verdict import better, gain, settle, tempered
+from headstart.finetune.verdict import Mix, better, gain, joined, settle, tempered
 from headstart.images.splits import folds, holdout
 from headstart.probe.choice import Choice, choose, probe_with
 from headstart.probe.heads import LinearHead
@@ -43,18 +44,20 @@ HELD_OUT, LEAST_SHARE, MOST_SHARE = 100, 0.2, 0.4
 SHARES = (0.5, 0.75, 1.0)
 """Of the way from the pretrained weights to the fine-tuned ones; of Wortsman's grid in steps of 0.05, three."""
 
-# How a trial trains. Set by hand, not searched; what it leads to is measured by ``benchmarks/never_worse.py``.
+# How a trial trains. Chosen among the plans of ``benchmarks/plans.py``, which says what each gives on several kinds of
+# pictures; what it leads to is measured by ``benchmarks/never_worse.py``.
 EPOCHS = 6
 LEARNING_RATE = 3e-4
 WEIGHT_DECAY = 0.01
 WARMUP = 0.1
 """Share of all steps in which the rate rises; along a cosine it then falls to 0."""
-VIEWS = 2
+VIEWS = 4
 """Fixed random crops of each picture, of which an epoch shows one."""
 CLIP = 1.0
 """Greatest norm of the gradient."""
-STEP = 3
-"""Passes forward that a step of training costs: one itself, and about two for the gradient."""
+STEP = 1
+"""Passes of the whole network forward that a step of training costs: what is trained is a third of it, and runs forward
+once and about twice for the gradient."""
 AGAIN_UP_TO = 500
 """Training pictures up to which a network that is kept learns from all of them without being given time for it. Chosen:
 about a minute on two cores, and of so few the held-out fifth may count."""
@@ -76,8 +79,8 @@ class Trial:
     """(n, k) of whichever of the two the other half would have chosen: no picture has a say in its own answer. It is
     quoted where the network is kept, which all held-out pictures decide. That makes it at most a point too good, unless
     a worse network is kept by luck, in half a percent of trials or less: ``benchmarks/quoted_figure.py``."""
-    share: float
-    """How far to go to the fine-tuned weights, settled on all held-out pictures."""
+    mix: Mix
+    """Settled on all held-out pictures."""
     temperature: float
     gain: float
     """Mean log-loss of the probe less that of the fine-tuned network, in nats."""
@@ -114,7 +117,8 @@ class Trial:
             "fixed": self.fixed,
             "broken": self.broken,
             "mcnemar_p": self.p,
-            "share_of_fine_tuned_weights": self.share,
+            "share_of_fine_tuned_weights": self.mix.share,
+            "beside_the_pretrained_network": self.mix.joined,
             "temperature": self.temperature,
             "plan": plain(self.plan),
         }
@@ -199,7 +203,7 @@ def learns_again(n: int, rate: float, deadline: float | None) -> bool:
 
 
 def _tuned(run: FineTuned, trial: Trial) -> Selection:
-    space, head = run.deploy(run.mixed(trial.share), temperature=trial.temperature)
+    space, head = run.deploy(run.mixed(trial.mix.share), temperature=trial.temperature, joined=trial.mix.joined)
     return Selection(space=space, output="tuned", head=head, trial=trial)
 
 
@@ -228,10 +232,7 @@ def held_out_share(n: int) -> float:
 
 
 def seconds_for(n: int, rate: float) -> float:
-    """About how long a training of n pictures takes, where the frozen network does ``rate`` a second.
-
-    It counts every step as one of the whole network, of which less is trained.
-    """
+    """About how long a training of n pictures takes, where the frozen network does ``rate`` a second."""
     return n * (VIEWS + EPOCHS * STEP) / rate
 
 
@@ -253,12 +254,12 @@ def attempt(
     probe = within.head.predict_proba(table.rows(within.candidate.size, within.candidate.output, val))
     plan = plan_for(network, within.candidate.size, balanced=options.balanced)
     run = trained(table, train, val, plan, options, network)
-    answers = {share: run.val_proba(run.mixed(share)) for share in SHARES}
+    answers = answers_of(run)
 
     tuned, procedure = np.empty_like(probe), np.empty_like(probe)
     for there, here in folds(y, groups, n_splits=2, seed=options.seed):
-        half = settle({share: proba[there] for share, proba in answers.items()}, y[there])
-        tuned[here] = tempered(answers[half.share][here], half.temperature)
+        half = settle({mix: proba[there] for mix, proba in answers.items()}, y[there])
+        tuned[here] = tempered(answers[half.mix][here], half.temperature)
         chosen = forced or better(probe[there], half.proba, y[there], groups[there])
         procedure[here] = (tuned if chosen else probe)[here]
     settled = settle(answers, y)
@@ -270,7 +271,7 @@ def attempt(
         probe=probe,
         tuned=tuned,
         procedure=procedure,
-        share=settled.share,
+        mix=settled.mix,
         temperature=settled.temperature,
         gain=difference,
         gain_error=error,
@@ -279,6 +280,16 @@ def attempt(
         history=run.history,
     )
     return trial, run
+
+
+def answers_of(run: FineTuned) -> dict[Mix, Floats]:
+    """What each mix answers on the held-out pictures: probabilities (n, k)."""
+    before, answers = run.val_proba(run.mixed(0.0)), {}
+    for share in SHARES:
+        alone = run.val_proba(run.mixed(share))
+        answers[Mix(share=share, joined=False)] = alone
+        answers[Mix(share=share, joined=True)] = joined(before, alone)
+    return answers
 
 
 def plan_for(network: NetworkSpec, size: int, *, balanced: bool) -> Plan:
@@ -295,7 +306,7 @@ def plan_for(network: NetworkSpec, size: int, *, balanced: bool) -> Plan:
 
 
 def upper_part(spec: NetworkSpec, size: int) -> str:
-    """Where training begins: after the first stage whose map has a sixteenth of the picture's side.
+    """Where training begins: with the first of the stages whose maps are smallest.
 
     What lies below sees edges and textures, costs most, and gains least (Yosinski et al. 2014). Of networks whose
     stages are all alike, transformers, the last quarter is trained.
@@ -305,8 +316,7 @@ def upper_part(spec: NetworkSpec, size: int) -> str:
     stages = network.stages(network.build(spec.backbone, spec.weights, size=size))
     if len({stage.reduction for stage in stages}) == 1:
         return stages[-max(len(stages) // 4, 1)].name
-    deep = [stage.name for stage in stages if stage.reduction >= 16]
-    return deep[1] if len(deep) > 1 else stages[-1].name
+    return max(stages, key=lambda stage: stage.reduction).name  # of equal ones the first
 
 
 def trained(

@@ -18,26 +18,41 @@ SMALLEST = 1e-30
 """Probabilities below are taken for this where they become logits."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settled:
-    """A share and a temperature, and what they make of the answers they were settled on."""
+@dataclass(frozen=True, kw_only=True, order=True)
+class Mix:
+    """What of a fine-tuned network answers, and with what."""
 
     share: float
+    """How far to go from the pretrained weights to the fine-tuned ones (WiSE-FT, Wortsman et al. 2022)."""
+    joined: bool
+    """Whether the pretrained network answers too, with the head that training began with: `joined`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """A mix and a temperature, and what they make of the answers they were settled on."""
+
+    mix: Mix
     temperature: float
     proba: Floats
     """(n, k)"""
 
 
-def settle(answers: Mapping[float, Floats], y: Index) -> Settled:
-    """The share whose answers have the lowest log-loss on pictures of classes ``y`` (n,), each at its best temperature.
+def settle(answers: Mapping[Mix, Floats], y: Index) -> Settled:
+    """The mix whose answers have the lowest log-loss on pictures of classes ``y`` (n,), each at its best temperature.
 
-    ``answers``: for each share the probabilities (n, k). Of equal shares the lower is taken.
+    ``answers``: for each mix the probabilities (n, k). Of equal ones that of the lower share is taken, and one network.
     """
     options = []
-    for share in sorted(answers):
-        temperature = fit_temperature(_logits(answers[share]), y)
-        options.append(Settled(share=share, temperature=temperature, proba=tempered(answers[share], temperature)))
+    for mix in sorted(answers):
+        temperature = fit_temperature(_logits(answers[mix]), y)
+        options.append(Settled(mix=mix, temperature=temperature, proba=tempered(answers[mix], temperature)))
     return min(options, key=lambda option: log_losses(option.proba, y).mean())
+
+
+def joined(one: Floats, other: Floats) -> Floats:
+    """Probabilities (n, k) of the mean of two networks' logits: their geometric mean, to a sum of 1."""
+    return softmax((_logits(one) + _logits(other)) / 2)
 
 
 def tempered(proba: Floats, temperature: float) -> Floats:

@@ -32,6 +32,9 @@ from headstart.images.threads import in_order
 from headstart.images.walk import LeftOut
 from headstart.progress import Progress, Silent
 
+AT_A_TIME = 8
+"""Files that a thread reads for one call: a call of its own for each takes as long as reading a small picture."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ImageSet:
@@ -253,15 +256,21 @@ def _digest(path: Path) -> tuple[str, Depth] | LeftOut:
         return LeftOut(path, error.reason)
 
 
+def _digests(paths: Sequence[Path]) -> list[tuple[str, Depth] | LeftOut]:
+    return [_digest(path) for path in paths]
+
+
 def _assembled(labelled: Entries, classes: tuple[str, ...] = (), progress: Progress | None = None) -> ImageSet:
     """The pictures that are some; ``classes`` in this order, else all that are declared, in string order.
 
     Rows come by split, class and content, so that neither names nor the order in a table change what is trained.
     """
-    digested = []
-    with (progress or Silent()).stage("reading the pictures", len(labelled.entries)) as advance:
-        for digest in in_order(_digest, [entry.path for entry in labelled.entries]):
-            digested.append(digest)
+    digested: list[tuple[str, Depth] | LeftOut] = []
+    paths = [entry.path for entry in labelled.entries]
+    parts = [paths[start : start + AT_A_TIME] for start in range(0, len(paths), AT_A_TIME)]
+    with (progress or Silent()).stage("reading the pictures", len(paths)) as advance:
+        for part in in_order(_digests, parts):
+            digested += part
             advance(len(digested))
     pairs = zip(labelled.entries, digested, strict=True)
     kept = [(entry, *found) for entry, found in pairs if not isinstance(found, LeftOut)]

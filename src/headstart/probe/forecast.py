@@ -35,7 +35,7 @@ choose a head."""
 WRITE_S, WIDER, AGAIN = 1.0, 3, 0.5
 """Seconds in which a state is written that follows the first; times that a head takes at a larger size, where all
 depths are tried; share of `DECODE_S` that decoding takes where nothing is noted."""
-QUESTIONS_S, QUESTION_S, UNTRAINED_S, ASKED = 1.5, 0.0004, 1.5, 500
+QUESTIONS_S, QUESTION_S, UNTRAINED_S, ASKED = 1.5, 0.0004, 1.5, 300
 """Seconds of the last part, and by picture; those in which a network without training is made ready, which answers so
 many pictures once more. Where the first features are in the store, so are those."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headstart.finetune.trial import Declined, Selection, Trial
+    from headstart.finetune.verdict import Mix
     from headstart.probe.choice import Choice, Spared
 
 
@@ -76,9 +77,7 @@ def tuning(selection: Selection) -> Section | None:
         sentences=(
             said,
             f"{changed} (McNemar's exact test, p = {trial.p:.2g}).",
-            f"What is used lies {trial.share:.0%} of the way from the pretrained to the fine-tuned weights."
-            if trial.kept
-            else "Frozen features are what this classifier uses.",
+            _used(trial.mix) if trial.kept else "Frozen features are what this classifier uses.",
         ),
         figures=(learning_curves(trial.history),),
         table=Table(
@@ -90,6 +89,13 @@ def tuning(selection: Selection) -> Section | None:
         ),
         method=text("tuning"),
     )
+
+
+def _used(mix: Mix) -> str:
+    lies = f"lies {mix.share:.0%} of the way from the pretrained to the fine-tuned weights"
+    if mix.joined:
+        return f"What is used is the mean of the logits of two networks: the pretrained one, and one that {lies}."
+    return f"What is used {lies}."
 
 
 def _figures(proba: NDArray[np.float64], trial: Trial) -> tuple[str, str, str]:
