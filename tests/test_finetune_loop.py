@@ -259,6 +259,13 @@ def test_one_logit_and_fresh_views_learn(photos: Path, cache: Path) -> None:
     np.testing.assert_allclose(out.last_proba.sum(axis=1), 1)
 
 
+def test_a_batch_in_parts_learns_the_same(photos: Path, cache: Path) -> None:
+    phase = replace(PLAN.phases[0], batch_size=6)
+    whole, parts = (tune(photos, cache, replace(PLAN, phases=(replace(phase, micro_batch=n),))) for n in (None, 4))
+    np.testing.assert_allclose(parts.last_proba, whole.last_proba, atol=1e-3)
+    assert not parts.notes
+
+
 def test_the_frozen_part_runs_in_the_fast_runtime(photos: Path, cache: Path) -> None:
     pytest.importorskip("openvino")
     fast = tune(photos, cache, device="openvino", precision="f32")

@@ -72,7 +72,11 @@ def test_a_row_counts_from_the_commit_on(file: ViewFile) -> None:
     assert not ViewFile(file.folder, (3, 2, 2), np.uint16).done().any()
     file.commit()
     assert again(file).done().tolist() == [False, True, False]
-    assert again(file).rows().tolist() == [[[0] * 2] * 2, [[7] * 2] * 2, [[0] * 2] * 2]
+    rows = again(file).rows()
+    assert np.stack(list(rows)).tolist() == [[[0] * 2] * 2, [[7] * 2] * 2, [[0] * 2] * 2]
+    (file.folder / "maps.bin").write_bytes(b"cut off")
+    with pytest.raises(OSError, match="Input/output"):
+        rows[2]
     file.end()
     file.forget()
     assert not again(file).done().any()

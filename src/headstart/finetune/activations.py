@@ -29,7 +29,7 @@ from headstart.backbones.space import NetworkSpec
 from headstart.backbones.split import FrozenPrefix
 from headstart.files import digest
 from headstart.finetune.notes import DiskFull, Note, NotRepeatable, Remade, TooLarge
-from headstart.finetune.views import Look, ViewFile, Wanted, decoded
+from headstart.finetune.views import KeptRows, Look, ViewFile, Wanted, decoded
 from headstart.progress import Progress, Silent
 from headstart.store import FeatureStore
 
@@ -97,7 +97,7 @@ class ActivationCache:
     beside: ActivationCache | None = None
     """The same pictures at another cut of the same pass: kept along, while there is room."""
     progress: Progress = field(default_factory=Silent)
-    _kept: dict[int, NDArray[np.generic]] = field(default_factory=dict, init=False)
+    _kept: dict[int, KeptRows | NDArray[np.generic]] = field(default_factory=dict, init=False)
     _files: dict[int, ViewFile] = field(default_factory=dict, init=False)
 
     @property
@@ -132,7 +132,7 @@ class ActivationCache:
                 self._kept.pop(view, None)
             return False
         if len(self.paths) * self._row_bytes <= IN_MEMORY:
-            self._kept.update({view: np.array(self._kept[view]) for view in views})
+            self._kept.update({view: np.stack(list(self._kept[view])) for view in views})
         return True
 
     def keep_fresh(self, rows: Sequence[int], views: range) -> bool:

@@ -280,8 +280,9 @@ class PhaseTraining:
         """
         snapshot, least = self.snapshot, 2 if self.options.batch_norm == "train" else 1
         bf16 = snapshot.arithmetic[snapshot.phase] == "bf16"
-        fitted = gradient_that_fits(self.suffix, x, y, weight, snapshot.micro_batch, bf16=bf16, least=least)
-        if fitted.micro_batch is not None and fitted.micro_batch != snapshot.micro_batch:
+        asked = snapshot.micro_batch or self.options.micro_batch
+        fitted = gradient_that_fits(self.suffix, x, y, weight, asked, bf16=bf16, least=least)
+        if fitted.micro_batch is not None and fitted.micro_batch != asked:
             snapshot.micro_batch = fitted.micro_batch
             snapshot.notes.append(MicroBatch(batch=len(x), micro=fitted.micro_batch))
         if self.options.clip is not None:

@@ -105,6 +105,9 @@ class Phase:
     optimiser: Optimiser = field(default_factory=Optimiser)
     schedule: Schedule = field(default_factory=Schedule)
     batch_size: int = 32
+    micro_batch: int | None = None
+    """So many pictures of a batch go through at a time, and their gradients are summed, which takes less memory; None
+    for all. With ``batch_norm="train"`` each part has a mean and a variance of its own."""
     batch_norm: Literal["eval", "train"] = "eval"
     """Whether batch norms that learn keep their ImageNet statistics, or use and update those of each batch. Frozen
     ones always keep theirs."""

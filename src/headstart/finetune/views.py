@@ -6,6 +6,7 @@ import errno
 import hashlib
 import math
 import os
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from io import FileIO
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +108,38 @@ def _by_picture(wanted: Wanted) -> Iterator[tuple[int, list[int]]]:
             yield i, views[start : start + TOGETHER]
 
 
+class KeptRows:
+    """Rows in a file, read when they are asked for: of those read before none stays in memory.
+
+    Args:
+        path: of the file, which is `hold`-ed as long as this lives.
+        shape: (n, …) of all rows.
+        dtype: of their numbers.
+
+    Raises:
+        OSError: there is no such file.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: type[np.generic]) -> None:
+        self._shape, self._dtype, self._reading = shape, dtype, Lock()
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        weakref.finalize(self, os.close, number)
+        hold(number)
+        self._stream = FileIO(number, closefd=False)
+
+    def __iter__(self) -> Iterator[NDArray[np.generic]]:
+        return (self[i] for i in range(self._shape[0]))
+
+    def __getitem__(self, i: int) -> NDArray[np.generic]:
+        """One row. Raises OSError."""
+        row = np.empty(self._shape[1:], self._dtype)
+        with self._reading:
+            self._stream.seek(i * row.nbytes)
+            if self._stream.readinto(row.data.cast("B")) != row.nbytes:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return row
+
+
 class ViewFile:
     """A folder with the rows of a view in ``maps.bin``, and in ``sums.bin`` a checksum of each that is there, else 0.
 
@@ -155,11 +189,9 @@ class ViewFile:
                 self._save()
             os.utime(self.folder)
 
-    def rows(self) -> NDArray[np.generic]:
-        """All rows as memory that stands for the file, which no process removes to make room while it is used."""
-        with self._path.open("rb") as stream:
-            hold(stream.fileno())
-            return np.memmap(stream, dtype=self.dtype, mode="r", shape=self.shape)
+    def rows(self) -> KeptRows:
+        """All rows, from a file that no process removes to make room while they are used."""
+        return KeptRows(self._path, self.shape, self.dtype)
 
     def write(self, i: int, row: NDArray[np.generic]) -> None:
         """Write a row, which is there from the next `commit` on."""
