@@ -24,6 +24,10 @@ def test_names_are_relative_to_the_folder_that_was_scanned() -> None:
     root = Path("/photos")
     assert below(root, root / "rings" / "000.jpeg") == str(Path("rings/000.jpeg"))
     assert below(root, Path("/elsewhere/x.jpg")) == below(None, Path("/elsewhere/x.jpg")) == "/elsewhere/x.jpg"
+    assert below(Path("/"), Path("/a/b")) == str(Path("a/b"))
+    assert below(Path(), Path("a/b")) == below(Path(), Path("a/b")) == str(Path("a/b"))
+    assert below(Path("/photos"), Path("/photos2/b")) == "/photos2/b"
+    assert below(Path("/photos"), Path("/photos")) == "."
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def test_the_verdict_comes_first_and_the_method_last() -> None:
     assert section.table is not None
     assert [row[0] for row in section.table.rows] == ["early", "late"]
     assert section.table.marked == (1,)
-    assert "5-fold cross-validation, 2 times on 200 pictures" in section.method
+    assert "5-fold cross-validation on 200 pictures" in section.method
+    fewer = certificate_section(draw(150, pretrained=1.0, untrained=0.2, colour=0.3))
+    assert "5-fold cross-validation, 2 times on 150 pictures" in fewer.method
     page = render(PlainPage(title="t", lede=(), sections=(section,)))
     assert page.index("Pretraining helps here") < page.index("ridge regression")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headstart.evaluation.intervals import Estimate
-from headstart.report.drawing import ACCENT, INK, MUTED, WIDTH, as_svg, page_style, percent_axis, pixel_canvas, plot
+from headstart.report.drawing import ACCENT, INK, MUTED, WIDTH, as_svg, drawn, percent_axis, pixel_canvas, plot
 from headstart.report.section import THIN, Section, Table, between, percent, text
 from headstart.report.words import counted, measured_on
 
@@ -66,7 +66,7 @@ def abstention_lines(report: AbstentionReport) -> list[str]:
     return lines
 
 
-@page_style()
+@drawn
 def curve_figure(report: AbstentionReport) -> str:
     """How often answers are right against the share of pictures answered; what the model calls sure is marked."""
     right = 1 - report.curve.risk

@@ -7,7 +7,7 @@ from typing import Any
 from headstart.claims.certificate import Certificate
 from headstart.claims.colour_baseline import Transfer
 from headstart.files import plain
-from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, page_style, percent_axis, plot
+from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, as_svg, drawn, percent_axis, plot
 from headstart.report.section import THIN, Section, Table, p_value, percent, text, with_interval
 from headstart.report.words import counted, magnitude, points
 
@@ -52,7 +52,7 @@ def certificate_section(certificate: Certificate) -> Section:
     )
 
 
-@page_style()
+@drawn
 def certificate_figure(certificate: Certificate) -> str:
     """Accuracy of the pretrained features and of their rivals as bars, with 95 % intervals."""
     rows = [("pretrained", certificate.chosen, True)]

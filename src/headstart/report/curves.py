@@ -10,7 +10,7 @@ from headstart.evaluation.curves import FEWEST_EPOCHS, CurveVerdict, GapChange, 
 from headstart.evaluation.history import Epoch, History
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.report import drawing
-from headstart.report.drawing import ACCENT, CHARACTER, INK, MUTED, PAPER, WIDTH, as_svg, page_style
+from headstart.report.drawing import ACCENT, CHARACTER, INK, MUTED, PAPER, WIDTH, as_svg, drawn
 from headstart.report.section import THIN, percent
 from headstart.report.words import counted, number, pictures_of, points
 
@@ -36,7 +36,7 @@ REASONS: dict[Reason, str] = {
 }
 
 
-@page_style()
+@drawn
 def learning_curves(history: History) -> str:
     """Loss above accuracy, training and validation, all phases. ``history`` has at least one epoch."""
     from matplotlib.ticker import MaxNLocator
@@ -133,7 +133,7 @@ def _spoken(history: History) -> str:
     )
 
 
-@page_style()
+@drawn
 def comparison_figure(comparison: Comparison, measured_on: MeasuredOn) -> str:
     """Accuracy of every setting with its 95 % interval; those joined by a bar at the right cannot be told apart."""
     rows, leaders = comparison.settings, comparison.leaders

@@ -7,19 +7,24 @@ dark. The same numbers give the same bytes. Sizes are in CSS pixels.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
+import pickle
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+Arguments = ParamSpec("Arguments")
 
 INK, MUTED, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
 VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", PAPER: "--paper"}
@@ -29,6 +34,9 @@ SCALE = 1.2
 TEXT = 12.0
 CHARACTER = 7.0  # pixels, of a letter at 12 px: for margins and for shortening names
 ROUND = (1, 2, 2.5, 5, 10)  # steps from tick to tick, times a power of ten
+
+FIGURES_KEPT = 8
+"""Figures of one kind that a process remembers."""
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -88,6 +96,23 @@ def page_style() -> Iterator[None]:
         matplotlib.rcParams.update(STYLE)
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts draw the text
         yield
+
+
+def drawn(figure: Callable[Arguments, str]) -> Callable[Arguments, str]:
+    """A figure in `page_style`, drawn once of the same arguments: the pages of a run show most of them again."""
+    before: dict[bytes, str] = {}
+
+    @wraps(figure)
+    def shown(*args: Arguments.args, **options: Arguments.kwargs) -> str:
+        key = hashlib.sha256(pickle.dumps((args, options))).digest()
+        if key not in before:
+            if len(before) == FIGURES_KEPT:
+                before.clear()
+            with page_style():
+                before[key] = figure(*args, **options)
+        return before[key]
+
+    return shown
 
 
 def blank_figure(width: float, height: float) -> Figure:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.metrics import ReliabilityBin
 from headstart.report import drawing
-from headstart.report.drawing import ACCENT, CHARACTER, INK, LINE, MUTED, PAPER, WIDTH, as_svg, page_style, printable
+from headstart.report.drawing import (
+    ACCENT,
+    CHARACTER,
+    INK,
+    LINE,
+    MUTED,
+    PAPER,
+    WIDTH,
+    as_svg,
+    drawn,
+    page_style,
+    printable,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +31,7 @@ if TYPE_CHECKING:
 MOST_CANDIDATES = 14
 
 
-@page_style()
+@drawn
 def class_counts(counts: Mapping[str, Mapping[str, int]]) -> str:
     """Pictures per class: a row per class, a column per split of ``counts`` (split → class → pictures)."""
     classes = list(dict.fromkeys(name for split in counts.values() for name in split))
@@ -79,7 +91,7 @@ def candidates(board: Sequence[Score], chosen: Score) -> str:
     return as_svg(figure, "candidates", f"Out-of-fold log-loss of {len(shown)} candidates: {text}")
 
 
-@page_style()
+@drawn
 def confusion(matrix: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
     """Counts (k, k), a row per true and a column per predicted class, shaded by their share of the row."""
     from matplotlib.patches import Rectangle
@@ -132,7 +144,7 @@ def _count(value: float) -> str:
     return f"{value:.0f}" if abs(value - round(value)) < 0.05 else f"{value:.1f}"
 
 
-@page_style()
+@drawn
 def reliability(bins: Sequence[ReliabilityBin]) -> str:
     """How often predictions of like confidence were right, against how sure they were."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from headstart.claims.learning_curve import LearningCurve
-from headstart.report.drawing import ACCENT, INK, MUTED, as_svg, page_style, percent_axis, plot
+from headstart.report.drawing import ACCENT, INK, MUTED, as_svg, drawn, percent_axis, plot
 from headstart.report.section import Section, Table, text, with_interval
 from headstart.report.words import counted, magnitude, number
 
@@ -98,7 +98,7 @@ def _round(pictures: float) -> int:
     return int(round(pictures, -max(0, math.floor(math.log10(max(pictures, 1))) - 1)))
 
 
-@page_style()
+@drawn
 def forecast_figure(curve: LearningCurve) -> str:
     """Measured accuracy over the number of pictures, and the forecast with its 90 % band, on a logarithmic axis."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator

@@ -144,11 +144,12 @@ def train(
         connected(engine) as computing,
         pipeline.workbench(options, progress, computing) as bench,
     ):
+        sizes = options.sizes or bench.network.backbone.sizes
+        bench.begin(sizes[0])
         with bench.timed("reading the folder"):
             images = read(given, options.group_by, bench.progress)
         tell(images)
         threading.Thread(target=_load_ahead, name="loading", daemon=True).start()
-        sizes = options.sizes or bench.network.backbone.sizes
         with bench.timed("opening the network"):
             work = work_of(images, bench, sizes)
             foreseen = forecast(work, bench, options, sizes[0])
