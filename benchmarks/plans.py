@@ -8,7 +8,15 @@ settled for each half of the held-out part on the other. Printed are the accurac
 network alone and of what is used, which may be that network beside the pretrained one, and the seconds that the plan
 took. Nothing else should run.
 
-Measured: TODO
+Measured on two cores, accuracy and log-loss of what is used: of 2,197 enlarged cut-outs of cats, dogs, ants and bees
+(224 pixels) the probe has 0.909 and 0.236, the first plan 0.926 and 0.200 after 63 s, the second 0.916 and 0.203 after
+109, the third 0.917 and 0.216, the fourth 0.907 and 0.220, the last 0.906 and 0.213. Of 900 of them, two seeds, the
+first has 0.901 and 0.256, 0.939 and 0.207 after 39 s, the second 0.888 and 0.266, 0.929 and 0.201 after 62. Of 700 of
+the demo's fabric (384 pixels) the probe has 0.914 and 0.253, the first plan 0.967 and 0.133 after 50 s, the second
+0.986 and 0.091 after 98, the last 0.993 and 0.093, but alone 0.900 and 0.241. Of ants and bees (384 and 224 pixels)
+the probe has 0.969 and 0.086, 0.959 and 0.116, the first plan 0.980 and 0.080, 0.960 and 0.114 after 30 s, the second
+0.980 and 0.075, 0.968 and 0.135 after 39. So the first is the default: the second is better on fabric alone, and takes
+nearly twice as long. Rates of 5e-4 and more lose what the probe knew in the first epoch.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ def tuning(selection: Selection) -> Section | None:
 def _used(mix: Mix) -> str:
     lies = f"lies {mix.share:.0%} of the way from the pretrained to the fine-tuned weights"
     if mix.joined:
-        return f"What is used is the mean of the logits of two networks: the pretrained one, and one that {lies}."
+        tuned = "the fine-tuned one" if mix.share == 1 else f"one that {lies}"
+        return f"What is used is the mean of the logits of two networks: the pretrained one, and {tuned}."
     return f"What is used {lies}."
 
 
