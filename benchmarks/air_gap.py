@@ -105,7 +105,7 @@ def page(scratch: Path, known: dict[str, dict[str, float]]) -> bool:
         print(tab.run("document.querySelector('#checked').textContent"))
         for path in list(known)[:: max(1, len(known) // ON_THE_PAGE)][:ON_THE_PAGE]:
             tab.run("document.querySelector('#answer').hidden = true")
-            tab.choose("#file", Path(path))
+            tab.choose("#file", Path(path).absolute())
             tab.until("!document.querySelector('#answer').hidden")
             answered[path] = dict(tab.run(_BARS))
         own = all(request.startswith((address, "blob:", "data:")) for request in tab.requests)

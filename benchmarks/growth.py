@@ -13,10 +13,11 @@ and for each stage with a second or more the exponent of n in a law fitted throu
 processes of their own, one after the other; nothing else should run on the machine.
 
 Expected: exponents up to 1.05 for extraction and 1.15 for all else, 3 GB at 100,000 pictures, a report below 5 MB.
-Measured on two cores that others used too: of 1,000, 10,000 and 100,000 crops of cats and dogs extraction took 7, 55
-and 551 s (exponent 0.96), all else 15, 84 and 664 s (0.83), of which the search for copies 0.7, 17 and 421 s: in 50
-crops of each photograph there are pairs without end, of which 100,000 were compared closely. The report has 0.8 MB.
-With ``--rows 1280`` the search takes 0.2, 4 and 69 s, and all of it 2.8 GB at most.
+Measured on two cores that others used too: of 1,000, 10,000 and 100,000 crops of cats and dogs extraction took 5, 61
+and 499 s (exponent 1.00), all else 13, 85 and 791 s (0.90), of which the search for copies 0.7, 22 and 408 s: in 50
+crops of each photograph there are pairs without end, of which 100,000 were compared closely. Memory 0.6, 1.4 and
+3.0 GB; of the 100,000 once more, with two matrices fewer at a time, 2.8 GB. The report has 0.7 MB. With ``--rows 1280``
+the search takes 98 s of 100,000, and all of it 2.5 GB at most.
 """
 
 from __future__ import annotations
