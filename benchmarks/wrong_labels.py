@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from headstart.audit.wrong_labels import wrong_labels
 from headstart.evaluation.intervals import Estimate
+from headstart.features.spread import in_threads
 from headstart.probe.choice import choose
 from headstart.probe.trials import ProbeOptions
 
@@ -116,7 +117,8 @@ def out_of_fold(X: NDArray[np.float32], y: Labels, k: int) -> Floats:
     """(n, k) answers of the head that headstart chooses among the cheap ones."""
     everything = np.arange(len(y))
     images = SimpleNamespace(y=y, groups=everything, classes=tuple(f"class {c}" for c in range(k)))
-    table: Any = SimpleNamespace(images=images, rows=lambda size, output, index, views: X[index].copy())
+    bench = SimpleNamespace(spread=in_threads)
+    table: Any = SimpleNamespace(images=images, bench=bench, rows=lambda size, output, index, views: X[index].copy())
     return choose(table, everything, ProbeOptions(sizes=(224,), enough=1.0)).proba
 
 
