@@ -58,8 +58,8 @@ AT_ONCE = 2_400_000
 CLIP = 1.0
 """Greatest norm of the gradient."""
 STEP = 1
-"""Passes of the whole network forward that a step of training costs. Fitted to the plan of `plan_for` and 1,757 pictures of
-224 pixels: 63 s where the network does 240 a second from files, for which this gives 73 s."""
+"""Passes of the whole network forward that a step of training costs. Fitted to the plan of `plan_for` and 1,757
+pictures of 224 pixels: 63 s where the network does 240 a second from files, for which this gives 73 s."""
 AGAIN_UP_TO = 500
 """Training pictures up to which a network that is kept learns from all of them without being given time for it. Chosen:
 about a minute on two cores, and of so few the held-out fifth may count."""
