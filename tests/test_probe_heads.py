@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 
 from headstart.probe import heads
-from headstart.probe.heads import C_PATH, LEAST_SCALE, LinearHead, fit_family, fit_path, minimise, principal_axes
+from headstart.probe.heads import C_PATH, LEAST_SCALE, LinearHead, fit_family, fit_path, principal_axes
 
 
 def blobs(n: int = 120, d: int = 8, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -157,17 +157,6 @@ def test_class_weight_moves_the_decision_to_the_rare_class() -> None:
     weighted = next(fit_path(axes, y, class_weight=np.array([0.55, 5.0]), **arguments))[2][0]
     assert plain[1] - plain[0] < -1.5
     assert abs(weighted[1] - weighted[0]) < 0.2
-
-
-def test_minimise_finds_the_minimum_of_a_bad_quadratic() -> None:
-    scales = np.logspace(0, 3, 30)
-    target = np.linspace(-1, 1, 30)
-
-    def objective(x: np.ndarray) -> tuple[float, np.ndarray]:
-        return float(0.5 * (scales * (x - target) ** 2).sum()), scales * (x - target)
-
-    found = minimise(objective, np.zeros(30), gradient_tolerance=1e-8, max_iter=500)
-    np.testing.assert_allclose(found, target, atol=1e-8)
 
 
 @pytest.mark.parametrize("rank", [12, 40])
