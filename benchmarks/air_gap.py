@@ -53,9 +53,9 @@ def outside(run: Path, photos: Path, runtime: Path, scratch: Path, *, full: bool
     packed = pack(run, scratch / "kit.zip", PackOptions(full=full))
     print(f"packed in {time.perf_counter() - begun:.0f} s: {packed.path.stat().st_size / 1e6:.0f} MB", flush=True)
     export(run, "web", scratch / "web", ExportOptions(runtime=runtime))
-    exact, as_used, paths = Model.load(run, precision="f32"), Model.load(run), find_images([photos])
+    exact, paths = Model.load(run, precision="f32"), find_images([photos])
     of_pixels = [exact.predict([decode(path, levels=exact.space.geometry.levels)])[0].proba for path in paths]
-    of_files = [each.proba for each in as_used.predict(paths)] if full else of_pixels
+    of_files = [each.proba for each in Model.load(run).predict(paths)] if full else of_pixels
     for name, answers in (("pixels", of_pixels), ("files", of_files)):
         known = {
             str(path): dict(zip(exact.classes, proba.tolist(), strict=True))

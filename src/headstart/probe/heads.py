@@ -218,16 +218,16 @@ def fit_path(
     neither do the heads.
     """
     cost = np.ones(num_classes) if class_weight is None else class_weight
-    curvature = 0.5 * cost.max() * np.append(axes.squares, len(y))[:, None]
+    curvature = 0.5 * cost.max() * np.append(axes.squares, len(y))
     count = min(PARTS, len(rows), max(1, len(rows) * num_classes // LEAST_COLUMNS))
     worth = axes.Z.size * len(rows) * num_classes >= WORTH_SENDING
     parts = [_Folds(axes, y, part, cost) for part in np.array_split(rows, count)]
     if start is not None:
         by_fold = np.concatenate([start[1], start[2][:, None]], axis=1)
         for part, of_part in zip(parts, np.array_split(by_fold, count), strict=True):
-            part.W = of_part.transpose(1, 0, 2).reshape(part.W.shape)
+            part.W = of_part.transpose(0, 2, 1).reshape(part.W.shape)
     for C in Cs:
-        root = np.sqrt(C * curvature + np.append(np.ones(len(axes.squares)), 0.0)[:, None])
+        root = np.sqrt(C * curvature + np.append(np.ones(len(axes.squares)), 0.0))
         fit = partial(_Folds.fit, C=C, root=root, tolerance=tolerance)
         for part, W in zip(parts, (spread if worth else in_threads)(fit, parts, axes.Z), strict=True):
             part.W = W
@@ -242,35 +242,24 @@ class _Folds:
         (n, r), k = axes.Z.shape, len(cost)
         self._y, self._shape = y, (len(rows), k, n)
         self._sample = (rows * cost[y]).astype(np.float32)  # (folds, n)
-        self.W = np.zeros((r + 1, len(rows) * k))
-        """Weights of all folds side by side; the last row is the intercept."""
+        self.W = np.zeros((len(rows) * k, r + 1))
+        """Weights of all folds, those of a class one after the other; the last column is the intercept."""
 
     def by_fold(self) -> Reals:
         """Weights and intercepts (folds, r + 1, k)."""
-        return self.W.reshape(len(self.W), *self._shape[:2]).transpose(1, 0, 2)
+        return self.W.reshape(*self._shape[:2], -1).transpose(0, 2, 1)
 
     def fit(self, Z: Rows, *, C: float, root: Reals, tolerance: float) -> Reals:
-        """The next ``W``, of the matrix Z (n, r) at C, from that before; ``root`` (r + 1, 1) scales axes."""
-        columns = self.W.shape[1]
-        filled = columns + (-columns % LANES if columns % LANES >= WORTH_FILLING else 0)
-        weights, errors = (np.zeros((filled, length), np.float32) for length in Z.shape[::-1])
-        objective = partial(self._objective, Z=Z, C=C, root=root.T, weights=weights, errors=errors)
+        """The next ``W``, of the matrix Z (n, r) at C, from that before; ``root`` (r + 1,) scales axes."""
+        objective = partial(self._objective, Z=Z, C=C, root=root)
         least = tolerance * np.abs(objective(np.zeros(self.W.size))[1]).max()
-        found = minimise(objective, (self.W * root).T.ravel(), gradient_tolerance=least, max_iter=MOST_STEPS)
-        return found.reshape(self.W.shape[::-1]).T / root
+        found = minimise(objective, (self.W * root).ravel(), gradient_tolerance=least, max_iter=MOST_STEPS)
+        return found.reshape(self.W.shape) / root
 
-    def _objective(
-        self, v: Reals, *, Z: Rows, C: float, root: Reals, weights: Rows, errors: Rows
-    ) -> tuple[float, Reals]:
-        """Value and gradient at v, one fold's class after the other, in the scaled axes.
-
-        ``weights`` (columns or more, r) and ``errors`` (as many, n) are written to: what is multiplied by the matrix.
-        """
-        (folds, k, n), columns = self._shape, self.W.shape[1]
-        W = v.reshape(columns, -1) / root
-        weights[:columns] = W[:, :-1]
-        errors[:columns] = (Z @ weights.T).T[:columns]
-        P = errors[:columns].reshape(folds, k, n)  # so that sums over classes are of long rows
+    def _objective(self, v: Reals, *, Z: Rows, C: float, root: Reals) -> tuple[float, Reals]:
+        W, (folds, k, n) = v.reshape(self.W.shape) / root, self._shape
+        logits = (Z @ _filled(W[:, :-1]).T).T[: len(W)]
+        P = np.ascontiguousarray(logits).reshape(folds, k, n)  # so that sums over classes are of long rows
         P += W[:, -1].astype(np.float32).reshape(folds, k, 1)
         P -= P.max(axis=1, keepdims=True)
         true = slice(None), self._y, np.arange(n)
@@ -282,8 +271,16 @@ class _Folds:
         P[true] -= 1
         P *= C * self._sample[:, None]
         gradient = np.empty_like(W)
-        gradient[:, :-1] = (Z.T @ errors.T).T[:columns]
+        gradient[:, :-1] = (Z.T @ _filled(P.reshape(len(W), n)).T).T[: len(W)]
         gradient[:, :-1] += W[:, :-1]
         gradient[:, -1] = P.sum(axis=2, dtype=np.float64).ravel()
         gradient /= root
         return loss + 0.5 * float((W[:, :-1] ** 2).sum()), gradient.ravel()
+
+
+def _filled(rows: Reals) -> Rows:
+    """The rows (m, …) in float32, with rows of zeros up to a multiple of `LANES` where that is worth it."""
+    short = -len(rows) % LANES
+    if not 0 < short <= LANES - WORTH_FILLING:
+        return np.asarray(rows, np.float32)
+    return np.pad(np.asarray(rows, np.float32), ((0, short), (0, 0)))
