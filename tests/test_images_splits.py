@@ -78,3 +78,15 @@ def test_holdout(fraction: float, size: int) -> None:
     again = holdout(y, groups, fraction=fraction, seed=7)
     np.testing.assert_array_equal(test, again[1])
     assert test.tolist() != holdout(y, groups, fraction=fraction, seed=8)[1].tolist()
+
+
+def test_large_groups_leave_folds_even() -> None:
+    """One group holds a fifth of its class, another is of both classes: the small ones make up for them."""
+    y = np.repeat([0, 1], [100, 60])
+    groups = np.arange(160)
+    groups[:20] = 0
+    groups[90:105] = 90
+    parts = folds(y, groups, seed=2)
+    check(y, groups, parts)
+    assert [np.bincount(y[test]).tolist() for _, test in parts] == [[20, 12]] * 5
+    assert [test.tolist() for _, test in parts] == [test.tolist() for _, test in folds(y, groups, seed=2)]
