@@ -139,7 +139,7 @@ def test_many_names_are_cut_short() -> None:
         ),
         (
             RuntimeNote(what="other answers"),
-            "In bfloat16 this model strays from the answers it gave when it was trained: it runs in float32.",
+            "Rounded, this model strays from the answers it gave when it was trained: it runs in float32.",
         ),
         (
             RuntimeNote(what="moved", runtime="openvino bf16", here="torch f32 cpu"),

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from headstart.arrays import Pixels
-from headstart.backbones import graph_file, proof, saved
+from headstart.backbones import eight_bits, graph_file, proof, saved
 from headstart.backbones.graph_folder import (
     DOCUMENT,
     MAKE_AGAIN,
@@ -28,25 +28,30 @@ from headstart.backbones.graph_folder import (
     write_document,
 )
 from headstart.backbones.runtime import (
-    LEAST_PARITY,
     Notes,
     Outputs,
     RuntimeBase,
     RuntimeNote,
     agreement,
+    least_parity,
     not_forked,
     padded,
+    synthetic_images,
     synthetic_rows,
 )
 from headstart.cache_folder import Hold, is_sound, sealed
 from headstart.device import share
 from headstart.errors import ModelError
-from headstart.files import write_json
+from headstart.files import sha256, write_json
 from headstart.untrusted import file_in
 
 UNDER_WAY = 32
 """Images under way for each that is computed at a time: while the rows of a second are written into the store, which
 takes a quarter of one, the cores still have some."""
+
+
+CALIBRATED_ON = 16
+"""Made-up images whose maps decide what 8 bits hold."""
 
 
 def available() -> bool:
@@ -99,7 +104,8 @@ def compile_graph(
 
     Args:
         folder: from `conversion.write`, `topology.Topology.write` or `OpenVinoRuntime.save`.
-        precision: ``auto`` for bf16 where the CPU has it, ``bf16``, or ``f32``.
+        precision: ``bf16``, ``f32``, ``int8``; ``auto`` is what a model was saved in if that is int8, else bf16 where
+            the CPU has it.
         size: side in pixels of the images; the graph's own if not given.
         threads: most threads of the CPU; all if not given.
         cached: the folder lies in the cache: a parity measured here is written into it, and it stays while it is used.
@@ -122,7 +128,13 @@ def compile_graph(
     notes: Notes = ()
     if precision == "bf16" and not capable:
         notes = (RuntimeNote(what="no bf16"),)
-    for candidate in ("bf16", "f32") if capable and precision != "f32" else ("f32",):
+    candidates = ["bf16", "f32"] if capable and precision != "f32" else ["f32"]
+    if precision == "int8" or (precision == "auto" and not cached and eight_bits.FILE in description["sha256"]):
+        if _prepared_int8(folder, description, cached=cached):
+            candidates.insert(0, "int8")
+        else:
+            notes += (RuntimeNote(what="no int8"),)
+    for candidate in candidates:
         runtime = OpenVinoRuntime(
             folder, description, size=size or own, precision=candidate, threads=threads, notes=notes
         )
@@ -130,11 +142,31 @@ def compile_graph(
         if cached and len(description["parity"]) > known:
             with contextlib.suppress(OSError):  # a cache that others keep for us: measure again next time
                 write_json(folder / DOCUMENT, sealed(description), indent=1)
-        if runtime.parity >= LEAST_PARITY:
+        if runtime.parity >= least_parity(candidate):
             runtime.held = held
             return runtime, notes
         notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
     return None, notes
+
+
+def _prepared_int8(folder: Path, description: dict[str, Any], *, cached: bool) -> bool:
+    """Whether ``folder`` holds what computing in 8 bits needs; a folder of the cache does after this, if it can.
+
+    Raises OSError where it cannot be written.
+    """
+    if eight_bits.FILE in description["sha256"]:
+        return True
+    if not cached:
+        return False
+    size = description["identity"]["size"]
+    model = read_graph(folder, [1, size, size, 3], description["widths"])
+    try:
+        measured = eight_bits.measure(_core(), model, synthetic_images(size, CALIBRATED_ON))
+    except ValueError:
+        return False
+    eight_bits.write(folder, measured)
+    description["sha256"][eight_bits.FILE] = sha256(folder / eight_bits.FILE)
+    return True
 
 
 def few_rows(folder: Path, description: Mapping[str, Any], *, size: int) -> Outputs:
@@ -279,7 +311,7 @@ class OpenVinoRuntime(RuntimeBase):
     def save(self, folder: Path) -> None:
         """Write the files of the network and of its graph for this size into ``folder``, see `saved_spec.SavedSpec`."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in self._description["sha256"]:
+        for name in self._description["sha256"].keys() - ({eight_bits.FILE} if self.precision != "int8" else set()):
             shutil.copyfile(self._folder / name, folder / name)
         if self.size != self._own:
             saved.resize(folder, self.size)
@@ -296,7 +328,12 @@ class OpenVinoRuntime(RuntimeBase):
                 self._model = _alive.get(self._compiled_as)
             if self._model is None:
                 model = read_graph(self._folder, [1, self.size, self.size, 3], self.widths)
-                options: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": self.precision}
+                hint = self.precision
+                if hint == "int8":  # what else there is to compute is computed in float32
+                    hint = "f32"
+                    with _of_model(self._folder):
+                        eight_bits.apply(model, eight_bits.read(self._folder), import_openvino().opset13)
+                options: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": hint}
                 if threads := self._threads or share():
                     options["INFERENCE_NUM_THREADS"] = threads
                 with _of_model(self._folder):
@@ -310,7 +347,8 @@ class OpenVinoRuntime(RuntimeBase):
     def _compiled_as(self) -> tuple[Any, ...]:
         """What a compiled graph is known by: the same content, compiled in the same way."""
         content = self._description["sha256"]
-        return content[XML], content[TENSORS], self.size, self.precision, self._threads
+        rounded = content[eight_bits.FILE] if self.precision == "int8" else ""
+        return content[XML], content[TENSORS], rounded, self.size, self.precision, self._threads
 
     def _finished(self, request: Any) -> Outputs:
         request.wait()

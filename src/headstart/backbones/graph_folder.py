@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headstart.backbones import saved
+from headstart.backbones import eight_bits, saved
 from headstart.cache_folder import sealed
 from headstart.errors import ModelError
 from headstart.files import sha256, write_json
@@ -20,8 +20,8 @@ MAKE_AGAIN = "make it again: train again with this version, or clear the cache"
 XML, TENSORS, REFERENCE = "graph.xml", "graph.bin", "reference.safetensors"
 DATA_FILES = (XML, TENSORS, REFERENCE)
 """The graph, its tensors in float32, and the rows that it must give for `runtime.synthetic_images`, its own proof."""
-FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS)
-"""These, and of a network that can be built again what it is built from."""
+FILES = (*DATA_FILES, saved.DOCUMENT, saved.TENSORS, eight_bits.FILE)
+"""These; of a network that can be built again what it is built from; and what it needs to compute in 8 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)

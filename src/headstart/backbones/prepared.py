@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from headstart.backbones.network import FrozenModule
 
 DEVICES = ("auto", "openvino", "torch", "cuda", "mps")
-PRECISIONS = ("auto", "bf16", "f32")
+PRECISIONS = ("auto", "bf16", "f32", "int8")
 ABANDONED = 3_600.0
 """Seconds from which an unfinished conversion counts as killed. Chosen, not measured: one takes seconds, a few minutes
 with large networks. Too short a time would take the folder from under a conversion that is running."""
@@ -59,7 +59,7 @@ def prepare(
         identity: everything that determines what it computes before a runtime rounds it; ``size`` among it.
         cache: folder for converted graphs, shared by all runs.
         device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` as `target`.
-        precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
+        precision: ``bf16``, ``f32``; ``int8``, which OpenVINO has; ``auto`` for bf16 where the hardware computes in it.
         any_size: graphs of the network for every size, the preferred one first. A graph that is in the cache comes
             before one that would have to be made, and that of ``frozen`` for this size alone comes last.
 
@@ -98,9 +98,12 @@ def target(device: str, precision: str, identity: Mapping[str, Any]) -> tuple[st
         if value not in allowed:
             expected = f"one of {', '.join(allowed)}"
             raise OptionError.of(option, expected=expected, found=repr(value), todo="choose one of them")
+    if precision == "int8" and device not in ("auto", "openvino"):
+        expected, todo = "the device openvino, which computes in 8 bits", "leave one of the two out"
+        raise OptionError.of("precision int8", expected=expected, found=f"the device {device}", todo=todo)
     runs_on = {"torch": "cpu"}.get(device, device)
     if device == "auto":
-        small = "topology" in identity and graph.available()
+        small = ("topology" in identity or precision == "int8") and graph.available()
         runs_on = "openvino" if small else accelerator() or "openvino"
     if runs_on != "openvino" or graph.available():
         return runs_on, ()

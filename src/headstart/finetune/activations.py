@@ -76,7 +76,8 @@ def prepared(module: FrozenModule, network: NetworkSpec, **identity: Any) -> Run
         content.update(name.encode() + value.contiguous().numpy().tobytes())
     versions = {package: importlib.metadata.version(package) for package in ("timm", "torch")}
     identity = {"architecture": network.backbone.architecture, "weights": content.hexdigest(), **identity, **versions}
-    return prepare(lambda: module, identity, cache=network.cache, device=network.device, precision=network.precision)
+    precision = "auto" if network.precision == "int8" else network.precision  # what trains is not rounded that far
+    return prepare(lambda: module, identity, cache=network.cache, device=network.device, precision=precision)
 
 
 @dataclass(kw_only=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from headstart.backbones.runtime import LEAST_PARITY, RuntimeNote
+from headstart.backbones.runtime import RuntimeNote, least_parity
 from headstart.cache_folder import Troubles
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.evaluation.metrics import Evaluation
@@ -21,8 +21,9 @@ _RUNTIME_NOTES = {
     "no openvino": "OpenVINO is not installed: torch computes on the CPU, several times slower",
     "no graph": "there is no OpenVINO graph: torch computes on the CPU, several times slower",
     "no bf16": "this CPU does not compute in bf16: f32 instead",
+    "no int8": "8 bits are not to be had of this network: it computes as without --precision int8",
     "strays": "{note.runtime} strays from torch f32 (mean cosine {note.parity:.4f} < {least}): not used",
-    "other answers": "In bfloat16 this model strays from the answers it gave when it was trained: it runs in float32.",
+    "other answers": "Rounded, this model strays from the answers it gave when it was trained: it runs in float32.",
     "moved": "Trained with {note.runtime}, runs here with {note.here}.",
 }
 SPLITS = {"test": "the test split", "val": "the validation split"}
@@ -113,7 +114,8 @@ def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
 
 def runtime_note(note: RuntimeNote) -> str:
     """Why a network runs otherwise than was asked for, or than it did."""
-    return _RUNTIME_NOTES[note.what].format(note=note, least=LEAST_PARITY)
+    precision = note.runtime.split()[1] if note.what == "strays" else ""
+    return _RUNTIME_NOTES[note.what].format(note=note, least=least_parity(precision))
 
 
 def cache_lines(troubles: Troubles) -> tuple[str, ...]:
