@@ -35,6 +35,7 @@ from headstart.images.facts import FACTS
 from headstart.images.folder import ImageSet
 from headstart.options import FitOptions
 from headstart.probe.choice import Choice, first, widen
+from headstart.probe.rounding import Rounding, settled
 from headstart.probe.trials import ProbeOptions
 from headstart.progress import Progress
 
@@ -50,7 +51,9 @@ class Fitted:
     """The last improvement that was looked at, whether or not it is used."""
     options: FitOptions
     network: NetworkSpec
-    """The pretrained network it began with."""
+    """The pretrained network it began with, in the precision that was settled."""
+    rounding: Rounding | None
+    """Why it computes in 8 bits or does not; None where that was not asked."""
     images: ImageSet
     """Those used, and those left out with the reason."""
     audit: Audit
@@ -110,14 +113,16 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
     improvement was not begun, has the model and the measurements of the one before. Raises DataError where too few of
     a class can be read.
     """
-    clock, network = bench.clock, bench.network
-    probe = ProbeOptions.of(options, network.backbone)
+    clock = bench.clock
+    probe = ProbeOptions.of(options, bench.network.backbone)
     # what is wrong with the costs is said before any work
     costs = None if options.cost is None else read_costs(Path(options.cost), images.classes)
 
     # ── features at the base size; what cannot be decoded is listed and left out ────────────────────────────────
     with bench.timed("features"):
-        table = FeatureTable(images, bench).levelled().readable(probe.sizes[0], NOTES)
+        table = FeatureTable(images, bench).levelled()
+        table, rounding = settled(table, images.in_split("train"), probe, notes=NOTES)
+        table, network = table.readable(probe.sizes[0], NOTES), table.bench.network
 
     # ── copies: no fold tears them apart, and none is trained on of what is tested on ───────────────────────────
     with bench.timed("looking for copies"):
@@ -137,6 +142,7 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
             state=state,
             options=options,
             network=network,
+            rounding=rounding,
             images=images,
             audit=summary,
             deduplicated=deduplicated,
@@ -181,14 +187,20 @@ def states(images: ImageSet, options: FitOptions, bench: Workbench, *, evaluate:
 def doubt(fitted: Fitted, bench: Workbench) -> Doubts:
     """Question what `fit` found, and the figure that is quoted first. The same `Fitted` gives the same answers."""
     findings, leak = doubt_images(fitted, bench)
-    table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
+    table, probe = _table(fitted, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
     worth = measure_worth(table, fitted.choice, fitted.evaluations[0], probe)
     return Doubts(findings=findings, leak=leak, worth=worth)
 
 
 def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | None]:
     """What may be wrong with the images, and what their copies would have added to the accuracy."""
-    table, probe = FeatureTable(fitted.images, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
+    table, probe = _table(fitted, bench), ProbeOptions.of(fitted.options, fitted.network.backbone)
     with bench.timed("checking the pictures"):
         findings = inspect(table, fitted.choice, probe, fitted.audit, fitted.deduplicated)
         return findings, measure_leak(table, fitted.deduplicated, fitted.choice, probe)
+
+
+def _table(fitted: Fitted, bench: Workbench) -> FeatureTable:
+    """Rows of the images of ``fitted``, of the network that it was fitted with."""
+    settled_on = bench if bench.network == fitted.network else bench.with_network(fitted.network)
+    return FeatureTable(fitted.images, settled_on)

@@ -38,7 +38,7 @@ from headstart.device import computing_with, threads
 from headstart.errors import OptionError, interruptible
 from headstart.evaluation.held_out import HeldOut, write_held_out
 from headstart.features.cluster import connected
-from headstart.files import sha256, write_json
+from headstart.files import plain, sha256, write_json
 from headstart.images import record
 from headstart.images.folder import ImageSet
 from headstart.images.formats.given import Given, Source
@@ -293,6 +293,7 @@ def _record(fitted: Fitted) -> dict[str, Any]:
         "data": {**fitted.model.training, "left_out": len(fitted.images.left_out)},
         "backbone": dict(fitted.model.backbone),
         "runtime": fitted.model.space.runtime.name,
+        "rounding": fitted.rounding and plain(fitted.rounding),
         "choice": {
             "reason": choice_reason(choice),
             "candidate": str(choice.candidate),
