@@ -13,15 +13,15 @@ in log-loss on the last layer and on all depths:
 
     | | f32 | bf16 | int8 |
     |---|---|---|---|
-    | 245 ants and bees, 224 | 183, 150 | 263, 199; +.000 ± .001, +.006 ± .003 | 398, 227; -.001 ± .003, +.001 ± .003 |
+    | ants and bees, 224 | 183, 150 | 263, 199; +.000 ± .001, +.006 ± .003 | 398, 227; -.001 ± .003, +.001 ± .003 |
     | the same at 384 | 63, 57 | 114, 95; +.002 ± .001, +.003 ± .001 | 112, 89; +.002 ± .003, -.003 ± .003 |
     | 2,000 cats and dogs, 224 | 192, 154 | 271, 221; -.001 ± .001, -.001 ± .000 | 363, 235; -.002 ± .001, -.001 ± .001 |
     | ants and bees, AVX512_CORE_VNNI | 180, 141 | | 353, 193 |
     | ants and bees, AVX512_CORE | 171, 137 | | 284, 178 |
 
-Where there is bf16, 8 bits gain little from files and nothing at 384 pixels: bf16 stays the default there. Where there is
-none, `headstart train` of the cats and dogs with an empty cache gave its first answer after 21.7 and 22.6 s in 8 bits,
-24.2 and 25.0 s in float32 (VNNI; 23.3 and 24.8 for 23.5 and 24.5 s without), the trial of 300 pictures included.
+Where there is bf16, 8 bits gain little from files and nothing at 384 pixels: bf16 stays the default there. Where
+there is none, `headstart train` of the cats and dogs with an empty cache gave its first answer after 21.7 and 22.6 s in
+8 bits, 24.2 and 25.0 s in float32 (VNNI; without it 23.3 and 24.8 for 23.5 and 24.5 s), with the trial of 300 pictures.
 """
 
 from __future__ import annotations
