@@ -12,9 +12,10 @@ every phase of the peer; what the whole would take is then scaled from seconds a
 given. Writes peers-DATE.json and peers-DATE.md, which hold all rows of that day, a repeated one once. Nothing else
 should run on the machine.
 
-Measured on 245 ants and bees and 2 cores with bf16, one round, beside other work: the tutorial's loop frozen 457 s,
-whole about 827 s (scaled from 3 epochs), Keras 150 s, fastai 124 s; headstart's first answer 12 to 13 s and everything
-25 to 27 s with an empty cache, 4 to 5 and 9 to 11 s again. See `benchmarks/results`.
+Measured on 245 ants and bees and 2 cores with bf16, one round: the tutorial's loop frozen 320 s, Keras 88 s, fastai
+124 s; headstart's first answer 6 s and everything 13 to 15 s with an empty cache, 2 and 4 to 5 s again. The day before,
+beside other work and with a slower headstart: the tutorial's loop frozen 457 s, whole about 827 s (scaled from 3
+epochs), Keras 150 s, fastai 124 s. See `benchmarks/results`.
 """
 
 from __future__ import annotations

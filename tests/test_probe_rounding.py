@@ -47,6 +47,7 @@ def test_8_bits_are_used_where_they_do_no_harm(many: Path, cache: Path) -> None:
     again = fitted(many, cache)
     assert again.rounding == verdict
     np.testing.assert_array_equal(again.choice.proba, found.choice.proba)
+    assert fitted(many, cache, random_state=7, class_weight="balanced").rounding == verdict
 
 
 def test_8_bits_that_harm_are_not_used(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,7 +250,8 @@ class Model:
             folder: the directory.
             device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees, for
                 any but the smallest networks, else OpenVINO where it is installed, else torch.
-            precision: ``bf16``, ``f32``; ``auto`` takes bf16 where the hardware computes in it.
+            precision: ``bf16``, ``f32``; ``int8`` where it was trained so, which ``auto`` then takes, else bf16 where
+                the hardware computes in it.
             threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
                 process, which is set here.
 

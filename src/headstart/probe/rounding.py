@@ -6,7 +6,7 @@ decides the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from headstart.arrays import Index
 from headstart.backbones.graph import computes_in_bf16
 from headstart.errors import DataError
 from headstart.evaluation.losses import mean_and_error
-from headstart.features.table import FeatureTable
+from headstart.features.table import FeatureTable, Workbench
 from headstart.images.notes import Note
 from headstart.probe.path import lower
 from headstart.probe.trials import Candidate, ProbeOptions, Sample, Trials
@@ -40,6 +40,12 @@ class Rounding:
     """Whether all images are computed in 8 bits: where they are not worse by more than the standard error."""
 
 
+def tried(bench: Workbench, images: int) -> bool:
+    """Whether `settled` tries 8 bits with so many images to learn from, as far as their number decides it."""
+    bundled = bench.network.precision == "auto" and bench.network.needs_no_torch
+    return bundled and images >= LEAST_TIMES * TRIED_ON and not computes_in_bf16()
+
+
 def settled(
     table: FeatureTable, train: Index, options: ProbeOptions, *, notes: tuple[Note, ...] = ()
 ) -> tuple[FeatureTable, Rounding | None]:
@@ -48,19 +54,21 @@ def settled(
     Args:
         table: of all images; no row need be there.
         train: images to learn from; the part is drawn from them.
-        options: of the head.
+        options: their base size counts.
         notes: taken in the same pass over the files.
     """
-    network, size = table.bench.network, options.sizes[0]
-    if network.precision != "auto" or not network.needs_no_torch or computes_in_bf16():
+    size = options.sizes[0]
+    if not tried(table.bench, len(train)):
         return table, None
+    # the same images and folds whatever the seed: another seed must not find the store full of the other precision
+    options = ProbeOptions(sizes=options.sizes, screen=TRIED_ON)
     try:
-        trials = Trials(table, Sample.of(table, train, options), replace(options, screen=TRIED_ON))
+        trials = Trials(table, Sample.of(table, train, options), options)
     except DataError:  # too few of a class, which is said where the head is chosen
         return table, None
     if (part := trials.screening) is None or len(train) < LEAST_TIMES * len(part.sample.index):
         return table, None
-    rounded = FeatureTable(table.images, table.bench.with_network(replace(network, precision="int8")))
+    rounded = FeatureTable(table.images, table.bench.rounded())
     if rounded.space(size).runtime.precision != "int8":  # of this network 8 bits are not to be had
         return table, None
     unreadable = list(rounded.fill(size, part.sample.index, notes=notes))  # said where all are computed
