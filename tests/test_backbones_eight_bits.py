@@ -12,6 +12,7 @@ import pytest
 from headstart.backbones import eight_bits, graph
 from headstart.backbones.runtime import LEAST_PARITY_INT8, RuntimeNote, agreement, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec
+from headstart.cache_folder import clear
 from headstart.errors import ModelError, OptionError
 from networks import rows, small, write_vit
 
@@ -116,3 +117,10 @@ def test_a_network_that_8_bits_would_spoil_is_not_rounded(cache: Path) -> None:
 def test_only_openvino_has_8_bits(cache: Path) -> None:
     with pytest.raises(OptionError, match="expected: the device openvino"):
         small(cache, device="torch", precision="int8")
+
+
+def test_clearing_the_cache_takes_it_away(tmp_path: Path) -> None:
+    small(tmp_path, precision="int8")
+    assert list(tmp_path.glob(f"graphs/*/{eight_bits.FILE}"))
+    assert clear(tmp_path).refused == {}
+    assert list(tmp_path.iterdir()) == []

@@ -39,7 +39,7 @@ DEFAULT_LIMIT_GB = 4.0
 """Gigabytes that are kept, of everything together, unless ``$HEADSTART_CACHE_GB`` says otherwise."""
 
 _KEY, _PART = "[0-9a-f]{32}", r"\.[^/]{1,100}-[0-9a-f]{32}\.part"
-_GRAPH = rf"(graph\.(xml|bin|json)|reference\.safetensors|network\.(json|safetensors)|{_PART})"
+_GRAPH = rf"(graph\.(xml|bin|json)|(reference|int8)\.safetensors|network\.(json|safetensors)|{_PART})"
 _OURS = {
     "features": r"features\.(sqlite(-wal|-shm|-journal)?|damaged-\d+)",
     "graphs": rf"graphs(/{_KEY}(/{_GRAPH})?|/\.unfinished-\w+(/graph(/{_GRAPH})?)?)?",
