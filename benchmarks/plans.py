@@ -17,9 +17,9 @@ the demo's fabric (384 pixels) the probe has 0.914 and 0.253, the first plan 0.9
 the probe has 0.969 and 0.086, 0.959 and 0.116, the first plan 0.980 and 0.080, 0.960 and 0.114 after 30 s, the second
 0.980 and 0.075, 0.968 and 0.135 after 39. So the first is the default: the second is better on fabric alone, and takes
 nearly twice as long. With every plan the loss rises in the first epoch, ``benchmarks/first_steps.py`` says why; with
-the last it does not come back on fabric. The halves were drawn ten times for these figures. Of 700 cells of solar panels
-(grey, sound or defect, 224 pixels, one seed) no plan gains anything that 140 held-out pictures could show: the probe has
-0.907 and 0.240, the first plan 0.900 and 0.244 after 37 s, the others 0.886 to 0.907 and 0.226 to 0.255.
+the last it does not come back on fabric. The halves were drawn ten times for these figures. Of 700 cells of solar
+panels (grey, sound or defect, 224 pixels, one seed) no plan gains anything that 140 held-out pictures could show: the
+probe has 0.907 and 0.240, the first plan 0.900 and 0.244 after 37 s, the others 0.886 to 0.907 and 0.226 to 0.255.
 """
 
 from __future__ import annotations
