@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headstart.backbones import eight_bits, graph
+from headstart.backbones import eight_bits, graph, proof
 from headstart.backbones.runtime import LEAST_PARITY_INT8, RuntimeNote, agreement, synthetic_images
 from headstart.backbones.space import NetworkSpec, SavedSpec
 from headstart.cache_folder import clear
 from headstart.errors import ModelError, OptionError
+from headstart.files import sha256
+from headstart.untrusted import read_tensors
 from networks import rows, small, write_vit
 
 LITE0 = "efficientnet_lite0"
@@ -48,7 +50,7 @@ def test_rows_in_8_bits_are_nearly_those_in_float32(cache: Path, size: int) -> N
 def test_a_shift_that_rounding_makes_is_taken_back(cache: Path, tmp_path: Path) -> None:
     """Without it the rows lie further from those in float32."""
     lite0(cache, "int8").save(tmp_path)
-    measured = eight_bits.read(tmp_path)
+    measured = read_tensors(tmp_path, eight_bits.FILE)
     assert any(np.abs(measured[name]).max() > 0.01 for name in measured if name.endswith(".shift"))
     images, exact = synthetic_images(224), rows(lite0(cache, "f32"), synthetic_images(224))
     core = graph.import_openvino().Core()
@@ -86,11 +88,11 @@ def test_a_network_saved_in_float32_stays_so(cache: Path, tmp_path: Path) -> Non
 
 def test_what_was_measured_on_another_network_is_refused(cache: Path, folder: Path, tmp_path: Path) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
-    eight_bits.write(other, {"Convolution_1.range": np.zeros(2, np.float32)})
+    proof.write(other, eight_bits.FILE, {"Convolution_1.range": np.zeros(2, np.float32)})
     with pytest.raises(ModelError, match=r"int8\.safetensors"):
         SavedSpec.of(other, device="openvino").prepare(224)
     document = json.loads((other / "graph.json").read_text())
-    document["sha256"][eight_bits.FILE] = graph.sha256(other / eight_bits.FILE)
+    document["sha256"][eight_bits.FILE] = sha256(other / eight_bits.FILE)
     document["parity"] = {}
     (other / "graph.json").write_text(json.dumps(document))
     with pytest.raises(ModelError, match=r"int8\.safetensors is of another graph"):

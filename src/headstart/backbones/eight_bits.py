@@ -19,10 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headstart.arrays import Pixels
-from headstart.files import replacing
-from headstart.untrusted import read_tensors
+from headstart.backbones import proof
+from headstart.backbones.runtime import synthetic_images
+from headstart.files import sha256
 
 FILE = "int8.safetensors"
+CALIBRATED_ON = 16
+"""Made-up images whose maps decide what 8 bits hold."""
 Measured = dict[str, NDArray[np.float32]]
 """By the name of a convolution ``NAME.range`` (2,), the least and the largest number that it reads, and ``NAME.shift``
 (c,), what rounded weights add to each channel that it gives."""
@@ -91,17 +94,18 @@ def apply(model: Any, measured: Measured, operations: Any) -> None:
             consumer.replace_source_output(centred.output(0))
 
 
-def write(folder: Path, measured: Measured) -> None:
-    """Keep in ``folder`` what was measured. Raises OSError."""
-    from safetensors.numpy import save_file
+def prepare(folder: Path, hashes: dict[str, str], core: Any, model: Any, size: int) -> bool:
+    """Measure ``model`` for images of ``size`` pixels and keep that in ``folder``, its hash among ``hashes`` by file.
 
-    with replacing(folder / FILE) as file:
-        save_file(measured, file)
-
-
-def read(folder: Path) -> Measured:
-    """What is kept in ``folder``. Raises ValueError where it holds anything else than numbers."""
-    return read_tensors(folder, FILE)
+    False, and nothing is kept, where 8 bits would make nothing faster. Raises OSError.
+    """
+    try:
+        measured = measure(core, model, synthetic_images(size, CALIBRATED_ON))
+    except ValueError:
+        return False
+    proof.write(folder, FILE, measured)
+    hashes[FILE] = sha256(folder / FILE)
+    return True
 
 
 def _rounded(model: Any) -> Iterator[Any]:

@@ -36,22 +36,17 @@ from headstart.backbones.runtime import (
     least_parity,
     not_forked,
     padded,
-    synthetic_images,
     synthetic_rows,
 )
 from headstart.cache_folder import Hold, is_sound, sealed
 from headstart.device import share
 from headstart.errors import ModelError
-from headstart.files import sha256, write_json
-from headstart.untrusted import file_in
+from headstart.files import write_json
+from headstart.untrusted import file_in, read_tensors
 
 UNDER_WAY = 32
 """Images under way for each that is computed at a time: while the rows of a second are written into the store, which
 takes a quarter of one, the cores still have some."""
-
-
-CALIBRATED_ON = 16
-"""Made-up images whose maps decide what 8 bits hold."""
 
 
 def available() -> bool:
@@ -129,8 +124,12 @@ def compile_graph(
     if precision == "bf16" and not capable:
         notes = (RuntimeNote(what="no bf16"),)
     candidates = ["bf16", "f32"] if capable and precision != "f32" else ["f32"]
-    if precision == "int8" or (precision == "auto" and not cached and eight_bits.FILE in description["sha256"]):
-        if _prepared_int8(folder, description, cached=cached):
+    kept = eight_bits.FILE in description["sha256"]
+    if precision == "int8" or (precision == "auto" and kept and not cached):
+        if not kept and cached:  # nothing is written into a model
+            model = read_graph(folder, [1, own, own, 3], description["widths"])
+            kept = eight_bits.prepare(folder, description["sha256"], _core(), model, own)
+        if kept:
             candidates.insert(0, "int8")
         else:
             notes += (RuntimeNote(what="no int8"),)
@@ -147,26 +146,6 @@ def compile_graph(
             return runtime, notes
         notes += (RuntimeNote(what="strays", runtime=runtime.name, parity=runtime.parity),)
     return None, notes
-
-
-def _prepared_int8(folder: Path, description: dict[str, Any], *, cached: bool) -> bool:
-    """Whether ``folder`` holds what computing in 8 bits needs; a folder of the cache does after this, if it can.
-
-    Raises OSError where it cannot be written.
-    """
-    if eight_bits.FILE in description["sha256"]:
-        return True
-    if not cached:
-        return False
-    size = description["identity"]["size"]
-    model = read_graph(folder, [1, size, size, 3], description["widths"])
-    try:
-        measured = eight_bits.measure(_core(), model, synthetic_images(size, CALIBRATED_ON))
-    except ValueError:
-        return False
-    eight_bits.write(folder, measured)
-    description["sha256"][eight_bits.FILE] = sha256(folder / eight_bits.FILE)
-    return True
 
 
 def few_rows(folder: Path, description: Mapping[str, Any], *, size: int) -> Outputs:
@@ -332,7 +311,8 @@ class OpenVinoRuntime(RuntimeBase):
                 if hint == "int8":  # what else there is to compute is computed in float32
                     hint = "f32"
                     with _of_model(self._folder):
-                        eight_bits.apply(model, eight_bits.read(self._folder), import_openvino().opset13)
+                        measured = read_tensors(self._folder, eight_bits.FILE)
+                        eight_bits.apply(model, measured, import_openvino().opset13)
                 options: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": hint}
                 if threads := self._threads or share():
                     options["INFERENCE_NUM_THREADS"] = threads

@@ -16,7 +16,6 @@ from headstart.errors import DataError
 from headstart.evaluation.losses import mean_and_error
 from headstart.features.table import FeatureTable, Workbench
 from headstart.images.notes import Note
-from headstart.probe.path import lower
 from headstart.probe.trials import Candidate, ProbeOptions, Sample, Trials
 
 TRIED_ON = 300
@@ -76,6 +75,6 @@ def settled(
     candidate = Candidate(size=size, output="last", family="logistic regression")
     exact, ours = (Trials(each, sample, options).trail(candidate).overall.losses for each in (table, rounded))
     mean, standard_error = mean_and_error(ours - exact, sample.groups)
-    used = not lower(exact, ours, sample.groups)
+    used = bool(mean <= standard_error)
     verdict = Rounding(n=len(sample.index), difference=mean, standard_error=standard_error, used=used)
     return (rounded if used else table), verdict
