@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,19 @@ def test_a_network_saved_in_float32_stays_so(cache: Path, tmp_path: Path) -> Non
     assert opened.name != "openvino int8"
     assert RuntimeNote(what="no int8") in opened.notes
     assert not (tmp_path / eight_bits.FILE).exists()
+
+
+@pytest.mark.parametrize("precision", ["f32", "int8"])
+def test_what_is_saved_does_not_depend_on_what_else_was_measured(cache: Path, tmp_path: Path, precision: str) -> None:
+    spec = NetworkSpec.named(LITE0, cache=cache, device="openvino", precision=precision)
+    for name, before in (("first", ()), ("later", ("f32", "int8", "bf16"))):
+        alone = replace(spec, cache=tmp_path / f"cache {name}")
+        for other in before:
+            replace(alone, precision=other).prepare(224)
+        alone.prepare(224).save(tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "later").iterdir())
+    assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "later" / name).read_bytes() for name in files)
 
 
 def test_what_was_measured_on_another_network_is_refused(cache: Path, folder: Path, tmp_path: Path) -> None:

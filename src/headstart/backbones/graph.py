@@ -295,9 +295,8 @@ class OpenVinoRuntime(RuntimeBase):
         if self.size != self._own:
             saved.resize(folder, self.size)
             proof.write(folder, REFERENCE, synthetic_rows(self._as(precision="f32", size=self.size)))
-        own = {key.removesuffix(f" at {self.size}"): value for key, value in self._description["parity"].items()
-               if key.endswith(f" at {self.size}") or (self.size == self._own and " at " not in key)}  # fmt: skip
-        write_document(folder, self._identity, self.widths, parity=own)
+        measured = {self.parity_key.removesuffix(f" at {self.size}"): self.parity}  # whatever else the cache may know
+        write_document(folder, self._identity, self.widths, parity=measured)
 
     def _compiled(self) -> Any:
         """The graph, compiled at the first call."""
