@@ -1,4 +1,4 @@
-"""8 bits are tried only where the processor has no bf16 and images are many, and used only where they do no harm."""
+"""8 bits are computed in only where they were asked for and do no harm."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Fitted
 from headstart.probe import rounding
+from headstart.report.words import rounding_line
 from pictures import write_folder
 
 
@@ -22,14 +23,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounding, "computes_in_bf16", lambda: False)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounding, "TRIED_ON", 40)
-    monkeypatch.setattr(rounding, "LEAST_TIMES", 3)
 
 
-def fitted(folder: Path, cache: Path, **options: object) -> Fitted:
-    given = FitOptions(sizes=(224,), finetune="never", cache=str(cache), **options)  # type: ignore[arg-type]
+def fitted(folder: Path, cache: Path, precision: str = "int8", **options: object) -> Fitted:
+    given = FitOptions(sizes=(224,), finetune="never", cache=str(cache), precision=precision, **options)  # type: ignore[arg-type]
     with pipeline.workbench(given) as bench:
         return pipeline.fit(read(folder), given, bench)
 
@@ -50,6 +49,12 @@ def test_8_bits_are_used_where_they_do_no_harm(many: Path, cache: Path) -> None:
     assert fitted(many, cache, random_state=7, class_weight="balanced").rounding == verdict
 
 
+def test_of_few_images_all_are_tried(photos: Path, cache: Path) -> None:
+    verdict = fitted(photos, cache).rounding
+    assert verdict is not None
+    assert verdict.n == 40
+
+
 def test_8_bits_that_harm_are_not_used(many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eight_bits, "_ROOM", 400.0)  # what is left of weights is nothing
     monkeypatch.setattr(runtime, "LEAST_PARITY_INT8", -1.0)
@@ -57,19 +62,15 @@ def test_8_bits_that_harm_are_not_used(many: Path, tmp_path: Path, monkeypatch: 
     assert found.rounding is not None
     assert not found.rounding.used
     assert found.rounding.difference > found.rounding.standard_error
+    assert rounding_line(found.rounding).endswith(": not used, for that is worse by more than chance.")
     assert found.network.precision == "auto"
     assert "int8" not in found.model.space.runtime.name
+    with pipeline.workbench(found.options) as bench:
+        assert "int8" not in pipeline._table(found, bench).space(224).runtime.name
 
 
-@pytest.mark.parametrize(
-    ("bf16", "times", "precision"), [(True, 3, "auto"), (False, 4, "auto"), (False, 3, "f32"), (False, 3, "int8")]
-)
-def test_they_are_not_tried(
-    many: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, bf16: bool, times: int, precision: str
-) -> None:
-    """On a processor with bf16, with few images, or where a precision was asked for."""
-    monkeypatch.setattr(rounding, "computes_in_bf16", lambda: bf16)
-    monkeypatch.setattr(rounding, "LEAST_TIMES", times)
-    found = fitted(many, cache, precision=precision)
+@pytest.mark.parametrize("precision", ["auto", "f32"])
+def test_they_are_not_tried_unasked(photos: Path, cache: Path, precision: str) -> None:
+    found = fitted(photos, cache, precision)
     assert found.rounding is None
-    assert ("int8" in found.model.space.runtime.name) == (precision == "int8")
+    assert "int8" not in found.model.space.runtime.name

@@ -11,7 +11,6 @@ from headstart.deploy.model import versions
 from headstart.files import below, plain
 from headstart.images.transforms import augmented
 from headstart.pipeline import Doubts, Fitted
-from headstart.probe.rounding import Rounding
 from headstart.report import gallery, review
 from headstart.report.abstention import abstention_section
 from headstart.report.alarms import alarm_lines
@@ -23,7 +22,7 @@ from headstart.report.page import ReportContent
 from headstart.report.pictures import copy_lines, finding_lines, leak_sentence
 from headstart.report.section import Section, Thumbnail
 from headstart.report.tuning import choice_reason, tuning
-from headstart.report.words import counted, runtime_note
+from headstart.report.words import rounding_line, runtime_note
 
 MOST_SUSPECTS = 12
 """Suspicious pictures shown; `headstart check` shows them all."""
@@ -101,19 +100,12 @@ def _made(fitted: Fitted) -> dict[str, str]:
         "Network": "fine-tuned" if fitted.selection.fine_tuned else "frozen",
         "Head": f"{choice.candidate}, C = {choice.strength:g}" if choice.strength else str(choice.candidate),
         "Calibration": f"temperature {model.head.temperature:.3f}, fitted on pictures the head had not seen",
-        "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}" + _rounding(fitted.rounding),
+        "Ran with": f"{runtime.name}, cosine to float32 PyTorch {runtime.parity:.5f}",
+        **({"8 bits": rounding_line(fitted.rounding)} if fitted.rounding else {}),
         "Pictures": f"{len(fitted.images)}, fingerprint {fitted.images.fingerprint()[:16]}",
         "Seed": str(fitted.options.random_state),
         "Versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
-
-
-def _rounding(verdict: Rounding | None) -> str:
-    if verdict is None:
-        return ""
-    apart = f"{verdict.difference:+.4f} ± {verdict.standard_error:.4f}"
-    used = "used" if verdict.used else "not used"
-    return f"; in 8 bits the out-of-fold log-loss of {counted(verdict.n, 'picture')} changed by {apart}: {used}"
 
 
 def _augmented(fitted: Fitted, i: int) -> tuple[Thumbnail, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what only training needs takes half a second to import
     from headstart.claims.measured import Measurement
     from headstart.images.folder import ImageSet
     from headstart.images.record import Changes
+    from headstart.probe.rounding import Rounding
 
 _RUNTIME_NOTES = {
     "no openvino": "OpenVINO is not installed: torch computes on the CPU, several times slower",
@@ -116,6 +117,13 @@ def runtime_note(note: RuntimeNote) -> str:
     """Why a network runs otherwise than was asked for, or than it did."""
     precision = note.runtime.split()[1] if note.what == "strays" else ""
     return _RUNTIME_NOTES[note.what].format(note=note, least=least_parity(precision))
+
+
+def rounding_line(verdict: Rounding) -> str:
+    """Why a network that was asked to compute in 8 bits does or does not."""
+    apart = f"{verdict.difference:+.4f} ± {verdict.standard_error:.4f}"
+    used = "used" if verdict.used else "not used, for that is worse by more than chance"
+    return f"In 8 bits the out-of-fold log-loss of {counted(verdict.n, 'picture')} changed by {apart}: {used}."
 
 
 def cache_lines(troubles: Troubles) -> tuple[str, ...]:

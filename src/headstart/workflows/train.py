@@ -47,13 +47,12 @@ from headstart.images.grouping import read
 from headstart.options import FitOptions
 from headstart.pipeline import Doubts, Fitted
 from headstart.probe.forecast import Forecast, forecast, remember, work_of
-from headstart.probe.rounding import tried
 from headstart.progress import Clock, Progress
 from headstart.report import run_page, tuning
 from headstart.report.page import write_report
 from headstart.report.pictures import review_reasons
 from headstart.report.tuning import choice_reason
-from headstart.report.words import measurement_document, runtime_note
+from headstart.report.words import measurement_document, rounding_line, runtime_note
 from headstart.versions import version
 from headstart.workflows.states import States
 
@@ -96,7 +95,9 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """What is to be said of the pictures, and of what runs the model."""
-        return [*self.said, *map(runtime_note, self.fitted.model.notes)]
+        rounding = self.fitted.rounding
+        rounded = [rounding_line(rounding)] if rounding else []
+        return [*self.said, *rounded, *map(runtime_note, self.fitted.model.notes)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -152,9 +153,8 @@ def train(
         tell(images)
         threading.Thread(target=_load_ahead, name="loading", daemon=True).start()
         with bench.timed("opening the network"):
-            likely = bench.rounded() if tried(bench, int(images.train_counts.sum())) else bench
-            work = work_of(images, likely, sizes)
-            foreseen = forecast(work, likely, options, sizes[0])
+            work = work_of(images, bench, sizes)
+            foreseen = forecast(work, bench, options, sizes[0])
         foresee(foreseen)
         began = bench.clock.elapsed
         if options.budget is not None and options.budget < foreseen.first:
@@ -170,7 +170,7 @@ def train(
             with interruptible():
                 for run in writer.written(pipeline.states(images, options, bench)):
                     if run.state == "first":
-                        remember(work, run.seconds - began, likely, sizes[0])
+                        remember(work, run.seconds - began, bench, sizes[0])
                     reached(run)
                 assert run is not None
                 if options.until == "all" and bench.clock.reaches(foreseen.questions):
