@@ -51,7 +51,8 @@ def test_a_larger_size_says_which_pictures_it_changed(first: Fitted, better: int
     larger = replace(first.choice.score, candidate=replace(first.choice.candidate, size=384))
     tried = replace(first.choice, board=(*first.choice.board, larger), trails=(*first.choice.trails,) * 2)
     pictures = "1 picture" if better == 1 else f"{better} pictures"
-    end = f"better on {pictures}, worse on {worse}; "
+    loss = f"{measured.evaluation.log_loss.value:.3f}"
+    end = f"better on {pictures}, worse on {worse}; log-loss {loss} → {loss}: "
     for choice, used in ((tried, "not used"), (replace(tried, score=larger), "used")):
         line = state_line(having(before), having(now, state="sizes", choice=choice), 9.0)
         assert line.startswith("384 pixels: accuracy ")

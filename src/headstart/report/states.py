@@ -43,8 +43,9 @@ def _larger(before: Fitted, now: Fitted) -> str:
     y = now.images.y[is_now.index]
     right_before, right_now = correct(was.proba, y), correct(is_now.proba, y)
     better, worse = int((right_now & ~right_before).sum()), int((right_before & ~right_now).sum())
+    losses = [each.evaluation.log_loss.value for each in (was, is_now)]  # by which it is chosen
     used = "used" if now.choice.candidate.size == size else "not used"
     return (
         f"{size} pixels: accuracy {was.evaluation.accuracy.value:.3f} → {is_now.evaluation.accuracy.value:.3f}, better "
-        f"on {counted(better, 'picture')}, worse on {worse:,}; {used}"
+        f"on {counted(better, 'picture')}, worse on {worse:,}; log-loss {losses[0]:.3f} → {losses[1]:.3f}: {used}"
     )
