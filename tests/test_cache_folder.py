@@ -158,6 +158,16 @@ def test_a_folder_in_place_of_a_finding_is_replaced(tmp_path: Path) -> None:
     assert kept(file) == {"a": 1}
 
 
+def test_a_folder_that_cannot_be_entered_holds_no_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, **_: object) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    monkeypatch.setattr(Path, "stat", refused)  # what Path.is_dir asks, which passes this error on
+    assert kept(tmp_path / "pace" / "x.json") is None
+    assert troubles() == Troubles()
+
+
 def test_where_nothing_can_be_kept_the_first_reason_is_told_once(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("not a folder")
     assert kept(tmp_path / "cache" / "depths" / "x.json") is None

@@ -286,3 +286,11 @@ def test_how_far_reading_is_can_be_shown(tmp_path: Path, monkeypatch: pytest.Mon
     images = scan(tmp_path, progress=Listening())
     assert told[0] == ("reading the pictures", len(images))
     assert told[1:] == [("done", min(done, len(images))) for done in range(3, len(images) + 3, 3)]
+
+
+def test_a_path_with_two_labels_is_refused(tmp_path: Path) -> None:
+    paths = [picture(tmp_path / f"{number}.png", number) for number in range(8)]
+    with pytest.raises(DataError, match=r"one label for each path\n *found: .*0\.png: a, b") as caught:
+        from_paths([*paths, paths[0]], [*"aaaabbbb", "b"])
+    assert len(caught.value.problems) == 1
+    from_paths([*paths, paths[0]], [*"aaaabbbb", "a"])

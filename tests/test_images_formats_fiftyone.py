@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,11 @@ def test_values_of_other_kinds_are_refused_in_words(tmp_path: Path) -> None:
         labels_of(file)
     file.write_text('{"samples": [{"filepath": "a", "tags": 5, "x": {"_cls": "Classification"}}]}', encoding="utf-8")
     assert [out.reason for out in labels_of(file).left_out] == ["no label in the export"]
+
+
+def test_a_sample_of_two_splits_is_refused(tmp_path: Path) -> None:
+    truth = {"_cls": "Classification", "label": "cat"}
+    sample = {"filepath": "a.png", "tags": ["train", "good", "test"], "ground_truth": truth}
+    (tmp_path / "samples.json").write_text(json.dumps({"samples": [sample]}), encoding="utf-8")
+    with pytest.raises(DataError, match="'train and test'"):
+        labels_of(Given(address=str(tmp_path / "samples.json"), format="fiftyone-samples"))

@@ -8,7 +8,9 @@ import pytest
 
 import insisting
 import sources
+from headstart.errors import DataError
 from headstart.images.folder import scan
+from headstart.images.formats.reading import labels_of
 from test_images_formats_registry import trained_on
 
 
@@ -31,3 +33,31 @@ def test_compressed_shards_and_names_with_several_dots(ending: str, tmp_path: Pa
                     archive.addfile(info, io.BytesIO(data))
     folders = sources.folders(tmp_path / "folders", pictures)
     assert trained_on(scan(tmp_path / "a")) == trained_on(scan(folders))
+
+
+def shard(folder: Path, files: dict[str, bytes]) -> Path:
+    folder.mkdir()
+    with tarfile.open(folder / "train-000000.tar", "w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return folder
+
+
+def test_a_second_picture_of_a_sample_is_listed(tmp_path: Path) -> None:
+    drawn = sources.drawn()
+    files = {
+        f"{at}.{view}.png": drawn[2 * at + (view == "right")].data for at in range(5) for view in ("left", "right")
+    }
+    files |= {f"{at}.cls": drawn[2 * at].label.encode() for at in range(5)}
+    found = labels_of(shard(tmp_path / "a", files))
+    assert sorted(entry.path.name for entry in found.entries) == [f"{at}.left.png" for at in range(5)]
+    assert sorted(out.path.name for out in found.left_out) == [f"{at}.right.png" for at in range(5)]
+
+
+def test_a_class_without_a_picture_is_refused(tmp_path: Path) -> None:
+    drawn = sources.drawn()
+    files = {"0.png": drawn[0].data, "0.cls": b"cat", "1.cls": b"dog"}
+    with pytest.raises(DataError, match=r"expected: a picture beside every class\n *found: 1\.cls"):
+        labels_of(shard(tmp_path / "a", files))

@@ -162,7 +162,7 @@ def kept(file: Path) -> dict[str, Any] | None:
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
     except OSError:  # there is none, or there can be none
-        if not file.is_dir():
+        if not os.path.isdir(file):  # noqa: PTH112, which a folder that cannot be entered does not stop
             return None
         document = None
     except ValueError:

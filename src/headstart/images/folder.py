@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -232,6 +232,12 @@ def from_paths(
     if missing := [display(path) for path in paths if not os.path.exists(path)]:  # noqa: PTH110, a NUL is survived
         found = f"not found: {some(missing)}"
         problems.append(Problem(expected="every file exists", found=found, todo="correct the paths"))
+    said: dict[str, dict[str, None]] = defaultdict(dict)
+    for path, label in zip(map(str, paths), map(str, y.tolist()), strict=False):
+        said[path][label] = None
+    if torn := [f"{display(path)}: {some(list(found))}" for path, found in said.items() if len(found) > 1]:
+        todo = "keep the label that is right, and leave out the others"
+        problems.append(Problem(expected="one label for each path", found=some(torn), todo=todo))
     if problems:
         raise DataError("paths and labels", problems)
     values, position = np.unique(y, return_inverse=True)

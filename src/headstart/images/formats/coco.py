@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from headstart.files import display
+from headstart.errors import DataError
+from headstart.files import display, some
 from headstart.images.formats.asked import Asked, Part, document_of, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
@@ -16,11 +17,12 @@ from headstart.images.walk import LeftOut
 
 _KEYS = "images", "annotations", "categories"
 _IMAGE, _CLASS = "every picture has an id and a file_name", "every annotation is of a class in the list"
-_ANNOTATION = "every annotation is of a picture in the list"
+_ANNOTATION, _OWN = "every annotation is of a picture in the list", "every picture has an id of its own"
 _RULES = {
     _IMAGE: "export it again",
     _CLASS: "add the class to `categories`, or take the annotation out",
     _ANNOTATION: "add the picture to `images`, or take the annotation out",
+    _OWN: "which annotations are whose cannot be told: export it again",
 }
 
 
@@ -52,7 +54,7 @@ def read_coco(asked: Asked) -> Entries:
 def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
     document = document_of(part, asked, *_KEYS)
     images, annotations, categories = (_listed(document[key]) for key in _KEYS)
-    classes = {_id(each, "id"): str(each["name"]) for each in categories if _id(each, "id") and each.get("name")}
+    classes = _classes(categories, asked.what)
     labels: dict[str, dict[str, None]] = defaultdict(dict)
     unknown: dict[str, Any] = {}
     said = []
@@ -66,12 +68,15 @@ def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
             labels[of][classes[category]] = None
         else:
             unknown[of] = annotation.get("category_id")
+    first: dict[str, str] = {}
     for at, image in enumerate(images, 1):
         key = _id(image, "id")
         name = image["file_name"] if key and isinstance(image.get("file_name"), str) else ""
         broken = {} if name else {_IMAGE: display(str(image)[:60])}
         if key in unknown:
-            broken[_CLASS] = f"{display(name)}: {display(str(unknown[key])[:60])}"
+            broken[_CLASS] = f"{display(name)}: {display(repr(unknown[key])[:60])}"
+        if name and first.setdefault(key, name) != name:
+            broken[_OWN] = f"{display(name)}: {key}, as {display(first[key])}"
         if name and not broken and key not in labels:
             left_out.append(LeftOut(part.file.parent / name, "no annotation"))
         else:
@@ -80,6 +85,23 @@ def _listing(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
     folder = part.file.parent
     apart = folder.name.casefold().startswith("annotation")
     return Listing(file=part.file, folder=folder.parent if apart else folder, said=said)
+
+
+def _classes(categories: list[Any], what: str) -> dict[str, str]:
+    """The name of each class by its id. Raises DataError where an id stands for two, or a class lacks one of both."""
+    names: dict[str, dict[str, None]] = defaultdict(dict)
+    wrong = []
+    for each in categories:
+        key, name = _id(each, "id"), each.get("name") if isinstance(each, Mapping) else None
+        if key and isinstance(name, (str, int)) and name != "":
+            names[key][str(name)] = None
+        else:
+            wrong.append(display(str(each)[:60]))
+    wrong += [f"{key}: {some([*map(display, found)])}" for key, found in names.items() if len(found) > 1]
+    if wrong:
+        expected = "an id and a name of its own for every class in `categories`"
+        raise DataError.of(what, expected=expected, found=some(wrong), todo="correct them, or export it again")
+    return {key: next(iter(found)) for key, found in names.items()}
 
 
 def _listed(value: Any) -> list[Any]:

@@ -124,7 +124,7 @@ def _samples(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
         broken = {} if known else {_SAMPLE: display(str(sample)[:40])}
         if labels is None:
             broken[_CLASS] = f"{display(name)}: {display(str(sample.get(field))[:80])}"
-        split = splits[0] if len(splits) == 1 else part.split or "train"
+        split = " and ".join(splits) if splits else part.split or "train"  # several are refused as no split
         said.append(Said(at=at, names=(name,), labels=labels or (), split=split, broken=broken))
     return Listing(file=part.file, folder=part.file.parent, said=said)
 

@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from headstart.cache_folder import size_limit
-from headstart.files import display
+from headstart.errors import DataError
+from headstart.files import display, some
 from headstart.images.archives import DAMAGED, Archive, Member, is_tar, opened
 from headstart.images.columns import LABELS, plain_name
 from headstart.images.formats.asked import Asked, Part
@@ -19,7 +20,7 @@ from headstart.images.formats.embedded import Embedded, taken_out
 from headstart.images.formats.glance import Glance
 from headstart.images.labelled import Entries
 
-_READER = "webdataset 2"
+_READER = "webdataset 3"
 _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "heic", "jxl", "avif")
 CLASSES = ("cls", "json", "txt")
 """Endings of what says the class, the likeliest first."""
@@ -57,23 +58,33 @@ def _pictures(asked: Asked) -> Iterator[Embedded]:
     for part in asked.parts:
         what = f"{asked.what}, {display(part.file.name)}"
         with opened(part.file, what, most=size_limit()) as archive:
-            yield from _of_tar(asked, part, archive)
+            yield from _of_tar(asked, part, archive, what)
 
 
-def _of_tar(asked: Asked, part: Part, archive: Archive) -> Iterator[Embedded]:
+def _of_tar(asked: Asked, part: Part, archive: Archive, what: str) -> Iterator[Embedded]:
     groups: dict[str, dict[str, Member]] = defaultdict(dict)
     for member in archive.members:
         key, ending = _key(member.name)
         groups[key][ending] = member
+    if alone := [f"{key}.cls" for key, found in groups.items() if "cls" in found and not _pictures_in(found)]:
+        expected, todo = "a picture beside every class", "add the pictures, or take these out"
+        raise DataError.of(what, expected=expected, found=some([*map(display, alone)]), todo=todo)
     for together in groups.values():
         _, picture = _of_kind(together, _PICTURES)
         if picture is None:
             continue
+        for other in _pictures_in(together):  # a mask, another view: without a class of its own
+            if other is not picture:
+                yield Embedded(name=other.name, data=_read(archive, other, other.size), label=None, split=part.split)
         ending, label = _of_kind(together, CLASSES)
         said = b"" if label is None else _read(archive, label, _MOST_TEXT)
         found, group = _label(asked, ending, said)
         data = _read(archive, picture, picture.size)
         yield Embedded(name=picture.name, data=data, label=found, split=part.split, group=group)
+
+
+def _pictures_in(together: Mapping[str, Member]) -> list[Member]:
+    return [together[ending] for ending in sorted(together) if ending.rpartition(".")[2] in _PICTURES]
 
 
 def _of_kind(together: Mapping[str, Member], kinds: Sequence[str]) -> tuple[str, Member | None]:

@@ -10,19 +10,23 @@ from typing import Any
 from xml.etree import ElementTree
 
 from headstart.errors import DataError
-from headstart.files import display
+from headstart.files import display, some
 from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.said import Listing, Said, gathered
 from headstart.images.labelled import Entries, Understood
-from headstart.images.split_names import SPLITS, split_of
+from headstart.images.split_names import split_of
 from headstart.images.walk import LeftOut
 
 _ROOT = re.compile(r"\s*(<\?[^>]*\?>\s*|<!--.*?-->\s*)*<(\w+)[\s>]", re.DOTALL)
 _SHAPES = ("tag", "box", "polygon", "polyline", "points", "cuboid", "ellipse", "mask", "skeleton")
 """What CVAT labels of a picture; a tag is of the whole."""
+_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".xml")
+"""Of names in the lists of VOC, which as they are published have none."""
+_NO_SUBSET = ("", "default")
+"""What CVAT calls the subset of pictures that are in none."""
 _XML = "a file of XML"
-_NOTHING = "nothing is labelled in it"
+_NOTHING, _IN_NO_LIST = "nothing is labelled in it", "in none of the lists of ImageSets/Main"
 
 
 def is_cvat(glance: Glance) -> bool:
@@ -57,7 +61,7 @@ def _of_cvat(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
         tags = [tag.get("label", "") for tag in image.iter("tag")]
         shapes = [shape.get("label", "") for kind in _SHAPES for shape in image.iter(kind)]
         labels = tuple(dict.fromkeys(tags or shapes))
-        split = subset if split_of(subset) else part.split or "train"
+        split = part.split or "train" if subset.casefold() in _NO_SUBSET else subset
         if name and not labels:
             left_out.append(LeftOut(part.file.parent / name, _NOTHING))
         else:
@@ -75,7 +79,7 @@ def read_voc(asked: Asked) -> Entries:
     left_out: list[LeftOut] = []
     listings = []
     for folder in sorted({part.file.parent for part in asked.parts}):
-        splits = _image_sets(folder.parent / "ImageSets" / "Main")
+        splits = _image_sets(folder.parent / "ImageSets" / "Main", asked.what)
         parts = [part for part in asked.parts if part.file.parent == folder]
         said = []
         for at, part in enumerate(parts, 1):
@@ -89,7 +93,10 @@ def read_voc(asked: Asked) -> Entries:
             if not labels:
                 left_out.append(LeftOut(part.file, _NOTHING))
                 continue
-            split = splits.get(part.file.stem, part.split or "train")
+            split = splits.get(part.file.stem, "" if "train" in splits.values() else part.split or "train")
+            if not split:
+                left_out.append(LeftOut(part.file, _IN_NO_LIST))
+                continue
             names = tuple(dict.fromkeys(each for each in (name, part.file.stem) if each))
             said.append(Said(at=at, names=names, labels=labels, split=split))
         apart = folder.name.casefold().startswith(("annotation", "label", "xml"))
@@ -113,14 +120,25 @@ def _gathered(asked: Asked, layout: str, left_out: list[LeftOut], listings: Sequ
     )
 
 
-def _image_sets(folder: Path) -> dict[str, str]:
-    """The split of each picture that the lists of VOC name, by its name without ending."""
+def _image_sets(folder: Path, what: str) -> dict[str, str]:
+    """The split of each picture that the lists of VOC name, by its name without ending.
+
+    Raises:
+        DataError: a picture is in the lists of two splits.
+    """
     found: dict[str, str] = {}
-    for split in reversed(SPLITS):
-        file = folder / f"{split}.txt"
-        if file.is_file():
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            found |= {line.split()[0]: split for line in lines if line.strip()}
+    torn = []
+    for file in sorted(folder.glob("*.[tT][xX][tT]")) if folder.is_dir() else ():
+        if (split := split_of(file.stem)) is None:  # such as trainval, and the lists of one class each
+            continue
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+        for name in (line.split()[0] for line in lines if line.strip()):
+            name = Path(name).stem if Path(name).suffix.lower() in _ENDINGS else name
+            if found.setdefault(name, split) != split:
+                torn.append(f"{display(name)} in {found[name]} and {split}")
+    if torn:
+        expected, todo = "each picture in the list of one split in ImageSets/Main", "take them out of the others"
+        raise DataError.of(what, expected=expected, found=some(sorted(torn)), todo=todo)
     return found
 
 
