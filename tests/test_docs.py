@@ -328,7 +328,7 @@ def test_without_network_and_cache_the_error_says_what_to_do(
 
 
 def test_exit_codes(world: Path, readme: dict[str, Answer | Exception]) -> None:
-    assert "Exit codes: 0 done, 1 done but some pictures could not be read (`predict`, " in README
+    assert "Exit codes: 0 done, 1 done but some files could not be used (`predict`, `evaluate`,\n" in README
     (world / "broken.jpg").write_text("no picture")
     assert carried_out("headstart predict runs/photos broken.jpg new/0.jpg").code == 1
     assert carried_out("headstart predict runs/nowhere new").code == 2

@@ -50,6 +50,9 @@ def test_the_verdict_follows_the_check() -> None:
     doubtful = verdict(explanation(rank=5))
     assert doubtful.startswith("Read the map with care")
     assert "5 of 39" in doubtful
+    assert doubtful.endswith("The answer does not rest on that place alone.")
+    surer = verdict(explanation(rank=5, after=0.97))
+    assert surer.endswith("The answer does not rest on that place, without which it is surer.")
 
 
 def test_the_page_holds_everything_and_escapes_names() -> None:

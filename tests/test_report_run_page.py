@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from html import escape as html_escape
+from pathlib import Path
 
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import Shortcut
 from headstart.evaluation.intervals import Estimate
 from headstart.pipeline import Doubts, Fitted
 from headstart.report.page import render
-from headstart.report.run_page import content, lines
+from headstart.report.run_page import alarms_beside, content, lines
 from test_report_page import Page
 
 
@@ -46,3 +47,11 @@ def test_alarms_stand_beside_the_accuracy(doubted: tuple[Fitted, Doubts]) -> Non
     html = render(page)
     places = [html.index(html_escape(line)) for line in page.alarms]
     assert html.index('class="big"') < places[0] < places[1] < html.index("<main>")
+
+
+def test_groups_that_are_torn_by_a_split_are_said_from_the_first_answer_on(doubted: tuple[Fitted, Doubts]) -> None:
+    fitted, _ = doubted
+    torn = replace(fitted, audit=replace(fitted.audit, groups_across=((Path("a"), Path("b")),)))
+    assert alarms_beside(fitted, None) == ()
+    (line,) = alarms_beside(torn, None)
+    assert line.startswith("Leak: pictures that belong together lie in more than one split (1 group)")

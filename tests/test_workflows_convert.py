@@ -60,3 +60,15 @@ def test_classes_that_no_folder_can_be_called_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"found: 'a/b', 'train'\n   to do: convert --to csv"):
         convert(table, "folders", tmp_path / "to")
     assert not (tmp_path / "to").exists()
+
+
+def test_a_table_that_says_otherwise_than_folders_is_the_only_reading_of_what_is_written(tmp_path: Path) -> None:
+    pictures = sources.drawn()
+    folder = sources.class_folders(tmp_path / "from", pictures)
+    named = {path.stem: path for path in folder.rglob("*.png")}
+    rows = [f"{named[each.name.removesuffix('.png')].relative_to(folder)},{each.label}" for each in pictures]
+    rows[0] = f"{rows[0].rpartition(',')[0]},{pictures[-1].label}"  # a label that somebody put right
+    table = sources.put_text(folder, "labels.csv", "\n".join(["path,label", *rows]))
+    images = scan(table)
+    convert(table, "csv", tmp_path / "to")
+    assert trained_on(scan(tmp_path / "to")) == trained_on(images)

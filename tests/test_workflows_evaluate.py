@@ -63,3 +63,14 @@ def test_a_model_that_counts_no_classes_is_said(run_folder: Path, tmp_path: Path
     model = replace(Model.load(run_folder), training={})
     with pytest.raises(ModelError, match="expected: how many pictures each class had in training\n   found: training"):
         evaluate(model, tmp_path)
+
+
+def test_which_split_was_used_is_said_where_there_are_others(run_folder: Path, tmp_path: Path) -> None:
+    write_folder(tmp_path / "new" / "train", {"rings": 5, "stripes": 5}, first_seed=500)
+    write_folder(tmp_path / "new" / "val", {"rings": 3, "stripes": 3}, first_seed=600)
+    done = evaluate(Model.load(run_folder), tmp_path / "new")
+    assert done.measurement.evaluation.measured_on == MeasuredOn(kind="pictures", n=6, source="new", split="val")
+    assert done.to_dict()["measured_on"] == "6 pictures of new, the validation split alone"
+    shutil.rmtree(tmp_path / "new" / "train")
+    (tmp_path / "new" / "val").rename(tmp_path / "alone")
+    assert evaluate(Model.load(run_folder), tmp_path / "alone").to_dict()["measured_on"] == "6 pictures of alone"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headstart.audit.findings import Findings
 from headstart.audit.leak import Leak
 from headstart.audit.shortcuts import Shortcut
+from headstart.audit.summary import Audit
 from headstart.evaluation.intervals import Estimate
 from headstart.evaluation.metrics import ClassMetrics, Evaluation
 
@@ -49,13 +50,15 @@ class Alarms:
         return self != Alarms()
 
 
+def alarms_of_splits(audit: Audit) -> Alarms:
+    """What is known as soon as the pictures are read."""
+    return Alarms(shared=len(audit.groups_across) + len(audit.duplicates_across))
+
+
 def alarms_of_pictures(findings: Findings, leak: Leak | None) -> Alarms:
     """What the pictures do to every accuracy that is measured on them."""
-    return Alarms(
-        leak=leak if leak is not None and leak.split != "folds" else None,
-        shared=len(findings.audit.groups_across) + len(findings.audit.duplicates_across),
-        shortcuts=findings.alarms,
-    )
+    leak = leak if leak is not None and leak.split != "folds" else None
+    return replace(alarms_of_splits(findings.audit), leak=leak, shortcuts=findings.alarms)
 
 
 def alarms_of_figures(evaluation: Evaluation) -> Alarms:

@@ -77,6 +77,8 @@ def predict(
         answer(predicted.to_dict, map(words.line, predicted.rows), as_json=as_json)
     if as_json and out:
         predicted.write(out)
+    if not tally.pictures:
+        say(f"There is no picture in {', '.join(map(display, paths))}: name pictures, or folders or tables of them.")
     say(words.summary(**vars(tally)))
     if not tally.complete:
         raise typer.Exit(1)

@@ -73,6 +73,10 @@ class Remote:
             except HTTPError as error:
                 if error.code == 422 and body is not None:  # the picture cannot be read
                     return self._read(error.read(MOST_ANSWERED))
+                if error.code == 401:
+                    raise self._other(
+                        "one that asks for a token, or for another", "name the file that holds it: --token-file"
+                    ) from error
                 if error.code != 503:
                     raise self._other(f"HTTP {error.code} for {path}") from error
             except (OSError, HTTPException, ValueError) as error:
@@ -86,6 +90,6 @@ class Remote:
             raise ValueError("an answer that is no JSON object")
         return document
 
-    def _other(self, found: str) -> ModelError:
-        expected, todo = "a server of `headstart serve`", "start it, or check the address and --token-file"
+    def _other(self, found: str, todo: str = "start it, or check the address") -> ModelError:
+        expected = "a server of `headstart serve` that answers"
         return ModelError.of(f"server {self.address}", expected=expected, found=found, todo=todo)

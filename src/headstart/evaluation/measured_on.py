@@ -21,6 +21,7 @@ class MeasuredOn:
     and log-loss of one network by cross-validation, plus what the other gains on those set aside; ``all held out``:
     validation and test together; ``pictures``: a folder given to `evaluate`."""
     split: Literal["", "test", "val"] = ""
+    """For ``pictures`` where the folder has other splits too, which were not used."""
     folds: int = 0
     """Of cross-validation; 0 where there were none."""
     repeats: int = 1

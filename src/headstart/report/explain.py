@@ -89,9 +89,10 @@ def verdict(explanation: Explanation) -> str:
     )
     regions = f"{len(check.elsewhere)} regions of that size and shape placed elsewhere"
     if not check.holds:
+        alone = " alone" if check.after < check.before else ", without which it is surer"
         return (
             f"Read the map with care: {what}, and {check.rank} of {regions} matter as much or more. "
-            "The answer does not rest on that place alone."
+            f"The answer does not rest on that place{alone}."
         )
     as_much = (
         f"{f'only {check.rank}' if check.rank else 'none'} of {regions} {'do' if check.rank > 1 else 'does'} as much"

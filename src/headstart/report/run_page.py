@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from headstart.claims.alarms import Alarms, alarms_of_figures, alarms_of_pictures
+from headstart.claims.alarms import alarms_of_figures, alarms_of_pictures, alarms_of_splits
 from headstart.deploy.model import versions
 from headstart.files import below, plain
 from headstart.images.transforms import augmented
@@ -69,7 +69,7 @@ def content(
 
 def alarms_beside(fitted: Fitted, doubts: Doubts | None) -> tuple[str, ...]:
     """What changes the meaning of the accuracy, a sentence each."""
-    pictures = Alarms() if doubts is None else alarms_of_pictures(doubts.findings, doubts.leak)
+    pictures = alarms_of_splits(fitted.audit) if doubts is None else alarms_of_pictures(doubts.findings, doubts.leak)
     figures = alarms_of_figures(fitted.evaluations[0].evaluation)
     return (*alarm_lines(pictures, fitted.images.classes), *alarm_lines(figures, fitted.images.classes))
 

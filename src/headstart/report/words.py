@@ -83,7 +83,8 @@ def measured_on(fact: MeasuredOn) -> str:
     if fact.kind == "all held out":
         return f"all {fact.n:,} held-out pictures, validation and test together, last epoch: nothing was chosen on them"
     if fact.kind == "pictures":
-        return f"{counted(fact.n, 'picture')} of {fact.source}"
+        alone = f", {SPLITS[fact.split]} alone" if fact.split else ""
+        return f"{counted(fact.n, 'picture')} of {fact.source}{alone}"
     if fact.epoch == "best":
         return f"{SPLITS[fact.split]}, best epoch: too optimistic, because it was chosen on these pictures"
     return SPLITS[fact.split] + (f", {fact.epoch} epoch" if fact.epoch else "")

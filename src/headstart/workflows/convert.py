@@ -105,7 +105,7 @@ def _linked(source: Path, target: Path) -> None:
 
 
 def _to_csv(images: ImageSet, folder: Path, put: _Put) -> None:
-    names = [f"pictures/{name}" for name in _distinct([images.name_of(path) for path in images.paths])]
+    names = [f"pictures/{name}" for name in _distinct([path.name for path in images.paths])]  # no class folders
     for path, name in zip(images.paths, names, strict=True):
         put(path, folder / name)
     _write_table(images, folder / _TABLE, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -65,7 +65,9 @@ def evaluate(model: Model, source: Source, *, run: Path | None = None, progress:
         raise ModelError.of(what, expected=expected, found="training without class_counts", todo="train again")
     given = Given.of(source)
     images = scan(given, for_training=False)
-    images = images.subset(images.split == next((split for split in SPLITS if (images.split == split).any()), "train"))
+    split: Literal["", "test", "val"] = next((split for split in SPLITS if (images.split == split).any()), "")
+    others = bool(split and (images.split != split).any())
+    images = images.subset(images.split == (split or "train"))
     to_model = _class_numbers(model, images, given)
     predictions = model.predict(images.paths, progress=progress)
     read = np.array([i for i, prediction in enumerate(predictions) if prediction.proba is not None], dtype=np.int64)
@@ -79,7 +81,7 @@ def evaluate(model: Model, source: Source, *, run: Path | None = None, progress:
         AnsweredPart(
             index=read,
             proba=np.array([predictions[i].proba for i in read])[None],
-            measured_on=MeasuredOn(kind="pictures", n=len(read), source=given.title),
+            measured_on=MeasuredOn(kind="pictures", n=len(read), source=given.title, split=split if others else ""),
         ),
         replace(images, y=to_model[images.y], classes=model.classes),
         model.abstention,
@@ -96,7 +98,9 @@ def _class_numbers(model: Model, images: ImageSet, source: Given) -> np.ndarray:
     """(classes of the images,) their numbers in the model."""
     known = ", ".join(model.classes)
     problems = [
-        Problem(expected=f"classes of the model: {known}", found=name, todo="rename or leave out this folder")
+        Problem(
+            expected=f"classes of the model: {known}", found=name, todo="rename this class, or leave its pictures out"
+        )
         for name in images.classes
         if name not in model.classes
     ]
