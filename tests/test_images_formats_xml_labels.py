@@ -78,3 +78,12 @@ def test_subsets_of_cvat(subset: str, taken: bool, tmp_path: Path) -> None:
     else:
         with pytest.raises(DataError, match="found: picture 1: 'foo'"):
             labels_of(given)
+
+
+def test_one_list_for_train_and_val_together(tmp_path: Path) -> None:
+    """As VOC 2007 may be had."""
+    before = splits(lists(tmp_path / "a"))
+    root = lists(tmp_path / "b", trainval="\n".join(name for name, split in before.items() if split != "test"))
+    for name in ("train", "val"):
+        (root / f"VOCdevkit/VOC2012/ImageSets/Main/{name}.txt").unlink()
+    assert splits(root) == {name: "test" if split == "test" else "train" for name, split in before.items()}

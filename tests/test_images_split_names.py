@@ -29,7 +29,8 @@ def test_what_else_a_name_says() -> None:
     assert split_name("seg_Train") == ("train", "seg")
     assert split_name("my seg-test set") == ("test", "my seg")
     assert split_name("train_test") is None
-    assert split_name("trainval") is None
+    assert split_name("train_val") is None
+    assert split_name("trainval") == ("train", "")
 
 
 def family(*names: str) -> list[tuple[str, str]]:

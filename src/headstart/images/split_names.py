@@ -12,7 +12,7 @@ SPLITS = ("train", "val", "test")
 """Ours, in the order in which they are told."""
 
 _WORDS = {
-    "train": ("train", "training"),
+    "train": ("train", "training", "trainval"),
     "val": ("val", "valid", "validation", "dev", "development", "eval", "evaluation"),
     "test": ("test", "testing", "holdout"),
 }

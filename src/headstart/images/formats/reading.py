@@ -145,6 +145,7 @@ def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
     found, damaged = ({}, {}) if given.format == FOLDERS else _label_files(given, root)
     readings: dict[str, Entries] = {}
     errors: list[DataError] = []
+    refused: dict[Path, str] = {}
     if given.format in ("", FOLDERS):
         try:
             readings[FOLDERS] = read_folders(root)
@@ -156,6 +157,9 @@ def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
             readings[format.name] = _read(given, format, root, _split_alike(parts), inside=inside)
         except DataError as error:
             errors.insert(len(errors) - (FOLDERS not in readings and bool(errors)), error)
+            refused |= {
+                part.file: f"expected {p.expected}, found {p.found}" for part in parts for p in error.problems[:1]
+            }
     by_folders = readings.get(FOLDERS)
     if damaged and not found and by_folders and not by_folders.entries:
         raise _unknown(given, some([f"{below(root, file)}: {damage}" for file, damage in damaged.items()]))
@@ -166,7 +170,7 @@ def _of_folder(given: Given, root: Path, *, inside: bool = False) -> Entries:
     kept = _distinct(readings)
     _refuse_several(given, [*kept])
     entries = next(iter(kept.values()))
-    return replace(entries, left_out=_without_label_files(entries, damaged))
+    return replace(entries, left_out=_without_label_files(entries, damaged | refused))
 
 
 def _label_files(given: Given, root: Path) -> tuple[dict[Format, list[Part]], dict[Path, str]]:

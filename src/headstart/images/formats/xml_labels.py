@@ -128,9 +128,9 @@ def _image_sets(folder: Path, what: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     torn = []
-    for file in sorted(folder.glob("*.[tT][xX][tT]")) if folder.is_dir() else ():
-        if (split := split_of(file.stem)) is None:  # such as trainval, and the lists of one class each
-            continue
+    files = {file: split for file in sorted(folder.glob("*.[tT][xX][tT]")) if (split := split_of(file.stem))}
+    both = {file: split for file, split in files.items() if "trainval" not in file.stem.casefold()}
+    for file, split in (both if {"train", "val"} & {*both.values()} else files).items():  # trainval is the two together
         lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         for name in (line.split()[0] for line in lines if line.strip()):
             name = Path(name).stem if Path(name).suffix.lower() in _ENDINGS else name
