@@ -79,10 +79,11 @@ async def _invalid(request: Request, error: Any) -> Response:
 
 async def _not_here(request: Request, error: Any) -> Response:
     found = display(f"{request.method} {request.url.path}"[:200])
+    methods = (error.headers or {}).get("Allow", "")
     refusal = Refusal.of(
         error.status_code,
-        "there is nothing here",
-        expected="a path and method of /openapi.json",
+        "this path is asked in another way" if methods else "there is nothing here",
+        expected=f"the method {methods}" if methods else "a path and method of /openapi.json",
         found=found,
         todo="see /openapi.json",
         headers=error.headers,
