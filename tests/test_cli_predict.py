@@ -105,3 +105,10 @@ def test_evaluate_reports_on_new_pictures(run: Path, photos: Path, tmp_path: Pat
     assert document["alarms"] == [
         "Leak: the model was trained on 1 of these pictures, so what is measured looks better than it is.",
     ]
+
+
+def test_a_folder_without_a_picture_is_said(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = headstart("predict", run, tmp_path / "empty")
+    assert done.returncode == 1
+    assert f"There is no picture in {tmp_path / 'empty'}: name pictures, or folders or tables of them." in done.stderr
