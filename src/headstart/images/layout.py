@@ -168,14 +168,25 @@ def _split_folders(root: Path, folders: Sequence[Path]) -> list[SplitFolder]:
 
 
 def _splits_in_classes(folders: Sequence[Path]) -> tuple[list[ClassFolder], list[Path]]:
-    """The folders of splits that lie in each class, and the files beside them; nothing unless every class has such."""
+    """The folders of splits that lie in each class, and the files beside them; nothing where no class has such.
+
+    Raises:
+        DataError: some classes have a part to train on and another, and the others have none.
+    """
     class_folders: list[ClassFolder] = []
     beside: list[Path] = []
+    whole: list[str] = []
     for folder in folders:
         inner, loose = children(folder)
         splits = {path: split for path in inner if (split := split_of(path.name))}
         if "train" not in splits.values() or len(splits) < max(2, len(inner)) or any(map(named_as_picture, loose)):
-            return [], []
+            whole.append(display(folder.name))
+            continue
         class_folders += [ClassFolder(path=path, name=folder.name, split=split) for path, split in splits.items()]
         beside += loose
-    return class_folders, beside
+    if whole and len({folder.split for folder in class_folders}) > 1:
+        parted = some(list(dict.fromkeys(display(folder.name) for folder in class_folders)))
+        expected, todo = "train, val or test in every class folder or in none", "part the others too, or none of them"
+        found = f"parts in {parted}, none in {some(whole)}"
+        raise DataError.of("class folders", expected=expected, found=found, todo=todo)
+    return ([], []) if whole else (class_folders, beside)
