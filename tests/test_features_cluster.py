@@ -245,7 +245,10 @@ def test_answers_come_through_a_client_that_is_no_part_of_the_cluster(head: str,
     run = train(photos, tmp_path / "run", options, title="photos").folder
     tables = [tmp_path / "here.csv", tmp_path / "there.csv"]
     for table, engine in zip(tables, ([], ["--engine", head]), strict=True):
-        done = headstart("predict", run, photos, "-o", table, *engine)
+        for _ in range(3):  # Ray itself fails at times to start the process that serves a client
+            done = headstart("predict", run, photos, "-o", table, *engine)
+            if "Starting Ray client server failed" not in done.stderr:
+                break
         assert done.returncode == 0, done.stderr
     assert tables[0].read_bytes() == tables[1].read_bytes()
 
