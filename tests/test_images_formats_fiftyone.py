@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import insisting
+import sources
 from headstart.errors import DataError
 from headstart.images.formats.given import Given
 from headstart.images.formats.reading import labels_of
@@ -35,5 +36,10 @@ def test_a_sample_of_two_splits_is_refused(tmp_path: Path) -> None:
     truth = {"_cls": "Classification", "label": "cat"}
     sample = {"filepath": "a.png", "tags": ["train", "good", "test"], "ground_truth": truth}
     (tmp_path / "samples.json").write_text(json.dumps({"samples": [sample]}), encoding="utf-8")
+    given = Given(address=str(tmp_path / "samples.json"), format="fiftyone-samples")
     with pytest.raises(DataError, match="'train and test'"):
-        labels_of(Given(address=str(tmp_path / "samples.json"), format="fiftyone-samples"))
+        labels_of(given)
+    (tmp_path / "a.png").write_bytes(sources.drawn()[0].data)
+    document = {"samples": [sample | {"tags": ["train", "good", "training"]}]}
+    (tmp_path / "samples.json").write_text(json.dumps(document), encoding="utf-8")
+    assert [entry.split for entry in labels_of(given).entries] == ["train"]

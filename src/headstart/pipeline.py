@@ -202,4 +202,4 @@ def doubt_images(fitted: Fitted, bench: Workbench) -> tuple[Findings, Leak | Non
 
 def _table(fitted: Fitted, bench: Workbench) -> FeatureTable:
     """Rows of the images of ``fitted``, of the network that it was fitted with."""
-    return FeatureTable(fitted.images, bench if bench.network == fitted.network else bench.exact())
+    return FeatureTable(fitted.images, bench if bench.network == fitted.network else bench.unrounded())

@@ -59,7 +59,7 @@ class Workbench:
     _begun: dict[int, Future[Space]] = field(default_factory=dict)
     _only: Space | None = None
     """The one space there is, where this is a bench made by `through`."""
-    _exact: Workbench | None = None
+    _unrounded: Workbench | None = None
     measured: tuple[float, int] | None = None
     """Images per second, and the input size that they were measured at; None before any were seen."""
 
@@ -124,13 +124,13 @@ class Workbench:
 
     def with_network(self, network: NetworkSpec) -> Workbench:
         """The same store, progress and clock with another network."""
-        return replace(self, network=network, _spaces={}, _begun={}, _only=None, _exact=None, measured=None)
+        return replace(self, network=network, _spaces={}, _begun={}, _only=None, _unrounded=None, measured=None)
 
-    def exact(self) -> Workbench:
+    def unrounded(self) -> Workbench:
         """The same with the network as it computes where 8 bits are not asked for; one and the same bench each time."""
-        if self._exact is None:
-            self._exact = self.with_network(replace(self.network, precision="auto"))
-        return self._exact
+        if self._unrounded is None:
+            self._unrounded = self.with_network(replace(self.network, precision="auto"))
+        return self._unrounded
 
     def through(self, space: Space) -> Workbench:
         """The same store, progress and clock with one open network, whatever the size asked for."""

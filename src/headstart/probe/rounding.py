@@ -59,9 +59,9 @@ def settled(
     unreadable = list(table.fill(size, sample.index, notes=notes))  # said where all are computed
     sample = sample.part(~np.isin(sample.index, unreadable))
     candidate = Candidate(size=size, output="last", family="logistic regression")
-    exactly = FeatureTable(table.images, table.bench.exact())
-    exact, ours = (Trials(each, sample, options).trail(candidate).overall.losses for each in (exactly, table))
+    without = FeatureTable(table.images, table.bench.unrounded())
+    exact, ours = (Trials(each, sample, options).trail(candidate).overall.losses for each in (without, table))
     mean, standard_error = mean_and_error(ours - exact, sample.groups)
     used = bool(mean <= standard_error)
     verdict = Rounding(n=len(sample.index), difference=mean, standard_error=standard_error, used=used)
-    return (table if used else exactly), verdict
+    return (table if used else without), verdict

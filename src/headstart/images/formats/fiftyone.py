@@ -120,11 +120,11 @@ def _samples(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
             left_out.append(LeftOut(part.file.parent / name, _UNLABELLED))
             continue
         tags = sample.get("tags") if known else None
-        splits = [str(tag) for tag in tags if split_of(str(tag))] if isinstance(tags, list) else []
+        splits = {split: str(tag) for tag in tags if (split := split_of(str(tag)))} if isinstance(tags, list) else {}
         broken = {} if known else {_SAMPLE: display(str(sample)[:40])}
         if labels is None:
             broken[_CLASS] = f"{display(name)}: {display(str(sample.get(field))[:80])}"
-        split = " and ".join(splits) if splits else part.split or "train"  # several are refused as no split
+        split = " and ".join(splits.values()) if splits else part.split or "train"  # several are refused as no split
         said.append(Said(at=at, names=(name,), labels=labels or (), split=split, broken=broken))
     return Listing(file=part.file, folder=part.file.parent, said=said)
 
