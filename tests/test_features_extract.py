@@ -11,7 +11,7 @@ import pytest
 
 from headstart.backbones.space import Space
 from headstart.errors import DiskError
-from headstart.features.extract import extract, extract_to_store
+from headstart.features.extract import LEAST_WAITING, extract, extract_to_store
 from headstart.images import reading
 from headstart.images.transforms import Geometry, View
 from headstart.store import FeatureStore
@@ -141,7 +141,7 @@ def test_a_picture_that_vanishes_alone_is_named_and_what_to_do(tmp_path: Path) -
 
 
 def test_a_folder_that_vanishes_ends_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
-    paths = files(tmp_path / "photos", 40)
+    paths = files(tmp_path / "photos", 3 * LEAST_WAITING)  # more than can be decoded before the third batch
     known, away = digests(paths), tmp_path / "away"
     with FeatureStore(tmp_path / "cache") as store:
 
