@@ -40,7 +40,7 @@ from safetensors.numpy import load_file, save_file
 from headstart.deploy.directory import find_model
 from headstart.deploy.model import Model
 from headstart.errors import ModelError
-from headstart.files import sha256
+from headstart.files import digest, sha256
 
 RIGHT = 0.05
 """Of a probability."""
@@ -266,6 +266,9 @@ def hashed_anew(folder: Path) -> None:
                 document[field] = {each: hash_or(folder, each, was) for each, was in listed.items()}
             else:
                 document[field] = hash_or(folder, "network.safetensors", listed)
+            if name == "model.json":
+                document.pop("checksum", None)
+                document["checksum"] = digest(document)
             write(folder / name, json.dumps(document).encode())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue

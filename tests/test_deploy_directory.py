@@ -15,17 +15,12 @@ import pytest
 from headstart.deploy import directory
 from headstart.deploy.model import Model
 from headstart.errors import ModelError
+from tampering import change
 
 
 @pytest.fixture
 def copy(run_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run_folder / "model", tmp_path / "model"))
-
-
-def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    edit(document)
-    (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
 
 
 FIELDS = {
@@ -44,6 +39,26 @@ def test_a_field_that_is_missing_or_of_another_type_is_named(copy: Path, field: 
     change(copy, lambda document: document.pop(field))
     with pytest.raises(ModelError, match=f"expected: {field}: "):
         Model.load(copy)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda d: d.update(classes=d["classes"][::-1]),
+        lambda d: d.update(temperature=d["temperature"] * 2),
+        lambda d: d.update(checksum="0" * 32),
+        lambda d: d["training"].update(seed=99),
+    ],
+)
+def test_a_document_that_was_changed_is_refused_with_what_to_do(
+    copy: Path, edit: Callable[[dict[str, Any]], object]
+) -> None:
+    document = json.loads((copy / "model.json").read_text(encoding="utf-8"))
+    edit(document)
+    (copy / "model.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"expected: model\.json as it was written") as caught:
+        Model.load(copy)
+    assert caught.value.problems == (directory._CHANGED,)
 
 
 def test_all_fields_that_are_wrong_are_named_at_once(copy: Path) -> None:
@@ -94,7 +109,7 @@ def test_a_document_that_does_not_fit_is_an_error_and_no_traceback(
         Model.load(copy)
 
 
-@pytest.mark.parametrize("text", ["[1]", "7", "{}", '{"schema": 3}', "\udc80".encode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize("text", ["[1]", "7", "{}", '{"schema": 4}', "\udc80".encode("utf-8", "surrogateescape")])
 def test_a_document_that_is_none_is_an_error(copy: Path, text: str | bytes) -> None:
     (copy / "model.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ModelError, match="damaged"):

@@ -34,6 +34,7 @@ from headstart.images.folder import scan
 from headstart.images.recognise import read_header
 from headstart.options import FitOptions
 from pictures import draw
+from tampering import change
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +187,8 @@ def test_every_damaged_file_is_named_at_once(copy: Path) -> None:
 
 
 def test_a_model_that_answers_differently_does_not_load(copy: Path) -> None:
-    document = json.loads((copy / "model.json").read_text())
-    document["golden"]["rings.png"] = document["golden_f32"]["rings.png"] = [0.2, 0.3, 0.5]
-    (copy / "model.json").write_text(json.dumps(document))
+    other = {"rings.png": [0.2, 0.3, 0.5]}
+    change(copy, lambda document: [document[field].update(other) for field in ("golden", "golden_f32")])
     with pytest.raises(ModelError, match=r"expected: golden/rings.png gives \[0.2, 0.3, 0.5\] within 0.001"):
         Model.load(copy)
 
@@ -313,9 +313,7 @@ def test_where_bfloat16_strays_float32_is_used_and_that_is_said(
 ) -> None:
     if Model.load(small_model, device="openvino").space.runtime.precision == "f32":
         pytest.skip("this CPU does not compute in bfloat16")
-    document = json.loads((copy / "model.json").read_text())
-    document |= {"runtime": "torch f32 cpu", "golden": document["golden_f32"]}
-    (copy / "model.json").write_text(json.dumps(document))
+    change(copy, lambda document: document.update(runtime="torch f32 cpu", golden=document["golden_f32"]))
     monkeypatch.setattr("headstart.deploy.golden.OTHER_PRECISION_TOLERANCE", -1.0)
     model = Model.load(copy, device="openvino")
     assert model.space.runtime.name == "openvino f32"

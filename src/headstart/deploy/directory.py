@@ -15,13 +15,13 @@ from headstart.abstain.abstention import Kept
 from headstart.backbones import saved
 from headstart.backbones.saved import changed_files
 from headstart.errors import ModelError, Problem
-from headstart.files import display, replacing, sha256, write_json
+from headstart.files import digest, display, replacing, sha256, write_json
 from headstart.images.labels import restored
 from headstart.images.transforms import Geometry
 from headstart.schema import LARGEST_INTEGER, read_record
 from headstart.untrusted import Tensors
 
-SCHEMA = 3
+SCHEMA = 4
 DOCUMENT, HEAD, ABSTENTION = "model.json", "head.safetensors", "abstention.safetensors"
 DERIVED = ("graph.json", "graph.xml", "graph.bin")
 """Made from the network: a directory that has none of them is whole."""
@@ -30,6 +30,7 @@ MOST_GOLDEN = 16
 """Golden pictures. Chosen: each is answered whenever the model is loaded; four are written."""
 
 COPY = "copy the whole directory again, or train again"
+_CHANGED = Problem(expected=f"{DOCUMENT} as it was written", found="another checksum: it was changed", todo=COPY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ class Document:
     """The same in float32."""
     files: Mapping[str, str]
     """SHA-256 of every other file, by path below the directory."""
+    checksum: str
+    """`digest` of all else that is said here: classes in another order are as wrong as other weights."""
 
 
 def find_model(folder: Path) -> Path:
@@ -123,7 +126,8 @@ def write_document(folder: Path, fields: Mapping[str, Any]) -> None:
     """Write model.json, with the schema and the hashes of all the files that are there, which makes a model of them."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = {path.relative_to(folder).as_posix(): sha256(path) for path in paths}
-    write_json(folder / DOCUMENT, {"schema": SCHEMA, **fields, "files": files})
+    document = {"schema": SCHEMA, **fields, "files": files}
+    write_json(folder / DOCUMENT, {**document, "checksum": digest(document)})
 
 
 def read(folder: Path) -> Document:
@@ -145,7 +149,9 @@ def read(folder: Path) -> Document:
         todo = "upgrade headstart" if newer else "train again with this version"
         raise ModelError.of(what, expected=f"schema {SCHEMA}", found=f"schema {schema}", todo=todo)
     described = read_record(Document, document, damaged, todo=COPY, error=ModelError)
-    if problems := [*_problems(described), *_problems_of_files(folder, described.files)]:
+    said = {name: value for name, value in document.items() if name != "checksum"}
+    changed = [] if digest(said) == described.checksum else [_CHANGED]
+    if problems := [*changed, *_problems(described), *_problems_of_files(folder, described.files)]:
         raise ModelError(f"{folder} is damaged or incomplete", problems)
     return described
 
