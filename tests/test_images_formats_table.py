@@ -163,3 +163,15 @@ def test_a_table_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_table_in_which_nothing_is_found_says_so_as_it_was_recognised(tmp_path: Path) -> None:
     assert "expected: a first line that names the columns" in table_error(table(tmp_path, "one,two\nthree,four\n"))
     assert "expected: one column of each name" in table_error(table(tmp_path, "path,label,label\na.jpg,x,y\n"))
+
+
+@pytest.mark.parametrize(("odd", "shown"), [('"1"', r'"1"'), ("true", "true"), ('["1"]', r'["1"]')])
+def test_classes_of_several_kinds_are_refused_as_scikit_learn_does(tmp_path: Path, odd: str, shown: str) -> None:
+    rows = [("a.jpg", "1"), ("d.jpg", "2"), ("a.jpg", odd)]
+    said = table_error(table(tmp_path, "\n".join(f'{{"path": "{name}", "label": {label}}}' for name, label in rows)))
+    assert f"all of them numbers, or true and false\n   found: record 3: {shown}\n" in said
+
+
+def test_whole_numbers_and_others_are_one_kind_and_twins_are_told(tmp_path: Path) -> None:
+    lines = '{"path": "a.jpg", "label": 1}\n{"path": "d.jpg", "label": 1.0}'
+    assert labels_of(table(tmp_path, lines)).understood.twins == (("1", "1.0"),)

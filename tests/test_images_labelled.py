@@ -7,7 +7,7 @@ import pytest
 
 from headstart.errors import DataError
 from headstart.images.folder import scan
-from headstart.images.labelled import Entries, Entry, class_name, read_folders
+from headstart.images.labelled import Entries, Entry, class_name, read_folders, twins
 from pictures import classes_in, picture
 
 
@@ -104,3 +104,10 @@ def test_names_of_folders_that_look_alike_are_told(tmp_path: Path) -> None:
         picture(tmp_path / "photos" / name / "1.png", 1)
     found = read_folders(tmp_path / "photos").understood
     assert (found.twins, found.merged) == ((("dog", "dog "),), ("café",))
+
+
+def test_names_that_are_one_number_are_told_exactly() -> None:
+    large = ("20000000000000000001", "20000000000000000002")
+    assert twins(["1", "1.0", "01", "2", "nan", "inf", "infinity", "1e3", "1000", "x1", *large]) == (
+        ("01", "1", "1.0"),
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from headstart.files import below, display
@@ -13,6 +15,8 @@ from headstart.images.layout import find_classes
 from headstart.images.located import Moved
 from headstart.images.split_names import split_of
 from headstart.images.walk import LeftOut, files_below, identity
+
+_NUMBER = re.compile(r"[+-]?\d{1,99}(\.\d{0,99})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class Understood:
     in_every_class: tuple[str, ...] = ()
     """Names of folders that lie in each of the class folders."""
     twins: tuple[tuple[str, ...], ...] = ()
-    """Classes whose names differ in case or blanks alone."""
+    """Classes whose names differ in case or blanks alone, or are the same number."""
     merged: tuple[str, ...] = ()
     """Classes that were given in several forms of Unicode, which look the same."""
     repeated: tuple[str, ...] = ()
@@ -133,11 +137,16 @@ def read_folders(root: Path) -> Entries:
 
 
 def twins(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Names of classes that differ in case or blanks alone, each set in order."""
+    """Names of classes that differ in case or blanks alone, or are the same number, each set in order."""
     alike: dict[str, set[str]] = defaultdict(set)
     for name in map(class_name, names):
-        alike[" ".join(name.casefold().split())].add(name)
+        alike[_loosely(name)].add(name)
     return tuple(tuple(sorted(same)) for same in alike.values() if len(same) > 1)
+
+
+def _loosely(name: str) -> str:
+    """What twins have in common."""
+    return str(Fraction(name)) if _NUMBER.fullmatch(name) else " ".join(name.casefold().split())
 
 
 def merged_names(names: Iterable[str]) -> tuple[str, ...]:

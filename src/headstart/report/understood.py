@@ -120,7 +120,7 @@ def _surprises(images: ImageSet) -> Iterator[str]:
             "the classes, call the folders around them train, val and test"
         )
     for twins in said.twins:
-        yield f"classes of their own, though their names differ in case or blanks alone: {', '.join(map(repr, twins))}"
+        yield f"classes of their own, though their names may mean the same: {', '.join(map(repr, twins))}"
     if said.merged:
         yield f"one class each, though written in several forms of Unicode: {', '.join(map(repr, said.merged))}"
     if said.repeated:

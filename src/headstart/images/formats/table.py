@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +141,7 @@ def of_records(
             what = f"{display(part.file.name)}: {', '.join(names) or 'no record that is an object'}"
             raise DataError.of(asked.what, expected="values that name a file and a class", found=what, todo=todo)
         told[part] = _told(found)
-        said = [_record(at, record, found, part) for at, record in enumerate(records, 1)]
+        said = _of_one_kind([_record(at, record, found, part) for at, record in enumerate(records, 1)], records, found)
         return Listing(file=part.file, folder=part.file.parent, said=said)
 
     def together(listings: Sequence[Listing]) -> Entries:
@@ -158,10 +160,11 @@ def of_records(
 
 
 _FLAT = "every record is a JSON object, in UTF-8"
-_CLASS = "every class is a text or a number"
+_CLASS, _KIND = "every class is a text or a number", "all classes are text, or all of them numbers, or true and false"
 _RECORD_RULES = {
     _FLAT: "write one JSON object a line, with a file and a class",
     _CLASS: "write the name of the class, which the source must declare if it declares any",
+    _KIND: 'write all of them in the same way: 1 and "1" may or may not be the same class',
 }
 
 
@@ -213,8 +216,7 @@ def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
     if not isinstance(record, Mapping):
         return Said(at=at, names=("",), labels=(), broken={_FLAT: display(str(record)[:40])})
     cells = cells_of(record)
-    values = {name.lower(): value for name, value in record.items()}
-    name, label = cells.get(columns.path, ""), values.get(columns.label)
+    name, label = cells.get(columns.path, ""), _value(record, columns.label)
     classes = classes_in(label)
     split = cells.get(columns.split, "") if columns.split else ""
     return Said(
@@ -226,6 +228,32 @@ def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
         group=cells.get(columns.group) or None if columns.group else None,
         cells=cells,
     )
+
+
+def _of_one_kind(said: Sequence[Said], records: Sequence[Any], columns: Columns) -> list[Said]:
+    """What records say; where their classes are of several kinds, those of a rarer kind break a rule."""
+    labels = [_value(record, columns.label) if isinstance(record, Mapping) else None for record in records]
+    kinds = [_kind(label) for label in labels]
+    usual = Counter(filter(None, kinds)).most_common(1)
+    return [
+        one if kind in ("", *(name for name, _ in usual)) else replace(one, broken={**one.broken, _KIND: _shown(label)})
+        for one, label, kind in zip(said, labels, kinds, strict=True)
+    ]
+
+
+def _kind(label: Any) -> str:
+    """What kind of class a value of JSON names; empty where it names none, or several."""
+    only = label[0] if isinstance(label, list) and len(label) == 1 else label
+    if isinstance(only, bool):
+        return "truth"
+    if isinstance(only, str):
+        return "text" if only else ""
+    return "number" if isinstance(only, (int, float)) and only == only else ""  # NaN is missing
+
+
+def _value(record: Mapping[str, Any], column: str) -> Any:
+    """The value under a name in any case."""
+    return {name.lower(): value for name, value in record.items()}.get(column)
 
 
 def _shown(value: Any) -> str:
