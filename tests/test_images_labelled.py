@@ -111,3 +111,12 @@ def test_names_that_are_one_number_are_told_exactly() -> None:
     assert twins(["1", "1.0", "01", "2", "nan", "inf", "infinity", "1e3", "1000", "x1", *large]) == (
         ("01", "1", "1.0"),
     )
+
+
+def test_a_link_to_the_folder_it_lies_in_is_no_class(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        picture(tmp_path / "photos" / name / "1.png", 1)
+    (tmp_path / "photos" / "self").symlink_to(".", target_is_directory=True)
+    found = read_folders(tmp_path / "photos")
+    assert found.declared == {"train": {"cat", "dog"}}
+    assert [(left.path.name, left.reason) for left in found.left_out] == [("self", "a link to a folder that it lies in")]

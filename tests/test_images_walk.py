@@ -29,6 +29,19 @@ def test_children_come_in_string_order_without_junk(tmp_path: Path) -> None:
     assert [file.name for file in files] == ["b10.jpg", "b9.jpg"]
 
 
+def test_a_folder_is_entered_by_its_own_path_before_any_link_to_it(tmp_path: Path) -> None:
+    (tmp_path / "in" / "zoo").mkdir(parents=True)
+    (tmp_path / "in" / "zoo" / "1.png").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "2.png").touch()
+    (tmp_path / "in" / "a").symlink_to("zoo", target_is_directory=True)
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "out", target_is_directory=True)
+    assert [file.relative_to(tmp_path / "in").as_posix() for file in files_below(tmp_path / "in")[0]] == [
+        "b/2.png",
+        "zoo/1.png",
+    ]
+
+
 def test_links_that_go_in_circles_are_survived(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "x.jpg").write_bytes(b"x")

@@ -111,12 +111,15 @@ def read_folders(root: Path) -> Entries:
     declared: dict[str, set[str]] = {split: set() for split in ("train", *found.splits)}
     entries: list[Entry] = []
     for class_folder in found.class_folders:
+        if identity(class_folder.path) in closed:
+            left_out.append(LeftOut(class_folder.path, "a link to a folder that it lies in"))
+            continue
         label = class_name(class_folder.name)
         declared[class_folder.split].add(label)
         files, unreadable = files_below(class_folder.path, closed)
         left_out += unreadable
         entries += [Entry(path=path, label=label, split=class_folder.split) for path in files]
-    names = sorted({class_folder.name for class_folder in found.class_folders})
+    names = sorted({folder.name for folder in found.class_folders})
     understood = Understood(
         looked_through="" if found.top == root else below(root, found.top),
         splits=tuple((display(name), split) for name, split in found.split_names),

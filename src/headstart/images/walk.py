@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,8 @@ def identity(folder: str | Path) -> tuple[int, int]:
 def files_below(folder: Path, closed: frozenset[tuple[int, int]] = frozenset()) -> tuple[list[Path], list[LeftOut]]:
     """All files at any depth, in string order, and the folders that could not be listed.
 
-    Each folder is entered once, however many links lead to it, and those in ``closed`` never: links may go in circles.
+    Each folder is entered once, by its own path if that is below ``folder``, however many links lead to it, and those
+    in ``closed`` never: links may go in circles.
     """
     files, unreadable = _below(os.fspath(folder), closed)
     return [Path(file) for file in files], unreadable
@@ -69,9 +71,9 @@ def _below(folder: str, closed: frozenset[tuple[int, int]] = frozenset()) -> tup
     files: list[str] = []
     unreadable = []
     entered = set(closed)
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
+    waiting, linked = [folder], deque[str]()
+    while waiting or linked:
+        current = waiting.pop() if waiting else linked.popleft()
         try:
             if identity(current) in entered:
                 continue
@@ -86,7 +88,8 @@ def _below(folder: str, closed: frozenset[tuple[int, int]] = frozenset()) -> tup
         else:
             before = "" if current == "." else os.path.join(current, "")  # noqa: PTH118
             files += [before + name for name in others]
-            waiting += [before + name for name in folders]
+            for path in (before + name for name in folders):
+                (linked if os.path.islink(path) else waiting).append(path)  # noqa: PTH114
     return sorted(files, key=lambda file: file.replace(os.sep, "/")), unreadable
 
 
