@@ -96,6 +96,11 @@ def test_clear_removes_all_that_is_ours_and_nothing_else(tmp_path: Path) -> None
     assert clear(tmp_path / "nowhere").freed == 0
 
 
+def test_a_folder_that_cannot_be_listed_is_not_called_empty(tmp_path: Path) -> None:
+    (file,) = fill(tmp_path, "cache")
+    assert clear(file).refused == {file: "Not a directory"}
+
+
 def test_clear_follows_no_link(tmp_path: Path) -> None:
     (theirs,) = fill(tmp_path / "theirs", "graph.xml")
     (tmp_path / "cache" / "graphs").mkdir(parents=True)

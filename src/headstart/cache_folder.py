@@ -249,7 +249,13 @@ class Cleared:
 
 def clear(folder: Path) -> Cleared:
     """Remove all that this program put into the cache, and nothing else, whatever state it is in."""
-    freed, refused = 0, {}
+    freed, refused = 0, dict[Path, str]()
+    try:
+        os.listdir(folder)  # noqa: PTH208
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # what is in it cannot be known
+        refused[folder] = error.strerror or str(error)
     held = {entry.path for entry in entries(folder) if entry.is_held()}
     for _, path in _ours(folder):
         if not held.isdisjoint((path, *path.parents)):
