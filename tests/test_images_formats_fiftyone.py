@@ -43,3 +43,11 @@ def test_a_sample_of_two_splits_is_refused(tmp_path: Path) -> None:
     document = {"samples": [sample | {"tags": ["train", "good", "training"]}]}
     (tmp_path / "samples.json").write_text(json.dumps(document), encoding="utf-8")
     assert [entry.split for entry in labels_of(given).entries] == ["train"]
+
+
+def test_two_numbers_for_one_class_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    document = {"classes": ["cat", "dog", "cat"], "labels": {"a": 0}}
+    (tmp_path / "labels.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(DataError, match=r"(?s)a name of its own for each class.*found: twice: cat\n"):
+        labels_of(tmp_path / "labels.json")

@@ -24,3 +24,10 @@ def test_a_spreadsheet_in_utf16_and_a_quote_without_end(tmp_path: Path) -> None:
     (tmp_path / "_classes.csv").write_text(marks + "a.png,1,0\n" * 30 + '"' + "x" * 200_000, encoding="utf-8")
     with pytest.raises(DataError, match=r"(?s)field larger.* at line \d+.*to do: close the quote"):
         labels_of(tmp_path / "_classes.csv")
+
+
+def test_two_columns_of_one_class_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "_classes.csv").write_text("filename,cat,dog,cat \na.png,1,0,0\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"(?s)a name of its own for each class.*found: twice: cat\n"):
+        labels_of(tmp_path / "_classes.csv")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,14 @@ def test_one_list_for_train_and_val_together(tmp_path: Path) -> None:
     for name in ("train", "val"):
         (root / f"VOCdevkit/VOC2012/ImageSets/Main/{name}.txt").unlink()
     assert splits(root) == {name: "test" if split == "test" else "train" for name, split in before.items()}
+
+
+def test_masks_and_other_pictures_of_the_same_names_are_none_of_voc(tmp_path: Path) -> None:
+    root = sources.voc(tmp_path / "v", sources.drawn(splits=True))
+    top, before = root / "VOCdevkit/VOC2012", splits(root)
+    for folder in ("SegmentationClass", "SegmentationObject", "aside"):
+        shutil.copytree(top / "JPEGImages", top / folder)
+    read = labels_of(root)
+    assert read.layout == "voc"
+    assert {entry.path.parent.name for entry in read.entries} == {"JPEGImages"}
+    assert splits(root) == before

@@ -119,4 +119,4 @@ def test_a_link_to_the_folder_it_lies_in_is_no_class(tmp_path: Path) -> None:
     (tmp_path / "photos" / "self").symlink_to(".", target_is_directory=True)
     found = read_folders(tmp_path / "photos")
     assert found.declared == {"train": {"cat", "dog"}}
-    assert [(left.path.name, left.reason) for left in found.left_out] == [("self", "a link to a folder that it lies in")]
+    assert [(out.path.name, out.reason) for out in found.left_out] == [("self", "a link to a folder that it lies in")]

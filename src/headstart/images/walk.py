@@ -88,8 +88,8 @@ def _below(folder: str, closed: frozenset[tuple[int, int]] = frozenset()) -> tup
         else:
             before = "" if current == "." else os.path.join(current, "")  # noqa: PTH118
             files += [before + name for name in others]
-            for path in (before + name for name in folders):
-                (linked if os.path.islink(path) else waiting).append(path)  # noqa: PTH114
+            for inner in (before + name for name in folders):
+                (linked if os.path.islink(inner) else waiting).append(inner)  # noqa: PTH114
     return sorted(files, key=lambda file: file.replace(os.sep, "/")), unreadable
 
 

@@ -11,7 +11,7 @@ from headstart.errors import DataError
 from headstart.files import display, some
 from headstart.images.formats.asked import Asked, Part, document_of, each_part
 from headstart.images.formats.glance import Glance
-from headstart.images.formats.said import Listing, Said, classes_in, gathered
+from headstart.images.formats.said import Listing, Said, classes_in, gathered, require_one_name_each
 from headstart.images.labelled import Entries, Understood
 from headstart.images.split_names import split_of
 from headstart.images.walk import LeftOut
@@ -53,6 +53,7 @@ def _labels(part: Part, asked: Asked, left_out: list[LeftOut]) -> Listing:
         found, todo = type(document["labels"]).__name__, "export it again"
         raise DataError.of(asked.what, expected="labels by the names of pictures", found=found, todo=todo)
     classes = document["classes"] if isinstance(document.get("classes"), list) else []
+    require_one_name_each([*map(str, classes)], asked.what)
     said = []
     for at, (name, label) in enumerate(_pairs(part), 1):
         names, broken = _named(label, classes)

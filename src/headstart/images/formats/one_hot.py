@@ -12,7 +12,7 @@ from headstart.files import display
 from headstart.images.columns import PATHS, plain_name
 from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.glance import Glance
-from headstart.images.formats.said import Listing, Said, gathered
+from headstart.images.formats.said import Listing, Said, gathered, require_one_name_each
 from headstart.images.labelled import Entries, Understood
 from headstart.images.tables import encoding_of
 from headstart.images.walk import LeftOut
@@ -56,6 +56,7 @@ def read_one_hot(asked: Asked) -> Entries:
 def _listing(asked: Asked, part: Part, left_out: list[LeftOut]) -> Listing:
     (_, first), *rows = rows_of(part.file, asked.what) or [(1, [])]
     header = [cell.strip() for cell in first]
+    require_one_name_each(header[1:], asked.what)
     said = []
     for line, row in rows:
         name, marks = row[0].strip(), [cell.strip() for cell in row[1:]]

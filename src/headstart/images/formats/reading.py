@@ -15,6 +15,7 @@ from headstart.images.formats.given import Given, Source
 from headstart.images.formats.glance import Glance
 from headstart.images.formats.parquet import is_parquet, picture_columns
 from headstart.images.formats.registry import FOLDERS, FORMATS, NAMES, TAR, ZIP, Format, recognised
+from headstart.images.formats.xml_labels import FOLDERS_OF_VOC
 from headstart.images.labelled import Entries, read_folders
 from headstart.images.layout import named_as_picture
 from headstart.images.located import common_folders
@@ -234,9 +235,9 @@ def _refuse_versions(given: Given, format: Format, parts: Sequence[Part], root: 
 
 
 def _says_little(entries: Entries) -> bool:
-    """Whether class folders are no reading of their own: a folder of all pictures, or one for each split."""
+    """Whether class folders are no reading of their own: a folder of all pictures, one for each split, or VOC's."""
     named = {entry.label for entry in entries.entries if entry.split == "train" and named_as_picture(entry.path)}
-    return len([label for label in named if not split_of(label)]) < 2
+    return len([label for label in named - FOLDERS_OF_VOC if not split_of(label)]) < 2
 
 
 def _distinct(readings: dict[str, Entries]) -> dict[str, Entries]:

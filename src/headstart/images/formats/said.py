@@ -57,6 +57,8 @@ class Listing:
     said: Sequence[Said]
     folder: Path
     """From which its names begin."""
+    pictures: str = ""
+    """What the folder of pictures is called, if the format says so."""
 
 
 def gathered(
@@ -97,7 +99,8 @@ def gathered(
     moved, without = [], list(left_out)
     names_of_files = Counter(listing.file.name for listing in listings)
     for listing in listings:
-        found = located(listing.folder, [said.names for said in listing.said], inside=inside, near=listing.file.stem)
+        sought, near = [said.names for said in listing.said], listing.pictures or listing.file.stem
+        found = located(listing.folder, sought, inside=inside, near=near)
         _refuse_rivals(found, what)
         moved += [found.moved] if found.moved else []
         is_alone = names_of_files[listing.file.name] == 1
@@ -197,6 +200,14 @@ def classes_in(value: Any) -> tuple[str, ...] | None:
     if not all(isinstance(each, (str, int, float)) for each in said):
         return None
     return tuple(str(each) for each in said if each != "")
+
+
+def require_one_name_each(classes: Sequence[str], what: str) -> None:
+    """Raise DataError where two of the classes that a file declares have one name."""
+    names = Counter(map(class_name, classes))
+    if double := [name for name, times in names.items() if times > 1]:
+        expected, todo = "a name of its own for each class", "rename them, or make one of them"
+        raise DataError.of(what, expected=expected, found=f"twice: {some(double)}", todo=todo)
 
 
 def several(labels: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -25,6 +25,9 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".xml")
 """Of names in the lists of VOC, which as they are published have none."""
 _NO_SUBSET = ("", "default")
 """What CVAT calls the subset of pictures that are in none."""
+_PICTURES = "JPEGImages"
+FOLDERS_OF_VOC = frozenset({_PICTURES, "Annotations", "ImageSets", "SegmentationClass", "SegmentationObject"})
+"""What VOC calls its folders, none of which is a class."""
 _XML = "a file of XML"
 _NOTHING, _IN_NO_LIST = "nothing is labelled in it", "in none of the lists of ImageSets/Main"
 
@@ -100,7 +103,8 @@ def read_voc(asked: Asked) -> Entries:
             names = tuple(dict.fromkeys(each for each in (name, part.file.stem) if each))
             said.append(Said(at=at, names=names, labels=labels, split=split))
         apart = folder.name.casefold().startswith(("annotation", "label", "xml"))
-        listings.append(Listing(file=folder, folder=folder.parent if apart else folder, said=said))
+        top = folder.parent if apart else folder
+        listings.append(Listing(file=folder, folder=top, said=said, pictures=_PICTURES))
     return _gathered(asked, "voc", left_out, listings)
 
 
