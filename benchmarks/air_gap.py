@@ -6,7 +6,7 @@ Needs "headstart[onnx]", Chromium and Linux. Here `headstart pack` downloads the
 writes the page, and the model answers PHOTOS. All else happens in a network namespace without routes, whose loopback
 device alone is up: the kit is installed with the Python of the system and answers PHOTOS; the page is opened in
 headless Chromium from a host on loopback, answers its golden pictures, and some of PHOTOS one by one. ``--full`` packs
-all of headstart, which answers files as `headstart predict` does here, in bf16 where the processor computes in it.
+all of headstart, which answers files as `headstart predict` does here.
 
 Expected: the kit's and the page's answers within 0.01 of the model's for the same pixels, the full kit's of those for
 the same files, equal labels, and no request but for the page's own files. Exit code 1 where one of them does not hold.

@@ -311,13 +311,29 @@ def test_every_device_gives_the_golden_answers(small_model: Path, copy: Path, mo
 def test_where_bfloat16_strays_float32_is_used_and_that_is_said(
     small_model: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if Model.load(small_model, device="openvino").space.runtime.precision == "f32":
+    if Model.load(small_model, device="openvino", precision="bf16").space.runtime.precision == "f32":
         pytest.skip("this CPU does not compute in bfloat16")
     change(copy, lambda document: document.update(runtime="torch f32 cpu", golden=document["golden_f32"]))
     monkeypatch.setattr("headstart.deploy.golden.OTHER_PRECISION_TOLERANCE", -1.0)
-    model = Model.load(copy, device="openvino")
+    model = Model.load(copy, device="openvino", precision="bf16")
     assert model.space.runtime.name == "openvino f32"
     assert model.notes[-1] == RuntimeNote(what="other answers")
+
+
+def test_a_model_answers_in_the_precision_it_was_trained_in(small_model: Path, tmp_path: Path) -> None:
+    model = Model.load(small_model, device="openvino")
+    assert model.space.runtime.name == "openvino f32"
+    rounded = Model.load(small_model, device="openvino", precision="bf16")
+    if rounded.space.runtime.precision == "f32":
+        assert rounded.notes == (RuntimeNote(what="no bf16"),)
+        pytest.skip("this CPU does not compute in bfloat16")
+    rounded.save(tmp_path / "rounded")
+    again = Model.load(tmp_path / "rounded")
+    assert again.space.runtime.name == "openvino bf16"
+    assert Model.load(tmp_path / "rounded", precision="f32").space.runtime.name == "openvino f32"
+    paths = sorted((small_model / "golden").iterdir())
+    for ours, theirs in zip(again.predict(paths), rounded.predict(paths), strict=True):
+        assert np.array_equal(ours.proba, theirs.proba)
 
 
 def test_the_network_for_batches_is_proven_before_the_first_batch(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,8 +49,8 @@ class FitOptions:
     device: str = "auto"
     """``auto``, ``openvino``, ``torch`` (CPU), ``cuda`` or ``mps``."""
     precision: str = "auto"
-    """``f32``, ``bf16``, ``int8`` if that does no harm, see `headstart.probe.rounding`; ``auto`` is ``bf16`` where the
-    processor has it, else ``f32``."""
+    """``f32``; ``bf16`` where the hardware has it; ``int8`` if that does no harm, see `headstart.probe.rounding`;
+    ``auto`` is ``f32``, in which exported files compute too, and on a GPU ``bf16``."""
     group_by: str | None = None
     """What names the pictures that belong together (one patient, one burst) and so never cross a fold: a column of the
     table, or a regular expression on the path below the folder, whose first group counts."""

@@ -99,8 +99,8 @@ def compile_graph(
 
     Args:
         folder: from `conversion.write`, `topology.Topology.write` or `OpenVinoRuntime.save`.
-        precision: ``bf16``, ``f32``, ``int8``; ``auto`` is what a model was saved in if that is int8, else bf16 where
-            the CPU has it.
+        precision: ``f32``; ``bf16`` where the CPU has it; ``int8``; ``auto`` is what a model was saved in if that is
+            int8, else f32, in which an exported file computes too.
         size: side in pixels of the images; the graph's own if not given.
         threads: most threads of the CPU; all if not given.
         cached: the folder lies in the cache: a parity measured here is written into it, and it stays while it is used.
@@ -123,7 +123,7 @@ def compile_graph(
     notes: Notes = ()
     if precision == "bf16" and not capable:
         notes = (RuntimeNote(what="no bf16"),)
-    candidates = ["bf16", "f32"] if capable and precision != "f32" else ["f32"]
+    candidates = ["bf16", "f32"] if capable and precision == "bf16" else ["f32"]
     kept = eight_bits.FILE in description["sha256"]
     if precision == "int8" or (precision == "auto" and kept and not cached):
         if not kept and cached:  # nothing is written into a model

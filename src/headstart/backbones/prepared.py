@@ -59,7 +59,8 @@ def prepare(
         identity: everything that determines what it computes before a runtime rounds it; ``size`` among it.
         cache: folder for converted graphs, shared by all runs.
         device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` as `target`.
-        precision: ``bf16``, ``f32``; ``int8``, which OpenVINO has; ``auto`` for bf16 where the hardware computes in it.
+        precision: ``f32``; ``bf16`` where the hardware computes in it; ``int8``, which OpenVINO has; ``auto`` for f32
+            on a processor, and on a GPU bf16 if it has that.
         any_size: graphs of the network for every size, the preferred one first. A graph that is in the cache comes
             before one that would have to be made, and that of ``frozen`` for this size alone comes last.
 

@@ -25,7 +25,6 @@ from headstart.backbones.pretrained import Backbone, Triple
 from headstart.backbones.runtime import Outputs, agreement, synthetic_rows
 from headstart.backbones.weights import Weights
 from headstart.errors import ModelError
-from headstart.images.threads import in_order
 from headstart.schema import read_record
 
 FOLDER = Path(__file__).parent / "topologies"
@@ -136,16 +135,12 @@ class Topology:
         (folder / graph_folder.TENSORS).write_bytes(self._numbers(tensors))
         saved.write_arrays(tensors, backbone, own, self.widths, folder)
         description = graph_folder.write_document(folder, own, self.widths, any_size=True)
-        runtimes = [
-            graph.OpenVinoRuntime(folder, description, size=self.size, precision=precision, threads=None, notes=())
-            for precision in (("bf16", "f32") if graph.computes_in_bf16() else ("f32",))
-        ]
-        *rounded, rows = in_order(synthetic_rows, runtimes)
-        agreed = [*(agreement(each, rows) for each in rounded), 1.0 if weights.path is None else self.proven(rows)]
+        runtime = graph.OpenVinoRuntime(folder, description, size=self.size, precision="f32", threads=None, notes=())
+        rows = synthetic_rows(runtime)
+        parity = 1.0 if weights.path is None else self.proven(rows)
         proof.write(folder, graph_folder.REFERENCE, rows)
-        known = {runtime.parity_key: parity for runtime, parity in zip(runtimes, agreed, strict=True)}
-        graph_folder.write_document(folder, own, self.widths, any_size=True, parity=known)
-        return runtimes
+        graph_folder.write_document(folder, own, self.widths, any_size=True, parity={runtime.parity_key: parity})
+        return runtime
 
     def proven(self, rows: Outputs) -> float:
         """How well rows in float32 agree with torch's. Raises ModelError where they are not the same network's."""

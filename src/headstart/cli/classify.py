@@ -205,7 +205,7 @@ def train(
         str | None, typer.Option(help="`balanced`: every class counts the same.")
     ] = DEFAULTS.class_weight,
     device: Annotated[str, typer.Option(help="auto, openvino, torch, cuda or mps.")] = DEFAULTS.device,
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or int8.")] = DEFAULTS.precision,
+    precision: Annotated[str, typer.Option(help="f32, bf16 or int8; auto: f32, on a GPU bf16.")] = DEFAULTS.precision,
     group_by: GroupBy = DEFAULTS.group_by,
     cost: Annotated[
         Path | None,

@@ -123,7 +123,7 @@ def _facts(machine: Machine) -> Iterator[str]:
     for module, purpose in (("pillow_heif", "HEIC pictures"), ("conformal_clip_data", "headstart demo")):
         facts[purpose] = "yes" if machine.optional[module] else f"no ({module} is not installed)"
     facts |= {
-        "precision on CPU": "bf16" if machine.bf16 else "f32",
+        "precision on CPU": "f32, or bf16 if asked for" if machine.bf16 else "f32",
         "backbones ready": ", ".join(machine.backbones) or "none",
         "cache": display(machine.cache),
         "disk free": f"{machine.disk_free / 1e9:.1f} GB",

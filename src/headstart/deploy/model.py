@@ -250,8 +250,8 @@ class Model:
             folder: the directory.
             device: ``openvino`` (CPU), ``torch`` (CPU), ``cuda``, ``mps``; ``auto`` takes a GPU that torch sees, for
                 any but the smallest networks, else OpenVINO where it is installed, else torch.
-            precision: ``bf16``, ``f32``; ``int8`` where it was trained so, which ``auto`` then takes, else bf16 where
-                the hardware computes in it.
+            precision: ``f32``; ``bf16`` where the hardware computes in it; ``int8`` where it was trained so; ``auto``
+                for what it was trained in on a processor, and on a GPU bf16 if it has that.
             threads: most threads of the CPU that compute; all if not given. Torch has one such number for the whole
                 process, which is set here.
 
@@ -272,6 +272,8 @@ class Model:
     @classmethod
     def _loaded(cls, folder: Path, *, device: str, precision: str, threads: int | None) -> Model:
         document = directory.read(folder)
+        if precision == "auto" and device != "torch" and document.runtime == "openvino bf16":
+            precision = "bf16"
         network = SavedSpec.of(folder, device=device, precision=precision, threads=threads)
         try:
             return cls._opened(folder, document, network)
