@@ -87,3 +87,9 @@ def test_what_names_no_class_is_refused(y: Any, found: str) -> None:
     with pytest.raises(DataError) as error:
         checked(y)
     assert f"found: {found}" in str(error.value)
+
+
+@pytest.mark.parametrize("y", [[2**70, 1], [2**63, 2**63 + 1, 1], [2**53 + 1, 2.0**53], [10**400, 1]])
+def test_numbers_that_would_become_one_class_are_refused(y: Any) -> None:
+    with pytest.raises(DataError, match="(?s)64 bits at most.*to do: write larger ones as text"):
+        checked(y)

@@ -14,6 +14,8 @@ from headstart.files import some
 
 TEXT = "<U0"
 """The type of labels that are text, as NumPy writes types."""
+_EXACT = 2**53
+"""Whole numbers up to here are all different as floats of 64 bits."""
 _KINDS = "biufU"
 """NumPy's kinds of labels: bool, int, unsigned, float, text."""
 
@@ -45,6 +47,10 @@ def checked(y: ArrayLike) -> NDArray[Any]:
     if problems:
         raise DataError("labels", problems)
     labels: NDArray[Any] = array if array.dtype.kind in _KINDS else np.array(values)
+    if len(set(labels.tolist())) < len(set(values)) or labels.dtype.kind == "O":
+        expected, todo = "whole numbers of 64 bits at most, or 53 bits among floats", "write larger ones as text"
+        large = [str(value)[:40] for value in values if isinstance(value, str) or abs(value) > _EXACT]
+        raise DataError.of("labels", expected=expected, found=some(large), todo=todo)
     whole = labels.dtype.kind != "f" or (np.isfinite(labels) & (np.rint(labels) == labels)).all()
     if labels.dtype.kind not in _KINDS or not whole:
         todo = "of measured values make classes first: numpy.digitize"
