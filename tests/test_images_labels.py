@@ -78,7 +78,6 @@ def test_all_missing_labels_are_listed(y: Any) -> None:
         ([0.5, 1.5], "0.5, 1.5"),
         ([1.0, float("inf")], "1.0, inf"),
         ([b"a", b"b"], "bytes"),
-        ([10**30, 1], "1000000000000000000000000000000, 1"),
         (["a", 1], "int, str"),
         ([["a"], ["b", "c"]], "list"),
     ],
@@ -91,5 +90,5 @@ def test_what_names_no_class_is_refused(y: Any, found: str) -> None:
 
 @pytest.mark.parametrize("y", [[2**70, 1], [2**63, 2**63 + 1, 1], [2**53 + 1, 2.0**53], [10**400, 1]])
 def test_numbers_that_would_become_one_class_are_refused(y: Any) -> None:
-    with pytest.raises(DataError, match="(?s)64 bits at most.*to do: write larger ones as text"):
+    with pytest.raises(DataError, match=r"(?s)64 bits at most.*to do: write larger ones as text"):
         checked(y)
