@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,3 +91,24 @@ def test_the_rule(accuracy: tuple[float, float], same: float, holds: bool) -> No
     )
     assert beside.holds == holds
     assert not replace(beside, precision="fp16", same_label=0.99).holds
+
+
+class Told:
+    """Keeps what stages there were, of how many items, and the last count."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, list[int | None]] = {}
+
+    @contextmanager
+    def stage(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        self.stages[name] = [total]
+        yield self.stages[name].append
+
+
+def test_how_far_it_is_is_told(exported: Exported, labelled: Path, tmp_path: Path) -> None:
+    told = Told()
+    in_fewer_bits(exported, "fp16", tmp_path, labelled, progress=told)
+    assert [*told.stages] == ["rounding", "answering held-out pictures in f32 and in fp16"]
+    total, *counts = told.stages["answering held-out pictures in f32 and in fp16"]
+    assert counts == [*range(1, (total or 0) + 1)]
+    assert counts

@@ -46,7 +46,8 @@ def export(
     from headstart.workflows import export as workflow
 
     options = workflow.ExportOptions(runtime=runtime, precision=precision, photos=photos)
-    exported = workflow.export(run, to, out, options)
+    with showing_progress(as_json=as_json) as progress:
+        exported = workflow.export(run, to, out, options, progress=progress)
     golden = f"golden pictures within {exported.golden.largest:.2g} of the model"
     lines = [f"{_size(size)}\t{path}" for path, size in exported.files.items()]
     beside = _beside(exported.beside) if exported.beside else ()

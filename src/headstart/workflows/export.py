@@ -15,6 +15,7 @@ from headstart.deploy.verify import Agreement
 from headstart.errors import OptionError
 from headstart.files import display, plain, write_bytes
 from headstart.output_folder import check_files, default_name
+from headstart.progress import Progress, Silent
 from headstart.workflows.export_smaller import Beside, in_fewer_bits
 
 Format = Literal["onnx", "openvino", "web", "hub"]
@@ -55,7 +56,14 @@ class ExportOptions:
 AS_IT_IS = ExportOptions()
 
 
-def export(run: Path, to: str, out: Path | None = None, options: ExportOptions = AS_IT_IS) -> Exported:
+def export(
+    run: Path,
+    to: str,
+    out: Path | None = None,
+    options: ExportOptions = AS_IT_IS,
+    *,
+    progress: Progress | None = None,
+) -> Exported:
     """Write the model of ``run`` in another format.
 
     Args:
@@ -63,6 +71,7 @@ def export(run: Path, to: str, out: Path | None = None, options: ExportOptions =
         to: one of `Format`.
         out: the file or folder to write; by default one with the name of the run in the working directory.
         options: how.
+        progress: told how far it is.
 
     Raises:
         OptionError: another format or precision; ``out`` has another ending than the format, cannot be written, or is
@@ -80,11 +89,15 @@ def export(run: Path, to: str, out: Path | None = None, options: ExportOptions =
         expected, todo = f"a file whose name ends in {ending}", f"-o {display(path)}{ending}"
         raise OptionError.of("where to write", expected=expected, found=f"-o {display(path)}", todo=todo)
     write = {"onnx": _onnx, "openvino": _openvino, "web": _web, "hub": _hub}[to](run, path, name, options.runtime)
-    exported, beside = formats.to_onnx(run), None
+    progress = progress or Silent()
+    with progress.stage("writing the model as one graph, and proving it", None):
+        exported, beside = formats.to_onnx(run), None
     if options.precision != "f32":
         opened = formats.in_openvino if to == "openvino" else formats.in_onnx
-        exported, beside = in_fewer_bits(exported, cast("Precision", options.precision), run, options.photos, opened)
-    written = write(exported)
+        precision = cast("Precision", options.precision)
+        exported, beside = in_fewer_bits(exported, precision, run, options.photos, opened, progress=progress)
+    with progress.stage(f"writing {display(path.name)}", None):
+        written = write(exported)
     files = {str(file): file.stat().st_size for file in written}
     return Exported(to=to, path=path, files=files, golden=exported.golden, beside=beside)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from headstart.files import display, plain
 from headstart.images.decode import decode
 from headstart.images.folder import ImageSet, scan
 from headstart.images.formats.given import Given
+from headstart.progress import Progress, Silent
 from headstart.untrusted import read_json
 
 LARGEST_LOSS = 0.005
@@ -64,7 +65,13 @@ class Beside:
 
 
 def in_fewer_bits(
-    exported: Exported, precision: Precision, run: Path, photos: str | Path | None, opened: Opened = in_onnx
+    exported: Exported,
+    precision: Precision,
+    run: Path,
+    photos: str | Path | None,
+    opened: Opened = in_onnx,
+    *,
+    progress: Progress | None = None,
 ) -> tuple[Exported, Beside]:
     """The file in fewer bits, and what it costs.
 
@@ -78,6 +85,7 @@ def in_fewer_bits(
         run: the run whose pictures are answered, where ``photos`` are not given.
         photos: labelled pictures, as for training.
         opened: the runtime that both are measured in.
+        progress: told how far it is.
 
     Raises:
         OptionError: no labelled pictures of the model's classes, or none but those a network was fine-tuned on.
@@ -89,14 +97,18 @@ def in_fewer_bits(
     if precision == "int8" and split == "train" and photos is None and _is_tuned(run):
         expected, found = "labelled pictures that the network was not fine-tuned on", "those it was fine-tuned on alone"
         raise OptionError.of("int8", expected=expected, found=found, todo="name others with --photos, or take fp16")
+    progress = progress or Silent()
     if precision == "int8":
         train = images.in_split("train") if len(images.in_split("train")) else held_out
         paths = [images.paths[i] for i in _spread(train, CALIBRATED_ON)]
         calibrating = (pixels for path in paths if (pixels := _pixels(path, exported.manifest)) is not None)
-        small = smaller.int8(exported, calibrating, opened)
+        with progress.stage(f"measuring ranges on {len(paths)} pictures, and rounding", None):
+            small = smaller.int8(exported, calibrating, opened)
     else:
-        small = smaller.half(exported, opened)
-    beside = _beside((opened(exported), opened(small)), images, held_out, split, precision)
+        with progress.stage("rounding", None):
+            small = smaller.half(exported, opened)
+    with progress.stage(f"answering held-out pictures in f32 and in {precision}", len(held_out)) as advance:
+        beside = _beside((opened(exported), opened(small)), images, held_out, split, precision, advance)
     if not beside.holds:
         same = LEAST_AGREEMENT[precision]
         raise ModelError.of(
@@ -147,11 +159,17 @@ def _pixels(path: Path, manifest: Manifest) -> Any:
 
 
 def _beside(
-    both: tuple[Portable, Portable], images: ImageSet, held_out: list[int], split: str, precision: Precision
+    both: tuple[Portable, Portable],
+    images: ImageSet,
+    held_out: list[int],
+    split: str,
+    precision: Precision,
+    advance: Callable[[int], None],
 ) -> Beside:
     answers: tuple[list[Prediction], list[Prediction]] = ([], [])
     seconds, truth = [0.0, 0.0], []
-    for position in held_out:
+    for done, position in enumerate(held_out, 1):
+        advance(done)
         if (pixels := _pixels(images.paths[position], both[0].manifest)) is None:
             continue
         truth.append(int(images.y[position]))
