@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from headstart.errors import MissingPackageError
+from headstart.errors import MissingPackageError, OptionError
 from headstart.images.recognise import read_header
-from headstart.workflows.demo import pictures
+from headstart.images.folder import scan
+from headstart.workflows.demo import pictures, write_table
 
 
 def test_the_demo_pictures_are_there() -> None:
@@ -17,6 +18,20 @@ def test_the_demo_pictures_are_there() -> None:
     assert counts == {"nominal": 1_000, "local": 500, "global": 500}
     header = read_header(next((folder / "local").iterdir()))
     assert (header.format, header.width, header.height) == ("JPEG", 250, 250)
+
+
+def test_the_table_names_the_first_of_each_class(tmp_path: Path) -> None:
+    write_table(tmp_path / "new" / "table.csv")
+    images = scan(tmp_path / "new" / "table.csv")
+    counts = [list(images.y).count(k) for k in range(3)]
+    assert dict(zip(images.classes, counts, strict=True)) == {"global": 300, "local": 300, "nominal": 600}
+    assert {path.name for path in images.paths if path.parent.name == "local"} == {
+        f"textile_{number:04d}.jpg" for number in range(1, 301)
+    }
+    write_table(tmp_path / "new" / "table.csv")
+    (tmp_path / "mine.csv").write_text("path,label\na.jpg,x\n", encoding="utf-8")
+    with pytest.raises(OptionError, match="which is something else"):
+        write_table(tmp_path / "mine.csv")
 
 
 def test_without_the_package_the_command_to_install_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

