@@ -25,8 +25,8 @@ in log-loss on the last layer and on all depths:
 So 8 bits are computed in only where they are asked for. Where there is bf16 they gain little from files and nothing at
 384 pixels. Where there is none (AVX2), `headstart train` of the 2,000 cats and dogs with an empty cache gave its first
 answer after 23.2 and 24.1 s in 8 bits, 21.0 and 22.2 s in float32, for 300 pictures are computed both ways; with
-the demo's 2,000 and their larger pictures it ended after 60.5 s for 63.9 s. And an exported file, which computes in float32, answers
-otherwise than a model in 8 bits by up to 0.166, where it follows one in float32 to 0.001.
+the demo's 2,000 and their larger pictures it ended after 60.5 s for 63.9 s. And an exported file, which computes in
+float32, answers otherwise than a model in 8 bits by up to 0.166, where it follows one in float32 to 0.001.
 """
 
 from __future__ import annotations

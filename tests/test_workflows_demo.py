@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from headstart.errors import MissingPackageError, OptionError
-from headstart.images.recognise import read_header
 from headstart.images.folder import scan
+from headstart.images.recognise import read_header
 from headstart.workflows.demo import pictures, write_table
 
 
