@@ -50,7 +50,7 @@ def pictures(levels: Levels | None = None) -> Mapping[str, bytes]:
     sixteen = np.clip(black + rings / 255.0 * (white - black), *FULL).astype(np.uint16)
     return {
         **({"sixteen.png": encode(sixteen, format="PNG")} if levels else {}),
-        "colour.jpg": encode(colour, format="JPEG", quality=90),
+        "colour.jpg": encode(colour.repeat(2, axis=0).repeat(2, axis=1), format="JPEG", quality=90),
         "rings.png": encode(np.repeat(rings[..., None], 3, axis=-1), format="PNG"),
         "transparent.png": encode(alpha, format="PNG"),
         "tall.jpg": encode(tall, format="JPEG", quality=75),

@@ -24,7 +24,7 @@ from headstart.images.grey_levels import Extent, Levels
 from headstart.images.origin import EXIF_BLOCK, Origin
 from headstart.images.recognise import Header, damaged, header_of, identified, memory, readable_formats, stream_of
 
-DECODER = f"pillow{PIL.__version__}-2"
+DECODER = f"pillow{PIL.__version__}-3"
 """Who turns bytes into pixels: part of the key of everything computed from pixels. The last number is raised with every
 change to the pixels of any file."""
 
@@ -33,6 +33,10 @@ Box = tuple[float, float, float, float]
 
 _REDUCED = ("JPEG", "MPO")
 """Formats that Pillow decodes at a fraction of their size where less is asked for."""
+MARGIN = 2
+"""How many times the pixels asked for a picture keeps along each side that is decoded at a fraction of its size. The
+decoder averages otherwise than resizing does; what it leaves is averaged again, so that full pixels give nearly the
+same: of enlarged ants and bees at 384 pixels probabilities differ by 0.02 at most, with a margin of 1 by 0.14."""
 SMALL = 160
 """Shorter side in pixels at which most is measured that is measured of a picture."""
 SQUARE = 64
@@ -78,7 +82,7 @@ class DecodedImage:
         of the caller's keeps its size: it is decoded in full.
 
         With ``at_least``, a JPEG may come out 2, 4 or 8 times smaller, which is several times faster; its shorter
-        side keeps at least that many pixels (or all it has).
+        side keeps at least `MARGIN` times that many pixels (or all it has).
 
         ``levels`` are those of the set that the picture belongs to, or is held against: see
         `headstart.images.grey_levels`.
@@ -108,7 +112,7 @@ class DecodedImage:
             image = identified(held.enter_context(stream_of(data)))
             header = header_of(image)
             if at_least is not None:
-                image.draft("RGB", (at_least, at_least))
+                image.draft("RGB", (MARGIN * at_least, MARGIN * at_least))
             held.enter_context(limits.PIXELS.share(memory(image, header)))
             held.callback(image.close)  # the memory is free before the share is given back
             loaded = _loaded(image, levels)
@@ -149,7 +153,7 @@ class Picture:
     def is_as_of(self, at_least: int) -> bool:
         """Whether the pixels are those that decoding with this ``at_least`` gives."""
         stored = self.header.width, self.header.height
-        largest = min(stored) // at_least if self.header.format in _REDUCED else 1
+        largest = min(stored) // (MARGIN * at_least) if self.header.format in _REDUCED else 1
         times = next((times for times in (8, 4, 2) if times <= largest), 1)
         return max(self.image.width, self.image.height) == -(-max(stored) // times)
 
