@@ -19,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import cross_val_score, cross_validate
 
 from headstart import ImageClassifier
+from headstart import classifier as module
 from headstart.errors import DataError, ForkedError, OptionError
 from headstart.evaluation.measured_on import MeasuredOn
 from headstart.images.decode import decode, encode
@@ -247,3 +248,16 @@ def test_groups_never_cross_a_fold(photos: Path) -> None:
 def test_group_by_names_what_belongs_together(photos: Path) -> None:
     classifier = ImageClassifier(sizes=[224], finetune="never", group_by=r"(\d)\.jpeg$").fit(photos)
     assert len(np.unique(classifier.images_.groups)) == 10
+
+
+def test_groups_are_a_column_and_paths_have_an_order(photos: Path) -> None:
+    paths = sorted(path for path in photos.rglob("*") if path.is_file())
+    y = [path.parent.name for path in paths]
+    column = np.arange(len(paths))[:, None]
+    classifier = ImageClassifier(finetune="never")
+    images = module._images(paths, y, column, None)
+    assert images.groups.tolist() == list(range(len(paths)))
+    with pytest.raises(DataError, match="one group for each path"):
+        classifier.fit(paths, y, groups=np.hstack([column, column]))
+    with pytest.raises(DataError, match="found: a set, which has no order"):
+        classifier.fit(set(paths), y)

@@ -175,3 +175,10 @@ def test_classes_of_several_kinds_are_refused_as_scikit_learn_does(tmp_path: Pat
 def test_whole_numbers_and_others_are_one_kind_and_twins_are_told(tmp_path: Path) -> None:
     lines = '{"path": "a.jpg", "label": 1}\n{"path": "d.jpg", "label": 1.0}'
     assert labels_of(table(tmp_path, lines)).understood.twins == (("1", "1.0"),)
+
+
+def test_a_value_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    lines = [f'{{"path": "{name}", "label": "x", "Label": "y"}}' for name in ("a.jpg", "d.jpg")]
+    assert "names that differ in case alone\n   found: record 1: a.jpg: label" in table_error(
+        table(tmp_path, "\n".join(lines))
+    )

@@ -92,3 +92,20 @@ def test_what_names_no_class_is_refused(y: Any, found: str) -> None:
 def test_numbers_that_would_become_one_class_are_refused(y: Any) -> None:
     with pytest.raises(DataError, match=r"(?s)64 bits at most.*to do: write larger ones as text"):
         checked(y)
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (np.ma.array([1, 2, 3], mask=[True, False, False]), "found: none at 0"),
+        (["a", "a\0"], r"labels that can be written down\n   found: 'a\\x00'"),
+        (["a", "\udce9"], r"labels that can be written down\n   found: '\\udce9'"),
+        ((label for label in "ab"), "found: generator"),
+        ({"a": 1}, "found: dict"),
+        (7, "found: int"),
+    ],
+)
+def test_what_is_masked_and_what_holds_no_labels_is_refused(y: Any, said: str) -> None:
+    with pytest.raises(DataError) as error:
+        checked(y)
+    assert said.encode().decode("unicode_escape") in str(error.value)

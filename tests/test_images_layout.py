@@ -131,3 +131,23 @@ def test_splits_in_some_classes_are_refused(tmp_path: Path) -> None:
         find_classes(folders(tmp_path / "a", "ants/train", "ants/test", "bees"))
     layout = find_classes(folders(tmp_path / "b", "trains/train", "trains/Training", "bees"))  # two of the same part
     assert understood(layout) == {"train": ["bees", "trains"]}
+
+
+@pytest.mark.parametrize("wrapper", ["train", "training_data", "Testing"])
+def test_a_folder_around_splits_that_is_called_like_one_is_looked_through(tmp_path: Path, wrapper: str) -> None:
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / "set" / wrapper / split / name).mkdir(parents=True)
+    found = find_classes(tmp_path / "set")
+    assert found.top == tmp_path / "set" / wrapper
+    assert {(folder.name, folder.split) for folder in found.class_folders} == {
+        (name, split) for name in "ab" for split in ("train", "test")
+    }
+
+
+def test_what_lies_in_every_part_of_every_class_is_told(tmp_path: Path) -> None:
+    for folder in ("v1", "v2"):
+        for split in ("train", "test"):
+            for name in ("a", "b"):
+                (tmp_path / folder / split / name).mkdir(parents=True)
+    assert find_classes(tmp_path).in_every_class == ("a", "b")

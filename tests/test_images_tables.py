@@ -30,6 +30,9 @@ def file(read: tables.Table, row: tables.Row) -> Path:
         ("cp1252", "büro.png", "weiß"),
         ("cp1250", "Łódź.png", "Łoś"),
         ("cp1251", "Привет.png", "да"),
+        ("iso8859_2", "ścierń.png", "Łoś"),
+        ("koi8_r", "Привет.png", "да"),
+        ("euc_jp", "画像.png", "犬"),
         ("mac_roman", "büro.png", "weiß"),
         ("cp850", "büro.png", "weiß"),
         ("cp932", "日本.png", "犬"),
@@ -108,3 +111,12 @@ def test_a_table_without_a_header_does_not_lose_its_first_row(tmp_path: Path) ->
     with pytest.raises(DataError, match=r"(?s)a first line that names the columns path,label.*found: a\.png,cat"):
         table(tmp_path, "a.png,cat\nb.png,dog\nc.png,cat\nd.png,dog\n", files=("a.png", "b.png", "c.png", "d.png"))
     assert len(table(tmp_path, "id,animal\na.png,cat\nb.png,dog\nc.png,cat\nd.png,dog\n").rows) == 4
+
+
+@pytest.mark.parametrize(("encoding", "header"), [("cp1250", "plik;ścieżka"), ("cp1251", "файл;класс")])
+def test_a_header_that_is_known_in_no_encoding_is_told_by_the_files(tmp_path: Path, encoding: str, header: str) -> None:
+    names = ["żó.png", "ł.png"] if encoding == "cp1250" else ["жук.png", "мак.png"]
+    rows = "".join(f"{names[at % 2]};{'ab'[at // 2 % 2]}\n" for at in range(8))
+    read = table(tmp_path, f"{header}\n{rows}", encoding, files=tuple(names))
+    assert read.encoding == encoding
+    assert read.columns.path == header.split(";")[0]

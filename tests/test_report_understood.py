@@ -87,8 +87,8 @@ def test_splits_by_their_names_and_what_was_left_out(tmp_path: Path) -> None:
         ({"repeated": ("a", "b")}, "2 files are named by several rows that agree, and taken once: a, b"),
         (
             {"in_every_class": ("cat", "dog")},
-            "each class folder holds cat, dog, which is taken for a part of the class; if these are the classes, call "
-            "the folders around them train, val and test",
+            "each class folder holds cat, dog, which is taken for a part of the class; if these are the classes, give "
+            "one of the folders around them, or call those train, val and test",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +185,11 @@ def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str
         raise DataError.of("pictures to learn from", expected="paths of files", found=some(others), todo=todo)
     together = None
     if groups is not None:
-        together = [None if is_missing(group) else group for group in np.asarray(groups).tolist()]
+        named = np.asarray(groups)
+        if named.ndim != 1 and named.shape[1:] != (1,):
+            found, todo = f"an array {named.shape}", "give one column of names"
+            raise DataError.of("groups", expected="one group for each path", found=found, todo=todo)
+        together = [None if is_missing(group) else group for group in named.ravel().tolist()]
     images = from_paths(paths, y, together)
     return images if group_by is None else grouped_by(images, group_by)
 
@@ -193,6 +197,9 @@ def _images(X: Any, y: ArrayLike | None, groups: ArrayLike | None, group_by: str
 def _samples(X: Any) -> Any:
     """The samples (n,) of a series, a frame or an array as a list; anything else as it is."""
     values = X.to_numpy() if hasattr(X, "to_numpy") else X
+    if isinstance(values, (Set, Mapping)):
+        found, todo = f"a {type(values).__name__}, which has no order of its own", "give a list"
+        raise DataError.of("pictures", expected="pictures in an order", found=found, todo=todo)
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "OUS":
         return list(values) if isinstance(values, np.ndarray) and values.ndim == 4 else values
     if values.ndim == 2 and values.shape[1] != 1:

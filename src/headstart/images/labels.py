@@ -30,11 +30,17 @@ def checked(y: ArrayLike) -> NDArray[Any]:
     """
     from sklearn.utils.validation import column_or_1d
 
+    if isinstance(y, np.ma.MaskedArray):
+        y = np.array([None if value is np.ma.masked else value for value in y], dtype=object)
     array = np.asarray(y) if hasattr(y, "dtype") or hasattr(y, "to_numpy") else np.asarray(y, dtype=object)
     if array.ndim == 2 and array.shape[1] != 1:
         found, todo = f"an array {array.shape}", "of one-hot rows or probabilities give y.argmax(axis=1)"
         raise DataError.of("labels", expected="one label for each path", found=found, todo=todo)
-    array = column_or_1d(array, warn=True)
+    try:
+        array = column_or_1d(array, warn=True)
+    except ValueError as error:
+        found, todo = type(y).__name__, "give a list, an array, a series or a column"
+        raise DataError.of("labels", expected="one label for each path", found=found, todo=todo) from error
     values = [value.item() if isinstance(value, np.generic) else value for value in array.tolist()]
     problems = []
     if missing := [str(i) for i, value in enumerate(values) if is_missing(value)]:
@@ -44,12 +50,15 @@ def checked(y: ArrayLike) -> NDArray[Any]:
     if types != {"str"} and not types <= {"bool", "int", "float"}:
         expected, todo = "all labels text, or all of them bool or numbers", "write all of them as text, or as numbers"
         problems.append(Problem(expected=expected, found=", ".join(sorted(types)), todo=todo))
+    if odd := [ascii(value) for value in values if isinstance(value, str) and _is_unwritable(value)]:
+        todo = "write them as text of Unicode that ends in a character that can be seen"
+        problems.append(Problem(expected="labels that can be written down", found=some(odd), todo=todo))
     if problems:
         raise DataError("labels", problems)
     labels: NDArray[Any] = array if array.dtype.kind in _KINDS else np.array(values)
     if len(set(labels.tolist())) < len(set(values)) or labels.dtype.kind == "O":
         expected, todo = "whole numbers of 64 bits at most, or 53 bits among floats", "write larger ones as text"
-        large = [str(value)[:40] for value in values if isinstance(value, str) or abs(value) > _EXACT]
+        large = [str(value)[:40] for value in values if abs(value) > _EXACT]
         raise DataError.of("labels", expected=expected, found=some(large), todo=todo)
     whole = labels.dtype.kind != "f" or (np.isfinite(labels) & (np.rint(labels) == labels)).all()
     if labels.dtype.kind not in _KINDS or not whole:
@@ -57,6 +66,11 @@ def checked(y: ArrayLike) -> NDArray[Any]:
         expected, found = "text, bool or whole numbers, which name classes", some([repr(value) for value in values])
         raise DataError.of("labels", expected=expected, found=found, todo=todo)
     return labels
+
+
+def _is_unwritable(value: str) -> bool:
+    """Whether it ends in a NUL, which NumPy drops, or holds halves of characters, as names of files may."""
+    return value[-1:] == "\0" or any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def restored(names: Sequence[str], dtype: str) -> NDArray[Any]:

@@ -35,7 +35,7 @@ class Layout:
     split_names: tuple[tuple[str, str], ...] = ()
     """Names of the folders that are splits, and ours for each."""
     in_every_class: tuple[str, ...] = ()
-    """Names of folders that lie in each of the class folders, where there are no splits: they may be the classes."""
+    """Names of folders that lie in each of the class folders: they may be the classes."""
     splits: tuple[str, ...] = ()
     """Those that have labels, also where no picture is in them; empty where there are none."""
     left_out: tuple[LeftOut, ...] = ()
@@ -73,7 +73,7 @@ def find_classes(root: Path) -> Layout:
         top=top,
         class_folders=tuple(class_folders),
         split_names=tuple(split_names),
-        in_every_class=() if splits else tuple(_in_every(folders)),
+        in_every_class=tuple(_in_every([folder.path for folder in class_folders])),
         splits=tuple(splits),
         left_out=tuple(left_out),
     )
@@ -117,7 +117,7 @@ def _looked_through(folder: Path, known: Collection[str] | None = None) -> tuple
     entered = {identity(folder)}
     while True:
         folders, files = children(top)
-        splits = known is None and bool(split_family(folders))
+        splits = known is None and bool(split_family(folders)) and not (len(folders) == 1 and _holds_splits(folders[0]))
         if len(folders) != 1 or splits:
             break
         (lone,) = folders
@@ -128,6 +128,12 @@ def _looked_through(folder: Path, known: Collection[str] | None = None) -> tuple
         left_out += [LeftOut(file, _NO_CLASS) for file in files]
         top = lone
     return (top, left_out) if len(folders) > 1 or splits else (folder, [])
+
+
+def _holds_splits(folder: Path) -> bool:
+    """Whether a folder that is called like a split is wrapped around splits: several, with folders in the first."""
+    family = split_family(children(folder)[0])
+    return len(family) > 1 and any(split == "train" and children(path)[0] for split, path in family)
 
 
 def named_as_picture(file: Path) -> bool:

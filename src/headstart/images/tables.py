@@ -28,7 +28,10 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 """What a text begins with, and the encoding that it says."""
-CODE_PAGES = ("cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5")
+CODE_PAGES = (
+    "cp1252", "cp1250", "cp1251", "mac_roman", "cp850", "cp437", "cp932", "gb18030", "cp949", "big5",
+    "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "iso8859_2", "koi8_r", "cp866", "euc_jp",
+)  # fmt: skip
 """Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
 _BEGINNING = 64
 """Bytes by which it is told that a text without a mark is UTF-16."""
@@ -97,13 +100,20 @@ def read(source: Path, *, path_column: str = "", label_column: str = "", labelle
     except UnicodeDecodeError:
         if encoding != "utf-8":  # a mark does not lie: the file is damaged, and what is lost shows as such
             return _parsed(source, raw.decode(encoding, "replace"), encoding, named)
-    tables = []
+    tables, errors = [], []
     for page in CODE_PAGES:
-        with suppress(UnicodeDecodeError):
+        try:
             tables.append(_parsed(source, raw.decode(page), page, named))
-    as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK, named)
-    if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
-        tables.append(as_on_disk)
+        except UnicodeDecodeError:
+            pass
+        except DataError as error:  # another may have names of columns that are known, or of files that exist
+            errors.append(error)
+    with suppress(DataError):
+        as_on_disk = _parsed(source, raw.decode("utf-8", "surrogateescape"), _AS_ON_DISK, named)
+        if not any(_is_no_text(row.cells[name]) for row in as_on_disk.rows for name in _KNOWN[1:] if name in row.cells):
+            tables.append(as_on_disk)
+    if not tables:
+        raise errors[0]
     return max(tables, key=_files_with_marks)  # the first of those that are equal
 
 

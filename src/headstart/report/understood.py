@@ -117,7 +117,7 @@ def _surprises(images: ImageSet) -> Iterator[str]:
     if inside := said.in_every_class:
         yield (
             f"each class folder holds {some(inside, MOST_NAMED)}, which is taken for a part of the class; if these are "
-            "the classes, call the folders around them train, val and test"
+            "the classes, give one of the folders around them, or call those train, val and test"
         )
     for twins in said.twins:
         yield f"classes of their own, though their names may mean the same: {', '.join(map(repr, twins))}"

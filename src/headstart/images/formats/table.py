@@ -160,10 +160,12 @@ def of_records(
 
 
 _FLAT = "every record is a JSON object, in UTF-8"
+_ONCE = "no value is there twice, under names that differ in case alone"
 _CLASS, _KIND = "every class is a text or a number", "all classes are text, or all of them numbers, or true and false"
 _RECORD_RULES = {
     _FLAT: "write one JSON object a line, with a file and a class",
     _CLASS: "write the name of the class, which the source must declare if it declares any",
+    _ONCE: "keep the one that is meant",
     _KIND: 'write all of them in the same way: 1 and "1" may or may not be the same class',
 }
 
@@ -219,11 +221,15 @@ def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
     name, label = cells.get(columns.path, ""), _value(record, columns.label)
     classes = classes_in(label)
     split = cells.get(columns.split, "") if columns.split else ""
+    broken = {_CLASS: f"{display(name)}: {_shown(label)}"} if classes is None else {}
+    times = Counter(each.lower() for each in record)
+    if twice := [column for _, column in columns.roles if times[column] > 1]:
+        broken[_ONCE] = f"{display(name)}: {display(twice[0])}"
     return Said(
         at=at,
         names=(name,),
         labels=classes or (),
-        broken={_CLASS: f"{display(name)}: {_shown(label)}"} if classes is None else {},
+        broken=broken,
         split=split or part.split or "train",
         group=cells.get(columns.group) or None if columns.group else None,
         cells=cells,
