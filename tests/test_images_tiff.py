@@ -231,3 +231,35 @@ def test_grey_multiplied_by_its_transparency_is_read(kind: type[np.integer[Any]]
     values = np.concatenate([scene(bands=1), np.full((12, 16, 1), 255, np.uint8)], axis=-1).astype(kind)
     content = written(values * kind(np.iinfo(kind).max // 255), photometric=1, extra=[1])
     np.testing.assert_array_equal(decode(content), scene(bands=1)[..., [0, 0, 0]])
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("bands", "kind", "options"),
+    [
+        (3, np.uint16, {"planar": 2}),
+        (3, np.uint16, {}),
+        (5, np.uint16, {"extra": [0, 0]}),
+        (5, np.uint8, {"extra": [0, 0]}),
+        (3, np.float32, {}),
+        (1, np.uint32, {}),
+        (1, np.uint16, {"photometric": 0}),
+    ],
+)
+def test_pictures_that_lie_on_their_side_are_upright(
+    bands: int, kind: type, options: dict[str, Any], order: str, orientation: int
+) -> None:
+    samples = scene(bands=bands).astype(kind)
+    plain = decode(written(samples, order=order, **options))
+    turned = decode(written(samples, order=order, more={274: ("H", [orientation])}, **options))
+    np.testing.assert_array_equal(turned, np.rot90(plain, {1: 0, 3: 2, 6: -1}[orientation]))
+
+
+def test_what_is_missing_in_colours_of_16_bits_does_not_stretch_them() -> None:
+    samples = scene(bands=3).astype(np.uint16) * 16
+    most = decode(written(samples))
+    samples[:5, :5] = 65535
+    with_hole = decode(written(samples, more={42113: ("B", [*b"65535\0"])}))
+    np.testing.assert_array_equal(with_hole[5:, 5:], most[5:, 5:])
+    assert with_hole[:5, :5].max() == 0

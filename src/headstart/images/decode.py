@@ -22,7 +22,16 @@ from headstart.images import limits, reading
 from headstart.images.deep import Deep, deep, in_eight_bits
 from headstart.images.grey_levels import Extent, Levels
 from headstart.images.origin import EXIF_BLOCK, Origin
-from headstart.images.recognise import Header, damaged, header_of, identified, memory, readable_formats, stream_of
+from headstart.images.recognise import (
+    ORIENTATION_TAG,
+    Header,
+    damaged,
+    header_of,
+    identified,
+    memory,
+    readable_formats,
+    stream_of,
+)
 
 DECODER = f"pillow{PIL.__version__}-3"
 """Who turns bytes into pixels: part of the key of everything computed from pixels. The last number is raised with every
@@ -51,8 +60,7 @@ Content = Path | bytes | PillowImage | NDArray[Any]
 
 INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in ("bilinear", "bicubic", "lanczos")}
 
-# EXIF tag 0x0112: what must be done to the stored picture to see it upright.
-_ORIENTATION_TAG = 0x0112
+# By `ORIENTATION_TAG`: what must be done to the stored picture to see it upright.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -282,7 +290,7 @@ def _rgb(image: Image.Image, found: Deep | None = None, levels: Levels | None = 
 
 def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
     try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION_TAG, 1))
+        turn = _UPRIGHT.get(image.getexif().get(ORIENTATION_TAG, 1))
     except Exception:  # a damaged EXIF block says nothing about orientation, and any kind of exception may say so
         turn = None
     return pixels if turn is None else pixels.transpose(turn)

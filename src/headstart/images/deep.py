@@ -59,6 +59,8 @@ class Deep:
         if self.low_bytes is None:
             values = np.asarray(image) if self.bands is None else _parts(self.bands)[0]
             return extent_of(values, self.said)
+        if self.said.missing is not None:  # which is seen in whole values alone
+            return extent_of(self._values(image, self.low_bytes())[..., :3], self.said)
         high = np.asarray(image)[..., :3]
         least, most = 256.0 * int(high.min()), 256.0 * int(high.max()) + 255
         return Extent(kind="uint16", darkest=least, brightest=most, scale=self.said.scale)
@@ -71,8 +73,13 @@ class Deep:
         extent = self.extent(image)
         if extent and scale_of(extent, levels) == FULL:
             return None
-        values = np.asarray(image).astype(np.uint16) << 8
-        return in_eight_bits(values | self.low_bytes(), levels, self.said)
+        return in_eight_bits(self._values(image, self.low_bytes()), levels, self.said)
+
+    @staticmethod
+    def _values(image: Any, low: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """All 16 bits, where Pillow has read the high bytes."""
+        values: NDArray[np.uint16] = np.left_shift(np.asarray(image), 8, dtype=np.uint16)
+        return np.bitwise_or(values, low, dtype=np.uint16)
 
 
 def depth(image: Any) -> Depth:
@@ -156,8 +163,9 @@ def _tagged(tags: Any) -> Scale | None:
 
 
 def _number(text: Any) -> float | None:
+    """The number that a text says, which some writers give as bytes."""
     try:
-        return float(str(text).strip(" \0"))
+        return float((text.decode("ascii") if isinstance(text, bytes) else str(text)).strip(" \0"))
     except ValueError:
         return None
 

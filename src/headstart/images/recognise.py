@@ -111,6 +111,8 @@ def identified(stream: IO[bytes]) -> Image.Image:
     return image
 
 
+ORIENTATION_TAG = 0x0112
+"""Of EXIF and of TIFF: where the first row and column of a picture are."""
 _NO_PAGE = tiff.Page("<", {})
 """Of a file that is no TIFF."""
 _NATIVE = {"F;32BF": "F;32NF", "I;32B": "I;32N", "I;32BS": "I;32NS"}
@@ -146,6 +148,7 @@ def _of_unusual_layout(stream: IO[bytes], head: bytes, page: tiff.Page) -> Image
         except Exception as error:  # as in `_loaded`
             raise UnreadableImageError(damaged(error)) from error
     image.format = "BMP" if head.startswith(b"BM") else "TIFF"
+    image.getexif()[ORIENTATION_TAG] = page.first(ORIENTATION_TAG, 1)  # where `decode` looks for it
     return image
 
 
