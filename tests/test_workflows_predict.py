@@ -15,6 +15,7 @@ from headstart.deploy.answer_log import AnswerLog
 from headstart.deploy.model import Model
 from headstart.errors import OptionError
 from headstart.features.extract import Misses, here
+from headstart.images.formats.reading import labels_of
 from headstart.workflows import predict as workflow
 from headstart.workflows.predict import PredictOptions, check_table, predict, predict_to_file
 
@@ -166,3 +167,21 @@ def test_a_table_of_something_else_is_not_written_over(tmp_path: Path) -> None:
     check_table(tmp_path / "new.parquet", "--out")
     with pytest.raises(OptionError, match="a file that --out can write"):
         check_table(tmp_path / "nowhere" / "new.parquet", "--out")
+
+
+def test_answers_among_pictures_are_no_picture_and_no_truth(model: Model, photos: Path, tmp_path: Path) -> None:
+    mixed, answers = tmp_path / "mixed", tmp_path / "mixed" / "answers.csv"
+    mixed.mkdir()
+    for source in sorted(photos.rglob("*.jpeg"))[:3]:
+        shutil.copy(source, mixed / f"{source.parent.name}-{source.name}")
+    for _ in range(2):
+        assert predict_to_file(model, [mixed], answers, PredictOptions()).pictures == 3
+        assert len(answers.read_text(encoding="utf-8").splitlines()) == 4
+    assert labels_of(mixed).entries == ()
+    assert len(labels_of(answers).entries) == 3, "given by its name it is read: somebody may have corrected it"
+
+
+@pytest.mark.parametrize("name", ["answers.xlsx", "answers.JSON"])
+def test_a_table_that_others_would_not_open_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"call it answers\.csv or answers\.parquet"):
+        check_table(tmp_path / name, "--out")

@@ -12,8 +12,9 @@ from headstart import files
 from headstart.deploy.model import Prediction
 from headstart.errors import MissingPackageError
 from headstart.files import display, plain
+from headstart.images.columns import ANSWERS
 
-COLUMNS = ("path", "label", "probability", "answer", "prediction_set", "unsure", "unfamiliar", "novelty", "reason")
+COLUMNS = ANSWERS
 """Of the table, before the probability of each class."""
 ROW_GROUP = 10_000
 """Rows of a Parquet file that are written at a time; what Parquet holds back in memory."""

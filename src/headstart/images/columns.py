@@ -31,6 +31,10 @@ Existing = Callable[[Sequence[str]], int]
 """How many of some names are files that exist."""
 
 
+ANSWERS = ("path", "label", "probability", "answer", "prediction_set", "unsure", "unfamiliar", "novelty", "reason")
+"""The columns of the table of ``headstart predict``, before those of the classes. No label there is a truth."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """Names of columns of a table as they stand in its header, in lower case; empty where there is none."""

@@ -20,6 +20,8 @@ from headstart.output_folder import check_files
 from headstart.progress import Progress, Silent
 
 PARQUET = ".parquet"
+_OTHERS = (".xlsx", ".xls", ".ods", ".json", ".jsonl", ".ndjson", ".feather", ".arrow", ".html", ".xml", ".sqlite")
+"""Endings of tables that are not written."""
 TOGETHER = 2_048
 """Pictures that are answered before the next are looked for: what is known of each stays in memory as long."""
 MOST_TOGETHER = 65_536
@@ -141,7 +143,7 @@ def predict_to_file(
     """
     model = model.with_costs(options.costs) if options.costs else model
     model.abstention.require(options.coverage)
-    found = pictures_of(inputs)
+    found = pictures_of(inputs, without=path)
     paths = found.files
     names = hashlib.sha256()
     for named in paths:
@@ -181,6 +183,10 @@ def _called(row: dict[str, Any], found: Pictures, position: int) -> dict[str, An
 
 def check_table(path: Path | None, option: str) -> None:
     """Refuse a table that cannot be written, or that was written by something else; raises OptionError."""
+    if path is not None and path.suffix.lower() in _OTHERS:
+        todo = f"call it {display(path.stem)}.csv or {display(path.stem)}{PARQUET}"
+        expected, found = f"a table in CSV or Parquet after {option}", f"a name that ends in {path.suffix}"
+        raise OptionError.of("where to write", expected=expected, found=found, todo=todo)
     if path is not None and path.suffix.lower() == PARQUET:
         check_files({option: path}, {option: ""})
         table.import_pyarrow()

@@ -10,6 +10,7 @@ from headstart.cache_folder import size_limit
 from headstart.errors import DataError, OptionError, Problem
 from headstart.files import below, digest, display, sha256, some
 from headstart.images import archives
+from headstart.images.columns import ANSWERS
 from headstart.images.formats.asked import Asked, Part
 from headstart.images.formats.given import Given, Source
 from headstart.images.formats.glance import Glance
@@ -188,6 +189,8 @@ def _label_files(given: Given, root: Path) -> tuple[dict[Format, list[Part]], di
         inner = files if folder == top else children(folder)[1]
         for file in (file for file in inner if file.suffix.lower() in endings):
             glance, known = Glance(file), False
+            if glance.text.startswith(",".join(ANSWERS)) and not given.format:
+                continue  # answers of a model that lie among pictures
             for format in _recognised(glance, given):
                 if file.suffix.lower() in format.endings and (not given.format or format.recognises(glance)):
                     found.setdefault(format, []).append(Part(file=file, split=_split(file, top), glance=glance))

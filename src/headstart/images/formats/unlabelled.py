@@ -55,10 +55,11 @@ class Pictures:
             self.files.append(os.fspath(path))
 
 
-def pictures_of(inputs: Sequence[str | Path]) -> Pictures:
+def pictures_of(inputs: Sequence[str | Path], *, without: Path | None = None) -> Pictures:
     """The pictures of ``inputs``: of a table one a row, of all else in string order.
 
     Nothing is opened but what is no picture by its name: a file that is missing is kept, for the caller to report.
+    ``without``: a file that is none of them where it lies among others, because the answers go there.
 
     Raises:
         DataError: an archive or a table that cannot be read, with all that is wrong with it; a table whose files are
@@ -75,8 +76,13 @@ def pictures_of(inputs: Sequence[str | Path]) -> Pictures:
             elif named_as_picture(local) or not _add_file(found, given, local, inside=True):
                 found.add([local], local.parent)
         elif not os.path.isfile(item) or named_as_picture(Path(item)) or not _add_file(found, given, Path(item)):  # noqa: PTH113, a NUL is survived
-            found.files += find_names([item])
+            found.files += [name for name in find_names([item]) if not _is(name, without)]
     return found
+
+
+def _is(name: str, file: Path | None) -> bool:
+    """Whether ``name`` is the name of ``file``, seen from here."""
+    return file is not None and name.endswith(file.name) and os.path.abspath(name) == os.path.abspath(file)  # noqa: PTH100
 
 
 def _add_file(found: Pictures, given: Given, file: Path, *, inside: bool = False) -> bool:
