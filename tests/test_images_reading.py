@@ -131,7 +131,7 @@ def test_devices_pipes_sockets_and_links_are_not_opened(tmp_path: Path, monkeypa
     expected = {
         **dict.fromkeys(("pipe.jpg", "zero.jpg", "linked.jpg", "socket.jpg"), special),
         "circle.jpg": "cannot be opened: a link that leads to itself",
-        "nowhere.jpg": "not found",
+        "nowhere.jpg": "a link to a file that is not there",
     }
     for name, reason in expected.items():
         for read in (decode, read_header):
@@ -148,3 +148,18 @@ def test_pictures_that_changed_are_named(count: int, found: str) -> None:
     assert isinstance(error, DataError)
     assert error.problems[0].found.endswith(found)
     assert reading.NOT_FOUND == "not found"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links ask for rights there")
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("../.git/annex/objects/Xx/1y/SHA256E-s4--abc.jpg", "a git-annex pointer: run git annex get"),
+        ("gone.jpg", "a link to a file that is not there"),
+    ],
+)
+def test_a_link_without_its_file_says_what_it_is(target: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "other.jpg").touch()
+    (tmp_path / "a.jpg").symlink_to(target)
+    with pytest.raises(UnreadableImageError, match=reason):
+        decode(tmp_path / "a.jpg")

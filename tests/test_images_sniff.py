@@ -69,6 +69,7 @@ CASES: dict[str, tuple[bytes, str]] = {
     "zeros": (bytes(5000), sniff.ZEROS),
     "lfs": (LFS, LFS_REASON),
     "annex": (b"/annex/objects/SHA256E-s4--abc.jpg\n", "a git-annex pointer: run git annex get"),
+    "annex, locked": (b"../../.git/annex/objects/Xx/1y/SHA256E-s4--abc/SHA256E-s4--abc.jpg", sniff.ANNEX),
     "html": (b"<!DOCTYPE html><html><title>404</title></html>", sniff.PAGE),
     "html after blanks and a mark": (b"\xef\xbb\xbf\r\n  <HTML lang=de><head></head>", sniff.PAGE),
     "html after a comment": (b"<!-- saved from url --><html><body>", sniff.PAGE),

@@ -120,3 +120,13 @@ def test_a_header_that_is_known_in_no_encoding_is_told_by_the_files(tmp_path: Pa
     read = table(tmp_path, f"{header}\n{rows}", encoding, files=tuple(names))
     assert read.encoding == encoding
     assert read.columns.path == header.split(";")[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("header", ["画像,ラベル", "ścieżka,klasa", "path,label"])
+def test_utf16_without_a_mark_whatever_the_letters(encoding: str, header: str) -> None:
+    text = header + "\n" + "".join(f"画像{at}.png,犬\n" for at in range(9))
+    assert tables.encoding_of(text.encode(encoding)) == encoding
+    assert tables.encoding_of(text.encode()) == "utf-8"
+    assert tables.encoding_of(text.encode() + b"\0" * 50) == "utf-8"
+    assert tables.encoding_of(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0") == "utf-8"

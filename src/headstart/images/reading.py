@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -72,6 +72,10 @@ def refused(path: Path, error: OSError) -> UnreadableImageError | DiskError:
     reason = _OF_ONE_FILE.get(error.errno or 0)
     if reason == NOT_FOUND and _is_lost(path.parent):
         return vanished(path.parent)
+    with suppress(OSError):
+        if reason == NOT_FOUND and path.is_symlink():
+            is_annexed = "annex/objects/" in path.readlink().as_posix()
+            reason = sniff.ANNEX if is_annexed else "a link to a file that is not there"
     return UnreadableImageError(reason) if reason else _unanswered(path, error.strerror or str(error))
 
 

@@ -34,6 +34,7 @@ APPLE = "a PNG that was packed into an app for Apple's devices: take the origina
 JPEG = "a JPEG of a kind that is not read, lossless or of more than 8 bits: convert to PNG"
 ZEROS = "begins with nothing but zeros, as a copy or download does that was cut off: fetch it again"
 EMPTY = "empty file: fetch it again"
+ANNEX = "a git-annex pointer: run git annex get"
 UNKNOWN = "not a picture of a known format: export as JPEG or PNG, or take it out of the folder"
 
 _FROM_FOLDER = re.compile("(:|, or) take it out of the folder$")
@@ -82,7 +83,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\0\x05\x16\x07", SYSTEM), (0, b"\0\x05\x16\0", SYSTEM), (0, b"L\0\0\0\x01\x14\x02\0", SYSTEM),
     (0, b"bplist00", SYSTEM), (0, b"\0\0\0\x01Bud1", SYSTEM), (0, b"[InternetShortcut]", SYSTEM),
     (0, b"version https://git-lfs.github.com/spec/", "a Git LFS pointer: run git lfs pull"),
-    (0, b"/annex/objects/", "a git-annex pointer: run git annex get"),
+    (0, b"/annex/objects/", ANNEX),
     (0, b"data:image/", BASE64), (0, b"/9j/", BASE64), (0, b"iVBORw0KGgo", BASE64),
 )  # fmt: skip
 """Where a signature lies, the signature, and the reason; of several that fit, the first counts."""
@@ -104,6 +105,7 @@ _MARKUP = (
      PAGE),
     (re.compile(r"<html\b", re.I), PAGE),
     (re.compile(r"^\s*<(\?xml|!--|[a-z][\w:.-]*[\s/>])", re.I), XML),
+    (re.compile(r"^[./]*\.git/annex/objects/\S+\s*$"), ANNEX),
 )  # fmt: skip
 
 

@@ -35,6 +35,8 @@ CODE_PAGES = (
 """Tried in this order where the text is no UTF-8. The first is taken in which most of the files that it names exist."""
 _BEGINNING = 64
 """Bytes by which it is told that a text without a mark is UTF-16."""
+_SEEN = 4096
+"""Bytes by which it is told that a text of few ASCII characters is UTF-16."""
 _AS_ON_DISK = "utf-8 and other bytes"
 """UTF-8 but for names of files that are no text: they come through unchanged, as they do from the file system."""
 _SEP = re.compile(r'"?sep=(.)"?[;,\t|]*(?=\r|\n)', re.IGNORECASE)
@@ -118,12 +120,29 @@ def read(source: Path, *, path_column: str = "", label_column: str = "", labelle
 
 
 def encoding_of(raw: bytes) -> str:
-    """The encoding of Unicode that a text's mark says, or its zeros: UTF-16 has one in each of its ASCII characters."""
+    """The encoding of Unicode that a text's mark says, or its zeros: UTF-16 has one in each of its ASCII characters.
+
+    Where few of them are ASCII, it is UTF-16 if that gives lines of characters that can be seen: bytes in the wrong
+    order make of a line's end what is no character.
+    """
     if mark := next((name for mark, name in MARKS.items() if raw.startswith(mark)), ""):
         return mark
     first, second = (raw[at:_BEGINNING:2] for at in (0, 1))
     zeros = [half[:1] == b"\0" and 2 * half.count(0) > len(half) for half in (first, second)]
-    return "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
+    if zeros in ([True, False], [False, True]):
+        return "utf-16-be" if zeros[0] else "utf-16-le"
+    beginning = raw[:_SEEN] if b"\0" in raw[:_SEEN] else b""
+    return next((name for name in ("utf-16-le", "utf-16-be") if _has_lines(beginning, name)), "utf-8")
+
+
+def _has_lines(raw: bytes, encoding: str) -> bool:
+    """Whether bytes are lines of characters that can be seen."""
+    text = raw.decode(encoding, "replace")
+    return (
+        "\n" in text
+        and "\ufffd" not in text
+        and all(line.replace("\t", "").isprintable() for line in text.splitlines())
+    )
 
 
 def _files_with_marks(table: Table) -> int:
