@@ -61,3 +61,20 @@ def test_a_class_without_a_picture_is_refused(tmp_path: Path) -> None:
     files = {"0.png": drawn[0].data, "0.cls": b"cat", "1.cls": b"dog"}
     with pytest.raises(DataError, match=r"expected: a picture beside every class\n *found: 1\.cls"):
         labels_of(shard(tmp_path / "a", files))
+
+
+@pytest.mark.parametrize(
+    ("cls", "document", "is_refused"),
+    [("cat", '{"label": "dog"}', True), ("0", '{"label": 1}', True), ("0", '{"label": "cat"}', False),
+     ("cat", '{"width": 7}', False), ("cat", "{", False)],
+)  # fmt: skip
+def test_two_files_that_name_two_classes_of_a_picture_are_refused(
+    cls: str, document: str, is_refused: bool, tmp_path: Path
+) -> None:
+    (each,) = sources.drawn()[:1]
+    tar = shard(tmp_path / "a", {"1.png": each.data, "1.cls": cls.encode(), "1.json": document.encode()})
+    if is_refused:
+        with pytest.raises(DataError, match=r"found: record 1: 1\.png: \{\"cls\": "):
+            labels_of(tar)
+    else:
+        assert [entry.label for entry in labels_of(tar).entries] == [cls]

@@ -91,7 +91,7 @@ def test_links_are_followed_and_circles_survived(tmp_path: Path) -> None:
     assert sorted(name for name in names if name.startswith("a/")) == [f"a/{n}.png" for n in range(4)]
     assert {"b/out/far.png", "b/one.png"} < set(names)
     assert len(images) == 10
-    assert reasons["a/gone.png"] == "not found"
+    assert reasons["a/gone.png"] == "a link to a file that is not there"
     assert reasons["a/knot"].startswith("cannot be opened")
 
 

@@ -20,7 +20,7 @@ from headstart.images.formats.embedded import Embedded, taken_out
 from headstart.images.formats.glance import Glance
 from headstart.images.labelled import Entries
 
-_READER = "webdataset 3"
+_READER = "webdataset 4"
 _PICTURES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "heic", "jxl", "avif")
 CLASSES = ("cls", "json", "txt")
 """Endings of what says the class, the likeliest first."""
@@ -79,8 +79,18 @@ def _of_tar(asked: Asked, part: Part, archive: Archive, what: str) -> Iterator[E
         ending, label = _of_kind(together, CLASSES)
         said = b"" if label is None else _read(archive, label, _MOST_TEXT)
         found, group = _label(asked, ending, said)
+        if ending == "cls" and "json" in together:
+            other, group = _label(asked, "json", _read(archive, together["json"], _MOST_TEXT))
+            found = {"cls": found, "json": other} if _contradict(found, other) else found
         data = _read(archive, picture, picture.size)
         yield Embedded(name=picture.name, data=data, label=found, split=part.split, group=group)
+
+
+def _contradict(one: Any, other: Any) -> bool:
+    """Whether two classes are both names, or both numbers, and are not the same."""
+    if not isinstance(other, (str, int)) or isinstance(other, bool) or not isinstance(one, str):
+        return False
+    return one.isdigit() == str(other).isdigit() and one != str(other)
 
 
 def _pictures_in(together: Mapping[str, Member]) -> list[Member]:
