@@ -74,7 +74,7 @@ def test_two_files_that_name_two_classes_of_a_picture_are_refused(
     (each,) = sources.drawn()[:1]
     tar = shard(tmp_path / "a", {"1.png": each.data, "1.cls": cls.encode(), "1.json": document.encode()})
     if is_refused:
-        with pytest.raises(DataError, match=r"found: record 1: 1\.png: \{\"cls\": "):
+        with pytest.raises(DataError, match=r"found: record 1: train/1\.png: \{\"cls\": "):
             labels_of(tar)
     else:
         assert [entry.label for entry in labels_of(tar).entries] == [cls]
