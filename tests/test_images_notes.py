@@ -39,8 +39,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     [
         (jpeg(500, 375), 224, 1),
         (jpeg(500, 375), 384, 1),  # too small to be reduced for either
-        (jpeg(1000, 900), 224, 1),  # reduced alike
-        (jpeg(1200, 1100), 384, 2),  # 439 pixels need another scale than 256
+        (jpeg(2200, 2100), 224, 1),  # reduced alike
+        (jpeg(2200, 2100), 384, 2),  # 439 pixels need another scale than 256
         (encode(draw("rings", 1, side=900), format="PNG"), 384, 1),
         (jpeg(90, 60), 224, 1),
     ],
@@ -55,7 +55,7 @@ def test_a_file_is_decoded_once_where_the_scale_is_the_same(
     assert notes == [SIZE.of_file(data), MEAN.of_file(data)]
 
 
-@pytest.mark.parametrize(("width", "height"), [(90, 60), (511, 700), (512, 512), (1023, 1500), (1030, 2100)])
+@pytest.mark.parametrize(("width", "height"), [(90, 60), (511, 700), (512, 512), (1023, 1500), (1030, 2100), (2047, 2050), (2048, 2050), (4100, 4200)])
 @pytest.mark.parametrize("at_least", [60, 128, 256, 439, 600])
 def test_pixels_are_known_to_be_those_of_another_request(width: int, height: int, at_least: int) -> None:
     data = jpeg(width, height)

@@ -36,8 +36,9 @@ _TINY = 1e-300  # below it a probability is taken for this
 
 @cache
 def pictures(levels: Levels | None = None) -> Mapping[str, bytes]:
-    """Pictures as files: ``{name: bytes}``. Between them they pass through every step of decoding and geometry: JPEG at
-    a scale where draft decoding applies, transparency, one channel, a tall format; 16 bits where the model has levels.
+    """Pictures as files: ``{name: bytes}``. Between them they pass through the steps of decoding and geometry: JPEG,
+    transparency, one channel, a tall format; 16 bits where the model has levels. Of a size that loads soon: none is so
+    large that it would be decoded at a fraction of it.
     """
     y, x = np.mgrid[0:600, 0:900].astype(np.float64)
     wave = 127.5 + 127.5 * np.sin(x / 37.0) * np.cos(y / 23.0)
@@ -50,7 +51,7 @@ def pictures(levels: Levels | None = None) -> Mapping[str, bytes]:
     sixteen = np.clip(black + rings / 255.0 * (white - black), *FULL).astype(np.uint16)
     return {
         **({"sixteen.png": encode(sixteen, format="PNG")} if levels else {}),
-        "colour.jpg": encode(colour.repeat(2, axis=0).repeat(2, axis=1), format="JPEG", quality=90),
+        "colour.jpg": encode(colour, format="JPEG", quality=90),
         "rings.png": encode(np.repeat(rings[..., None], 3, axis=-1), format="PNG"),
         "transparent.png": encode(alpha, format="PNG"),
         "tall.jpg": encode(tall, format="JPEG", quality=75),
