@@ -64,7 +64,7 @@ def demo(
     from headstart.workflows.demo import write_table
 
     say("1,200 simulated photographs of fabric: nominal, with a local defect, with a global defect.")
-    write_table(table := out.with_name(f"{out.name}-pictures.csv"))
+    write_table(table := Path(f"{out.resolve()}-pictures.csv"))
     _train(table, out, fit_options(context), title="Defects in fabric", as_json=as_json)
 
 
