@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from headstart.errors import DataError
-from headstart.images.columns import Columns, chosen
+from headstart.images.columns import Columns, chosen, split_in
 
 
 def found(header: str, *rows: str, files: str = "", path: str = "", label: str = "") -> Columns | None:
@@ -28,3 +28,12 @@ def test_numbers_of_classes_beside_their_names_are_no_second_reading() -> None:
     with pytest.raises(DataError, match="class, category, which may all be meant"):
         found("file,class,category", *rows, "d,0,dog")
     assert found("file,class,category", *rows, "d,0,dog", label="Class") == Columns(path="file", label="class")
+
+
+def test_a_column_of_yes_and_no_tells_the_split() -> None:
+    told = Columns(path="name", label="label", split="is_valid")
+    assert found("name,label,is_valid", "a,x,True", "b,y,False") == told
+    assert found("name,label,is_valid", "a,x,True", "b,y,True") == Columns(path="name", label="label")
+    assert [split_in("is_valid", cell) for cell in ("True", "0", "?")] == ["val", "train", "?"]
+    assert [split_in("Is Train", cell) for cell in ("yes", "no")] == ["train", "test"]
+    assert split_in("split", "1") == "1"

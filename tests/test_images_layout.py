@@ -88,6 +88,13 @@ def test_splits_in_each_class(tmp_path: Path) -> None:
     assert left_out(tmp_path, layout) == {"cat/notes.txt": "beside the folders train, test, so in no split"}
 
 
+def test_folders_that_are_one_class_in_one_split(tmp_path: Path) -> None:
+    layout = find_classes(folders(tmp_path, "cats_train", "dogs_train", "cats_test", "dogs_test", "notes.txt"))
+    assert understood(layout) == {"train": ["cats", "dogs"], "test": ["cats", "dogs"]}
+    assert layout.splits == ("train", "test")
+    assert left_out(tmp_path, layout) == {"notes.txt": "beside the class folders, so without a label"}
+
+
 @pytest.mark.parametrize("names", ["train car bus", "test car", "crash_test stress_test"])
 def test_classes_named_like_splits_stay_classes(tmp_path: Path, names: str) -> None:
     layout = find_classes(folders(tmp_path, *names.split()))

@@ -25,7 +25,7 @@ def test_names_without_an_ending_and_files_of_labels_beside_them(tmp_path: Path)
     root = files(tmp_path, "1.png 1.xml 2.a.png 3.png 3.jpg")
     found = located(root, [("1",), ("2.a",), ("3",)])
     assert found.paths[:2] == (root / "1.png", root / "2.a.png")
-    assert found.wrong == ("", "", "3"), "two files may be meant"
+    assert found.wrong == ("", "", "3, of which there are 3.jpg, 3.png")
 
 
 def test_nothing_outside_is_found_where_that_is_asked(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from headstart.images.split_names import SplitFolder, split_family, split_name, split_of
+from headstart.images.split_names import SplitFolder, split_classes, split_family, split_name, split_of
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,13 @@ def test_other_names(name: str) -> None:
 
 
 def test_what_else_a_name_says() -> None:
-    assert split_name("seg_Train") == ("train", "seg")
-    assert split_name("my seg-test set") == ("test", "my seg")
+    assert split_name("seg_Train") == ("train", "seg", "seg")
+    assert split_name("my seg-test set") == ("test", "my seg", "my seg")
+    assert split_name("Big-Cats_testset") == ("test", "big cats", "Big-Cats")
+    assert split_name("train of BigCats images") == ("train", "of big cats", "of BigCats")
     assert split_name("train_test") is None
     assert split_name("train_val") is None
-    assert split_name("trainval") == ("train", "")
+    assert split_name("trainval") == ("train", "", "")
 
 
 def family(*names: str) -> list[tuple[str, str]]:
@@ -52,3 +54,31 @@ def test_words_beside_a_split_are_shared_by_the_parts_of_one_set() -> None:
 )
 def test_classes_are_no_family(names: str) -> None:
     assert family(*names.split()) == []
+
+
+def classes(*names: str) -> list[tuple[str, str]]:
+    return [(name, part.split) for name, part in split_classes([Path(name) for name in names])]
+
+
+def test_a_class_and_a_split_in_one_name() -> None:
+    assert classes("Cats_train", "cats-test", "train dogs") == [("Cats", "train"), ("Cats", "test"), ("dogs", "train")]
+    assert classes("BigCats_train", "Golden-Retriever_train", "golden_retriever_valid") == [
+        ("BigCats", "train"),
+        ("Golden-Retriever", "train"),
+        ("Golden-Retriever", "val"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "cats_train dogs_train",  # nothing to test on: they may be called so
+        "cats_train cats_test",  # one class
+        "cats_train cats_test dogs_test birds_train",  # nothing of a class to train on
+        "cats_train cats_test dogs_train bus",
+        "cats_train cats_test dogs_train dogs_training",
+        "train test cats_train cats_test",
+    ],
+)
+def test_names_that_do_not_all_say_a_class_and_a_split(names: str) -> None:
+    assert classes(*names.split()) == []

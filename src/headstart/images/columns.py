@@ -21,6 +21,14 @@ LABELS = (
 )
 """What people call the column of classes."""
 _SPLITS = ("split", "set", "subset", "partition", "dataset", "usage")
+_FLAGS = {
+    "isvalid": ("train", "val"),
+    "isval": ("train", "val"),
+    "istest": ("train", "test"),
+    "istrain": ("test", "train"),
+}
+"""Columns of yes and no, as fastai's ``is_valid``, and the splits that no and yes mean."""
+_YES_AND_NO = {"false": 0, "no": 0, "0": 0, "true": 1, "yes": 1, "1": 1}
 _SAMPLE = 200
 """Rows by which it is told what a column holds."""
 _LEAST_EXISTING = 0.5
@@ -121,8 +129,15 @@ def _class_column(header: Sequence[str], rows: Sequence[Cells]) -> str:
 def _is_split(name: str, sample: Sequence[Cells]) -> bool:
     if name == "split":
         return True
-    cells = {row.get(name, "") for row in sample}
-    return plain_name(name) in _SPLITS and bool(cells) and all(split_of(cell) for cell in cells)
+    called, cells = plain_name(name), {row.get(name, "") for row in sample}
+    splits = {split_of(split_in(name, cell)) for cell in cells}
+    return None not in splits and (len(splits) > 1 if called in _FLAGS else called in _SPLITS and bool(splits))
+
+
+def split_in(name: str, cell: str) -> str:
+    """What a cell of the column of splits says: that itself, or the split where the column is one of yes and no."""
+    meant, answer = _FLAGS.get(plain_name(name)), _YES_AND_NO.get(cell.strip().casefold())
+    return cell if meant is None or answer is None else meant[answer]
 
 
 def _one_to_one(one: str, other: str, rows: Sequence[Cells]) -> bool:

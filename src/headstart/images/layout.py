@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headstart.errors import DataError
 from headstart.files import display, some
-from headstart.images.split_names import SPLITS, SplitFolder, split_family, split_of
+from headstart.images.split_names import SPLITS, SplitFolder, split_classes, split_family, split_of
 from headstart.images.walk import LeftOut, children, files_below, identity
 
 _NO_CLASS = "beside the class folders, so without a label"
@@ -46,7 +46,8 @@ def find_classes(root: Path) -> Layout:
     """Find the class folders of ``root``.
 
     A folder that holds nothing but another one is looked through, unless that is a class. In there are the folders of
-    splits with classes in each (`headstart.images.split_names.split_family`), classes with splits in each, or classes.
+    splits with classes in each (`headstart.images.split_names.split_family`), classes with splits in each, folders that
+    are one class in one split by their names, or classes.
 
     Raises:
         DataError: the folders of splits contradict each other, or may be classes as well.
@@ -64,6 +65,8 @@ def find_classes(root: Path) -> Layout:
         left_out += without
     else:
         class_folders, loose = _splits_in_classes(folders)
+        named = [] if class_folders else split_classes(folders)
+        class_folders += [ClassFolder(path=part.path, name=name, split=part.split) for name, part in named]
         splits = [split for split in SPLITS if any(folder.split == split for folder in class_folders)]
         split_names = sorted({(folder.path.name, folder.split) for folder in class_folders}, key=_in_order)
         left_out += [LeftOut(file, f"beside the folders {', '.join(splits)}, so in no split") for file in loose]

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-from headstart.files import display
+from headstart.files import display, some
 from headstart.images.split_names import split_name, split_of
 from headstart.images.walk import children
 
@@ -84,7 +84,9 @@ def located(folder: Path, names: Sequence[Sequence[str]], *, inside: bool = Fals
         first = spellings[0] if spellings else ""
         paths.append(found or folder / first)
         leads_out = inside and _leads_out(folder, folder / first) and not found
-        wrong.append("" if found else f"{display(first)}{' leads out of the source' if leads_out else ''}")
+        several = [] if found or leads_out or not first else endings.all_of(folder / first)
+        which = f", of which there are {some([display(file.name) for file in several])}" if several else ""
+        wrong.append("" if found else f"{display(first)}{' leads out of the source' if leads_out else which}")
     used = readings[0]
     below = f"{display(used.base.as_posix())}/" if used.base.parts else ""
     moved = None if used == _Reading() else Moved(below, used.taken_off)
@@ -167,6 +169,11 @@ class _Endings:
 
     def of(self, path: Path) -> Path | None:
         """The only file of that name with an ending."""
+        found = self.all_of(path)
+        return found[0] if len(found) == 1 else None
+
+    def all_of(self, path: Path) -> list[Path]:
+        """The files of that name with an ending."""
         if path.parent not in self._folders:
             files: dict[str, list[Path]] = {}
             try:
@@ -177,8 +184,7 @@ class _Endings:
                 if file.suffix.lower() not in _LABELS:
                     files.setdefault(file.stem, []).append(file)
             self._folders[path.parent] = files
-        found = self._folders[path.parent].get(path.name, [])
-        return found[0] if len(found) == 1 else None
+        return self._folders[path.parent].get(path.name, [])
 
 
 def _spellings(name: str) -> Iterator[str]:

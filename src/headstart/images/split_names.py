@@ -31,6 +31,8 @@ class SplitName(NamedTuple):
     split: str
     rest: str
     """What else it says, blanks between, such as ``seg``; empty for a name that means the split and no more."""
+    written: str
+    """The same as it is written, from the first such word to the last: ``Big-Cats`` of ``Big-Cats_train``."""
 
 
 class SplitFolder(NamedTuple):
@@ -42,17 +44,19 @@ class SplitFolder(NamedTuple):
 
 def split_name(name: str) -> SplitName | None:
     """What a name says of a split, in any case, between any signs; None where it names none, or several."""
-    text = _HUMP.sub(" ", unicodedata.normalize("NFC", name))
-    parts: list[str] = []
-    for part in _PARTS.findall(text.casefold()):
-        glued = _GLUED.fullmatch(part)
-        parts += glued.groups() if glued else [part]
-    splits = [_SPLIT_OF[part] for part in parts if part in _SPLIT_OF]
+    text = _HUMP.sub("\0", unicodedata.normalize("NFC", name))
+    splits, said = [], []
+    for part in _PARTS.finditer(text):
+        word = part[0].casefold()
+        glued = _GLUED.fullmatch(word)
+        if split := _SPLIT_OF.get(glued[1] if glued else word):
+            splits.append(split)
+        elif not _FILLER.fullmatch(word):
+            said.append(part)
     if len(splits) != 1:
         return None
-    return SplitName(
-        splits[0], " ".join(part for part in parts if part not in _SPLIT_OF and not _FILLER.fullmatch(part))
-    )
+    written = text[said[0].start() : said[-1].end()].replace("\0", "") if said else ""
+    return SplitName(splits[0], " ".join(part[0].casefold() for part in said), written)
 
 
 def split_of(name: str) -> str | None:
@@ -73,3 +77,18 @@ def split_family(folders: Sequence[Path]) -> list[SplitFolder]:
         if "train" in own and (not rest or len(own) > 1):
             return [SplitFolder(found.split, folder) for found, folder in named if found.rest in ("", rest)]
     return []
+
+
+def split_classes(folders: Sequence[Path]) -> list[tuple[str, SplitFolder]]:
+    """The class and the split of each folder where every name says both, as ``cats_train`` beside ``dogs_test`` does.
+
+    Empty unless there are several classes, each with one folder to train on, and some with another. A class is called
+    as the folder to train on has it.
+    """
+    named = [(found, folder) for folder in folders if (found := split_name(folder.name))]
+    parts = {(found.rest, found.split) for found, _ in named}
+    classes = {found.rest: found.written for found, _ in named if found.split == "train"}
+    all_say_both = len(parts) == len(folders) and all(rest and rest in classes for rest, _ in parts)
+    if not all_say_both or not 1 < len(classes) < len(parts):
+        return []
+    return [(classes[found.rest], SplitFolder(found.split, folder)) for found, folder in named]

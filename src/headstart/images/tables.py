@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from headstart.errors import DataError, Problem
 from headstart.files import display, original
-from headstart.images.columns import Columns, chosen
+from headstart.images.columns import Columns, chosen, split_in
 from headstart.images.located import located, spelled
 
 SEPARATORS = ",;\t|"
@@ -208,7 +208,10 @@ def _is_row(folder: Path, header: Sequence[str]) -> bool:
 
 def _with_roles(row: dict[str, str], columns: Columns) -> dict[str, str]:
     """The cells of a row, under the names of their roles too."""
-    return {**row, **{role: row[name] for role, name in columns.roles if name in row}}
+    roles = {role: row[name] for role, name in columns.roles if name in row}
+    if "split" in roles:
+        roles["split"] = split_in(columns.split, roles["split"])
+    return {**row, **roles}
 
 
 def _refuse(source: Path, header: Sequence[str], unfinished: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from headstart.errors import DataError
 from headstart.files import display
 from headstart.images import tables
-from headstart.images.columns import Columns, chosen
+from headstart.images.columns import Columns, chosen, split_in
 from headstart.images.formats.asked import Asked, Part, each_part
 from headstart.images.formats.given import Given
 from headstart.images.formats.glance import Glance
@@ -220,7 +220,7 @@ def _record(at: int, record: Any, columns: Columns, part: Part) -> Said:
     cells = cells_of(record)
     name, label = cells.get(columns.path, ""), _value(record, columns.label)
     classes = classes_in(label)
-    split = cells.get(columns.split, "") if columns.split else ""
+    split = split_in(columns.split, cells.get(columns.split, "")) if columns.split else ""
     broken = {_CLASS: f"{display(name)}: {_shown(label)}"} if classes is None else {}
     times = Counter(each.lower() for each in record)
     if twice := [column for _, column in columns.roles if times[column] > 1]:
