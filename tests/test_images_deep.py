@@ -29,8 +29,8 @@ COLOURS_8 = np.rint(COLOURS * (255 / 4095)).astype(np.uint8)
 OPAQUE = np.full((3, 64, 1), 65535, np.uint16)
 
 
-def png(values: NDArray[Any], *, bits: tuple[int, ...] = ()) -> bytes:
-    """A PNG of 16 bits; ``bits`` are what it says of each channel in ``sBIT``."""
+def png(values: NDArray[Any], *, bits: tuple[int, ...] = (), clear: tuple[int, ...] = ()) -> bytes:
+    """A PNG of 16 bits; ``bits`` are what it says of each channel in ``sBIT``, ``clear`` the colour in ``tRNS``."""
     height, width, channels = (*values.shape, 1)[:3]
 
     def chunk(name: bytes, data: bytes) -> bytes:
@@ -39,6 +39,7 @@ def png(values: NDArray[Any], *, bits: tuple[int, ...] = ()) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
     said = chunk(b"sBIT", bytes(bits)) if bits else b""
+    said += chunk(b"tRNS", np.array(clear, ">u2").tobytes()) if clear else b""
     comment = chunk(b"tEXt", b"a\0" + b"b" * 100)
     body = chunk(b"IHDR", header) + comment + said + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -157,6 +158,14 @@ def test_a_grey_level_that_is_not_shown_is_white() -> None:
     stream = io.BytesIO()
     Image.fromarray(values).save(stream, "PNG", transparency=20_000)
     assert decode(stream.getvalue())[..., 0].tolist() == [[0, 255, 255], [255, 78, 0]]
+
+
+@pytest.mark.parametrize("levels", [TWELVE, Levels(integers=FULL)])
+def test_a_colour_that_is_not_shown_is_white(levels: Levels) -> None:
+    hidden, near, other = (0x0A0B, 0x0102, 0x0203), (0x0A0B, 0x0102, 0x0204), (0, 0, 0x0800)
+    picture = png(np.array([[hidden, near, other]], np.uint16), clear=hidden)
+    expected = decode(np.array([[near, other]], np.uint16), levels=levels)
+    np.testing.assert_array_equal(decode(picture, levels=levels), [[(255, 255, 255), *expected[0]]])
 
 
 def test_colours_that_use_all_16_bits_are_as_pillow_reads_them() -> None:

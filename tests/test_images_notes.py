@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from headstart.images import decode as decoding
-from headstart.images.decode import DecodedImage, Picture, encode
+from headstart.images.decode import DecodedImage, Picture, encode, resample
 from headstart.images.grey_levels import Levels
 from headstart.images.notes import NOTED_AT, Note, load_with_notes
 from headstart.images.transforms import Geometry, View, load
@@ -95,3 +95,14 @@ def test_small_pictures_are_not_made_larger() -> None:
     for data, shape in ((jpeg(90, 60), (60, 90, 3)), (jpeg(400, 320), (160, 200, 3))):
         with DecodedImage.read_all(data, at_least=NOTED_AT) as picture:
             assert shapes(picture) == (shape, (64, 64, 3))
+
+
+def test_large_pictures_are_averaged_before_they_are_made_small() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    pixels = resample(noise, size=(1600, 1200))
+    with DecodedImage.read_all(encode(pixels, format="PNG"), at_least=NOTED_AT) as picture:
+        whole = DecodedImage.resampled(picture.image, (213, 160), None, "bilinear")
+        apart = np.abs(picture.small.pixels().astype(int) - whole)
+        square = np.abs(picture.square.astype(int) - picture.image.resampled((64, 64), None, "bilinear"))
+    assert apart.max() <= 3
+    assert square.max() <= 3

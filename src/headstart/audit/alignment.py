@@ -85,7 +85,7 @@ def _packed(picture: Picture) -> bytes:
     return b"".join(np.rint(values).astype(np.uint8).tobytes() for values in (pixels @ LUMINANCE, patches))
 
 
-MINIATURE = Note(name=f"miniature2|{SQUARE}|{PATCHES}", of=_packed)
+MINIATURE = Note(name=f"miniature3|{SQUARE}|{PATCHES}", of=_packed)
 """What `Miniature.unpacked` reads."""
 
 

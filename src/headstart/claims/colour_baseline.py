@@ -68,7 +68,7 @@ def _of(picture: Picture) -> bytes:
     return colour_histogram(picture.square).tobytes()
 
 
-COLOURS = Note(name="colours1", of=_of)
+COLOURS = Note(name="colours2", of=_of)
 """The histogram of a picture squashed to 64 × 64 pixels: colours need no more."""
 
 

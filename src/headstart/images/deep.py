@@ -75,6 +75,15 @@ class Deep:
             return None
         return in_eight_bits(self._values(image, self.low_bytes()), levels, self.said)
 
+    def hidden(self, image: Any) -> NDArray[np.bool_] | None:
+        """(h, w) the pixels of the level or colour that the file says is not shown; None where it says none."""
+        clear = image.info.get("transparency")
+        if isinstance(clear, int):
+            return np.asarray(np.asarray(image) == clear)
+        if isinstance(clear, tuple) and self.low_bytes is not None:
+            return np.asarray((self._values(image, self.low_bytes()) == np.array(clear)).all(axis=-1))
+        return None
+
     @staticmethod
     def _values(image: Any, low: NDArray[np.uint8]) -> NDArray[np.uint16]:
         """All 16 bits, where Pillow has read the high bytes."""

@@ -128,7 +128,7 @@ def _measured(picture: Picture) -> bytes:
     return json.dumps(facts).encode()
 
 
-FACTS = Note(name=f"facts3|{SMALL}|{BORDER}", of=_measured)
+FACTS = Note(name=f"facts4|{SMALL}|{BORDER}", of=_measured)
 """What `unpacked` makes facts of."""
 
 
