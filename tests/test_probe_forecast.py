@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,13 @@ import pytest
 
 from headstart.backbones.space import NetworkSpec
 from headstart.features.table import FeatureTable, Workbench
+from headstart.images.decode import encode
+from headstart.images.folder import scan
 from headstart.images.grouping import read
 from headstart.options import FitOptions
+from headstart.pipeline import NOTES
 from headstart.probe.forecast import REMEMBERED, WIDEST, Work, forecast, remember, work_of
+from pictures import draw
 
 TINY = "test_efficientnet.r160_in1k"
 WORK = Work(pictures=400, train=240, classes=2, fewest=100, base=0, again=0, larger=0.0)
@@ -25,11 +30,36 @@ def test_there_is_nothing_to_do_for_what_is_in_the_store(network: NetworkSpec, p
     images = read(photos, None)
     with Workbench.open(network) as bench:
         before = work_of(images, bench, (64, 96))
-        assert before == Work(
+        assert replace(before, decode=0.0) == Work(
             pictures=40, train=40, classes=2, fewest=20, base=40, again=40, larger=pytest.approx(90.0)
         )
         FeatureTable(images, bench).fill(64)
-        assert work_of(images, bench, (64, 96)) == replace(before, base=0)
+        assert replace(work_of(images, bench, (64, 96)), decode=0.0) == replace(before, base=0, decode=0.0)
+        FeatureTable(images, bench).fill(96)
+        known = work_of(images, bench, (64, 96))
+        assert known == replace(before, base=0, again=0, larger=0.0, decode=0.0), "nothing is decoded to foresee it"
+
+
+def test_large_pictures_take_longer(network: NetworkSpec, tmp_path: Path) -> None:
+    for name, side in (("small", 300), ("large", 1800)):
+        for number in range(8):
+            file = tmp_path / name / "ab"[number % 2] / f"{number}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encode(draw("rings", number, side=side)))
+    with Workbench.open(network) as bench:
+        small, large = (work_of(scan(tmp_path / name), bench, (64,), NOTES).decode for name in ("small", "large"))
+    assert 0 < 3 * small < large, "36 times as many pixels, some of which a JPEG is not decoded to"
+    foreseen = [replace(NEW, decode=seconds) for seconds in (0.0, 0.01)]
+    assert foreseen[1].first - foreseen[0].first == pytest.approx(0.01 * NEW.base)
+
+
+def test_pictures_that_cannot_be_read_are_foreseen_too(network: NetworkSpec, photos: Path, tmp_path: Path) -> None:
+    shutil.copytree(photos, tmp_path / "photos")
+    images = scan(tmp_path / "photos")
+    for path in images.paths:
+        path.unlink()
+    with Workbench.open(network) as bench:
+        assert work_of(images, bench, (64,), NOTES).decode == 0.0
 
 
 def test_the_network_takes_what_it_takes_here(network: NetworkSpec) -> None:

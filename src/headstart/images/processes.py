@@ -17,8 +17,7 @@ from contextlib import closing, suppress
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
-from headstart.device import share
-from headstart.images.threads import in_order
+from headstart.images.threads import cores, in_order
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -48,13 +47,13 @@ def shared_out(
     Where no process can be started, as in a program that was packed into one file, threads do it. Each process has the
     limits of memory of `headstart.images.limits` to itself.
     """
-    cores = share() or os.cpu_count() or 1
-    first = _Process(work) if cores >= CORES and len(items) >= ITEMS else None
+    count = cores()
+    first = _Process(work) if count >= CORES and len(items) >= ITEMS else None
     if first is None or not first.starts():
         yield from in_order(work, items, window=window)
         return
     processes: SimpleQueue[_Process] = SimpleQueue()
-    for process in (first, *(_Process(work) for _ in range(cores - 1))):
+    for process in (first, *(_Process(work) for _ in range(count - 1))):
         processes.put(process)
 
     def answered(some: Sequence[Item]) -> list[Result]:
@@ -68,11 +67,11 @@ def shared_out(
 
     parts = [items[at : at + TOGETHER] for at in range(0, len(items), TOGETHER)]
     try:
-        with closing(in_order(answered, parts, window=max((window or 0) // TOGETHER, 2 * cores))) as done:
+        with closing(in_order(answered, parts, window=max((window or 0) // TOGETHER, 2 * count))) as done:
             for results in done:
                 yield from results
     finally:
-        for _ in range(cores):
+        for _ in range(count):
             processes.get().close()
 
 

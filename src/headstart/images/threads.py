@@ -14,16 +14,20 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """How many this process may keep busy."""
+    return share() or os.cpu_count() or 1
+
+
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, window: int | None = None) -> Generator[Result]:
     """Do ``work`` on each of ``items``, a thread per core, and give the results in the order of ``items``.
 
     At most ``window`` items, four per core unless given, are under way or wait to be used, so that memory is bounded.
     An error that ``work`` raises is raised here, in its turn; the threads end with the iterator.
     """
-    cores = share() or os.cpu_count() or 1
-    window = window or 4 * cores
+    window = window or 4 * cores()
     waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(cores, thread_name_prefix="headstart")
+    pool = ThreadPoolExecutor(cores(), thread_name_prefix="headstart")
     try:
         for item in items:
             waiting.append(pool.submit(work, item))

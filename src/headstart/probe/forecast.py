@@ -10,17 +10,24 @@ from __future__ import annotations
 
 import math
 import statistics
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from headstart import cache_folder
 from headstart.backbones.space import NetworkSpec
+from headstart.errors import DiskError, UnreadableImageError
 from headstart.features.table import FeatureTable, Workbench
 from headstart.files import digest
 from headstart.images.folder import ImageSet
-from headstart.images.transforms import FEW_SHOT_VIEWS, View
+from headstart.images.notes import Note, load_with_notes
+from headstart.images.threads import cores
+from headstart.images.transforms import FEW_SHOT_VIEWS, Geometry, View
 from headstart.options import FitOptions
 from headstart.probe.trials import ANSWERS, MOST_ROUNDS, ProbeOptions
 
@@ -28,13 +35,14 @@ REMEMBERED = 10
 """Last runs that the factor of a machine is the median of. Chosen: enough that one beside other work does not count."""
 WIDEST = 20.0
 """Largest factor, and inverse of the smallest, that is believed."""
-BEGINNING_S, EACH_S, DECODE_S, CHOOSE_S = 0.8, 0.0005, 0.0041, 0.012
+BEGINNING_S, EACH_S, CHOOSE_S = 0.8, 0.0005, 0.012
 """Seconds to the first answer on two cores, measured with ants and bees, cats and dogs, and fabric: whatever the
-pictures are; by picture; by picture that is decoded and noted; and by the square root of answers · views · classes, to
-choose a head."""
+pictures are; by picture; and by the square root of answers · views · classes, to choose a head."""
+SAMPLED, SAMPLED_S = 16, 0.1
+"""Pictures, spread over all, by which it is told how long decoding takes, and seconds after which fewer are enough."""
 WRITE_S, WIDER, AGAIN = 1.0, 3, 0.5
 """Seconds in which a state is written that follows the first; times that a head takes at a larger size, where all
-depths are tried; share of `DECODE_S` that decoding takes where nothing is noted."""
+depths are tried; share of the time of decoding that it takes where nothing is noted."""
 QUESTIONS_S, QUESTION_S, UNTRAINED_S, ASKED = 1.5, 0.0004, 1.5, 300
 """Seconds of the last part, and by picture; those in which a network without training is made ready, which answers so
 many pictures once more. Where the first features are in the store, so are those."""
@@ -56,11 +64,13 @@ class Work:
     """The same at larger sizes, if these are looked at."""
     larger: float
     """As many of the base size take as long as those."""
+    decode: float = 0.0
+    """Seconds in which all cores together decode a picture and note what is noted of it."""
 
     @property
     def first(self) -> float:
         """Seconds to the first answer, at the rates above, but for those of the network."""
-        return BEGINNING_S + EACH_S * self.pictures + DECODE_S * self.base + self.choosing
+        return BEGINNING_S + EACH_S * self.pictures + self.decode * self.base + self.choosing
 
     @property
     def choosing(self) -> float:
@@ -71,7 +81,7 @@ class Work:
     @property
     def sizes(self) -> float:
         """Seconds in which larger sizes are looked at, but for those of the network."""
-        return WIDER * self.choosing + WRITE_S + AGAIN * DECODE_S * self.again
+        return WIDER * self.choosing + WRITE_S + AGAIN * self.decode * self.again
 
     @property
     def asked(self) -> int:
@@ -81,7 +91,9 @@ class Work:
     @property
     def questions(self) -> float:
         """Seconds of its last part, what may be doubted, but for those of the network."""
-        return QUESTIONS_S + QUESTION_S * self.train + (UNTRAINED_S + AGAIN * DECODE_S * self.asked) * (self.asked > 0)
+        return (
+            QUESTIONS_S + QUESTION_S * self.train + (UNTRAINED_S + AGAIN * self.decode * self.asked) * (self.asked > 0)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +112,18 @@ class Forecast:
     """Whether fine-tuning may come on top, which the answers before it decide on."""
 
 
-def work_of(images: ImageSet, bench: Workbench, sizes: Sequence[int]) -> Work:
-    """What there is to do for these pictures; features that are in the store are not computed again."""
-    table, pictures = FeatureTable(images, bench), set(images.digests)
-    missing = []
+def work_of(images: ImageSet, bench: Workbench, sizes: Sequence[int], notes: Sequence[Note] = ()) -> Work:
+    """What there is to do for these pictures; features that are in the store are not computed again.
+
+    ``notes`` are taken of pictures that are decoded at the first of ``sizes``.
+    """
+    table, pictures = FeatureTable(images, bench), dict(zip(images.digests, images.paths, strict=True))
+    missing: list[int] = []
+    new: list[Path] = []
     for size in sizes:
-        known = bench.store.known(table.space(size).key(View.CENTRE, "last"), pictures)
+        known = bench.store.known(table.space(size).key(View.CENTRE, "last"), set(pictures))
         missing.append(len(pictures) - len(known))
+        new = new or [path for digest, path in pictures.items() if digest not in known]
     counts = images.train_counts
     return Work(
         pictures=len(images),
@@ -116,7 +133,24 @@ def work_of(images: ImageSet, bench: Workbench, sizes: Sequence[int]) -> Work:
         base=missing[0],
         again=sum(missing[1:]),
         larger=sum(count * (size / sizes[0]) ** 2 for count, size in zip(missing[1:], sizes[1:], strict=True)),
+        decode=_decoding(new, table.space(sizes[0]).geometry, notes) / cores() if new else 0.0,
     )
+
+
+def _decoding(paths: Sequence[Path], geometry: Geometry, notes: Sequence[Note]) -> float:
+    """Seconds in which one core decodes and notes a picture, on average; 0 where none can be read.
+
+    What other threads do meanwhile is not counted, and neither is the first picture, which has Pillow loaded.
+    """
+    seconds: list[float] = []
+    for i in np.random.default_rng(0).permutation(len(paths))[: SAMPLED + 1].tolist():
+        began = time.thread_time()
+        with suppress(UnreadableImageError, DiskError):  # which reading all of them will say
+            load_with_notes(paths[i], geometry, (View.CENTRE,), notes)
+            seconds.append(time.thread_time() - began)
+        if sum(seconds[1:]) > SAMPLED_S:
+            break
+    return statistics.fmean(seconds[1:] or seconds or [0.0])
 
 
 def forecast(work: Work, bench: Workbench, options: FitOptions, size: int) -> Forecast:

@@ -153,7 +153,7 @@ def train(
         tell(images)
         threading.Thread(target=_load_ahead, name="loading", daemon=True).start()
         with bench.timed("opening the network"):
-            work = work_of(images, bench, sizes)
+            work = work_of(images, bench, sizes, pipeline.NOTES)
             foreseen = forecast(work, bench, options, sizes[0])
         foresee(foreseen)
         began = bench.clock.elapsed
