@@ -7,9 +7,9 @@ pace of the network alone, later ones from the runs before them, and every secon
 It prints the seconds that were foreseen and those that it took. Nothing else should run.
 
 Expected: the first answer within 30 % of the forecast, the end within 30 % of its two ends. Measured on two cores, of
-ants and bees, cats and dogs, and both enlarged to 1600 and to 1100 pixels (`large_pictures.py`): first answers foreseen after
-4.3, 21.2, 38.5 and 29.5 s came after 3.8, 18.7, 42.9 and 32.7; with features in the cache 0.9, 2.1, 2.7 and 2.5 after
-1.3, 2.5, 3.6 and 3.3. Ends foreseen at 9 to 15, 26 to 77, 44 to 110 and 35 to 96 s came at 12, 22, 50 and 38.
+ants and bees, cats and dogs, and both enlarged to 1600 and to 1100 pixels (`large_pictures.py`): first answers foreseen
+after 4.3, 21.2, 38.5 and 29.5 s came after 3.8, 18.7, 42.9 and 32.7; with features in the cache 0.9, 2.1, 2.7 and 2.5
+after 1.3, 2.5, 3.6 and 3.3. Ends foreseen at 9 to 15, 26 to 77, 44 to 110 and 35 to 96 s came at 12, 22, 50 and 38.
 """
 
 from __future__ import annotations
