@@ -55,8 +55,8 @@ _MAY_BE = 0.4  # cosine of centred features below which two pictures are not loo
 _LOOKS_LIKE = 0.5  # the same of coarse pixels; cropped copies have 0.7
 _FEW = 100  # pictures below which the mean says little, and no neighbour is too far to be looked at
 _PAIRS = 256
-"""Pairs of small pictures that a thread compares at a time, in 80 MB at most. Of 14,600 pairs two threads compare 64 at a
-time in 1.4 s, no faster than one thread does, 128 in 0.9, 256 in 0.7 and 512 in 0.6."""
+"""Pairs of small pictures that a thread compares at a time, in 80 MB at most. Of 14,600 pairs two threads compare 64 at
+a time in 1.4 s, no faster than one thread does, 128 in 0.9, 256 in 0.7 and 512 in 0.6."""
 
 Members = tuple[int, ...]
 
@@ -110,9 +110,9 @@ class Duplicates:
 def find_duplicates(table: FeatureTable, size: int) -> Duplicates:
     """Find the copies among all pictures of the table, by their last layer at input ``size`` and by their pixels.
 
-    Memory: the features (n, d), 15 kB for each picture and 80 MB for each core. Time: n² cosines of d and twice of 256 numbers; of more
-    than `neighbours.ALL_UP_TO` pictures n^1.5, unless most are so alike that they share a cell. At most
-    3 · `neighbours.NEIGHBOURS` · n pairs are compared, some `MOST_COMPARED` of them closely.
+    Memory: the features (n, d), 15 kB for each picture, and 80 MB for each core. Time: n² cosines of d and twice of 256
+    numbers; of more than `neighbours.ALL_UP_TO` pictures n^1.5, unless most are so alike that they share a cell. At
+    most 3 · `neighbours.NEIGHBOURS` · n pairs are compared, some `MOST_COMPARED` of them closely.
     """
     images = table.images
     exact, unique = _exact(images.digests)
