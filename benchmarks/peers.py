@@ -12,9 +12,9 @@ every phase of the peer; what the whole would take is then scaled from seconds a
 given. Writes peers-DATE.json and peers-DATE.md, which hold all rows of that day, a repeated one once. Nothing else
 should run on the machine.
 
-Measured on 2 cores, one round each, of 245 ants and bees: the tutorial's loop frozen 332 s, Keras 96 s, fastai 114 s,
-AutoGluon about 256 s and Ultralytics about 933 s (scaled from 1 and 2 epochs); headstart's first answer 5.5 to 6.1 s and
-everything 16 to 18 s with an empty cache, 2 and 4 s again. Of 2,000 cats and dogs: Keras about 417 s (scaled from 3
+Measured on 2 cores, one round each. Of 245 ants and bees: the tutorial's loop frozen 332 s, Keras 96 s, fastai 114 s,
+AutoGluon about 256 s and Ultralytics about 933 s (scaled from 1 and 2 epochs); headstart's first answer 5.5 to 6.1 s
+and everything 16 to 18 s with an empty cache, 2 and 4 s again. Of 2,000 cats and dogs: Keras about 417 s (scaled from 3
 epochs of each phase), headstart 23.7 and 27.3 s, again 3.3 and 4.8 s. See `benchmarks/results`.
 """
 
