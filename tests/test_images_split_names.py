@@ -30,6 +30,7 @@ def test_what_else_a_name_says() -> None:
     assert split_name("my seg-test set") == ("test", "my seg", "my seg")
     assert split_name("Big-Cats_testset") == ("test", "big cats", "Big-Cats")
     assert split_name("train of BigCats images") == ("train", "of big cats", "of BigCats")
+    assert split_name("Cats_train_Brown") == ("train", "cats brown", "Cats Brown")
     assert split_name("train_test") is None
     assert split_name("train_val") is None
     assert split_name("trainval") == ("train", "", "")

@@ -32,7 +32,7 @@ class SplitName(NamedTuple):
     rest: str
     """What else it says, blanks between, such as ``seg``; empty for a name that means the split and no more."""
     written: str
-    """The same as it is written, from the first such word to the last: ``Big-Cats`` of ``Big-Cats_train``."""
+    """The same as it is written, such as ``Big-Cats`` of ``Big-Cats_train``; words on both sides have blanks between."""
 
 
 class SplitFolder(NamedTuple):
@@ -45,7 +45,9 @@ class SplitFolder(NamedTuple):
 def split_name(name: str) -> SplitName | None:
     """What a name says of a split, in any case, between any signs; None where it names none, or several."""
     text = _HUMP.sub("\0", unicodedata.normalize("NFC", name))
-    splits, said = [], []
+    splits: list[str] = []
+    said: list[re.Match[str]] = []
+    sides = set()
     for part in _PARTS.finditer(text):
         word = part[0].casefold()
         glued = _GLUED.fullmatch(word)
@@ -53,10 +55,12 @@ def split_name(name: str) -> SplitName | None:
             splits.append(split)
         elif not _FILLER.fullmatch(word):
             said.append(part)
+            sides.add(len(splits))
     if len(splits) != 1:
         return None
-    written = text[said[0].start() : said[-1].end()].replace("\0", "") if said else ""
-    return SplitName(splits[0], " ".join(part[0].casefold() for part in said), written)
+    words = " ".join(part[0] for part in said)
+    written = text[said[0].start() : said[-1].end()].replace("\0", "") if len(sides) == 1 else words
+    return SplitName(splits[0], words.casefold(), written)
 
 
 def split_of(name: str) -> str | None:
