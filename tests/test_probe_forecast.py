@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from headstart.backbones.space import NetworkSpec
+from headstart.features.extract import Found, Misses, here
 from headstart.features.table import FeatureTable, Workbench
 from headstart.images.decode import encode
 from headstart.images.folder import scan
 from headstart.images.grouping import read
+from headstart.images.processes import CORES
+from headstart.images.threads import cores
 from headstart.options import FitOptions
 from headstart.pipeline import NOTES
-from headstart.probe.forecast import REMEMBERED, WIDEST, Work, forecast, remember, work_of
+from headstart.probe.forecast import DECODE_S, REMEMBERED, WIDEST, Work, forecast, remember, work_of
 from pictures import draw
 
 TINY = "test_efficientnet.r160_in1k"
@@ -40,6 +44,7 @@ def test_there_is_nothing_to_do_for_what_is_in_the_store(network: NetworkSpec, p
         assert known == replace(before, base=0, again=0, larger=0.0, decode=0.0), "nothing is decoded to foresee it"
 
 
+@pytest.mark.skipif(cores() >= CORES, reason="other processes decode where there are so many cores")
 def test_large_pictures_take_longer(network: NetworkSpec, tmp_path: Path) -> None:
     for name, side in (("small", 300), ("large", 1800)):
         for number in range(8):
@@ -53,6 +58,7 @@ def test_large_pictures_take_longer(network: NetworkSpec, tmp_path: Path) -> Non
     assert foreseen[1].first - foreseen[0].first == pytest.approx(0.01 * NEW.base)
 
 
+@pytest.mark.skipif(cores() >= CORES, reason="other processes decode where there are so many cores")
 def test_pictures_that_cannot_be_read_are_foreseen_too(network: NetworkSpec, photos: Path, tmp_path: Path) -> None:
     shutil.copytree(photos, tmp_path / "photos")
     images = scan(tmp_path / "photos")
@@ -110,3 +116,13 @@ def test_what_is_not_asked_for_takes_no_time(network: NetworkSpec) -> None:
 def test_many_classes_and_views_take_longer() -> None:
     few = replace(WORK, train=96, classes=12, fewest=8)
     assert few.choosing > 2 * replace(few, fewest=17).choosing > 4 * replace(few, fewest=17, classes=2).choosing
+
+
+def test_nothing_is_decoded_here_where_other_processes_decode(network: NetworkSpec, photos: Path) -> None:
+    images = read(photos, None)
+
+    def elsewhere(misses: Misses) -> Iterator[Found | str]:
+        return here(misses)
+
+    with Workbench.open(network, engine=elsewhere) as bench:
+        assert work_of(images, bench, (64,), NOTES).decode == DECODE_S / cores()
