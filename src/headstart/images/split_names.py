@@ -32,7 +32,7 @@ class SplitName(NamedTuple):
     rest: str
     """What else it says, blanks between, such as ``seg``; empty for a name that means the split and no more."""
     written: str
-    """The same as it is written, such as ``Big-Cats`` of ``Big-Cats_train``; words on both sides have blanks between."""
+    """The same as it is written: ``Big-Cats`` of ``Big-Cats_train``; words on both sides of it have blanks between."""
 
 
 class SplitFolder(NamedTuple):
